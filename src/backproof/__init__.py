@@ -1,0 +1,79 @@
+"""backproof: write the gradient by hand; know that it is right.
+
+Names are handed on lazily (PEP 562), so that importing the package imports neither jax, optax nor
+hypothesis. Nothing is defined here.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Rule": "rule",
+    "Loss": "rule",
+    "descend": "rule",
+    "array": "arguments",
+    "integers": "arguments",
+    "parse": "arguments",
+    "chain": "compose",
+    "repeat": "compose",
+    "remat": "compose",
+    "mlp": "network",
+    "deltas": "network",
+    "layer_step": "network",
+    "value_and_grad": "gradient",
+    "verify": "verification",
+    "check": "verification",
+    "fit": "training",
+    "batch_descent": "training",
+    "in_sweep_sgd": "training",
+    "GradientError": "errors",
+    "UsageError": "errors",
+    "DataError": "errors",
+    "DivergedError": "errors",
+}
+_PACKAGES = ("rules", "losses", "datasets", "training", "verification")
+
+__all__ = sorted([*_HOME, *_PACKAGES])
+
+if TYPE_CHECKING:
+    from backproof import datasets as datasets
+    from backproof import losses as losses
+    from backproof import rules as rules
+    from backproof import training as training
+    from backproof import verification as verification
+    from backproof.arguments import array as array
+    from backproof.arguments import integers as integers
+    from backproof.arguments import parse as parse
+    from backproof.compose import chain as chain
+    from backproof.compose import remat as remat
+    from backproof.compose import repeat as repeat
+    from backproof.errors import DataError as DataError
+    from backproof.errors import DivergedError as DivergedError
+    from backproof.errors import GradientError as GradientError
+    from backproof.errors import UsageError as UsageError
+    from backproof.gradient import value_and_grad as value_and_grad
+    from backproof.network import deltas as deltas
+    from backproof.network import layer_step as layer_step
+    from backproof.network import mlp as mlp
+    from backproof.rule import Loss as Loss
+    from backproof.rule import Rule as Rule
+    from backproof.rule import descend as descend
+    from backproof.training import batch_descent as batch_descent
+    from backproof.training import fit as fit
+    from backproof.training import in_sweep_sgd as in_sweep_sgd
+    from backproof.verification import check as check
+    from backproof.verification import verify as verify
+
+
+def __getattr__(name: str) -> object:
+    if name in _PACKAGES:
+        return import_module(f"backproof.{name}")
+    if name in _HOME:
+        return getattr(import_module(f"backproof.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'backproof' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,165 @@
+"""Rules made of rules: one after another, one many times, and one that recomputes."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from backproof.errors import UsageError, message
+from backproof.rule import PyTree, Rule, Update, descend
+
+
+def chain(*rules: Rule) -> Rule:
+    """Return the composition of `rules`, the first applied first.
+
+    With y_k = f_k(p_k, y_{k−1}), the sweep goes from the last rule to the first and carries only
+    ∂L/∂y_k (S2.9). The parameters are a tuple, one entry per rule; a rule without any has `()`.
+
+    Raises:
+        UsageError: there is no rule.
+    """
+    if not rules:
+        raise UsageError(
+            message(must="a chain needs at least one rule", found="none", where="chain", do="pass one")
+        )
+
+    def init(key: jax.Array, x: PyTree) -> tuple[PyTree, PyTree]:
+        params = []
+        for rule, rule_key in zip(rules, jax.random.split(key, len(rules)), strict=True):
+            rule_params, x = rule.init(rule_key, x)
+            params.append(rule_params)
+        return tuple(params), x
+
+    def forward(params: Sequence[PyTree], x: PyTree) -> tuple[PyTree, PyTree]:
+        require_one_each(params, rules, "chain")
+        residuals = []
+        for rule, rule_params in zip(rules, params, strict=True):
+            x, kept = rule.forward(rule_params, x)
+            residuals.append(kept)
+        return x, tuple(residuals)
+
+    def backward(params: Sequence[PyTree], residuals: Sequence[PyTree], delta: PyTree) -> tuple[PyTree, PyTree]:
+        grads = []
+        for rule, rule_params, kept in zip(rules[::-1], params[::-1], residuals[::-1], strict=True):
+            rule_grads, delta = rule.backward(rule_params, kept, delta)
+            grads.append(rule_grads)
+        return tuple(grads[::-1]), delta
+
+    def descend_layers(
+        params: Sequence[PyTree], residuals: Sequence[PyTree], delta: PyTree, update: Update
+    ) -> tuple[PyTree, PyTree]:
+        updated = []
+        for rule, rule_params, kept in zip(rules[::-1], params[::-1], residuals[::-1], strict=True):
+            rule_params, delta = descend(rule, rule_params, kept, delta, update)
+            updated.append(rule_params)
+        return tuple(updated[::-1]), delta
+
+    return Rule(
+        f"chain({', '.join(rule.name for rule in rules)})",
+        init,
+        forward,
+        backward,
+        rules[0].domain,
+        "; ".join(f"{rule.name}: {rule.at_kinks}" for rule in rules if rule.at_kinks) or None,
+        rules,
+        descend_layers,
+    )
+
+
+def repeat(rule: Rule, depth: int) -> Rule:
+    """Return `rule` applied `depth` times, each time with parameters of its own.
+
+    The parameters of the copies are stacked along a new first axis, and both passes are one
+    `lax.scan`, so that the size of the program, and with it the compile time, does not grow with
+    depth.
+
+    Raises:
+        UsageError: `depth` is below 1, or the rule changes the shape of its input (seen by `init`).
+    """
+    if not isinstance(depth, int) or depth < 1:
+        raise UsageError(
+            message(
+                must="depth must be a whole number of at least 1",
+                found=f"depth={depth!r}",
+                where=f"repeat({rule.name})",
+                do="pass the number of layers",
+            )
+        )
+    name = f"repeat({rule.name}, {depth})"
+
+    def init(key: jax.Array, x: PyTree) -> tuple[PyTree, PyTree]:
+        _, y = rule.init(key, x)
+        if jax.tree.map(_signature, y) != jax.tree.map(_signature, x):
+            raise UsageError(
+                message(
+                    must="a repeated rule must keep the shape and dtype of its input",
+                    found=f"{jax.tree.map(_signature, x)} to {jax.tree.map(_signature, y)}",
+                    where=name,
+                    do="repeat a rule with as many outputs as inputs",
+                )
+            )
+        return jax.vmap(lambda k: rule.init(k, x)[0])(jax.random.split(key, depth)), y
+
+    def forward(params: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
+        return lax.scan(lambda y, layer: rule.forward(layer, y), x, params, length=depth)
+
+    def backward(params: PyTree, residuals: PyTree, delta: PyTree) -> tuple[PyTree, PyTree]:
+        def step(delta: PyTree, layer: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+            grads, delta = rule.backward(*layer, delta)
+            return delta, grads
+
+        delta, grads = lax.scan(step, delta, (params, residuals), length=depth, reverse=True)
+        return grads, delta
+
+    def descend_layers(
+        params: PyTree, residuals: PyTree, delta: PyTree, update: Update
+    ) -> tuple[PyTree, PyTree]:
+        def step(delta: PyTree, layer: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+            updated, delta = descend(rule, *layer, delta, update)
+            return delta, updated
+
+        delta, updated = lax.scan(step, delta, (params, residuals), length=depth, reverse=True)
+        return updated, delta
+
+    return Rule(name, init, forward, backward, rule.domain, rule.at_kinks, (rule,), descend_layers)
+
+
+def remat(rule: Rule) -> Rule:
+    """Return `rule` with its residuals recomputed in the backward pass instead of stored.
+
+    Only `x` is kept. Memory falls where the compiler cannot merge the two forward passes: inside a
+    `repeat` always, so deep stacks are best written `repeat(remat(repeat(rule, s)), depth // s)`
+    with s near √depth (Chen et al. 2016, arXiv:1604.06174); elsewhere an optimization barrier asks
+    for it, which the CPU compiler of jax 0.10 ignores.
+    """
+
+    def forward(params: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
+        return rule.forward(params, x)[0], x
+
+    def backward(params: PyTree, x: PyTree, delta_y: PyTree) -> tuple[PyTree, PyTree]:
+        x, delta_y = lax.optimization_barrier((x, delta_y))
+        _, residuals = rule.forward(params, x)
+        return rule.backward(params, residuals, delta_y)
+
+    return rule._replace(
+        name=f"remat({rule.name})", forward=forward, backward=backward, parts=(rule,), descend=None
+    )
+
+
+def require_one_each(params: Sequence[PyTree], rules: Sequence[object], where: str) -> None:
+    """Raise `UsageError` unless `params` is a sequence with one entry per rule."""
+    if not isinstance(params, Sequence) or len(params) != len(rules):
+        found = f"{len(params)} entries" if isinstance(params, Sequence) else type(params).__name__
+        raise UsageError(
+            message(
+                must=f"params must be a tuple with {len(rules)} entries, one for each layer",
+                found=found,
+                where=where,
+                do="initialise them with rule.init(key, x)",
+            )
+        )
+
+
+def _signature(leaf: jax.ShapeDtypeStruct) -> str:
+    return f"{jnp.dtype(leaf.dtype).name}[{','.join(map(str, leaf.shape))}]"

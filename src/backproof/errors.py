@@ -1,0 +1,29 @@
+"""What backproof raises, and the one way its messages are put together."""
+
+
+class GradientError(AssertionError):
+    """Is raised by `backproof.check` when a hand-written gradient is not shown to be right."""
+
+
+class UsageError(ValueError):
+    """Is raised when a call cannot mean anything: a wrong shape, tree, dtype, name or number."""
+
+
+class DataError(UsageError):
+    """Is raised when a data set cannot be read, or holds values no experiment can use."""
+
+
+class DivergedError(ArithmeticError):
+    """Is raised when training meets a loss that is not finite."""
+
+
+def message(*, must: str, found: str, where: str, do: str) -> str:
+    """Return the text of an error: what must hold, what was found, where, and what to do.
+
+    Args:
+        must: the condition that had to hold, as a full clause.
+        found: what stood there instead, as `name=value` where there is a name.
+        where: the rule, leaf path or file that it concerns.
+        do: the next step for the reader.
+    """
+    return f"{where}: {must}, but found {found}; {do}"

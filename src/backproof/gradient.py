@@ -1,0 +1,23 @@
+"""From a rule and a loss to the function that an optimizer needs: the value and its gradient."""
+
+from collections.abc import Callable
+
+import jax
+
+from backproof.rule import Loss, PyTree, Rule
+
+
+def value_and_grad(rule: Rule, loss: Loss) -> Callable[[PyTree, PyTree, PyTree], tuple[jax.Array, PyTree]]:
+    """Return `f(params, x, target) -> (value, grads)`, with the gradient taken by hand.
+
+    It equals `jax.value_and_grad(lambda p, x, t: loss.forward(rule.forward(p, x)[0], t)[0])`
+    without using autodiff; `grads` has the tree of `params`, so any optax optimizer takes it.
+    """
+
+    def hand_value_and_grad(params: PyTree, x: PyTree, target: PyTree) -> tuple[jax.Array, PyTree]:
+        y, residuals = rule.forward(params, x)
+        value, loss_residuals = loss.forward(y, target)
+        grads, _ = rule.backward(params, residuals, loss.backward(loss_residuals))
+        return value, grads
+
+    return hand_value_and_grad
