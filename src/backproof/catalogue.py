@@ -1,0 +1,15 @@
+"""Everything shipped that has a hand-written gradient: what `backproof verify` checks."""
+
+from backproof import losses, rules
+from backproof.compose import chain, remat, repeat
+from backproof.network import mlp
+from backproof.rule import Loss, Rule
+
+NETWORKS: tuple[Rule, ...] = (
+    mlp([3, 4, 2], rules.relu),
+    mlp([4, 3, 5, 2], rules.sigmoid, last=rules.sigmoid),
+    chain(rules.affine(3), rules.tanh, rules.affine(2)),
+    repeat(chain(rules.affine(3), rules.tanh), 3)._replace(domain=mlp([3, 3], rules.tanh).domain),
+    remat(chain(rules.affine(4), rules.silu, rules.affine(2))),
+)
+SHIPPED: tuple[Rule | Loss, ...] = (*rules.CATALOGUE, *NETWORKS, *losses.CATALOGUE)

@@ -1,0 +1,15 @@
+"""Reports as one JSON file."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from backproof.verification import Report
+
+
+def write_json(reports: Sequence[Report], path: Path) -> None:
+    """Write `reports` to `path` as a list of JSON objects, whole or not at all."""
+    text = json.dumps([json.loads(report.to_json()) for report in reports], indent=2)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,282 @@
+"""Runs a traced program in NumPy, as an ensemble: once as it is, and again with every rounding varied.
+
+Monte Carlo arithmetic (Parker 1997, UCLA CSD-970002): in the perturbed replicas each result is moved by
+about one unit in its last place, each sum by one unit of its summed terms. How far the replicas spread
+is the rounding noise of the program at this point, cancellations and all. Decisions (comparisons,
+signs, orders) are taken once, by the unperturbed replica, and replayed by the others, so that noise
+never crosses a kink. In `longdouble` the same program shows what is left when float64 rounding is not.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import ml_dtypes
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from backproof.verification import primitives
+from backproof.verification.primitives import EXACT, LOOSE, LOOSE_ULPS, NUMPY, SOLVERS, SUMS, widest
+
+Values = tuple[Any, ...]  # one value, or one for each replica
+CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+
+
+@dataclass(frozen=True)
+class Program:
+    """Holds a function traced at one set of shapes.
+
+    Attributes:
+        jaxpr: the traced program.
+        tree: the tree of its output.
+    """
+
+    jaxpr: ClosedJaxpr
+    tree: jax.tree_util.PyTreeDef
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Says how the interpreter computes.
+
+    Attributes:
+        replicas: the number of perturbed runs beside the plain one.
+        wide: whether float64 is held in longdouble.
+        rng: the source of the perturbations.
+    """
+
+    replicas: int
+    wide: bool
+    rng: np.random.Generator
+
+
+@contextlib.contextmanager
+def float64() -> Iterator[None]:
+    """Work in float64 on the CPU, whatever the user has set, and only here."""
+    with jax.enable_x64(True), jax.default_device(cpu()):
+        yield
+
+
+def cpu() -> jax.Device:
+    """Return the CPU device, on which every float64 judgement runs."""
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError as error:
+        raise RuntimeError(
+            "backproof judges in float64 on the CPU, but jax has no CPU backend here: "
+            'add it to the platform list, e.g. JAX_PLATFORMS="cuda,cpu"'
+        ) from error
+
+
+def trace(f: Callable[..., Any], *args: Any) -> Program:
+    """Return `f` traced at the shapes and dtypes of `args`, in float64."""
+    with float64():
+        jaxpr, shape = jax.make_jaxpr(f, return_shape=True)(*args)
+    return Program(jaxpr, jax.tree.structure(shape))
+
+
+def run(program: Program, args: Sequence[Any], *, replicas: int = 0, wide: bool = False, seed: int = 0) -> list[Any]:
+    """Return `1 + replicas` outputs of the program, as pytrees of NumPy arrays; the first is unperturbed."""
+    arithmetic = Arithmetic(replicas, wide, np.random.default_rng(seed))
+    leaves = [(_held(leaf, wide),) for leaf in jax.tree.leaves(tuple(args))]
+    with float64(), np.errstate(all="ignore"):
+        consts = [(_held(const, wide),) for const in program.jaxpr.consts]
+        outs = _evaluate(program.jaxpr.jaxpr, consts, leaves, arithmetic)
+    return [program.tree.unflatten([_pick(out, r) for out in outs]) for r in range(replicas + 1)]
+
+
+def _held(value: Any, wide: bool) -> Any:
+    dtype = getattr(value, "dtype", None)
+    if dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.extended):
+        return value  # a PRNG key stays JAX's own
+    array = np.asarray(value)
+    return array.astype(widest(array.dtype, wide))
+
+
+def _pick(values: Values, replica: int) -> Any:
+    return values[replica if len(values) > 1 else 0]
+
+
+def _evaluate(jaxpr: Jaxpr, consts: Sequence[Values], args: Sequence[Values], how: Arithmetic) -> list[Values]:
+    env: dict[Any, Values] = dict(zip(jaxpr.constvars, consts, strict=True))
+    env.update(zip(jaxpr.invars, args, strict=True))
+
+    def read(atom: Any) -> Values:
+        if isinstance(atom, Literal):
+            return (np.asarray(atom.val, widest(np.dtype(atom.aval.dtype), how.wide)),)
+        return env[atom]
+
+    for eqn in jaxpr.eqns:
+        outs = _apply(eqn, [read(atom) for atom in eqn.invars], how)
+        env.update(zip(eqn.outvars, outs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
+    name, params = eqn.primitive.name, eqn.params
+    control = CONTROL.get(name)
+    if control:
+        return control(eqn, operands, how)
+    inner = next((params[key] for key in CALLS if isinstance(params.get(key), ClosedJaxpr | Jaxpr)), None)
+    if inner is not None:
+        return _call(inner, operands, how)
+    params = _widened(params, how.wide)
+    operation = NUMPY.get(name) or _bound(eqn.primitive)
+    discrete = all(not np.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
+    inexact = name not in EXACT and not discrete
+    count = 1 if discrete or (not inexact and all(len(v) == 1 for v in operands)) else how.replicas + 1
+    runs = []
+    for replica in range(count):
+        values = [_pick(v, replica) for v in operands]
+        if name == "sort" and replica:
+            values = _sorted_as_first(operands, values, params)
+        if name in SOLVERS and replica:
+            values = [_moved(v, np.abs(v), 1.0, how) for v in values]
+        out = _as_list(operation(*values, **params), eqn.primitive.multiple_results)
+        if inexact and replica:
+            out = [_perturbed(name, values, v, operation, params, how) for v in out]
+        runs.append(out)
+    return [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
+
+
+def _dtype(var: Any) -> Any:
+    dtype = var.aval.dtype
+    return np.bool_ if jax.dtypes.issubdtype(dtype, jax.dtypes.extended) else dtype
+
+
+def _widened(params: dict[str, Any], wide: bool) -> dict[str, Any]:
+    """Return `params` with the dtypes that say how a value is held."""
+    keys = [key for key in ("new_dtype", "dtype") if wide and params.get(key) is not None]
+    return {**params, **{key: widest(np.dtype(params[key]), wide) for key in keys}}
+
+
+def _as_list(out: Any, several: bool) -> list[Any]:
+    return list(out) if several or isinstance(out, list) else [out]
+
+
+def _bound(primitive: Any) -> Callable[..., Any]:
+    """Return `primitive` as JAX itself runs it, in float64."""
+
+    def operation(*operands: Any, **params: Any) -> Any:
+        narrow = [_narrow(v) for v in operands]
+        out = primitive.bind(*narrow, **params)
+        back = [_result(v, operands) for v in (out if primitive.multiple_results else [out])]
+        return back if primitive.multiple_results else back[0]
+
+    return operation
+
+
+def _narrow(value: Any) -> Any:
+    if getattr(value, "dtype", None) == np.longdouble:
+        return value.astype(np.float64)
+    if getattr(value, "dtype", None) == np.clongdouble:
+        return value.astype(np.complex128)
+    return value
+
+
+def _result(value: Any, operands: Sequence[Any]) -> Any:
+    if jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended):
+        return value
+    array = np.asarray(value)
+    wide = any(getattr(v, "dtype", None) in (np.longdouble, np.clongdouble) for v in operands)
+    return array.astype(widest(array.dtype, wide))
+
+
+def _sorted_as_first(operands: list[Values], values: list[Any], params: dict[str, Any]) -> list[Any]:
+    """Return keys that sort as those of the unperturbed replica do."""
+    keys = params["num_keys"]
+    order = primitives.sort_order([_pick(v, 0) for v in operands[:keys]], params["dimension"])
+    ranks = np.argsort(order, axis=-1)
+    moved = [np.moveaxis(v, params["dimension"], -1) for v in values[:keys]]
+    monotone = [np.take_along_axis(np.sort(v, axis=-1), ranks, -1) for v in moved]
+    return [np.moveaxis(v, -1, params["dimension"]) for v in monotone] + values[keys:] if keys == 1 else values
+
+
+def _perturbed(
+    name: str, operands: list[Any], out: Any, operation: Callable[..., Any], params: dict[str, Any], how: Arithmetic
+) -> Any:
+    if name in SUMS:
+        terms = np.asarray(operation(*[_size(v) for v in operands], **params))
+        # the error of a sum of n rounded terms grows like a random walk
+        return _moved(out, terms, max(1.0, 0.5 * primitives.summed_terms(name, operands, out) ** 0.5), how)
+    return _moved(out, np.abs(out), LOOSE_ULPS if name in LOOSE else 1.0, how)
+
+
+def _size(value: Any) -> Any:
+    return np.abs(value) if np.issubdtype(value.dtype, np.inexact) else value
+
+
+def _moved(value: Any, size: Any, ulps: float, how: Arithmetic) -> Any:
+    """Return `value` moved by ½ to 1 times `ulps` units in the last place of `size`, up or down."""
+    if not np.issubdtype(value.dtype, np.inexact):
+        return value
+    draw = how.rng.random(np.shape(value)) - 0.5
+    step = np.where(draw < 0, draw - 0.5, draw + 0.5)
+    if np.issubdtype(value.dtype, np.complexfloating):
+        step = step * np.exp(2j * np.pi * how.rng.random(np.shape(value)))
+    shift = step * (ulps * epsilon(value.dtype)) * np.where(np.isfinite(size), size, 0)
+    return (value + shift).astype(value.dtype)
+
+
+def epsilon(dtype: Any) -> float:
+    """Return the spacing of numbers of `dtype` at 1; scipy's functions stay at that of float64."""
+    return float(ml_dtypes.finfo(dtype).eps) if dtype not in (np.longdouble, np.clongdouble) else float(np.finfo(np.longdouble).eps)
+
+
+def _call(inner: ClosedJaxpr | Jaxpr, operands: Sequence[Values], how: Arithmetic) -> list[Values]:
+    consts = [(_held(c, how.wide),) for c in inner.consts] if isinstance(inner, ClosedJaxpr) else []
+    return _evaluate(_inner(inner), consts, operands, how)
+
+
+def _cond(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
+    index, *rest = operands
+    branches = eqn.params["branches"]
+    return _call(branches[int(np.clip(_pick(index, 0), 0, len(branches) - 1))], rest, how)
+
+
+def _while(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
+    params = eqn.params
+    nc, nb = params["cond_nconsts"], params["body_nconsts"]
+    cond_consts, body_consts, carry = operands[:nc], operands[nc : nc + nb], operands[nc + nb :]
+    while bool(np.any(_pick(_call(params["cond_jaxpr"], [*cond_consts, *carry], how)[0], 0))):
+        carry = _call(params["body_jaxpr"], [*body_consts, *carry], how)
+    return list(carry)
+
+
+def _scan(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
+    body, length = eqn.params["jaxpr"], eqn.params["length"]
+    ins, outs = _inner(body).invars, _inner(body).outvars
+    # What is scanned over has one axis more outside than inside. The shapes say so in every release
+    # of jax; the parameters that count them have changed.
+    n_rows = sum(a.aval.shape != b.aval.shape for a, b in zip(eqn.invars, ins, strict=True))
+    n_carry = sum(a.aval.shape == b.aval.shape for a, b in zip(eqn.outvars, outs, strict=True))
+    first_row = len(ins) - n_rows
+    consts, carry, rows = operands[: first_row - n_carry], operands[first_row - n_carry : first_row], operands[first_row:]
+    found: list[list[Values]] = []
+    for i in range(length)[::-1] if eqn.params["reverse"] else range(length):
+        one = _call(body, [*consts, *carry, *(tuple(v[i] for v in row) for row in rows)], how)
+        carry = one[:n_carry]
+        found.append(one[n_carry:])
+    found = found[::-1] if eqn.params["reverse"] else found
+    ys = [_stacked([one[j] for one in found], var.aval, how) for j, var in enumerate(outs[n_carry:])]
+    return [*carry, *ys]
+
+
+def _inner(jaxpr: ClosedJaxpr | Jaxpr) -> Jaxpr:
+    return jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
+
+
+def _stacked(rows: list[Values], aval: Any, how: Arithmetic) -> Values:
+    if not rows:
+        return (np.zeros((0, *aval.shape), widest(np.dtype(aval.dtype), how.wide)),)
+    count = max(len(row) for row in rows)
+    return tuple(np.stack([np.asarray(_pick(row, r)) for row in rows]) for r in range(count))
+
+
+CONTROL: dict[str, Callable[[Any, list[Values], Arithmetic], list[Values]]] = {
+    "cond": _cond,
+    "while": _while,
+    "scan": _scan,
+}

@@ -1,0 +1,142 @@
+"""Kinks: where a function has several one-sided derivatives, any subgradient is right and nothing else.
+
+Clarke's subdifferential is the convex hull of the gradients at nearby points (Clarke 1983, Optimization
+and Nonsmooth Analysis, theorem 2.5.1). Those gradients come from autodiff beside the point, extrapolated
+to it, and a claimed value either lies in their hull or does not. New directions are chosen along what
+is left between the value and the hull, which finds the face that matters in a few rounds.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import nnls
+
+from backproof.verification.noise import AGREES_WITHIN
+from backproof.verification.oracles import Point, Runner
+
+# Distance from the point at which one-sided gradients are taken; the linear part of the change is
+# extrapolated away, so that about RADIUS² of the curvature remains.
+RADIUS = 1e-6
+# A value this close to the hull, relative to the jump of the gradient across the kink, lies in it:
+# far above what extrapolation leaves (1e-12), far below any wrong slope.
+RESOLUTION = 1e-6
+DIRECTIONS = 24
+ROUNDS = 6
+
+
+def is_subgradient(runner: Runner, point: Point, hand: Any) -> bool:
+    """Return whether `hand` is a subgradient at `point`, output entry by output entry.
+
+    A pullback is linear in its cotangent, so each output entry is judged on its own; there a kink
+    involves few directions.
+    """
+    if runner.claim.forward:
+        return False
+    rows = _one_hot_rows(point.direction)
+    if not rows:
+        return False
+    places = [Point(point.args, row) for row in rows]
+    ours, theirs = runner.many("hand", places), runner.many("truth", places)
+    if not _adds_up(ours, hand, _vector(runner.hand(point).noise)):
+        return False
+    kinked = False
+    for place, row_hand, row_truth in zip(places, _rows(ours), _rows(theirs), strict=True):
+        if row_hand.shape != row_truth.shape or not np.all(np.isfinite(row_hand)):
+            return False
+        noise = _vector(runner.truth(place).noise)
+        if np.all(np.abs(row_hand - row_truth) <= AGREES_WITHIN * noise):
+            continue
+        if not _in_hull(runner, place, row_hand, noise):
+            return False
+        kinked = True
+    return kinked
+
+
+def _one_hot_rows(direction: Any) -> list[Any]:
+    """Return cotangents with one non-zero entry each, that add up to `direction`."""
+    leaves, tree = jax.tree.flatten(direction)
+    rows = []
+    for which, leaf in enumerate(leaves):
+        if leaf.dtype == jax.dtypes.float0:
+            continue
+        for index in np.argwhere(leaf != 0):
+            row = [np.zeros_like(other) for other in leaves]
+            row[which][tuple(index)] = leaf[tuple(index)]
+            rows.append(tree.unflatten(row))
+    return rows
+
+
+def _adds_up(rows: Any, whole: Any, noise: np.ndarray) -> bool:
+    """Return whether the rows sum to the whole: the pullback is linear here."""
+    total = _vector(jax.tree.map(lambda v: v.sum(0), rows))
+    size = _vector(jax.tree.map(lambda v: np.abs(v).sum(0), rows))
+    whole = _vector(whole)
+    rounding = noise + np.finfo(np.float64).eps * size
+    return total.shape == whole.shape == noise.shape and bool(np.all(np.abs(total - whole) <= AGREES_WITHIN * rounding))
+
+
+def _in_hull(runner: Runner, point: Point, value: np.ndarray, noise: np.ndarray) -> bool:
+    rng = np.random.default_rng(0)
+    size = value.size  # the result of a pullback has one entry for each entry that can move
+    gradients = _nearby(runner, point, rng.standard_normal((DIRECTIONS, size)))
+    for _ in range(ROUNDS):
+        gradients = gradients[np.all(np.isfinite(gradients), axis=1)]
+        if not len(gradients):
+            return False
+        jump = np.max(np.ptp(gradients, axis=0))
+        left = value - _nearest(gradients, value, jump)
+        if np.all(np.abs(left) <= RESOLUTION * jump + AGREES_WITHIN * noise):
+            return True
+        flips = np.where(rng.random((DIRECTIONS, size)) < 0.5, 1.0, -1.0) * np.abs(left)
+        gradients = np.vstack([gradients, _nearby(runner, point, np.vstack([left, -left, flips]))])
+    return False
+
+
+def _nearest(gradients: np.ndarray, value: np.ndarray, jump: float) -> np.ndarray:
+    """Return the point of the convex hull of the rows of `gradients` that is nearest to `value`."""
+    centre, scale = gradients[0], max(jump, np.max(np.abs(value - gradients[0])), 1e-300)
+    system = np.vstack([(gradients - centre).T / scale, 1e3 * np.ones(len(gradients))])
+    weights, _ = nnls(system, np.append((value - centre) / scale, 1e3), maxiter=50 * len(gradients))
+    return centre + (weights / max(weights.sum(), 1e-300)) @ (gradients - centre)
+
+
+def _nearby(runner: Runner, point: Point, directions: np.ndarray) -> np.ndarray:
+    """Return the gradients beside `point`, one row per direction, extrapolated to the point itself."""
+    lengths = np.max(np.abs(directions), axis=1, keepdims=True)
+    unit = directions / np.where(lengths == 0, 1, lengths)
+    movable = tuple(part is not None for part in runner.truth(point).value)
+    near, far = (
+        _rows(runner.many("truth", [Point(_moved(point.args, movable, h * d), point.direction) for d in unit]))
+        for h in (RADIUS, 2 * RADIUS)
+    )
+    return 2 * near - far
+
+
+def _moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) -> tuple[Any, ...]:
+    """Return `args` with every differentiated entry moved by `step` of its size (of 1 where smaller)."""
+    remaining = step
+
+    def move(leaf: Any) -> Any:
+        nonlocal remaining
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            return leaf
+        part, remaining = remaining[: np.size(leaf)], remaining[np.size(leaf) :]
+        return leaf + part.reshape(np.shape(leaf)) * np.maximum(np.abs(leaf), 1)
+
+    return tuple(jax.tree.map(move, arg) if moves else arg for arg, moves in zip(args, movable, strict=True))
+
+
+def _vector(tree: Any) -> np.ndarray:
+    parts = [np.ravel(leaf) for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating)]
+    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+
+
+def _rows(tree: Any) -> np.ndarray:
+    count = len(jax.tree.leaves(tree)[0])
+    return np.array([_vector(_row(tree, i)) for i in range(count)])
+
+
+def _row(tree: Any, i: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[i], tree)

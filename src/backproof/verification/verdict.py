@@ -1,0 +1,164 @@
+"""What the verifier says: a verdict, the smallest example behind it, and both as text and JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import jax
+import numpy as np
+
+
+class Verdict(StrEnum):
+    """Names the outcome of a verification; the first three are good."""
+
+    AGREES = "AGREES"
+    SUBGRADIENT = "SUBGRADIENT"
+    DECLARED = "DECLARED"
+    WRONG = "WRONG"
+    UNSTABLE = "UNSTABLE"
+    REFERENCE_SUSPECT = "REFERENCE_SUSPECT"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the derivative was shown to be right."""
+        return self in (Verdict.AGREES, Verdict.SUBGRADIENT, Verdict.DECLARED)
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """Holds the smallest example found, and the entry where the two sides differ most.
+
+    Attributes:
+        args: the argument tuple.
+        direction: the cotangent (for a jvp, the tangents).
+        leaf: the path of the leaf in the result, e.g. `[0]['W']`.
+        index: the index of the entry in that leaf.
+        hand, truth: the two values there.
+        noise: the measured rounding noise of that entry.
+        distance: how many noise units lie between them.
+    """
+
+    args: tuple[Any, ...]
+    direction: Any
+    leaf: str
+    index: tuple[int, ...]
+    hand: Any
+    truth: Any
+    noise: float
+    distance: float
+
+    @property
+    def repro(self) -> str:
+        """Python that rebuilds the example: `args` and `cotangent`."""
+        return f"args = {_code(self.args)}\ncotangent = {_code(self.direction)}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Holds the outcome of one verification; `str(report)` is what a person reads.
+
+    Attributes:
+        name: what was checked.
+        verdict: the outcome; `ok` says whether it is good.
+        cause: a short stable name of what is wrong, or None.
+        explanation: that cause, or the convention at a kink, in a sentence.
+        counterexample: the smallest example, or None where both sides agree everywhere.
+        examples: how many points were judged.
+        skipped: how many drawn points could not be judged, because the function itself is not finite
+            there or does not exist at that shape.
+        worst: the largest distance, in noise units, among the points where both sides agree.
+        seconds: how long it took.
+        shapes: the argument shapes that were tried.
+    """
+
+    name: str
+    verdict: Verdict
+    cause: str | None = None
+    explanation: str = ""
+    counterexample: Counterexample | None = None
+    examples: int = 0
+    skipped: int = 0
+    worst: float = 0.0
+    seconds: float = 0.0
+    shapes: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the derivative was shown to be right."""
+        return self.verdict.ok
+
+    def __str__(self) -> str:
+        """Return the report as a person reads it."""
+        head = f"{self.name}: {self.verdict}"
+        if self.cause:
+            head += f" ({self.cause})"
+        tried = f"  {self.examples} examples, largest rounding {self.worst:.2g} noise units"
+        if self.skipped:
+            tried += f"; {self.skipped} drawn points could not be judged"
+        lines = [head, *([f"  {self.explanation}"] if self.explanation else []), tried]
+        return "\n".join(lines + (_example_lines(self.counterexample) if self.counterexample else []))
+
+    def to_json(self) -> str:
+        """Return the report as JSON."""
+        found = self.counterexample
+        example = found and {
+            "args": _plain(found.args),
+            "cotangent": _plain(found.direction),
+            "leaf": found.leaf,
+            "index": list(found.index),
+            "hand": _plain(found.hand),
+            "autodiff": _plain(found.truth),
+            "noise_units": found.distance,
+            "repro": found.repro,
+        }
+        keys = ("name", "cause", "explanation", "examples", "skipped", "worst", "seconds")
+        fields = {key: getattr(self, key) for key in keys}
+        return json.dumps(
+            {"verdict": str(self.verdict), "ok": self.ok, **fields, "shapes": list(self.shapes), "counterexample": example}
+        )
+
+
+def _example_lines(found: Counterexample) -> list[str]:
+    place = f"{found.leaf}{list(found.index) if found.index else ''}"
+    apart = "" if not np.isfinite(found.distance) else f"  ({found.distance:.3g} noise units apart)"
+    return [
+        f"  where     result{place}",
+        f"  by hand   {found.hand!r}".replace("np.float64", ""),
+        f"  autodiff  {found.truth!r}{apart}".replace("np.float64", ""),
+        "  smallest example:",
+        *(f"    {line}" for line in found.repro.splitlines()),
+    ]
+
+
+def _code(tree: Any) -> str:
+    """Return Python that rebuilds a pytree of arrays."""
+    if isinstance(tree, dict):
+        return "{" + ", ".join(f"{key!r}: {_code(value)}" for key, value in tree.items()) + "}"
+    if isinstance(tree, tuple) and not hasattr(tree, "_fields"):
+        return "(" + ", ".join(_code(value) for value in tree) + ("," if len(tree) == 1 else "") + ")"
+    if isinstance(tree, list):
+        return "[" + ", ".join(_code(value) for value in tree) + "]"
+    if tree is None or not hasattr(tree, "dtype"):
+        return repr(tree)
+    array = np.asarray(tree)
+    if array.dtype == jax.dtypes.float0:
+        return f"np.zeros({array.shape}, jax.dtypes.float0)"
+    dtype = "" if array.dtype == np.float64 else f", np.{array.dtype}"
+    shown = f"np.zeros({array.shape})" if array.size == 0 else f"np.array({array.tolist()!r}{dtype})"
+    return shown.replace("inf", "np.inf").replace("nan", "np.nan")
+
+
+def _plain(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {str(key): _plain(value) for key, value in tree.items()}
+    if isinstance(tree, tuple | list):
+        return [_plain(value) for value in tree]
+    if tree is None or isinstance(tree, bool | int | float | str):
+        return tree
+    array = np.asarray(tree)
+    if np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer) or array.dtype == bool:
+        return array.tolist() if np.all(np.isfinite(array)) else [str(v) for v in np.ravel(array)]
+    return str(array.tolist())
