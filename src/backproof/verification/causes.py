@@ -65,11 +65,10 @@ def _name_one(runner: Runner, found: Judgement) -> Named:
     mine, true, noise = _leaves(runner, found)[leaf]
     if not np.all(np.isfinite(mine)):
         return "not-finite", f"the function and its gradient are finite here, the value by hand at {leaf} is not"
+    named = _ignored(runner, found)
     for test in (_missing, _sign, _transpose):
-        named = test(leaf, mine, true, noise)
-        if named:
-            return named
-    return _ignored(runner, found) or _factor(runner, found, leaf) or ("unknown", f"the values at {leaf} differ")
+        named = named or test(leaf, mine, true, noise)
+    return named or _factor(runner, found, leaf) or ("unknown", f"the values at {leaf} differ")
 
 
 def _leaves(runner: Runner, found: Judgement) -> dict[str, tuple[Any, Any, Any]]:

@@ -18,7 +18,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from backproof.verification import primitives
-from backproof.verification.primitives import EXACT, LOOSE, LOOSE_ULPS, NUMPY, SOLVERS, SUMS, widest
+from backproof.verification.primitives import EXACT, LOOSE, LOOSE_ULPS, NUMPY, ROUGH, SOLVERS, SUMS, widest
 
 Values = tuple[Any, ...]  # one value, or one for each replica
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
@@ -124,7 +124,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
         return _call(inner, operands, how)
     params = _widened(params, how.wide)
     operation = NUMPY.get(name) or _bound(eqn.primitive)
-    discrete = all(not np.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
+    discrete = all(not jax.dtypes.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
     inexact = name not in EXACT and not discrete
     count = 1 if discrete or (not inexact and all(len(v) == 1 for v in operands)) else how.replicas + 1
     runs = []
@@ -134,7 +134,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
             values = _sorted_as_first(operands, values, params)
         if name in SOLVERS and replica:
             values = [_moved(v, np.abs(v), 1.0, how) for v in values]
-        out = _as_list(operation(*values, **params), eqn.primitive.multiple_results)
+        out = _as_list(operation(*values, **params))
         if inexact and replica:
             out = [_perturbed(name, values, v, operation, params, how) for v in out]
         runs.append(out)
@@ -152,8 +152,8 @@ def _widened(params: dict[str, Any], wide: bool) -> dict[str, Any]:
     return {**params, **{key: widest(np.dtype(params[key]), wide) for key in keys}}
 
 
-def _as_list(out: Any, several: bool) -> list[Any]:
-    return list(out) if several or isinstance(out, list) else [out]
+def _as_list(out: Any) -> list[Any]:
+    return list(out) if isinstance(out, list | tuple) else [out]
 
 
 def _bound(primitive: Any) -> Callable[..., Any]:
@@ -201,20 +201,22 @@ def _perturbed(
         terms = np.asarray(operation(*[_size(v) for v in operands], **params))
         # the error of a sum of n rounded terms grows like a random walk
         return _moved(out, terms, max(1.0, 0.5 * primitives.summed_terms(name, operands, out) ** 0.5), how)
+    if name in ROUGH:
+        return _moved(out, np.abs(out) + 1, LOOSE_ULPS, how)
     return _moved(out, np.abs(out), LOOSE_ULPS if name in LOOSE else 1.0, how)
 
 
 def _size(value: Any) -> Any:
-    return np.abs(value) if np.issubdtype(value.dtype, np.inexact) else value
+    return np.abs(value) if jax.dtypes.issubdtype(value.dtype, np.inexact) else value
 
 
 def _moved(value: Any, size: Any, ulps: float, how: Arithmetic) -> Any:
     """Return `value` moved by ½ to 1 times `ulps` units in the last place of `size`, up or down."""
-    if not np.issubdtype(value.dtype, np.inexact):
+    if not jax.dtypes.issubdtype(value.dtype, np.inexact):
         return value
     draw = how.rng.random(np.shape(value)) - 0.5
     step = np.where(draw < 0, draw - 0.5, draw + 0.5)
-    if np.issubdtype(value.dtype, np.complexfloating):
+    if jax.dtypes.issubdtype(value.dtype, np.complexfloating):
         step = step * np.exp(2j * np.pi * how.rng.random(np.shape(value)))
     shift = step * (ulps * epsilon(value.dtype)) * np.where(np.isfinite(size), size, 0)
     return (value + shift).astype(value.dtype)

@@ -144,5 +144,5 @@ def _sum_of_noise(one: Measured, other: Measured) -> Any:
 
 
 def _finite(tree: Any) -> bool:
-    floating = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
+    floating = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(np.asarray(leaf).dtype, jnp.inexact)]
     return all(bool(np.all(np.isfinite(leaf))) for leaf in floating)

@@ -159,6 +159,6 @@ def _plain(tree: Any) -> Any:
     if tree is None or isinstance(tree, bool | int | float | str):
         return tree
     array = np.asarray(tree)
-    if np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer) or array.dtype == bool:
+    if jax.dtypes.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer) or array.dtype == bool:
         return array.tolist() if np.all(np.isfinite(array)) else [str(v) for v in np.ravel(array)]
     return str(array.tolist())

@@ -1,0 +1,23 @@
+"""Equality as the tests mean it: within the rounding noise measured at the point, in float64."""
+
+import jax
+import numpy as np
+
+from backproof.verification.noise import AGREES_WITHIN, distance, measure, units
+
+
+def assert_agrees(f, g, *args):
+    """Assert f(*args) == g(*args), every entry of every leaf, within measured rounding noise."""
+    d = distance(f, g, *args)
+    assert d <= AGREES_WITHIN, f"{d:.3g} noise units apart: {f(*args)} against {g(*args)}"
+
+
+def assert_value(f, args, expected):
+    """Assert f(*args) == expected, where `expected` is known to full precision (mpmath, say)."""
+    measured = measure(f, *args)
+    for got, noise, want in zip(
+        jax.tree.leaves(measured.value), jax.tree.leaves(measured.noise), jax.tree.leaves(expected), strict=True
+    ):
+        assert np.shape(got) == np.shape(want)
+        apart = units(got, want, noise)
+        assert np.all(apart <= AGREES_WITHIN), f"{np.max(apart):.3g} noise units: {got} against {want}"

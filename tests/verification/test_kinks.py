@@ -1,0 +1,64 @@
+"""At a kink every subgradient is accepted and nothing else."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import backproof as bp
+from backproof.verification import Verdict
+
+pytestmark = pytest.mark.as_user
+N = [bp.array("n")]
+
+
+def hit(x):
+    return jnp.abs(x) == jnp.abs(x).max()
+
+
+def largest(x):
+    return jnp.abs(x).max()
+
+
+def verdict(of, vjp, args=N):
+    return bp.verify(of=of, vjp=vjp, args=args).verdict
+
+
+def test_a_slope_between_the_one_sided_ones_is_a_subgradient():
+    for slope in (0.0, 0.25, 1.0):
+        at_zero = lambda a, ct, s=slope: (ct * jnp.where(a[0] == 0, s, a[0] > 0),)  # noqa: E731
+        assert verdict(lambda x: jnp.maximum(x, 0), at_zero) is Verdict.SUBGRADIENT
+
+
+def test_a_slope_outside_them_is_wrong():
+    for slope in (-0.1, 1.1):
+        at_zero = lambda a, ct, s=slope: (ct * jnp.where(a[0] == 0, s, a[0] > 0),)  # noqa: E731
+        assert verdict(lambda x: jnp.maximum(x, 0), at_zero) is Verdict.WRONG
+
+
+def test_full_weight_on_every_tie_is_wrong_and_a_share_is_right():
+    full = lambda a, ct: (ct * jnp.sign(a[0]) * hit(a[0]),)  # noqa: E731
+    share = lambda a, ct: (ct * jnp.sign(a[0]) * hit(a[0]) / hit(a[0]).sum(),)  # noqa: E731
+    first = lambda a, ct: (jnp.zeros_like(a[0]).at[jnp.argmax(jnp.abs(a[0]))].set(1) * ct * jnp.sign(a[0]),)  # noqa: E731
+    nonempty = [bp.array("n", where=lambda x: x.size > 0)]
+    assert verdict(largest, full, nonempty) is Verdict.WRONG
+    assert verdict(largest, share, nonempty).ok
+    assert verdict(largest, first, nonempty) is Verdict.SUBGRADIENT
+
+
+def test_many_kinks_at_once_are_judged_entry_by_entry():
+    x = (np.zeros(6, np.float32),)
+    gate = lambda a, ct: (ct * (a[0] >= 0),)  # noqa: E731
+    assert verdict(lambda x: jnp.maximum(x, 0), gate, x) is Verdict.SUBGRADIENT
+
+
+def test_the_convention_is_named():
+    report = bp.verify(bp.rules.relu_with(1.0))
+    assert report.verdict is Verdict.SUBGRADIENT
+    assert report.ok
+    assert report.explanation.startswith("slope 1 at z = 0")
+    assert (report.counterexample.hand, report.counterexample.truth) == (1.0, 0.5)
+
+
+def test_away_from_kinks_the_match_is_exact():
+    """A slope wrong by 0.1 % everywhere is not excused by the kink at 0."""
+    assert verdict(lambda x: jnp.maximum(x, 0), lambda a, ct: (ct * 1.001 * (a[0] > 0),)) is Verdict.WRONG

@@ -1,0 +1,74 @@
+"""The unit of comparison: measured at the point, from intermediates too, and never across a kink."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backproof.verification.interpreter import run, trace
+from backproof.verification.noise import AGREES_WITHIN, distance, measure, units
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(), (1,), (3,), (2, 5)]))
+def test_two_ways_of_one_formula_agree(seed, shape):
+    x = np.random.default_rng(seed).standard_normal(shape) * 10
+    assert distance(lambda x: (jnp.sin(x) ** 2).sum() + 1000, lambda x: 1000 + (1 - jnp.cos(x) ** 2).sum(), x) <= AGREES_WITHIN
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_one_part_in_a_million_is_far_away(seed):
+    x = np.random.default_rng(seed).standard_normal((3, 4))
+    assert distance(jnp.tanh, lambda x: jnp.tanh(x) * (1 + 1e-6), x) > 1e6
+
+
+def test_noise_includes_the_rounding_of_intermediates():
+    """1 − σ(z) loses its digits at z = 20 although z itself is exact."""
+    slope = jax.grad(lambda z: 1 / (1 + jnp.exp(-z)))
+    truth = lambda z: jnp.exp(-z) / (1 + jnp.exp(-z)) ** 2  # noqa: E731
+    for z in (20.0, 37.0, 40.0, 800.0):
+        assert distance(slope, truth, np.float64(z)) <= AGREES_WITHIN
+    naive = measure(lambda z: (lambda a: a * (1 - a))(1 / (1 + jnp.exp(-z))), np.float64(37.0))
+    assert naive.noise > 0.1 * abs(naive.value)
+
+
+def test_noise_is_that_of_the_summed_terms_not_of_the_sum():
+    x = np.array([1e8, 1.0, -1e8])
+    assert measure(jnp.sum, x).noise > 1e-9
+    assert measure(lambda x: x @ jnp.ones(3), x).noise > 1e-9
+
+
+def test_zero_means_zero():
+    assert distance(lambda x: x * 0, lambda x: x * 0 + 1e-300, np.ones(2)) > 1e6
+
+
+def test_decisions_are_replayed_so_noise_never_crosses_a_kink():
+    """At a tie of two computed values a perturbation would choose; the gradient must not spread."""
+    f = jax.grad(lambda x: jnp.maximum(jnp.sin(x[0]) * 3, 3 * jnp.sin(x[1])) + jnp.sort(x * 0.1)[0])
+    assert np.all(measure(f, np.array([0.7, 0.7])).noise < 1e-14)
+
+
+def test_wide_arithmetic_drops_the_error_of_a_right_formula():
+    if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
+        pytest.skip("longdouble is no wider than float64 on this machine")
+    x = (np.float64(1e-9),)
+    program = trace(lambda x: (1 - jnp.cos(x)) / x**2, *x)
+    narrow, wide = run(program, x)[0], run(program, x, wide=True)[0]
+    assert abs(narrow - 0.5) > 0.1
+    assert abs(run(trace(lambda x: (1 - jnp.cos(x)) / x**2, np.float64(1e-4)), (np.float64(1e-4),), wide=True)[0] - 0.5) < 1e-9
+    assert wide.dtype == np.longdouble
+
+
+def test_nan_is_never_equal_and_infinities_only_to_themselves():
+    nan, inf = np.nan, np.inf
+    assert units(nan, nan, 1.0) == inf
+    assert units(inf, inf, 1.0) == 0
+    assert units(inf, -inf, 1.0) == inf
+    assert units(1.0, inf, inf) == inf
+
+
+def test_float64_is_left_behind():
+    measure(jnp.sin, np.float64(1.0))
+    assert not jax.config.jax_enable_x64
+    assert jnp.asarray(1.5).dtype == jnp.float32
