@@ -9,14 +9,19 @@ from backproof.verification.noise import AGREES_WITHIN, distance, measure, units
 def assert_agrees(f, g, *args):
     """Assert f(*args) == g(*args), every entry of every leaf, within measured rounding noise."""
     d = distance(f, g, *args)
-    assert d <= AGREES_WITHIN, f"{d:.3g} noise units apart: {f(*args)} against {g(*args)}"
+    assert d <= AGREES_WITHIN, (
+        f"{d:.3g} noise units: {measure(f, *args).value} against {measure(g, *args).value}"
+    )
 
 
 def assert_value(f, args, expected):
     """Assert f(*args) == expected, where `expected` is known to full precision (mpmath, say)."""
     measured = measure(f, *args)
     for got, noise, want in zip(
-        jax.tree.leaves(measured.value), jax.tree.leaves(measured.noise), jax.tree.leaves(expected), strict=True
+        jax.tree.leaves(measured.value),
+        jax.tree.leaves(measured.noise),
+        jax.tree.leaves(expected),
+        strict=True,
     ):
         assert np.shape(got) == np.shape(want)
         apart = units(got, want, noise)

@@ -87,7 +87,8 @@ def array(
     Args:
         dims: axes separated by blanks, e.g. `"*batch n 2*n"`; `""` is a scalar.
         dtype: the name of the dtype, long (`"float32"`) or short (`"f32"`).
-        low, high: the least and greatest value an element may have; numbers or expressions of dims.
+        low: the least value an element may have; a number or an expression of dims.
+        high: the greatest value, likewise.
         where: a predicate on the whole array for what bounds cannot say.
 
     Raises:
@@ -245,7 +246,7 @@ def _dimension(text: str) -> str:
         return text
     if "=" in text:  # jaxtyping's `rows=4`
         return _dimension(text.split("=", 1)[1])
-    names = {name: 1 for name in re.findall(r"[A-Za-z_]\w*", text)}
+    names = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", text), 1)
     evaluate(text, names)
     return text
 
@@ -259,7 +260,7 @@ def _dtype(name: str) -> str:
 
 def _bound(bound: Bound) -> Bound:
     if isinstance(bound, str):
-        evaluate(bound, {name: 2 for name in re.findall(r"[A-Za-z_]\w*", bound)})
+        evaluate(bound, dict.fromkeys(re.findall(r"[A-Za-z_]\w*", bound), 2))
     return bound
 
 

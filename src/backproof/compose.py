@@ -39,7 +39,9 @@ def chain(*rules: Rule) -> Rule:
             residuals.append(kept)
         return x, tuple(residuals)
 
-    def backward(params: Sequence[PyTree], residuals: Sequence[PyTree], delta: PyTree) -> tuple[PyTree, PyTree]:
+    def backward(
+        params: Sequence[PyTree], residuals: Sequence[PyTree], delta: PyTree
+    ) -> tuple[PyTree, PyTree]:
         grads = []
         for rule, rule_params, kept in zip(rules[::-1], params[::-1], residuals[::-1], strict=True):
             rule_grads, delta = rule.backward(rule_params, kept, delta)

@@ -109,7 +109,9 @@ def require_floating(x: PyTree, where: str) -> None:
             )
 
 
-def require_shape(leaf: jax.Array, expected: tuple[int, ...], where: str, name: str) -> None:
+def require_shape(
+    leaf: jax.Array | jax.ShapeDtypeStruct, expected: tuple[int, ...], where: str, name: str
+) -> None:
     """Raise `UsageError` unless `leaf.shape == expected`."""
     if jnp.shape(leaf) != expected:
         raise UsageError(
@@ -124,4 +126,4 @@ def require_shape(leaf: jax.Array, expected: tuple[int, ...], where: str, name: 
 
 def sample_count(domain: Specification, shape: tuple[int, ...]) -> int:
     """Return the number of samples in an array of `shape`: the product of its `*` axes."""
-    return math.prod(bind(domain, shape, {}).get(domain.batch_name, ()))
+    return math.prod(bind(domain, shape, {}).get(domain.batch_name or "", ()))

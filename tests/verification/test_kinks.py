@@ -25,20 +25,20 @@ def verdict(of, vjp, args=N):
 
 def test_a_slope_between_the_one_sided_ones_is_a_subgradient():
     for slope in (0.0, 0.25, 1.0):
-        at_zero = lambda a, ct, s=slope: (ct * jnp.where(a[0] == 0, s, a[0] > 0),)  # noqa: E731
+        at_zero = lambda a, ct, s=slope: (ct * jnp.where(a[0] == 0, s, a[0] > 0),)
         assert verdict(lambda x: jnp.maximum(x, 0), at_zero) is Verdict.SUBGRADIENT
 
 
 def test_a_slope_outside_them_is_wrong():
     for slope in (-0.1, 1.1):
-        at_zero = lambda a, ct, s=slope: (ct * jnp.where(a[0] == 0, s, a[0] > 0),)  # noqa: E731
+        at_zero = lambda a, ct, s=slope: (ct * jnp.where(a[0] == 0, s, a[0] > 0),)
         assert verdict(lambda x: jnp.maximum(x, 0), at_zero) is Verdict.WRONG
 
 
 def test_full_weight_on_every_tie_is_wrong_and_a_share_is_right():
-    full = lambda a, ct: (ct * jnp.sign(a[0]) * hit(a[0]),)  # noqa: E731
-    share = lambda a, ct: (ct * jnp.sign(a[0]) * hit(a[0]) / hit(a[0]).sum(),)  # noqa: E731
-    first = lambda a, ct: (jnp.zeros_like(a[0]).at[jnp.argmax(jnp.abs(a[0]))].set(1) * ct * jnp.sign(a[0]),)  # noqa: E731
+    full = lambda a, ct: (ct * jnp.sign(a[0]) * hit(a[0]),)
+    share = lambda a, ct: (ct * jnp.sign(a[0]) * hit(a[0]) / hit(a[0]).sum(),)
+    first = lambda a, ct: (jnp.zeros_like(a[0]).at[jnp.argmax(jnp.abs(a[0]))].set(1) * ct * jnp.sign(a[0]),)
     nonempty = [bp.array("n", where=lambda x: x.size > 0)]
     assert verdict(largest, full, nonempty) is Verdict.WRONG
     assert verdict(largest, share, nonempty).ok
@@ -47,7 +47,7 @@ def test_full_weight_on_every_tie_is_wrong_and_a_share_is_right():
 
 def test_many_kinks_at_once_are_judged_entry_by_entry():
     x = (np.zeros(6, np.float32),)
-    gate = lambda a, ct: (ct * (a[0] >= 0),)  # noqa: E731
+    gate = lambda a, ct: (ct * (a[0] >= 0),)
     assert verdict(lambda x: jnp.maximum(x, 0), gate, x) is Verdict.SUBGRADIENT
 
 

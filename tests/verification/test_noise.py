@@ -14,7 +14,10 @@ from backproof.verification.noise import AGREES_WITHIN, distance, measure, units
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(), (1,), (3,), (2, 5)]))
 def test_two_ways_of_one_formula_agree(seed, shape):
     x = np.random.default_rng(seed).standard_normal(shape) * 10
-    assert distance(lambda x: (jnp.sin(x) ** 2).sum() + 1000, lambda x: 1000 + (1 - jnp.cos(x) ** 2).sum(), x) <= AGREES_WITHIN
+    assert (
+        distance(lambda x: (jnp.sin(x) ** 2).sum() + 1000, lambda x: 1000 + (1 - jnp.cos(x) ** 2).sum(), x)
+        <= AGREES_WITHIN
+    )
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -26,7 +29,7 @@ def test_one_part_in_a_million_is_far_away(seed):
 def test_noise_includes_the_rounding_of_intermediates():
     """1 − σ(z) loses its digits at z = 20 although z itself is exact."""
     slope = jax.grad(lambda z: 1 / (1 + jnp.exp(-z)))
-    truth = lambda z: jnp.exp(-z) / (1 + jnp.exp(-z)) ** 2  # noqa: E731
+    truth = lambda z: jnp.exp(-z) / (1 + jnp.exp(-z)) ** 2
     for z in (20.0, 37.0, 40.0, 800.0):
         assert distance(slope, truth, np.float64(z)) <= AGREES_WITHIN
     naive = measure(lambda z: (lambda a: a * (1 - a))(1 / (1 + jnp.exp(-z))), np.float64(37.0))
@@ -56,7 +59,13 @@ def test_wide_arithmetic_drops_the_error_of_a_right_formula():
     program = trace(lambda x: (1 - jnp.cos(x)) / x**2, *x)
     narrow, wide = run(program, x)[0], run(program, x, wide=True)[0]
     assert abs(narrow - 0.5) > 0.1
-    assert abs(run(trace(lambda x: (1 - jnp.cos(x)) / x**2, np.float64(1e-4)), (np.float64(1e-4),), wide=True)[0] - 0.5) < 1e-9
+    assert (
+        abs(
+            run(trace(lambda x: (1 - jnp.cos(x)) / x**2, np.float64(1e-4)), (np.float64(1e-4),), wide=True)[0]
+            - 0.5
+        )
+        < 1e-9
+    )
     assert wide.dtype == np.longdouble
 
 

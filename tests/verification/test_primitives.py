@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
-from backproof.verification.interpreter import CONTROL, float64, run, trace
+from backproof.verification.interpreter import CONTROL, float64
 from backproof.verification.noise import AGREES_WITHIN, measure, units
 from backproof.verification.primitives import NUMPY
 
@@ -94,7 +94,9 @@ def test_numpy_agrees_with_xla(name):
         assert np.shape(got) == np.shape(want)
         assert np.asarray(got).dtype == np.asarray(want).dtype
         apart = units(got, want, noise)
-        both_nan = np.isnan(got) & np.isnan(want) if np.issubdtype(np.asarray(want).dtype, np.inexact) else False
+        both_nan = (
+            np.isnan(got) & np.isnan(want) if np.issubdtype(np.asarray(want).dtype, np.inexact) else False
+        )
         assert np.all((apart <= AGREES_WITHIN) | both_nan), f"{np.max(apart)} units apart"
 
 

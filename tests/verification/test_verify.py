@@ -57,7 +57,9 @@ def test_the_counterexample_pastes_and_replays():
     with jax.enable_x64(True):
         hand = pullback("sign")(names["args"], names["cotangent"])
         truth = jax.vjp(layernorm, *names["args"])[1](names["cotangent"])
-        sides = [np.asarray(eval(f"value{found.leaf}", {"value": side}))[found.index] for side in (hand, truth)]
+        sides = [
+            np.asarray(eval(f"value{found.leaf}", {"value": side}))[found.index] for side in (hand, truth)
+        ]
     assert sides == [found.hand, found.truth]
     assert sides[0] == -sides[1]
 
@@ -88,7 +90,7 @@ def matvec(W, x):
 
 
 def test_a_transposed_gradient_is_caught_although_square_shapes_hide_it():
-    slip = lambda a, ct: (jnp.outer(a[1], ct).reshape(a[0].shape), a[0].T @ ct)  # noqa: E731
+    slip = lambda a, ct: (jnp.outer(a[1], ct).reshape(a[0].shape), a[0].T @ ct)
     assert bp.verify(of=matvec, vjp=slip, args=[bp.array("m n"), bp.array("n")]).verdict is Verdict.WRONG
     square = [bp.array("n n"), bp.array("n")]
     report = bp.verify(of=matvec, vjp=lambda a, ct: (jnp.outer(a[1], ct), a[0].T @ ct), args=square)
@@ -171,7 +173,7 @@ def test_integer_arguments_are_left_alone():
 
     args = [bp.array("v n"), bp.integers("b", 0, "v-1")]
     assert bp.verify(of=pick, vjp=vjp, args=args).ok
-    overwriting = lambda a, ct: (jnp.zeros_like(a[0]).at[a[1]].set(2 * a[0][a[1]] * ct), None)  # noqa: E731
+    overwriting = lambda a, ct: (jnp.zeros_like(a[0]).at[a[1]].set(2 * a[0][a[1]] * ct), None)
     assert not bp.verify(of=pick, vjp=overwriting, args=args).ok
 
 
@@ -184,7 +186,9 @@ def test_annotations_examples_and_strategies_say_what_arguments_may_be():
 
     assert bp.verify(of=annotated, vjp=vjp).ok
     assert bp.verify(of=annotated, vjp=vjp, args=(np.ones((2, 3), np.float32), np.ones(3, np.float32))).ok
-    tuples = st.integers(1, 3).map(lambda n: (np.full((2, n), 0.5, np.float32), np.arange(n, dtype=np.float32)))
+    tuples = st.integers(1, 3).map(
+        lambda n: (np.full((2, n), 0.5, np.float32), np.arange(n, dtype=np.float32))
+    )
     assert bp.verify(of=annotated, vjp=vjp, args=tuples).ok
 
 
@@ -237,15 +241,17 @@ def test_a_call_that_means_nothing_gets_one_clear_error(how, text):
 
 def test_a_small_accuracy_loss_is_told_from_a_wrong_formula():
     """log(1 + exp(z)) by hand as log(1 + exp(−|z|)) is fine; exp(z)/(1+exp(z)) overflows at 800."""
-    softplus = lambda z: jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))  # noqa: E731
-    report = bp.verify(of=softplus, vjp=lambda a, ct: (ct * jnp.exp(a[0]) / (1 + jnp.exp(a[0])),), args=[bp.array("n")])
+    softplus = lambda z: jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
+    report = bp.verify(
+        of=softplus, vjp=lambda a, ct: (ct * jnp.exp(a[0]) / (1 + jnp.exp(a[0])),), args=[bp.array("n")]
+    )
     assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
 
 
 def test_where_only_autodiff_fails_the_reference_is_suspect():
     """At z = −800 autodiff of 1/(1 + exp(−z)) is 0 · ∞, and a(1 − a) = 0 is right."""
-    logistic = lambda z: 1 / (1 + jnp.exp(-z))  # noqa: E731
-    hand = lambda a, ct: (ct * logistic(a[0]) * (1 - logistic(a[0])),)  # noqa: E731
+    logistic = lambda z: 1 / (1 + jnp.exp(-z))
+    hand = lambda a, ct: (ct * logistic(a[0]) * (1 - logistic(a[0])),)
     report = bp.verify(of=logistic, vjp=hand, args=[bp.array("n")])
     assert (report.verdict, report.cause) == (Verdict.REFERENCE_SUSPECT, "reference")
     assert bp.verify(of=logistic, vjp=hand, args=[bp.array("n", low=-500)]).verdict is Verdict.AGREES

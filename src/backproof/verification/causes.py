@@ -8,7 +8,7 @@
 | `sign` | the opposite of the gradient |
 | `transpose` | the transpose of the gradient, on a square leaf |
 | `cotangent-ignored` | the result does not change with the cotangent |
-| `convention-mean`, `convention-half` | the whole result is the gradient divided by the batch, doubled or halved |
+| `convention-mean`, `convention-half` | all of it is the gradient divided by the batch, doubled or halved |
 | `factor` | a leaf is the gradient times a constant |
 | `accuracy` | the formula is right, its arithmetic loses the digits |
 | `reference` | autodiff itself is not finite or loses its digits; the hand-written value is right |
@@ -64,7 +64,10 @@ def _name_one(runner: Runner, found: Judgement) -> Named:
     leaf = found.worst.leaf
     mine, true, noise = _leaves(runner, found)[leaf]
     if not np.all(np.isfinite(mine)):
-        return "not-finite", f"the function and its gradient are finite here, the value by hand at {leaf} is not"
+        return (
+            "not-finite",
+            f"the function and its gradient are finite here, the value by hand at {leaf} is not",
+        )
     named = _ignored(runner, found)
     for test in (_missing, _sign, _transpose):
         named = named or test(leaf, mine, true, noise)
@@ -104,10 +107,19 @@ def _transpose(leaf: str, mine: Any, true: Any, noise: Any) -> Named | None:
 
 def _ignored(runner: Runner, found: Judgement) -> Named | None:
     point = found.point
-    doubled = Point(point.args, jax.tree.map(lambda c: 2 * c if c.dtype != jax.dtypes.float0 else c, point.direction))
+    doubled = Point(
+        point.args, jax.tree.map(lambda c: 2 * c if c.dtype != jax.dtypes.float0 else c, point.direction)
+    )
     again, before = runner.hand(doubled), runner.hand(point)
-    leaves = zip(jax.tree.leaves(again.value), jax.tree.leaves(before.value), jax.tree.leaves(before.noise), strict=True)
-    if all(_same(a, b, n) for a, b, n in leaves) and np.any([np.any(v != 0) for v in jax.tree.leaves(before.value)]):
+    leaves = zip(
+        jax.tree.leaves(again.value),
+        jax.tree.leaves(before.value),
+        jax.tree.leaves(before.noise),
+        strict=True,
+    )
+    if all(_same(a, b, n) for a, b, n in leaves) and np.any(
+        [np.any(v != 0) for v in jax.tree.leaves(before.value)]
+    ):
         return "cotangent-ignored", "the result does not change when the cotangent is doubled"
     return None
 
@@ -126,7 +138,10 @@ def _factor(runner: Runner, found: Judgement, leaf: str) -> Named | None:
     if everywhere and batch and batch > 1 and np.isclose(ratio * batch, 1):
         return "convention-mean", "differs by convention, not by mistake: a mean over the batch for a sum"
     if everywhere and any(np.isclose(ratio, c) for c in (0.5, 2.0)):
-        return "convention-half", f"differs by convention, not by mistake: {ratio:g} times the gradient, a ½ in the loss"
+        return (
+            "convention-half",
+            f"differs by convention, not by mistake: {ratio:g} times the gradient, a ½ in the loss",
+        )
     return "factor", f"{leaf} is {ratio:.6g} times the gradient{_axis_hint(found.point, ratio)}"
 
 

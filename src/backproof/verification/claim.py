@@ -73,7 +73,13 @@ def of_loss(loss: Loss, of: Callable[..., PyTree] | None) -> Claim:
 
     points = from_specifications(loss.domain, tuple)
     return Claim(
-        loss.name, reference, hand, pullback(reference, (0,)), forward=False, points=points, at_kinks=loss.at_kinks
+        loss.name,
+        reference,
+        hand,
+        pullback(reference, (0,)),
+        forward=False,
+        points=points,
+        at_kinks=loss.at_kinks,
     )
 
 
@@ -132,7 +138,9 @@ def of_function(fn: Callable[..., PyTree], of: Callable[..., PyTree] | None, arg
                 do="pass of=the function and vjp=, grad= or jvp=the hand-written derivative",
             )
         )
-    return Claim(_name(fn), primal, pullback(fn), pullback(primal), forward=False, points=points_of(args, primal))
+    return Claim(
+        _name(fn), primal, pullback(fn), pullback(primal), forward=False, points=points_of(args, primal)
+    )
 
 
 def pullback(of: Callable[..., PyTree], wrt: Sequence[int] | None = None) -> Callable[..., PyTree]:

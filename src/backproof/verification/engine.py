@@ -112,7 +112,12 @@ def _settings(given: dict[str, Any]) -> Settings:
     chosen = Settings(**given)
     if chosen.examples < 1:
         raise UsageError(
-            message(must="examples must be at least 1", found=f"examples={chosen.examples}", where="verify", do="raise it")
+            message(
+                must="examples must be at least 1",
+                found=f"examples={chosen.examples}",
+                where="verify",
+                do="raise it",
+            )
         )
     return chosen
 
@@ -122,7 +127,8 @@ def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: 
     if (fn is not None) + len(by_keyword) != 1:
         raise UsageError(
             message(
-                must="exactly one derivative must be given: a first argument that carries its own, or vjp=, grad= or jvp=",
+                must="exactly one derivative must be given: a first argument that carries its own, "
+                "or vjp=, grad= or jvp=",
                 found=f"{(fn is not None) + len(by_keyword)} of them",
                 where="verify",
                 do="write e.g. verify(rule), or verify(of=function, vjp=hand_vjp, args=[…])",
@@ -158,7 +164,7 @@ def draw(claim: Claim, settings: Settings) -> list[Drawn]:
         database=None,
         deadline=None,
         phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=tuple(HealthCheck),
     )
     @hypothesis.given(claim.points)
     def collect(one: Drawn) -> None:
@@ -203,7 +209,9 @@ def _judge_all(runner: Runner, looks: list[Look]) -> list[Judgement]:
     """
     judged = [first_look(*look) for look in looks]
     agreeing = [found for found in judged if found.outcome is Outcome.AGREES]
-    suspects = [look for look, found in zip(looks, judged, strict=True) if found.outcome is not Outcome.AGREES]
+    suspects = [
+        look for look, found in zip(looks, judged, strict=True) if found.outcome is not Outcome.AGREES
+    ]
     second: list[Judgement] = []
     for look in _in_turn(suspects):
         second.append(judge(runner, *look))
@@ -214,7 +222,9 @@ def _judge_all(runner: Runner, looks: list[Look]) -> list[Judgement]:
 
 def _in_turn(looks: list[Look]) -> list[Look]:
     """Return the first look at each shape, then the second at each, and so on."""
-    by_shape = [list(group) for _, group in itertools.groupby(looks, key=lambda look: shapes_of(look[0].args))]
+    by_shape = [
+        list(group) for _, group in itertools.groupby(looks, key=lambda look: shapes_of(look[0].args))
+    ]
     rounds = itertools.zip_longest(*by_shape)
     return [look for one_round in rounds for look in one_round if look is not None]
 
@@ -242,7 +252,11 @@ def _conclusion(runner: Runner, judged: list[Judgement]) -> dict[str, Any]:
 
 def _convention(claim: Claim, found: Judgement) -> str:
     at = found.worst
-    seen = f"at a kink {at.hand:g} is taken where autodiff takes {at.truth:g}; both are subgradients" if at else ""
+    seen = (
+        f"at a kink {at.hand:g} is taken where autodiff takes {at.truth:g}; both are subgradients"
+        if at
+        else ""
+    )
     return f"{claim.at_kinks}: {seen}" if claim.at_kinks else seen
 
 
@@ -268,12 +282,14 @@ def _exists_at_full_size(drawn: Drawn) -> bool:
 
 def _contract(claim: Claim, drawn: Drawn) -> Broken | None:
     """Return what is broken if the hand-written side has not the tree, shapes and dtypes of the gradient."""
-    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), drawn.args)
+    shapes = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), drawn.args
+    )
     like = claim.direction_like(shapes)
     wanted = jax.eval_shape(claim.truth, shapes, like)
     try:
         found = jax.eval_shape(claim.hand, shapes, like)
-    except Exception as error:  # noqa: BLE001 - whatever the user's code raises is the finding
+    except Exception as error:
         return "contract-raises", f"the hand-written side raises {type(error).__name__}: {error}"
     tree, expected = jax.tree.structure(found), jax.tree.structure(wanted)
     if tree != expected:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
@@ -29,12 +30,12 @@ class Program:
     """Holds a function traced at one set of shapes.
 
     Attributes:
-        jaxpr: the traced program.
+        jaxpr: the traced program, a ClosedJaxpr.
         tree: the tree of its output.
     """
 
-    jaxpr: ClosedJaxpr
-    tree: jax.tree_util.PyTreeDef
+    jaxpr: Any
+    tree: Any
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def trace(f: Callable[..., Any], *args: Any) -> Program:
     return Program(jaxpr, jax.tree.structure(shape))
 
 
-def run(program: Program, args: Sequence[Any], *, replicas: int = 0, wide: bool = False, seed: int = 0) -> list[Any]:
+def run(
+    program: Program, args: Sequence[Any], *, replicas: int = 0, wide: bool = False, seed: int = 0
+) -> list[Any]:
     """Return `1 + replicas` outputs of the program, as pytrees of NumPy arrays; the first is unperturbed."""
     arithmetic = Arithmetic(replicas, wide, np.random.default_rng(seed))
     leaves = [(_held(leaf, wide),) for leaf in jax.tree.leaves(tuple(args))]
@@ -89,7 +92,7 @@ def run(program: Program, args: Sequence[Any], *, replicas: int = 0, wide: bool 
 
 def _held(value: Any, wide: bool) -> Any:
     dtype = getattr(value, "dtype", None)
-    if dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.extended):
+    if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.extended):
         return value  # a PRNG key stays JAX's own
     array = np.asarray(value)
     return array.astype(widest(array.dtype, wide))
@@ -99,13 +102,15 @@ def _pick(values: Values, replica: int) -> Any:
     return values[replica if len(values) > 1 else 0]
 
 
-def _evaluate(jaxpr: Jaxpr, consts: Sequence[Values], args: Sequence[Values], how: Arithmetic) -> list[Values]:
+def _evaluate(
+    jaxpr: Jaxpr, consts: Sequence[Values], args: Sequence[Values], how: Arithmetic
+) -> list[Values]:
     env: dict[Any, Values] = dict(zip(jaxpr.constvars, consts, strict=True))
     env.update(zip(jaxpr.invars, args, strict=True))
 
     def read(atom: Any) -> Values:
         if isinstance(atom, Literal):
-            return (np.asarray(atom.val, widest(np.dtype(atom.aval.dtype), how.wide)),)
+            return (np.asarray(atom.val, widest(np.dtype(_dtype(atom)), how.wide)),)
         return env[atom]
 
     for eqn in jaxpr.eqns:
@@ -124,7 +129,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
         return _call(inner, operands, how)
     params = _widened(params, how.wide)
     operation = NUMPY.get(name) or _bound(eqn.primitive)
-    discrete = all(not jax.dtypes.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
+    discrete = all(not jnp.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
     inexact = name not in EXACT and not discrete
     count = 1 if discrete or (not inexact and all(len(v) == 1 for v in operands)) else how.replicas + 1
     runs = []
@@ -143,7 +148,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
 
 def _dtype(var: Any) -> Any:
     dtype = var.aval.dtype
-    return np.bool_ if jax.dtypes.issubdtype(dtype, jax.dtypes.extended) else dtype
+    return np.bool_ if jnp.issubdtype(dtype, jax.dtypes.extended) else dtype
 
 
 def _widened(params: dict[str, Any], wide: bool) -> dict[str, Any]:
@@ -177,7 +182,7 @@ def _narrow(value: Any) -> Any:
 
 
 def _result(value: Any, operands: Sequence[Any]) -> Any:
-    if jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended):
+    if jnp.issubdtype(value.dtype, jax.dtypes.extended):
         return value
     array = np.asarray(value)
     wide = any(getattr(v, "dtype", None) in (np.longdouble, np.clongdouble) for v in operands)
@@ -191,11 +196,18 @@ def _sorted_as_first(operands: list[Values], values: list[Any], params: dict[str
     ranks = np.argsort(order, axis=-1)
     moved = [np.moveaxis(v, params["dimension"], -1) for v in values[:keys]]
     monotone = [np.take_along_axis(np.sort(v, axis=-1), ranks, -1) for v in moved]
-    return [np.moveaxis(v, -1, params["dimension"]) for v in monotone] + values[keys:] if keys == 1 else values
+    return (
+        [np.moveaxis(v, -1, params["dimension"]) for v in monotone] + values[keys:] if keys == 1 else values
+    )
 
 
 def _perturbed(
-    name: str, operands: list[Any], out: Any, operation: Callable[..., Any], params: dict[str, Any], how: Arithmetic
+    name: str,
+    operands: list[Any],
+    out: Any,
+    operation: Callable[..., Any],
+    params: dict[str, Any],
+    how: Arithmetic,
 ) -> Any:
     if name in SUMS:
         terms = np.asarray(operation(*[_size(v) for v in operands], **params))
@@ -207,16 +219,16 @@ def _perturbed(
 
 
 def _size(value: Any) -> Any:
-    return np.abs(value) if jax.dtypes.issubdtype(value.dtype, np.inexact) else value
+    return np.abs(value) if jnp.issubdtype(value.dtype, np.inexact) else value
 
 
 def _moved(value: Any, size: Any, ulps: float, how: Arithmetic) -> Any:
     """Return `value` moved by ½ to 1 times `ulps` units in the last place of `size`, up or down."""
-    if not jax.dtypes.issubdtype(value.dtype, np.inexact):
+    if not jnp.issubdtype(value.dtype, np.inexact):
         return value
     draw = how.rng.random(np.shape(value)) - 0.5
     step = np.where(draw < 0, draw - 0.5, draw + 0.5)
-    if jax.dtypes.issubdtype(value.dtype, np.complexfloating):
+    if jnp.issubdtype(value.dtype, np.complexfloating):
         step = step * np.exp(2j * np.pi * how.rng.random(np.shape(value)))
     shift = step * (ulps * epsilon(value.dtype)) * np.where(np.isfinite(size), size, 0)
     return (value + shift).astype(value.dtype)
@@ -224,7 +236,11 @@ def _moved(value: Any, size: Any, ulps: float, how: Arithmetic) -> Any:
 
 def epsilon(dtype: Any) -> float:
     """Return the spacing of numbers of `dtype` at 1; scipy's functions stay at that of float64."""
-    return float(ml_dtypes.finfo(dtype).eps) if dtype not in (np.longdouble, np.clongdouble) else float(np.finfo(np.longdouble).eps)
+    return (
+        float(ml_dtypes.finfo(dtype).eps)
+        if dtype not in (np.longdouble, np.clongdouble)
+        else float(np.finfo(np.longdouble).eps)
+    )
 
 
 def _call(inner: ClosedJaxpr | Jaxpr, operands: Sequence[Values], how: Arithmetic) -> list[Values]:
@@ -252,10 +268,14 @@ def _scan(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     ins, outs = _inner(body).invars, _inner(body).outvars
     # What is scanned over has one axis more outside than inside. The shapes say so in every release
     # of jax; the parameters that count them have changed.
-    n_rows = sum(a.aval.shape != b.aval.shape for a, b in zip(eqn.invars, ins, strict=True))
-    n_carry = sum(a.aval.shape == b.aval.shape for a, b in zip(eqn.outvars, outs, strict=True))
+    n_rows = sum(_shape(a) != _shape(b) for a, b in zip(eqn.invars, ins, strict=True))
+    n_carry = sum(_shape(a) == _shape(b) for a, b in zip(eqn.outvars, outs, strict=True))
     first_row = len(ins) - n_rows
-    consts, carry, rows = operands[: first_row - n_carry], operands[first_row - n_carry : first_row], operands[first_row:]
+    consts, carry, rows = (
+        operands[: first_row - n_carry],
+        operands[first_row - n_carry : first_row],
+        operands[first_row:],
+    )
     found: list[list[Values]] = []
     for i in range(length)[::-1] if eqn.params["reverse"] else range(length):
         one = _call(body, [*consts, *carry, *(tuple(v[i] for v in row) for row in rows)], how)
@@ -264,6 +284,10 @@ def _scan(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     found = found[::-1] if eqn.params["reverse"] else found
     ys = [_stacked([one[j] for one in found], var.aval, how) for j, var in enumerate(outs[n_carry:])]
     return [*carry, *ys]
+
+
+def _shape(var: Any) -> tuple[int, ...]:
+    return var.aval.shape
 
 
 def _inner(jaxpr: ClosedJaxpr | Jaxpr) -> Jaxpr:

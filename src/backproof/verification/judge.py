@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     """Holds the entry of a result at which the two sides are furthest apart."""
 
     leaf: str
-    index: tuple[int, ...]
+    at: tuple[int, ...]
     hand: Any
     truth: Any
     noise: float
@@ -56,7 +56,9 @@ class Judgement(NamedTuple):
     @property
     def says_something(self) -> bool:
         """Return whether a wrong result could have been seen: an entry, and a direction that is not zero."""
-        directions = [leaf for leaf in jax.tree.leaves(self.point.direction) if leaf.dtype != jax.dtypes.float0]
+        directions = [
+            leaf for leaf in jax.tree.leaves(self.point.direction) if leaf.dtype != jax.dtypes.float0
+        ]
         return self.worst is not None and any(bool(np.any(leaf != 0)) for leaf in directions)
 
 
@@ -101,9 +103,8 @@ def worst_entry(hand: Any, truth: Measured) -> Entry | None:
             continue
         index = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart)), apart.shape))
         if found is None or apart[index] > found.distance:
-            values = (np.asarray(v)[index] for v in (mine, true))
-            leaf = jax.tree_util.keystr(path)
-            found = Entry(leaf, index, *values, float(np.asarray(noise)[index]), float(apart[index]))
+            here, there, unit = (np.asarray(v)[index] for v in (mine, true, noise))
+            found = Entry(jax.tree_util.keystr(path), index, here, there, float(unit), float(apart[index]))
     return found
 
 
@@ -124,7 +125,8 @@ def _by_wider_arithmetic(
         return (Outcome.REFERENCE_SUSPECT if lost else Outcome.AGREES), (worst if lost else apart)
     between = worst_entry(wide_hand.value, Measured(wide_truth.value, _sum_of_noise(wide_truth, wide_hand)))
     gap_shrinks = between is not None and (
-        between.distance <= AGREES_WITHIN or _gap(wide_hand.value, wide_truth.value) < 0.1 * _gap(hand, truth.value)
+        between.distance <= AGREES_WITHIN
+        or _gap(wide_hand.value, wide_truth.value) < 0.1 * _gap(hand, truth.value)
     )
     return (Outcome.UNSTABLE if gap_shrinks else Outcome.WRONG), worst
 
@@ -134,7 +136,11 @@ def _gap(ours: Any, theirs: Any) -> float:
     worst = 0.0
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         with np.errstate(all="ignore"):
-            apart = np.abs(np.asarray(a, np.longdouble) - np.asarray(b, np.longdouble)) if np.isrealobj(a) else np.abs(a - b)
+            apart = (
+                np.abs(np.asarray(a, np.longdouble) - np.asarray(b, np.longdouble))
+                if np.isrealobj(a)
+                else np.abs(a - b)
+            )
         worst = max(worst, float(np.max(np.where(np.isnan(apart), np.inf, apart), initial=0.0)))
     return worst
 

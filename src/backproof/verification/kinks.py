@@ -74,7 +74,9 @@ def _adds_up(rows: Any, whole: Any, noise: np.ndarray) -> bool:
     size = _vector(jax.tree.map(lambda v: np.abs(v).sum(0), rows))
     whole = _vector(whole)
     rounding = noise + np.finfo(np.float64).eps * size
-    return total.shape == whole.shape == noise.shape and bool(np.all(np.abs(total - whole) <= AGREES_WITHIN * rounding))
+    return total.shape == whole.shape == noise.shape and bool(
+        np.all(np.abs(total - whole) <= AGREES_WITHIN * rounding)
+    )
 
 
 def _in_hull(runner: Runner, point: Point, value: np.ndarray, noise: np.ndarray) -> bool:
@@ -108,7 +110,9 @@ def _nearby(runner: Runner, point: Point, directions: np.ndarray) -> np.ndarray:
     unit = directions / np.where(lengths == 0, 1, lengths)
     movable = tuple(part is not None for part in runner.truth(point).value)
     near, far = (
-        _rows(runner.many("truth", [Point(_moved(point.args, movable, h * d), point.direction) for d in unit]))
+        _rows(
+            runner.many("truth", [Point(_moved(point.args, movable, h * d), point.direction) for d in unit])
+        )
         for h in (RADIUS, 2 * RADIUS)
     )
     return 2 * near - far
@@ -129,7 +133,11 @@ def _moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) -
 
 
 def _vector(tree: Any) -> np.ndarray:
-    parts = [np.ravel(leaf) for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating)]
+    parts = [
+        np.ravel(leaf)
+        for leaf in jax.tree.leaves(tree)
+        if jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+    ]
     return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from backproof.verification.interpreter import Program, epsilon, run, trace
@@ -41,7 +42,7 @@ def measure_program(program: Program, args: Any, *, wide: bool = False, seed: in
 
 
 def _spread(value: Any, *replicas: Any) -> Any:
-    if not jax.dtypes.issubdtype(value.dtype, np.inexact):
+    if not jnp.issubdtype(value.dtype, np.inexact):
         return np.zeros(np.shape(value))
     with np.errstate(all="ignore"):
         apart = np.max([np.abs(replica - value) for replica in replicas], axis=0)
@@ -55,7 +56,7 @@ def units(got: Any, want: Any, noise: Any) -> Any:
     Infinities agree when they are equal; NaN is never equal to anything, NaN included.
     """
     got, want = np.asarray(got), np.asarray(want)
-    if not jax.dtypes.issubdtype(want.dtype, np.inexact):
+    if not jnp.issubdtype(want.dtype, np.inexact):
         return np.where(got == want, 0.0, np.inf)
     with np.errstate(all="ignore"):
         apart = np.abs(got - want) / noise

@@ -77,13 +77,16 @@ class Runner:
                 try:
                     many = jax.device_get(self._compiled_many(*stack(points)))
                     return [jax.tree.map(lambda leaf, i=i: leaf[i], many) for i in range(len(points))]
-                except Exception:  # noqa: BLE001 - not every user's code can be vmapped; run it plainly
-                    pass
+                except Exception:
+                    # Not every user's code can be vmapped; what it raises plainly is raised below.
+                    return [jax.device_get(self._compiled(*point)) for point in points]
             return [jax.device_get(self._compiled(*point)) for point in points]
 
     def truths(self, points: Sequence[Point]) -> list[Measured]:
         """Return autodiff of the primal at each point, with its rounding noise."""
-        many = noise.measure_program(self._program("truths", jax.vmap(self.claim.truth), stack(points)), stack(points))
+        many = noise.measure_program(
+            self._program("truths", jax.vmap(self.claim.truth), stack(points)), stack(points)
+        )
         return [Measured(*jax.tree.map(lambda leaf, i=i: leaf[i], tuple(many))) for i in range(len(points))]
 
     def truth(self, point: Point, *, wide: bool = False) -> Measured:

@@ -148,7 +148,11 @@ def _pairs(values: PyTree, shapes: PyTree) -> list[tuple[Any, Any]]:
 
 
 def _value(
-    spec: Specification | None, leaf: jax.ShapeDtypeStruct, dims: dict[str, Any], kind: Callable[..., Any], rng: Any
+    spec: Specification | None,
+    leaf: jax.ShapeDtypeStruct,
+    dims: dict[str, Any],
+    kind: Callable[..., Any],
+    rng: Any,
 ) -> np.ndarray:
     """Return an array for one leaf: of the drawn kind, moved into the declared domain."""
     if spec is None:

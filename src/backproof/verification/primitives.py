@@ -8,35 +8,49 @@ itself (`interpreter.bind`); the tests hold every entry against XLA.
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import scipy.special
 from jax import lax
-from jax.dtypes import issubdtype
 from jax.extend.core import primitives as jax_primitives
 
 Operation = Callable[..., Any]
 
-# Rounding: these move, choose or count values and round nothing.
+# These move, choose or count values and round nothing.
 EXACT = frozenset(
-    "neg abs sign floor ceil round max min clamp select_n reduce_max reduce_min argmax argmin eq ne lt le "
-    "gt ge and or not xor is_finite broadcast_in_dim reshape transpose squeeze expand_dims slice "
-    "dynamic_slice dynamic_update_slice concatenate pad rev iota copy copy_p gather scatter sort split "
-    "real imag conj complex convert_element_type reduce_and reduce_or optimization_barrier cummax cummin "
-    "stop_gradient device_put sharding_constraint name reduce_precision pvary mesh_cast scatter_max "
-    "scatter_min nextafter select_and_gather_add reduce_window_max reduce_window_min".split()
-)
+    {
+        "abs", "and", "argmax", "argmin", "broadcast_in_dim", "ceil", "clamp", "complex", "concatenate",
+        "conj", "convert_element_type", "copy", "copy_p", "cummax", "cummin", "device_put", "dynamic_slice",
+        "dynamic_update_slice", "eq", "expand_dims", "floor", "gather", "ge", "gt", "imag", "iota",
+        "is_finite", "le", "lt", "max", "mesh_cast", "min", "name", "ne", "neg", "nextafter", "not",
+        "optimization_barrier", "or", "pad", "pvary", "real", "reduce_and", "reduce_max", "reduce_min",
+        "reduce_or", "reduce_precision", "reduce_window_max", "reduce_window_min", "reshape", "rev", "round",
+        "scatter", "scatter_max", "scatter_min", "select_and_gather_add", "select_n", "sharding_constraint",
+        "sign", "slice", "sort", "split", "squeeze", "transpose", "xor",
+    }
+)  # fmt: skip
 # Library functions of another make may differ by a few units in the last place.
 LOOSE_ULPS = 4.0
 LOOSE = frozenset(
-    "sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh exp exp2 log log1p expm1 logistic erf erfc "
-    "erf_inv pow rsqrt cbrt atan2 cumlogsumexp igamma bessel_i0e bessel_i1e".split()
-)
+    {
+        "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "bessel_i0e", "bessel_i1e", "cbrt", "cos",
+        "cosh", "cumlogsumexp", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "igamma", "log", "log1p",
+        "logistic", "pow", "rsqrt", "sin", "sinh", "tan", "tanh",
+    }
+)  # fmt: skip
 # These are inexact to about one unit of 1 near their zeros, wherever those are.
 ROUGH = frozenset({"lgamma", "digamma"})
 # Linear in some operands: the rounding of a sum is that of its terms, whatever remains of the sum.
-SUMS = frozenset("dot_general reduce_sum cumsum conv_general_dilated reduce_window_sum scatter-add".split())
+SUMS = frozenset(
+    {"conv_general_dilated", "cumsum", "dot_general", "reduce_sum", "reduce_window_sum", "scatter-add"}
+)
 # Backward-stable solvers: their rounding looks like that of their inputs.
-SOLVERS = frozenset("triangular_solve cholesky lu eigh eig svd qr householder_product schur tridiagonal_solve".split())
+SOLVERS = frozenset(
+    {
+        "cholesky", "eig", "eigh", "householder_product", "lu", "qr", "schur", "svd", "triangular_solve",
+        "tridiagonal_solve",
+    }
+)  # fmt: skip
 
 
 def widest(dtype: Any, wide: bool) -> Any:
@@ -67,7 +81,7 @@ def _logistic(x: np.ndarray, **_: Any) -> np.ndarray:
 
 
 def _div(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    if issubdtype(np.asarray(x).dtype, np.integer):
+    if jnp.issubdtype(np.asarray(x).dtype, np.integer):
         return np.asarray(np.sign(x) * np.sign(y) * (np.abs(x) // np.abs(y)), np.asarray(x).dtype)
     return np.divide(x, y)
 
@@ -174,7 +188,7 @@ def _reduction(function: Operation) -> Operation:
 
 def _extreme(function: Operation, empty: float) -> Operation:
     def apply(x: np.ndarray, *, axes: Any, **_: Any) -> np.ndarray:
-        if issubdtype(x.dtype, np.floating):
+        if jnp.issubdtype(x.dtype, np.floating):
             return np.asarray(function(x, axis=tuple(axes), initial=empty)).astype(x.dtype)
         return np.asarray(function(x, axis=tuple(axes)))
 
@@ -221,7 +235,13 @@ def _gather(x: np.ndarray, indices: np.ndarray, **params: Any) -> np.ndarray:
     places = _positions(x.shape, indices, **params)
     fill = params.get("fill_value")
     if fill is None:
-        fill = np.nan if issubdtype(x.dtype, np.inexact) else np.iinfo(x.dtype).min if x.dtype != bool else True
+        fill = (
+            np.nan
+            if jnp.issubdtype(x.dtype, np.inexact)
+            else np.iinfo(x.dtype).min
+            if x.dtype != bool
+            else True
+        )
     taken = np.ravel(x)[np.clip(places, 0, max(x.size - 1, 0))] if x.size else np.zeros(places.shape, x.dtype)
     return np.where(places == DROPPED, np.asarray(fill, x.dtype), taken)
 
@@ -283,12 +303,13 @@ SPECIAL: dict[str, Operation] = {
     "erf": scipy.special.erf, "erfc": scipy.special.erfc, "erf_inv": scipy.special.erfinv,
     "lgamma": scipy.special.gammaln, "digamma": scipy.special.digamma,
 }  # fmt: skip
+UNCHANGED = (
+    "copy", "copy_p", "device_put", "mesh_cast", "name", "optimization_barrier", "pvary", "sharding_constraint",
+)  # fmt: skip
 NUMPY: dict[str, Operation] = {
     **{name: _plain(function) for name, function in {**UNARY, **BINARY}.items()},
     **{name: _special(function) for name, function in SPECIAL.items()},
-    **dict.fromkeys(
-        "copy copy_p optimization_barrier sharding_constraint name pvary mesh_cast device_put".split(), _identity
-    ),
+    **dict.fromkeys(UNCHANGED, _identity),
     "not": lambda x, **_: np.logical_not(x) if x.dtype == bool else np.bitwise_not(x),
     "logistic": _logistic,
     "integer_pow": _integer_pow,
@@ -338,4 +359,6 @@ def summed_terms(name: str, operands: list[np.ndarray], out: np.ndarray) -> floa
     if name == "dot_general":
         sizes = float(operands[0].size) * float(operands[1].size) / max(out.size, 1)
         return max(1.0, sizes**0.5) if out.size else 1.0
-    return max(1.0, operands[0].size / max(out.size, 1)) if name == "reduce_sum" else max(np.shape(out) or (1,))
+    return (
+        max(1.0, operands[0].size / max(out.size, 1)) if name == "reduce_sum" else max(np.shape(out) or (1,))
+    )

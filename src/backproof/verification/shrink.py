@@ -30,7 +30,9 @@ def plainer(runner: Runner, found: Judgement) -> Judgement:
 
 
 def _same_failure(one: Judgement, other: Judgement) -> bool:
-    return one.outcome is other.outcome and (one.worst and one.worst.leaf) == (other.worst and other.worst.leaf)
+    return one.outcome is other.outcome and (one.worst and one.worst.leaf) == (
+        other.worst and other.worst.leaf
+    )
 
 
 def _differs_in(runner: Runner, found: Judgement) -> Any:
@@ -38,7 +40,9 @@ def _differs_in(runner: Runner, found: Judgement) -> Any:
 
     def differs(point: Point) -> bool:
         entry = worst_entry(runner.hand(point).value, runner.truth(point))
-        return bool(entry and found.worst and entry.distance > AGREES_WITHIN and entry.leaf == found.worst.leaf)
+        return bool(
+            entry and found.worst and entry.distance > AGREES_WITHIN and entry.leaf == found.worst.leaf
+        )
 
     return differs
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -117,7 +118,13 @@ class Report:
         keys = ("name", "cause", "explanation", "examples", "skipped", "worst", "seconds")
         fields = {key: getattr(self, key) for key in keys}
         return json.dumps(
-            {"verdict": str(self.verdict), "ok": self.ok, **fields, "shapes": list(self.shapes), "counterexample": example}
+            {
+                "verdict": str(self.verdict),
+                "ok": self.ok,
+                **fields,
+                "shapes": list(self.shapes),
+                "counterexample": example,
+            }
         )
 
 
@@ -159,6 +166,10 @@ def _plain(tree: Any) -> Any:
     if tree is None or isinstance(tree, bool | int | float | str):
         return tree
     array = np.asarray(tree)
-    if jax.dtypes.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer) or array.dtype == bool:
+    if (
+        jnp.issubdtype(array.dtype, np.floating)
+        or np.issubdtype(array.dtype, np.integer)
+        or array.dtype == bool
+    ):
         return array.tolist() if np.all(np.isfinite(array)) else [str(v) for v in np.ravel(array)]
     return str(array.tolist())

@@ -1,0 +1,61 @@
+"""The shipped rules, one file each, and the catalogue of them."""
+
+from backproof.rules._affine import affine
+from backproof.rules._elu import elu, elu_with
+from backproof.rules._gelu import gelu, gelu_tanh
+from backproof.rules._hard_tanh import hard_tanh
+from backproof.rules._identity import identity
+from backproof.rules._leaky_relu import leaky_relu, leaky_relu_with
+from backproof.rules._relu import relu, relu_with
+from backproof.rules._sigmoid import sigmoid
+from backproof.rules._silu import silu
+from backproof.rules._sin import sin
+from backproof.rules._softmax import softmax
+from backproof.rules._softplus import softplus
+from backproof.rules._tanh import tanh
+
+ACTIVATIONS = (
+    identity,
+    sigmoid,
+    tanh,
+    relu,
+    leaky_relu,
+    elu,
+    softplus,
+    silu,
+    gelu,
+    gelu_tanh,
+    hard_tanh,
+    sin,
+)
+CATALOGUE = (
+    affine(3),
+    *ACTIVATIONS,
+    relu_with(0.5),
+    relu_with(1.0),
+    leaky_relu_with(-0.5),
+    elu_with(0.5),
+    softmax,
+)
+
+__all__ = [
+    "ACTIVATIONS",
+    "CATALOGUE",
+    "affine",
+    "elu",
+    "elu_with",
+    "gelu",
+    "gelu_tanh",
+    "hard_tanh",
+    "identity",
+    "leaky_relu",
+    "leaky_relu_with",
+    "relu",
+    "relu_with",
+    "sigmoid",
+    "silu",
+    "sin",
+    "softmax",
+    "softplus",
+    "tanh",
+]

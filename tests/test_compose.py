@@ -1,0 +1,186 @@
+"""Composition gives rules again: the same numbers, and a program that does not grow with depth."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import backproof as bp
+from agreement import assert_agrees
+from backproof.rule import descend
+
+LAYER = bp.chain(bp.rules.affine(3), bp.rules.tanh)
+SHAPE = jax.ShapeDtypeStruct((2, 3), "float32")
+
+
+def start(rule, x=SHAPE, seed=0):
+    params, _ = rule.init(jax.random.key(seed), x)
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+
+
+def data(seed, shape=(2, 3)):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal(shape), rng.standard_normal(shape)
+
+
+def run(rule):
+    def forward_and_backward(params, x, delta_y):
+        y, residuals = rule.forward(params, x)
+        return y, rule.backward(params, residuals, delta_y)
+
+    return forward_and_backward
+
+
+def autodiff(rule):
+    def forward_and_vjp(params, x, delta_y):
+        y, pull = jax.vjp(lambda p, x: rule.forward(p, x)[0], params, x)
+        return y, pull(delta_y)
+
+    return forward_and_vjp
+
+
+def unstack(params, depth):
+    return tuple(jax.tree.map(lambda leaf, i=i: leaf[i], params) for i in range(depth))
+
+
+def stack(params):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5))
+def test_repeat_is_the_chain_of_its_copies(seed, depth):
+    rule = bp.repeat(LAYER, depth)
+    params, (x, delta_y) = start(rule, seed=seed % 1000), data(seed)
+
+    def by_chain(params, x, delta_y):
+        y, (grads, delta_x) = run(bp.chain(*[LAYER] * depth))(unstack(params, depth), x, delta_y)
+        return y, (stack(grads), delta_x)
+
+    assert_agrees(run(rule), by_chain, params, x, delta_y)
+    assert_agrees(run(rule), autodiff(rule), params, x, delta_y)
+
+
+def test_a_thousand_copies_equal_a_chain_of_a_thousand():
+    depth = 1000
+    rule = bp.repeat(LAYER, depth)
+    params, (x, delta_y) = start(rule), data(7)
+    params = jax.tree.map(lambda leaf: leaf * 0.8, params)
+
+    def by_chain(params, x, delta_y):
+        y, (grads, delta_x) = run(bp.chain(*[LAYER] * depth))(unstack(params, depth), x, delta_y)
+        return y, (stack(grads), delta_x)
+
+    assert_agrees(run(rule), by_chain, params, x, delta_y)
+
+
+def test_the_program_of_repeat_does_not_grow_with_depth():
+    def size(depth):
+        rule = bp.repeat(LAYER, depth)
+        params, _ = jax.eval_shape(lambda key: rule.init(key, SHAPE), jax.random.key(0))
+        x = jax.ShapeDtypeStruct((2, 3), "float32")
+        return len(str(jax.make_jaxpr(run(rule))(params, x, x)).splitlines())
+
+    assert size(3) == size(300)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_remat_changes_no_gradient(seed):
+    for rule in (LAYER, bp.mlp([3, 4, 2], bp.rules.silu), bp.repeat(bp.remat(bp.repeat(LAYER, 2)), 3)):
+        params, (x, _) = start(rule, seed=seed % 1000), data(seed)
+        delta_y = np.ones(jax.eval_shape(rule.forward, params, x)[0].shape)
+        assert_agrees(run(bp.remat(rule)), autodiff(rule), params, x, delta_y)
+
+
+def cost(f, *args):
+    compiled = jax.jit(f).lower(*args).compile()
+    return compiled.memory_analysis().temp_size_in_bytes, compiled.cost_analysis()["flops"]
+
+
+def test_remat_by_segments_needs_less_memory():
+    """Measured, not believed: without recomputation the residuals of every layer are held at once."""
+    layer, depth, segment = bp.chain(bp.rules.affine(64), bp.rules.gelu), 64, 8
+    plain = bp.repeat(layer, depth)
+    segmented = bp.repeat(bp.remat(bp.repeat(layer, segment)), depth // segment)
+    x = jax.ShapeDtypeStruct((256, 64), "float32")
+    key = jax.random.key(0)
+
+    def step(rule):
+        params, _ = jax.eval_shape(lambda k: rule.init(k, x), key)
+        return cost(run(rule), params, x, x)
+
+    (memory, _), (less, _) = step(plain), step(segmented)
+    assert less < 0.5 * memory
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_descend_is_backward_then_update(seed):
+    """The documents' update inside the sweep (S4.3), layer by layer, in every kind of composition."""
+    update = lambda p, g: p - 0.1 * g
+    for rule in (
+        LAYER,
+        bp.repeat(LAYER, 3),
+        bp.mlp([3, 4, 3], bp.rules.tanh),
+        bp.remat(LAYER),
+        bp.rules.affine(3),
+    ):
+        params, (x, delta_y) = start(rule, seed=seed % 1000), data(seed)
+
+        def in_sweep(params, x, delta_y, rule=rule):
+            _, residuals = rule.forward(params, x)
+            return descend(rule, params, residuals, delta_y, update)
+
+        def two_phase(params, x, delta_y, rule=rule):
+            _, (grads, delta_x) = run(rule)(params, x, delta_y)
+            return jax.tree.map(update, params, grads), delta_x
+
+        assert_agrees(in_sweep, two_phase, params, x, delta_y)
+
+
+def test_mlp_and_the_chain_of_its_parts_agree():
+    net = bp.mlp([3, 4, 2], bp.rules.relu)
+    parts = bp.chain(bp.rules.affine(4), bp.rules.relu, bp.rules.affine(2))
+    params, (x, _) = start(net), data(3)
+
+    def by_chain(params, x, delta_y):
+        y, (grads, delta_x) = run(parts)((params[0], (), params[1]), x, delta_y)
+        return y, ((grads[0], grads[2]), delta_x)
+
+    assert_agrees(run(net), by_chain, params, x, np.ones((2, 2)))
+
+
+def test_parts_are_reachable_and_kinks_are_named():
+    rule = bp.chain(bp.rules.affine(2), bp.rules.relu)
+    assert rule.parts == (bp.rules.affine(2), bp.rules.relu) or rule.parts[1] is bp.rules.relu
+    assert rule.at_kinks == "relu: slope 0 at z = 0"
+    assert bp.repeat(rule, 2).parts == (rule,)
+
+
+ROWS = jnp.ones((2, 3))
+INTEGERS = jax.ShapeDtypeStruct((2, 3), "int32")
+NET, NARROW = bp.mlp([3, 2], bp.rules.relu), {"W": jnp.ones((2, 4)), "b": jnp.ones(2)}
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: bp.chain(), "a chain needs at least one rule"),
+        (lambda: bp.repeat(LAYER, 0), "depth must be a whole number of at least 1, but found depth=0"),
+        (lambda: bp.repeat(bp.rules.affine(4), 2).init(KEY, SHAPE), "must keep the shape and dtype"),
+        (lambda: LAYER.forward(({},), ROWS), "params must be a tuple with 2 entries"),
+        (lambda: bp.mlp([3], bp.rules.relu), "at least two whole numbers"),
+        (lambda: bp.mlp([3, 0], bp.rules.relu), "at least two whole numbers"),
+        (lambda: bp.mlp([3, 2], "relu"), "an activation must be a Rule, but found 'relu'"),
+        (lambda: bp.mlp([3, 2], bp.rules.affine(2)), "an activation must have no parameters"),
+        (lambda: bp.mlp([4, 2], bp.rules.relu).init(KEY, SHAPE), r"x must have shape \(2, 4\)"),
+        (lambda: NET.forward((NARROW,), ROWS), r"W must have shape \(2, 3\), but found W.shape=\(2, 4\)"),
+        (lambda: bp.rules.affine(2).init(KEY, INTEGERS), "must be floating, but found x of dtype int32"),
+        (lambda: bp.rules.affine(0), "n_out must be a whole number of at least 1"),
+        (lambda: bp.rules.relu.forward((), jnp.arange(3)), "must be floating"),
+    ],
+)
+def test_bad_input_gets_one_clear_error(make, text):
+    with pytest.raises(bp.UsageError, match=text):
+        make()
