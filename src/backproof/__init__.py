@@ -35,7 +35,35 @@ _HOME = {
 }
 _PACKAGES = ("rules", "losses", "datasets", "training", "verification")
 
-__all__ = sorted([*_HOME, *_PACKAGES])
+__all__ = [
+    "DataError",
+    "DivergedError",
+    "GradientError",
+    "Loss",
+    "Rule",
+    "UsageError",
+    "array",
+    "batch_descent",
+    "chain",
+    "check",
+    "datasets",
+    "deltas",
+    "descend",
+    "fit",
+    "in_sweep_sgd",
+    "integers",
+    "layer_step",
+    "losses",
+    "mlp",
+    "parse",
+    "remat",
+    "repeat",
+    "rules",
+    "training",
+    "value_and_grad",
+    "verification",
+    "verify",
+]
 
 if TYPE_CHECKING:
     from backproof import datasets as datasets

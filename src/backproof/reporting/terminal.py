@@ -33,7 +33,13 @@ def print_reports(reports: Iterable[Report], console: Console) -> list[Report]:
     console.print(table)
     for report in finished:
         if report.verdict is Verdict.SUBGRADIENT:
-            console.print(f"{report.name}: {report.explanation}", style="dim", markup=False, highlight=False, soft_wrap=True)
+            console.print(
+                f"{report.name}: {report.explanation}",
+                style="dim",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
         elif not report.ok:
             console.print(f"\n{report}", markup=False, highlight=False, soft_wrap=True)
     return finished

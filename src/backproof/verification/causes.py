@@ -15,6 +15,7 @@
 | `unknown` | none of these |
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -34,7 +35,7 @@ def name_cause(runner: Runner, failing: list[Judgement], small: Judgement, judge
     A cause that would show at every point (`ALWAYS`) is not named where the leaf agrees elsewhere.
     """
     leaf = small.worst.leaf if small.worst else ""
-    unknown = ("unknown", f"the values at {leaf} differ")
+    unknown = ("unknown", f"the values at result{leaf} differ")
     full = [found for found in failing if not _is_empty(found.point)] or failing
     names = {_name_one(runner, found)[0] for found in (*full, small)}
     if len(names) != 1:
@@ -66,12 +67,12 @@ def _name_one(runner: Runner, found: Judgement) -> Named:
     if not np.all(np.isfinite(mine)):
         return (
             "not-finite",
-            f"the function and its gradient are finite here, the value by hand at {leaf} is not",
+            f"the function and its gradient are finite here, the value by hand at result{leaf} is not",
         )
     named = _ignored(runner, found)
     for test in (_missing, _sign, _transpose):
         named = named or test(leaf, mine, true, noise)
-    return named or _factor(runner, found, leaf) or ("unknown", f"the values at {leaf} differ")
+    return named or _factor(runner, found, leaf) or ("unknown", f"the values at result{leaf} differ")
 
 
 def _leaves(runner: Runner, found: Judgement) -> dict[str, tuple[Any, Any, Any]]:
@@ -91,17 +92,17 @@ def _same(a: Any, b: Any, noise: Any) -> bool:
 
 def _missing(leaf: str, mine: Any, true: Any, noise: Any) -> Named | None:
     if np.all(mine == 0) and not _same(true, np.zeros_like(true), noise):
-        return "missing", f"{leaf} is zero by hand where the gradient is not"
+        return "missing", f"result{leaf} is zero by hand where the gradient is not"
     return None
 
 
 def _sign(leaf: str, mine: Any, true: Any, noise: Any) -> Named | None:
-    return ("sign", f"{leaf} has the opposite sign") if _same(-mine, true, noise) else None
+    return ("sign", f"result{leaf} has the opposite sign") if _same(-mine, true, noise) else None
 
 
 def _transpose(leaf: str, mine: Any, true: Any, noise: Any) -> Named | None:
     if mine.ndim >= 2 and _same(np.swapaxes(mine, -1, -2), true, noise):
-        return "transpose", f"{leaf} is the transpose of the gradient"
+        return "transpose", f"result{leaf} is the transpose of the gradient"
     return None
 
 
@@ -131,33 +132,33 @@ def _factor(runner: Runner, found: Judgement, leaf: str) -> Named | None:
         return None
     at = np.unravel_index(np.argmax(np.abs(true)), true.shape)
     ratio = mine[at] / true[at]
-    if not _same(mine, ratio * true, _scaled_noise(leaves[leaf][2], ratio)):
+    if not _is_times(ratio, [leaves[leaf]]):
         return None
-    everywhere = all(_same(m, ratio * t, _scaled_noise(n, ratio)) for m, t, n in leaves.values())
     batch = _batch_size(found.point)
-    if everywhere and batch and batch > 1 and np.isclose(ratio * batch, 1):
+    if batch > 1 and _is_times(1 / batch, leaves.values()):
         return "convention-mean", "differs by convention, not by mistake: a mean over the batch for a sum"
-    if everywhere and any(np.isclose(ratio, c) for c in (0.5, 2.0)):
-        return (
-            "convention-half",
-            f"differs by convention, not by mistake: {ratio:g} times the gradient, a ½ in the loss",
-        )
-    return "factor", f"{leaf} is {ratio:.6g} times the gradient{_axis_hint(found.point, ratio)}"
+    for half in (0.5, 2.0):
+        if _is_times(half, leaves.values()):
+            text = f"differs by convention, not by mistake: {half:g} times the gradient, a ½ in the loss"
+            return "convention-half", text
+    hint = _axis_hint(found.point, leaves[leaf])
+    return "factor", f"result{leaf} is {ratio:.6g} times the gradient{hint}"
 
 
-def _scaled_noise(noise: Any, ratio: Any) -> Any:
-    return noise * (1 + np.abs(ratio)) * 4
+def _is_times(ratio: Any, leaves: Iterable[tuple[Any, Any, Any]]) -> bool:
+    """Return whether each leaf by hand is `ratio` times the gradient, within the noise of both."""
+    return all(_same(mine, ratio * true, noise * (1 + 4 * np.abs(ratio))) for mine, true, noise in leaves)
 
 
-def _batch_size(point: Point) -> int | None:
-    leaves = [leaf for leaf in jax.tree.leaves(point.args) if np.ndim(leaf)]
-    return int(np.shape(leaves[-1])[0]) if leaves else None
+def _batch_size(point: Point) -> int:
+    shaped = [np.shape(leaf) for leaf in jax.tree.leaves(point.args) if np.ndim(leaf)]
+    return int(shaped[-1][0]) if shaped else 0
 
 
-def _axis_hint(point: Point, ratio: Any) -> str:
-    sizes = {n for leaf in jax.tree.leaves(point.args) for n in np.shape(leaf) if n > 1}
+def _axis_hint(point: Point, leaf: tuple[Any, Any, Any]) -> str:
+    sizes = {n for arg in jax.tree.leaves(point.args) for n in np.shape(arg) if n > 1}
     for n in sorted(sizes):
         for value, text in ((n, f"an axis has size {n}"), (1 / n, f"1/{n}, and an axis has size {n}")):
-            if np.isclose(ratio, value):
+            if _is_times(value, [leaf]):
                 return f" ({text})"
     return ""

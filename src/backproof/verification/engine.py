@@ -17,6 +17,7 @@ from backproof.rule import Loss, Rule
 from backproof.verification import claim as claims
 from backproof.verification.causes import name_cause
 from backproof.verification.claim import Claim
+from backproof.verification.contract import broken_contract
 from backproof.verification.judge import Judgement, Outcome, first_look, judge
 from backproof.verification.noise import Measured
 from backproof.verification.oracles import Point, Runner, point_of, shapes_of
@@ -25,7 +26,6 @@ from backproof.verification.shrink import plainer
 from backproof.verification.verdict import Counterexample, Report, Verdict
 
 Look = tuple[Point, Any, Measured]
-Broken = tuple[str, str]
 # Wrong points looked at in full: one gives the verdict, a few more keep the cause from being a coincidence.
 ENOUGH = 5
 VERDICTS = {
@@ -164,7 +164,8 @@ def draw(claim: Claim, settings: Settings) -> list[Drawn]:
         database=None,
         deadline=None,
         phases=[Phase.generate],
-        suppress_health_check=tuple(HealthCheck),
+        # the metaclass of HealthCheck hides its type
+        suppress_health_check=tuple(HealthCheck),  # pyright: ignore[reportArgumentType]
     )
     @hypothesis.given(claim.points)
     def collect(one: Drawn) -> None:
@@ -183,13 +184,13 @@ def _report(claim: Claim, settings: Settings, began: float) -> Report:
         points = _judgeable(claim, group)
         if points is None:
             continue
-        broken = _contract(claim, group[0])
+        broken = broken_contract(claim, group[0].args)
         if broken:
             return Report(claim.name, Verdict.WRONG, *broken, seconds=time.perf_counter() - began)
         tried = zip(points, runner.hand_values(points), runner.truths(points), strict=True)
         looks += [look for look, finite in zip(tried, runner.finite(points), strict=True) if finite]
     judged = _judge_all(runner, looks)
-    examples = sum(found.outcome is not Outcome.SKIPPED for found in judged)
+    examples = len(looks) - sum(found.outcome is Outcome.SKIPPED for found in judged)
     return Report(
         claim.name,
         **_conclusion(runner, judged),
@@ -278,32 +279,6 @@ def _judgeable(claim: Claim, group: Sequence[Drawn]) -> list[Point] | None:
 def _exists_at_full_size(drawn: Drawn) -> bool:
     """Return whether no axis is empty: a function may refuse an empty axis, nothing else."""
     return all(0 not in np.shape(leaf) for leaf in jax.tree.leaves(drawn.args))
-
-
-def _contract(claim: Claim, drawn: Drawn) -> Broken | None:
-    """Return what is broken if the hand-written side has not the tree, shapes and dtypes of the gradient."""
-    shapes = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), drawn.args
-    )
-    like = claim.direction_like(shapes)
-    wanted = jax.eval_shape(claim.truth, shapes, like)
-    try:
-        found = jax.eval_shape(claim.hand, shapes, like)
-    except Exception as error:
-        return "contract-raises", f"the hand-written side raises {type(error).__name__}: {error}"
-    tree, expected = jax.tree.structure(found), jax.tree.structure(wanted)
-    if tree != expected:
-        return "contract-tree", f"the result has the tree {tree}, the gradient {expected}"
-    pairs = zip(jax.tree_util.tree_leaves_with_path(found), jax.tree.leaves(wanted), strict=True)
-    for (path, mine), true in pairs:
-        for what in ("shape", "dtype"):
-            if getattr(mine, what) != getattr(true, what):
-                where = f"result{jax.tree_util.keystr(path)}"
-                return (
-                    f"contract-{what}",
-                    f"{where} has {what} {getattr(mine, what)}, the gradient {getattr(true, what)}",
-                )
-    return None
 
 
 def _size(drawn: Drawn) -> tuple[bool, int, str]:

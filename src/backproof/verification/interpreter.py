@@ -14,12 +14,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from backproof.verification import primitives
-from backproof.verification.primitives import EXACT, LOOSE, LOOSE_ULPS, NUMPY, ROUGH, SOLVERS, SUMS, widest
+from backproof.verification.perturbation import moved, perturbed
+from backproof.verification.primitives import EXACT, NUMPY, SOLVERS, widest
 
 Values = tuple[Any, ...]  # one value, or one for each replica
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
@@ -60,7 +60,7 @@ def float64() -> Iterator[None]:
         yield
 
 
-def cpu() -> jax.Device:
+def cpu() -> Any:
     """Return the CPU device, on which every float64 judgement runs."""
     try:
         return jax.local_devices(backend="cpu")[0]
@@ -138,10 +138,10 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
         if name == "sort" and replica:
             values = _sorted_as_first(operands, values, params)
         if name in SOLVERS and replica:
-            values = [_moved(v, np.abs(v), 1.0, how) for v in values]
+            values = [moved(v, np.abs(v), 1.0, how.rng) for v in values]
         out = _as_list(operation(*values, **params))
         if inexact and replica:
-            out = [_perturbed(name, values, v, operation, params, how) for v in out]
+            out = [perturbed(name, values, v, operation, params, how.rng) for v in out]
         runs.append(out)
     return [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
 
@@ -198,48 +198,6 @@ def _sorted_as_first(operands: list[Values], values: list[Any], params: dict[str
     monotone = [np.take_along_axis(np.sort(v, axis=-1), ranks, -1) for v in moved]
     return (
         [np.moveaxis(v, -1, params["dimension"]) for v in monotone] + values[keys:] if keys == 1 else values
-    )
-
-
-def _perturbed(
-    name: str,
-    operands: list[Any],
-    out: Any,
-    operation: Callable[..., Any],
-    params: dict[str, Any],
-    how: Arithmetic,
-) -> Any:
-    if name in SUMS:
-        terms = np.asarray(operation(*[_size(v) for v in operands], **params))
-        # the error of a sum of n rounded terms grows like a random walk
-        return _moved(out, terms, max(1.0, 0.5 * primitives.summed_terms(name, operands, out) ** 0.5), how)
-    if name in ROUGH:
-        return _moved(out, np.abs(out) + 1, LOOSE_ULPS, how)
-    return _moved(out, np.abs(out), LOOSE_ULPS if name in LOOSE else 1.0, how)
-
-
-def _size(value: Any) -> Any:
-    return np.abs(value) if jnp.issubdtype(value.dtype, np.inexact) else value
-
-
-def _moved(value: Any, size: Any, ulps: float, how: Arithmetic) -> Any:
-    """Return `value` moved by ½ to 1 times `ulps` units in the last place of `size`, up or down."""
-    if not jnp.issubdtype(value.dtype, np.inexact):
-        return value
-    draw = how.rng.random(np.shape(value)) - 0.5
-    step = np.where(draw < 0, draw - 0.5, draw + 0.5)
-    if jnp.issubdtype(value.dtype, np.complexfloating):
-        step = step * np.exp(2j * np.pi * how.rng.random(np.shape(value)))
-    shift = step * (ulps * epsilon(value.dtype)) * np.where(np.isfinite(size), size, 0)
-    return (value + shift).astype(value.dtype)
-
-
-def epsilon(dtype: Any) -> float:
-    """Return the spacing of numbers of `dtype` at 1; scipy's functions stay at that of float64."""
-    return (
-        float(ml_dtypes.finfo(dtype).eps)
-        if dtype not in (np.longdouble, np.clongdouble)
-        else float(np.finfo(np.longdouble).eps)
     )
 
 

@@ -81,11 +81,12 @@ def rank_bound(grad_W: Float[Array, "n_out n_in"], samples: int) -> Sides:
     )
 
     def signed(parity: int) -> Array:
-        return sum(
+        terms = (
             jnp.prod(grad_W[rows[:, None, :], columns[None, :, jnp.array(p)]], axis=-1)
             for p in permutations(range(order))
             if sum(p[i] > p[k] for i, k in combinations(range(order), 2)) % 2 == parity
         )
+        return jnp.sum(jnp.stack([*terms]), axis=0)
 
     return signed(0), signed(1)
 

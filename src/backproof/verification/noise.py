@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backproof.verification.interpreter import Program, epsilon, run, trace
+from backproof.verification.interpreter import Program, run, trace
+from backproof.verification.perturbation import epsilon
 
 # Perturbed runs per measurement: the largest of four spreads is below a third of its typical size
 # less than once in 10^4 entries, and AGREES_WITHIN leaves room for that.

@@ -231,17 +231,20 @@ def _positions(shape: tuple[int, ...], indices: np.ndarray, **params: Any) -> np
     return np.asarray(jax_primitives.gather_p.bind(places, indices, **params))
 
 
+def _default_fill(dtype: Any) -> Any:
+    """Return what JAX reads out of range: NaN, True, the least signed or the greatest unsigned number."""
+    if jnp.issubdtype(dtype, np.inexact):
+        return np.nan
+    if np.issubdtype(dtype, np.bool_):
+        return True
+    return np.iinfo(dtype).min if np.issubdtype(dtype, np.signedinteger) else np.iinfo(dtype).max
+
+
 def _gather(x: np.ndarray, indices: np.ndarray, **params: Any) -> np.ndarray:
     places = _positions(x.shape, indices, **params)
     fill = params.get("fill_value")
     if fill is None:
-        fill = (
-            np.nan
-            if jnp.issubdtype(x.dtype, np.inexact)
-            else np.iinfo(x.dtype).min
-            if x.dtype != bool
-            else True
-        )
+        fill = _default_fill(x.dtype)
     taken = np.ravel(x)[np.clip(places, 0, max(x.size - 1, 0))] if x.size else np.zeros(places.shape, x.dtype)
     return np.where(places == DROPPED, np.asarray(fill, x.dtype), taken)
 
@@ -304,7 +307,8 @@ SPECIAL: dict[str, Operation] = {
     "lgamma": scipy.special.gammaln, "digamma": scipy.special.digamma,
 }  # fmt: skip
 UNCHANGED = (
-    "copy", "copy_p", "device_put", "mesh_cast", "name", "optimization_barrier", "pvary", "sharding_constraint",
+    "copy", "copy_p", "device_put", "mesh_cast", "name", "optimization_barrier", "pvary",
+    "sharding_constraint",
 )  # fmt: skip
 NUMPY: dict[str, Operation] = {
     **{name: _plain(function) for name, function in {**UNARY, **BINARY}.items()},
@@ -355,10 +359,11 @@ NUMPY: dict[str, Operation] = {
 
 
 def summed_terms(name: str, operands: list[np.ndarray], out: np.ndarray) -> float:
-    """Return how many terms each entry of a sum has, on average."""
+    """Return about how many terms each entry of a sum has; at most the longest axis where it varies."""
+    if not out.size:
+        return 1.0
     if name == "dot_general":
-        sizes = float(operands[0].size) * float(operands[1].size) / max(out.size, 1)
-        return max(1.0, sizes**0.5) if out.size else 1.0
-    return (
-        max(1.0, operands[0].size / max(out.size, 1)) if name == "reduce_sum" else max(np.shape(out) or (1,))
-    )
+        return max(1.0, (float(operands[0].size) * operands[1].size / out.size) ** 0.5)
+    if name == "reduce_sum":
+        return max(1.0, operands[0].size / out.size)
+    return float(max((n for operand in operands for n in np.shape(operand)), default=1))

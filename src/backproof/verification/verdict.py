@@ -133,8 +133,8 @@ def _example_lines(found: Counterexample) -> list[str]:
     apart = "" if not np.isfinite(found.distance) else f"  ({found.distance:.3g} noise units apart)"
     return [
         f"  where     result{place}",
-        f"  by hand   {found.hand!r}".replace("np.float64", ""),
-        f"  autodiff  {found.truth!r}{apart}".replace("np.float64", ""),
+        f"  by hand   {found.hand}",
+        f"  autodiff  {found.truth}{apart}",
         "  smallest example:",
         *(f"    {line}" for line in found.repro.splitlines()),
     ]

@@ -1,0 +1,35 @@
+"""The entry of the command line: from arguments to an exit status, without importing what is not used."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from backproof.cli.parser import build_parser
+from backproof.errors import DivergedError, UsageError
+
+GOOD, WRONG, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `backproof` on `argv` and return its exit status.
+
+    0: all good; 1: something is wrong or inconclusive; 2: usage, or data that cannot be used.
+    """
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help(sys.stderr)
+        return MISUSED
+    try:
+        return import_module(f"backproof.cli.{arguments.command}").run(arguments)
+    except UsageError as error:
+        return _failed(error, MISUSED)
+    except DivergedError as error:
+        return _failed(error, WRONG)
+    except KeyboardInterrupt:
+        return _failed("interrupted", INTERRUPTED)
+
+
+def _failed(error: object, status: int) -> int:
+    print(f"backproof: error: {error}", file=sys.stderr)
+    return status

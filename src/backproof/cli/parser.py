@@ -1,0 +1,82 @@
+"""What the command line accepts. Nothing heavy is imported here, so that `--help` answers at once."""
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from backproof import __version__
+
+OPTIMIZER_NAMES = ("sgd", "in-sweep-sgd", "momentum", "adam", "adamw")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; `arguments.command` names the one chosen, or is None."""
+    parser = argparse.ArgumentParser(
+        prog="backproof",
+        description="Write the gradient by hand; know that it is right.",
+        epilog="Exit status: 0 all good, 1 something is wrong or inconclusive, 2 usage.",
+    )
+    parser.add_argument("--version", action="version", version=f"backproof {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_verify(commands.add_parser("verify", help="check every shipped rule and loss against autodiff"))
+    _add_train(commands.add_parser("train", help="train a network by hand-written gradients"))
+    return parser
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Check the hand-written gradient of every shipped rule and loss."
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the reports to FILE as JSON as well")
+    parser.add_argument("--examples", metavar="N", type=whole_number(1), help="examples tried for each rule")
+    parser.add_argument("--seed", metavar="S", type=whole_number(0), default=0, help="default: %(default)s")
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Train a fully connected network on labelled samples, one in five of them held out. "
+        "Without --data: 1,797 handwritten digits that come with backproof."
+    )
+    add = parser.add_argument
+    add("--data", metavar="FILE", nargs="+", type=Path, default=[],
+        help="an .npz with arrays x and y, or two IDX files: images, labels")  # fmt: skip
+    add("--layers", metavar="N,N,…", type=widths, default="128,128",
+        help="widths of the hidden layers; default: %(default)s")  # fmt: skip
+    add("--activation", metavar="NAME", default="relu", help="of the hidden layers; default: %(default)s")
+    add("--optimizer", choices=OPTIMIZER_NAMES, default="sgd", help="default: %(default)s")
+    add("--learning-rate", metavar="RATE", type=positive_number,
+        help="default: 0.1 for sgd, and what suits the other optimizers")  # fmt: skip
+    add("--epochs", metavar="N", type=whole_number(1), default=40,
+        help="passes over the data; default: %(default)s")  # fmt: skip
+    add("--batch-size", metavar="N", type=whole_number(1), default=32,
+        help="samples per step; default: %(default)s")  # fmt: skip
+    add("--seed", metavar="S", type=whole_number(0), default=0,
+        help="of the split, the first parameters and the order; default: %(default)s")  # fmt: skip
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Return the reader of a whole number of at least `least`."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number of at least {least}, but found {text!r}"
+            )
+        return int(text)
+
+    return read
+
+
+def positive_number(text: str) -> float:
+    """Read a finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a finite number above 0, but found {text!r}")
+    return number
+
+
+def widths(text: str) -> tuple[int, ...]:
+    """Read whole numbers separated by commas; an empty text is no hidden layer."""
+    return tuple(whole_number(1)(part.strip()) for part in text.split(",")) if text.strip() else ()

@@ -1,0 +1,150 @@
+"""Samples in memory: training and test part, split, standardisation, and the check of their values."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Integer, Shaped
+
+from backproof.errors import DataError, message
+from backproof.rule import PyTree
+
+HELD_OUT_ONE_IN = 5
+
+
+class Data(NamedTuple):
+    """Holds the samples of an experiment, along the first axis of every leaf.
+
+    Attributes:
+        x_train, y_train: inputs and targets to learn from.
+        x_test, y_test: inputs and targets held out; None where nothing is.
+    """
+
+    x_train: PyTree
+    y_train: PyTree
+    x_test: PyTree = None
+    y_test: PyTree = None
+
+
+def split(x: Shaped[np.ndarray, "m n"], y: Integer[np.ndarray, " m"], seed: int) -> Data:
+    """Return the samples with one in five held out, chosen by `seed`.
+
+    The split is stratified: every class gives a fifth of its samples to the test part, within one.
+    Labels become int32; x is left as it is.
+
+    Raises:
+        DataError: there are fewer than two samples, or x and y do not fit together.
+    """
+    require_samples(x, y, "split")
+    if len(x) < 2:
+        raise DataError(
+            message(must="a split needs at least 2 samples", found="1", where="split", do="pass more samples")
+        )
+    shuffled = np.random.default_rng(seed).permutation(len(y))
+    by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
+    held_out = np.arange(len(y)) % HELD_OUT_ONE_IN == 0
+    train, test = by_class[~held_out], by_class[held_out]
+    return Data(x[train], y[train].astype(np.int32), x[test], y[test].astype(np.int32))
+
+
+def standardise(data: Data) -> Data:
+    """Return `data` with x as float32, every feature shifted and scaled to mean 0 and deviation 1.
+
+    Both numbers are taken from the training part alone; a feature that is constant there is only
+    shifted.
+    """
+    mean, scale = _mean_and_scale(data.x_train)
+    x_train, x_test = (
+        None if x is None else ((x - mean) / scale).astype(np.float32) for x in (data.x_train, data.x_test)
+    )
+    return data._replace(x_train=x_train, x_test=x_test)
+
+
+def _mean_and_scale(
+    x: Shaped[np.ndarray, "m n"],
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    deviation = x.std(axis=0, dtype=np.float64)
+    constant = x.max(axis=0) == x.min(axis=0)  # exact, where rounding gives a deviation near 0
+    return x.mean(axis=0, dtype=np.float64), np.where(constant, 1.0, deviation)
+
+
+def require_usable(data: Data) -> None:
+    """Raise `DataError` unless both parts of `data` are samples of finite numbers, the test part if any.
+
+    The arrays may live on a device; every value is looked at once, on the host.
+    """
+    require_samples(data.x_train, data.y_train, "the training part")
+    if data.x_test is not None or data.y_test is not None:
+        require_samples(data.x_test, data.y_test, "the test part")
+
+
+def require_classes(data: Data, classes: int) -> None:
+    """Raise `DataError` unless every label of `data` lies between 0 and `classes` − 1."""
+    for name, y in (("y_train", data.y_train), ("y_test", data.y_test)):
+        labels = np.asarray([] if y is None else y)
+        outside = (labels < 0) | (labels >= classes)
+        if outside.any():
+            at = [int(i) for i in np.argwhere(outside)[0]]
+            raise DataError(
+                message(
+                    must=f"labels must lie between 0 and {classes - 1}, as {classes} numbers are predicted",
+                    found=f"{name}{at}={labels[tuple(at)]}",
+                    where="labels",
+                    do="number the classes from 0, or widen the last layer",
+                )
+            )
+
+
+def require_samples(x: PyTree, y: PyTree, where: str) -> None:
+    """Raise `DataError` unless x and y are equally many samples, at least one, of finite numbers."""
+    leaves = _leaves("x", x) + _leaves("y", y)
+    lengths = {name: leaf.shape[0] if leaf.ndim else None for name, leaf in leaves}
+    given = {name[0] for name in lengths} == {"x", "y"}
+    if not given or len(set(lengths.values())) != 1 or None in lengths.values():
+        raise DataError(
+            message(
+                must="x and y must have one entry for each sample along their first axis",
+                found=", ".join(f"{name}: {length}" for name, length in lengths.items()) or "no array",
+                where=where,
+                do="pass as many targets as inputs",
+            )
+        )
+    if 0 in lengths.values():
+        raise DataError(
+            message(must="there must be at least one sample", found="0", where=where, do="pass some data")
+        )
+    for name, leaf in leaves:
+        _require_finite(name, leaf, where)
+
+
+def _require_finite(name: str, leaf: np.ndarray, where: str) -> None:
+    if leaf.dtype.kind in "biu":
+        return
+    if not jnp.issubdtype(leaf.dtype, jnp.inexact):  # which also knows bfloat16
+        raise DataError(
+            message(
+                must="data must be numbers",
+                found=f"{name}.dtype={leaf.dtype}",
+                where=where,
+                do="convert it to numbers first",
+            )
+        )
+    finite = np.isfinite(leaf)
+    if not finite.all():
+        index = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise DataError(
+            message(
+                must="every value must be finite",
+                found=f"{name}{list(index)}={leaf[index]}, {np.count_nonzero(~finite)} such of {leaf.size}",
+                where=where,
+                do="repair or leave out those samples",
+            )
+        )
+
+
+def _leaves(name: str, tree: PyTree) -> list[tuple[str, np.ndarray]]:
+    return [
+        (name + jax.tree_util.keystr(path), np.asarray(leaf))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    ]

@@ -1,0 +1,135 @@
+r"""The batch algorithm of document 000, lost there and restored (S0.13).
+
+repeat at most MAX times:   W^l ← W^l − α Σ_i δ^{i,l} (a^{i,l−1})ᵀ,   b^l ← b^l − α Σ_i δ^{i,l}
+stop as soon as every change of every W^l and b^l is smaller than ε.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from backproof.errors import DivergedError, UsageError, message
+from backproof.gradient import value_and_grad
+from backproof.rule import Loss, PyTree, Rule
+from backproof.training.data import Data
+from backproof.training.start import start
+from backproof.training.step import all_finite, require_learning_rate
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Holds the outcome of `batch_descent`.
+
+    Attributes:
+        params: the parameters after the last update.
+        iterations: how many updates were made.
+        converged: whether the last update changed every parameter by less than epsilon; False means
+            that the maximum number of iterations was reached first.
+        loss: the loss at `params`.
+    """
+
+    params: PyTree
+    iterations: int
+    converged: bool
+    loss: float
+
+
+class Progress(NamedTuple):
+    """Holds what one iteration hands to the next."""
+
+    params: PyTree
+    iteration: Int[Array, ""]
+    settled: Bool[Array, ""]
+    finite: Bool[Array, ""]
+
+
+def batch_descent(
+    network: Rule,
+    loss: Loss,
+    x: PyTree,
+    y: PyTree,
+    *,
+    learning_rate: float,
+    max_iterations: int,
+    epsilon: float,
+    params: PyTree = None,
+    seed: int = 0,
+) -> Descent:
+    """Return where steepest descent on all samples at once arrives.
+
+    Args:
+        network: the rule to train.
+        loss: the loss; document 000's is bare, hence summed over the samples, without 1/m.
+        x: the inputs, along the first axis.
+        y: their targets.
+        learning_rate: α.
+        max_iterations: MAX, the most updates that are made.
+        epsilon: ε; descent stops after an update in which max|Δ| < ε for every leaf of the parameters.
+        params: where to start; taken from `network.init` and `seed` if None.
+        seed: from it come the first parameters.
+
+    Raises:
+        DataError: the samples are empty, not finite, or their labels do not fit the prediction.
+        UsageError: a number is out of range, or shapes do not fit.
+        DivergedError: the loss or a parameter is not finite any more.
+    """
+    learning_rate = require_learning_rate(learning_rate, "batch_descent")
+    _require_limits(max_iterations, epsilon)
+    first, data, _ = start(network, Data(x, y), jax.random.key(seed), params)
+    gradient = value_and_grad(network, loss)
+
+    def update(progress: Progress, samples: tuple[PyTree, PyTree]) -> Progress:
+        value, grads = gradient(progress.params, *samples)
+        params = jax.tree.map(lambda p, grad: p - learning_rate * grad, progress.params, grads)
+        settled = _every_change_below(epsilon, progress.params, params)
+        return Progress(params, progress.iteration + 1, settled, jnp.isfinite(value) & all_finite(params))
+
+    def unfinished(progress: Progress) -> jax.Array:
+        return (progress.iteration < max_iterations) & ~progress.settled & progress.finite
+
+    @jax.jit
+    def run(params: PyTree, samples: tuple[PyTree, PyTree]) -> tuple[Progress, jax.Array]:
+        begin = Progress(params, jnp.int32(0), jnp.bool(False), jnp.bool(True))
+        end = lax.while_loop(unfinished, lambda progress: update(progress, samples), begin)
+        return end, gradient(end.params, *samples)[0]
+
+    end, value = run(first, (data.x_train, data.y_train))
+    _require_finite(end, value)
+    return Descent(end.params, int(end.iteration), bool(end.settled), float(value))
+
+
+def _every_change_below(epsilon: float, before: PyTree, after: PyTree) -> Bool[Array, ""]:
+    """Return whether max|after − before| < epsilon holds for every leaf; a NaN is no small change."""
+    pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+    return jnp.all(jnp.array([jnp.all(jnp.abs(new - old) < epsilon) for old, new in pairs], bool))
+
+
+def _require_finite(end: Progress, value: Float[Array, ""]) -> None:
+    if end.finite and jnp.isfinite(value):
+        return
+    raise DivergedError(
+        message(
+            must="the loss and the parameters must stay finite",
+            found=f"loss={value}",
+            where=f"batch_descent, iteration {end.iteration}",
+            do="lower the learning rate",
+        )
+    )
+
+
+def _require_limits(max_iterations: int, epsilon: float) -> None:
+    if not isinstance(max_iterations, int) or max_iterations < 1:
+        found, must = (
+            f"max_iterations={max_iterations!r}",
+            "max_iterations must be a whole number of at least 1",
+        )
+    elif not (math.isfinite(epsilon) and epsilon >= 0):
+        found, must = f"epsilon={epsilon!r}", "epsilon must be a finite number of at least 0"
+    else:
+        return
+    raise UsageError(message(must=must, found=found, where="batch_descent", do="pass such a number"))

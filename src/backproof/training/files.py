@@ -1,0 +1,148 @@
+"""Samples from files: an `.npz` with arrays `x` and `y`, or a pair of IDX files (the format of MNIST).
+
+IDX: two zero bytes, a byte for the dtype, a byte for the number of axes, each axis as a big-endian
+uint32, then the elements, big-endian (http://yann.lecun.com/exdb/mnist). Either may be gzipped.
+Nothing in a file is ever unpickled.
+"""
+
+import gzip
+import math
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Integer, Shaped
+
+from backproof.errors import DataError, message
+from backproof.training.data import require_samples
+
+Samples = tuple[Shaped[np.ndarray, "m n"], Integer[np.ndarray, " m"]]
+PathLike = str | os.PathLike[str]
+
+UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zlib.error, zipfile.BadZipFile)
+IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+def load(source: PathLike | tuple[PathLike, PathLike]) -> Samples:
+    """Return `(x, y)`: one row of numbers and one whole-number label for each sample.
+
+    Args:
+        source: an `.npz` file with arrays `x` (samples first; further axes become one row) and `y`,
+            or a pair of IDX files `(images, labels)`.
+
+    Raises:
+        DataError: a file is missing, truncated, of another kind, or holds pickled objects; or its
+            values are not finite, not labels, empty, or of differing lengths.
+    """
+    if isinstance(source, tuple):
+        images, labels = (Path(path) for path in source)
+        x, y = _read_idx(images), _read_idx(labels)
+        where = f"{images}, {labels}"
+    else:
+        x, y = _read_npz(Path(source))
+        where = str(source)
+    if x.ndim < 1 or y.ndim != 1:
+        raise DataError(
+            message(
+                must="x must have one entry per sample and y one label per sample",
+                found=f"x.shape={x.shape}, y.shape={y.shape}",
+                where=where,
+                do="pass the images first, then the labels as whole numbers along one axis",
+            )
+        )
+    if x.dtype.kind not in "biuf":
+        raise DataError(
+            message(
+                must="x must hold real numbers",
+                found=f"x.dtype={x.dtype}",
+                where=where,
+                do="convert it first",
+            )
+        )
+    require_samples(x, y, where)
+    _require_labels(y, where)
+    return x.reshape(len(x), -1), y
+
+
+def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    _require_file(path)
+    if not zipfile.is_zipfile(path):
+        raise _bad_file(
+            path, "the file must be a complete .npz archive", "another kind of file, or a part of one"
+        )
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            missing = {"x", "y"} - set(arrays.files)
+            if missing:
+                raise _bad_file(path, "the archive must hold arrays named x and y", f"{sorted(arrays.files)}")
+            return np.asarray(arrays["x"]), np.asarray(arrays["y"])
+    except DataError:
+        raise
+    except UNREADABLE as error:
+        raise _bad_file(path, "the archive must hold complete arrays of numbers", _said(error)) from error
+
+
+def _read_idx(path: Path) -> np.ndarray:
+    _require_file(path)
+    try:
+        content = path.read_bytes()
+        if content.startswith(GZIP_MAGIC):
+            content = gzip.decompress(content)
+    except UNREADABLE as error:
+        raise _bad_file(path, "the file must be readable", _said(error)) from error
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_DTYPES:
+        raise _bad_file(
+            path, "an IDX file begins with 00 00, a dtype and a rank", f"{content[:4].hex(' ')!r}"
+        )
+    start = 4 + 4 * content[3]
+    if len(content) < start:
+        raise _bad_file(path, f"the header must have {start} bytes", f"{len(content)} bytes")
+    shape = tuple(int(n) for n in np.frombuffer(content[4:start], ">u4"))
+    dtype = np.dtype(IDX_DTYPES[content[2]])
+    expected = start + math.prod(shape) * dtype.itemsize
+    if len(content) != expected:
+        raise _bad_file(path, f"an IDX file of shape {shape} has {expected} bytes", f"{len(content)} bytes")
+    return np.frombuffer(content[start:], dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise DataError(
+            message(
+                must="the data file must exist",
+                found="a folder" if path.is_dir() else "no such file",
+                where=str(path),
+                do="check the path",
+            )
+        )
+
+
+def _require_labels(y: np.ndarray, where: str) -> None:
+    """Raise `DataError` unless y holds whole numbers from 0 to at most the number of samples less one."""
+    if not np.issubdtype(y.dtype, np.integer):
+        found = f"y.dtype={y.dtype}"
+    elif y.min() < 0 or y.max() >= len(y):
+        at = int(np.argmax((y < 0) | (y >= len(y))))
+        found = f"y[{at}]={y[at]} among {len(y)} samples"
+    else:
+        return
+    raise DataError(
+        message(
+            must="labels must be whole numbers 0, 1, …, fewer than there are samples",
+            found=found,
+            where=where,
+            do="number the classes from 0 and store them as integers",
+        )
+    )
+
+
+def _bad_file(path: Path, must: str, found: str) -> DataError:
+    do = "write it with numpy.savez(path, x=…, y=…), or pass a pair of IDX files, images first"
+    return DataError(message(must=must, found=found, where=str(path), do=do))
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,53 @@
+"""Where training starts: the first parameters, and whether the data fit what the network predicts."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from backproof.rule import PyTree, Rule
+from backproof.training.data import Data, require_classes, require_usable
+
+
+class Start(NamedTuple):
+    """Holds what training begins with.
+
+    Attributes:
+        params: the first parameters.
+        data: the samples as JAX arrays.
+        labelled: whether the targets are class labels: one whole number for each row predicted.
+    """
+
+    params: PyTree
+    data: Data
+    labelled: bool
+
+
+def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
+    """Return the checked samples and `params`; from `network.init(key, …)` if they are None.
+
+    Raises:
+        DataError: the samples are empty, not finite, or their labels do not fit the prediction.
+        UsageError: shapes or dtypes do not fit the network.
+    """
+    require_usable(data)
+    on_device = Data(*(jax.tree.map(jnp.asarray, part) for part in data))
+    x = jax.eval_shape(lambda: on_device.x_train)
+    if params is None:
+        params, prediction = network.init(key, x)
+    else:
+        params = jax.tree.map(jnp.asarray, params)
+        prediction = jax.eval_shape(network.forward, params, x)[0]
+    labelled = _are_labels(on_device.y_train, prediction)
+    if labelled:
+        require_classes(data, prediction.shape[-1])
+    return Start(params, on_device, labelled)
+
+
+def _are_labels(y: PyTree, prediction: PyTree) -> bool:
+    return (
+        isinstance(prediction, jax.ShapeDtypeStruct)
+        and isinstance(y, jax.Array)
+        and jnp.issubdtype(y.dtype, jnp.integer)
+        and y.shape == prediction.shape[:-1]
+    )
