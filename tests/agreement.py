@@ -10,7 +10,7 @@ def assert_agrees(f, g, *args):
     """Assert f(*args) == g(*args), every entry of every leaf, within measured rounding noise."""
     d = distance(f, g, *args)
     assert d <= AGREES_WITHIN, (
-        f"{d:.3g} noise units: {measure(f, *args).value} against {measure(g, *args).value}"
+        f"{d:.3g} noise units apart: {measure(f, *args).value} against {measure(g, *args).value}"
     )
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import BATCHES, networks, output, seeds
 
 from agreement import assert_agrees
 from backproof.rules import affine
 from backproof.verification.noise import AGREES_WITHIN, distance
+from networks import BATCHES, networks, output, seeds
 
 
 def with_one(y):

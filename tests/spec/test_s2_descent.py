@@ -7,12 +7,12 @@ import optax
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import DEEP, networks, output
 
 import backproof as bp
 from agreement import assert_agrees
 from backproof import losses
 from backproof.verification.noise import AGREES_WITHIN, distance, measure
+from networks import DEEP, networks, output
 
 g = losses.half_squared_error
 learning_rates = st.floats(0.01, 2)

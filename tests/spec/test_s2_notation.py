@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import BATCHES, SIZES, networks, seeds
 
 import backproof as bp
 from agreement import assert_agrees
 from backproof import rules
 from backproof.verification.noise import AGREES_WITHIN, distance, measure
+from networks import BATCHES, SIZES, networks, seeds
 
 
 @pytest.mark.spec("S2.1", "S2.2")

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import networks, output
 
 import backproof as bp
 from agreement import assert_agrees
 from backproof import losses
 from backproof.verification.noise import measure
+from networks import networks, output
 
 LOSSES = [losses.half_squared_error, losses.softmax_cross_entropy_dense, losses.huber]
 single_nets = networks(batches=[()])

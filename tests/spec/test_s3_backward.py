@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import SIZES, draw_network, seeds
 
 import backproof as bp
 from agreement import assert_agrees
 from backproof import losses, rules
+from networks import SIZES, draw_network, seeds
 
 TWO_LAYERS = [(3, 4, 2), (1, 3, 2), (4, 1, 3), (5, 2, 4), (2, 5, 1)]
 cross_entropy = losses.softmax_cross_entropy

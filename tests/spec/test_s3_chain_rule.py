@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from networks import networks, output, seeds
 
 import backproof as bp
 from agreement import assert_agrees, assert_value
 from backproof import rules
 from backproof.verification.noise import measure
+from networks import networks, output, seeds
 
 numbers = st.floats(-100, 100)
 NEURON = bp.mlp((2, 1), rules.sigmoid, last=rules.sigmoid)

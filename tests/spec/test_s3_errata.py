@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import draw_network, seeds
 
 import backproof as bp
 from agreement import assert_agrees
 from backproof import losses, rules
 from backproof.verification.noise import AGREES_WITHIN, distance, measure
+from networks import draw_network, seeds
 
 cross_entropy = losses.softmax_cross_entropy
 OBLONG = st.sampled_from([(3, 4), (1, 2), (4, 1), (5, 2)])

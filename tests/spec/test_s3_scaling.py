@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import BATCHES, draw_network, seeds
 
 import backproof as bp
 from agreement import assert_agrees, assert_value
 from backproof import losses, rules
 from backproof.verification.noise import AGREES_WITHIN, measure
+from networks import BATCHES, draw_network, seeds
 
 cross_entropy = losses.softmax_cross_entropy
 TWO_CLASSES = [(1, 2), (3, 4, 2), (1, 3, 2), (2, 5, 3, 2), (3, 2, 4, 1, 2), (2, 3, 1, 4, 3, 2)]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import networks, seeds
 
 from agreement import assert_agrees, assert_value
 from backproof import losses, rules
 from backproof.verification.noise import AGREES_WITHIN, distance, measure
+from networks import networks, seeds
 
 cross_entropy = losses.softmax_cross_entropy
 classes = st.sampled_from([1, 2, 3, 5])

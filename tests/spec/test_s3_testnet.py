@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import BATCHES, SIZES, draw_network, networks, seeds
 
 import backproof as bp
 from agreement import assert_agrees
 from backproof import losses, rules
 from backproof.verification.noise import AGREES_WITHIN, distance, measure
+from networks import BATCHES, SIZES, draw_network, networks, seeds
 
 TESTNET = bp.mlp((3, 4, 2), rules.relu)
 relu_nets = networks(activations=[rules.relu], lasts=[rules.identity])
