@@ -14,9 +14,9 @@ FILES = sorted(SRC.rglob("*.py"))
 # From the ground up; a place may import from those before it and from itself.
 FLOORS = (
     "errors", "arguments", "rule", "rules", "losses", "datasets", "compose", "network", "gradient",
-    "catalogue", "verification", "training", "reporting", "cli", "__main__", "__init__",
+    "catalogue", "verification", "selftest", "training", "reporting", "cli", "__main__", "__init__",
 )  # fmt: skip
-ONLY_IN = {"optax": "training", "hypothesis": "verification", "rich": ("reporting", "cli")}
+ONLY_IN = {"optax": "training", "hypothesis": ("verification", "selftest"), "rich": ("reporting", "cli")}
 
 
 def place(path):

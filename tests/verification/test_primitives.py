@@ -69,6 +69,7 @@ CASES = {
     "copy": (lambda x: lax.copy_p.bind(x), X) if hasattr(lax, "copy_p") else (jnp.copy, X),
     "copy_p": (jnp.copy, X),
     "name": (lambda x: checkpoint_name(x, "x"), X),
+    "stop_gradient": (lambda x: x * lax.stop_gradient(x), X),
     "device_put": (lambda x: jax.device_put(x) + 1, X),
     "cond": (lambda x: lax.cond(x[0, 0] > 0, jnp.sin, jnp.cos, x), X),
     "while": (lambda x: lax.while_loop(lambda c: jnp.abs(c).max() < 50, lambda c: c * 1.5, x), X),

@@ -1,164 +1,99 @@
-"""Names what is wrong, from the two results at the smallest example; `unknown` rather than a guess.
+"""Names what is wrong, from the points where it is wrong; `unknown` rather than a wrong name.
+
+A cause is named only if its test holds at every failing point that was looked at, and, where it would
+show at any input, if the leaf is right nowhere else. The first in this list that passes is named.
 
 | cause | what was seen |
 |---|---|
 | `contract-raises`, `contract-tree`, `contract-shape`, `contract-dtype` | no result of the right form |
+| `contract-forward` | the rule's own forward is not the primal |
+| `contract-impure`, `contract-mutates`, `not-deterministic` | it reads or changes more than its inputs |
+| `transform-vmap` | under `vmap` it gives something else than alone |
 | `not-finite` | the function and its gradient are finite, the hand-written value is not |
+| `cotangent-ignored`, `cotangent-nonlinear` | the result is not linear in the cotangent |
 | `missing` | the whole leaf is zero where the gradient is not |
 | `sign` | the opposite of the gradient |
 | `transpose` | the transpose of the gradient, on a square leaf |
-| `cotangent-ignored` | the result does not change with the cotangent |
+| `swapped` | the gradient of another leaf of the same shape |
+| `slope-at-output` | the gradient with the output in place of an input: σ′(a) for σ′(z) |
+| `argument-transposed` | the gradient with a square argument transposed: W for Wᵀ |
 | `convention-mean`, `convention-half` | all of it is the gradient divided by the batch, doubled or halved |
-| `factor` | a leaf is the gradient times a constant |
+| `factor` | a leaf is the gradient times a constant, or times the size of an axis or its inverse |
+| `at-zeros`, `at-ties`, `negative-inputs`, `positive-inputs` | only entries whose input is of that kind |
+| `first-row`, `last-row` | only entries at one end of an axis |
+| `second-order` | the gradient is right, its own derivative is not |
 | `accuracy` | the formula is right, its arithmetic loses the digits |
-| `reference` | autodiff itself is not finite or loses its digits; the hand-written value is right |
+| `reference` | autodiff itself is not finite, or disagrees with finite differences |
 | `unknown` | none of these |
 """
-
-from collections.abc import Iterable
-from typing import Any
 
 import jax
 import numpy as np
 
 from backproof.verification.judge import Judgement, Outcome
 from backproof.verification.noise import AGREES_WITHIN, units
-from backproof.verification.oracles import Point, Runner
+from backproof.verification.oracles import Point, Runner, shapes_of
+from backproof.verification.symptoms import TESTS, Failure, Leaf, axis_hint, ratio_of
 
 Named = tuple[str, str]
-ALWAYS = frozenset({"sign", "missing", "convention-half"})
+
+
+# Right points asked whether they refute a cause, the largest first.
+WITNESSES = 40
+# These would show at any input: a leaf that is right somewhere, and not zero there, refutes them.
+ALWAYS = frozenset({"missing", "sign", "convention-half", "swapped"})
 
 
 def name_cause(runner: Runner, failing: list[Judgement], small: Judgement, judged: list[Judgement]) -> Named:
-    """Return the name that fits every failing point, and a sentence about the smallest of them.
+    """Return the name of the first test that every failing point passes, and its sentence at the smallest."""
+    if small.outcome is Outcome.UNSTABLE:
+        return "accuracy", "the formula is right, but evaluated like this it loses its digits here"
+    if small.outcome is Outcome.REFERENCE_SUSPECT:
+        return "reference", "the hand-written value is right; autodiff of the primal is not finite here"
+    full = [one for one in failing if not _is_empty(one.point)] or failing
+    failures = [one for one in (failure_at(runner, found) for found in (small, *full)) if one]
+    right = [one for one in judged if one.outcome is Outcome.AGREES and one.says_something][::-1][:WITNESSES]
+    for name, test in TESTS.items():
+        sentences = [test(one) for one in failures]
+        if failures and all(sentences) and not _refuted(runner, name, failures, right):
+            return name, str(sentences[0])
+    return "unknown", f"the values at result{small.worst.leaf if small.worst else ''} differ"
 
-    A cause that would show at every point (`ALWAYS`) is not named where the leaf agrees elsewhere.
-    """
-    leaf = small.worst.leaf if small.worst else ""
-    unknown = ("unknown", f"the values at result{leaf} differ")
-    full = [found for found in failing if not _is_empty(found.point)] or failing
-    names = {_name_one(runner, found)[0] for found in (*full, small)}
-    if len(names) != 1:
-        return unknown
-    right = [found for found in judged if found.outcome is Outcome.AGREES and found.says_something]
-    if names <= ALWAYS and any(_is_right_and_not_zero(found, leaf) for found in right):
-        return unknown
-    return _name_one(runner, small)
+
+def failure_at(runner: Runner, found: Judgement) -> Failure | None:
+    """Return what the tests look at; None where a result has no entry."""
+    if found.worst is None:
+        return None
+    noises = jax.tree.leaves(runner.truth(found.point).noise)
+    with_path = jax.tree_util.tree_leaves_with_path(found.hand)
+    leaves = [
+        Leaf(jax.tree_util.keystr(path), np.asarray(mine), np.asarray(true), noise)
+        for (path, mine), true, noise in zip(with_path, jax.tree.leaves(found.truth), noises, strict=True)
+    ]
+    worst = next(leaf for leaf in leaves if leaf.path == found.worst.leaf)
+    return Failure(runner, found.point, worst, leaves)
+
+
+def _refuted(runner: Runner, name: str, failures: list[Failure], right: list[Judgement]) -> bool:
+    """Return whether the leaf is right, and not zero, at some point where this cause would show as well."""
+    path = failures[0].leaf.path
+    if name == "factor":
+        ratios = [ratio_of(one.leaf) for one in failures]
+        constant = len(failures) > 1 and all(one.leaf.is_times(ratios[0]) for one in failures)
+        if not all(axis_hint(one) for one in failures):
+            return not constant or any(_is_right(one, path, runner) for one in right)
+        # the size of an axis would show wherever that axis has that size
+        shapes = {shapes_of(one.point.args) for one in failures}
+        return any(shapes_of(one.point.args) in shapes and _is_right(one, path, runner) for one in right)
+    return name in ALWAYS and any(_is_right(one, path, runner) for one in right)
+
+
+def _is_right(found: Judgement, leaf: str, runner: Runner) -> bool:
+    """Return whether the leaf agrees at a point where its opposite would not."""
+    failure = failure_at(runner, found)
+    same_leaf = [one for one in failure.leaves if one.path == leaf] if failure else []
+    return any(bool(np.any(units(-one.mine, one.true, one.noise) > AGREES_WITHIN)) for one in same_leaf)
 
 
 def _is_empty(point: Point) -> bool:
     return any(np.size(leaf) == 0 for leaf in jax.tree.leaves(point.args))
-
-
-def _is_right_and_not_zero(found: Judgement, leaf: str) -> bool:
-    by_path = {jax.tree_util.keystr(path): v for path, v in jax.tree_util.tree_leaves_with_path(found.hand)}
-    return bool(np.any(np.asarray(by_path[leaf]) != 0))
-
-
-def _name_one(runner: Runner, found: Judgement) -> Named:
-    if found.outcome is Outcome.UNSTABLE:
-        return "accuracy", "the formula is right, but evaluated like this it loses its digits here"
-    if found.outcome is Outcome.REFERENCE_SUSPECT:
-        return "reference", "the hand-written value is right; autodiff of the primal is not finite here"
-    if not found.worst:
-        return "unknown", "the results differ"
-    leaf = found.worst.leaf
-    mine, true, noise = _leaves(runner, found)[leaf]
-    if not np.all(np.isfinite(mine)):
-        return (
-            "not-finite",
-            f"the function and its gradient are finite here, the value by hand at result{leaf} is not",
-        )
-    named = _ignored(runner, found)
-    for test in (_missing, _sign, _transpose):
-        named = named or test(leaf, mine, true, noise)
-    return named or _factor(runner, found, leaf) or ("unknown", f"the values at result{leaf} differ")
-
-
-def _leaves(runner: Runner, found: Judgement) -> dict[str, tuple[Any, Any, Any]]:
-    """Return, by leaf path, the two values and the noise."""
-    noise = jax.tree.leaves(runner.truth(found.point).noise)
-    ours = jax.tree_util.tree_leaves_with_path(found.hand)
-    theirs = jax.tree.leaves(found.truth)
-    return {
-        jax.tree_util.keystr(path): (np.asarray(mine), np.asarray(true), extra)
-        for (path, mine), true, extra in zip(ours, theirs, noise, strict=True)
-    }
-
-
-def _same(a: Any, b: Any, noise: Any) -> bool:
-    return np.shape(a) == np.shape(b) and bool(np.all(units(a, b, noise) <= AGREES_WITHIN))
-
-
-def _missing(leaf: str, mine: Any, true: Any, noise: Any) -> Named | None:
-    if np.all(mine == 0) and not _same(true, np.zeros_like(true), noise):
-        return "missing", f"result{leaf} is zero by hand where the gradient is not"
-    return None
-
-
-def _sign(leaf: str, mine: Any, true: Any, noise: Any) -> Named | None:
-    return ("sign", f"result{leaf} has the opposite sign") if _same(-mine, true, noise) else None
-
-
-def _transpose(leaf: str, mine: Any, true: Any, noise: Any) -> Named | None:
-    if mine.ndim >= 2 and _same(np.swapaxes(mine, -1, -2), true, noise):
-        return "transpose", f"result{leaf} is the transpose of the gradient"
-    return None
-
-
-def _ignored(runner: Runner, found: Judgement) -> Named | None:
-    point = found.point
-    doubled = Point(
-        point.args, jax.tree.map(lambda c: 2 * c if c.dtype != jax.dtypes.float0 else c, point.direction)
-    )
-    again, before = runner.hand(doubled), runner.hand(point)
-    leaves = zip(
-        jax.tree.leaves(again.value),
-        jax.tree.leaves(before.value),
-        jax.tree.leaves(before.noise),
-        strict=True,
-    )
-    if all(_same(a, b, n) for a, b, n in leaves) and np.any(
-        [np.any(v != 0) for v in jax.tree.leaves(before.value)]
-    ):
-        return "cotangent-ignored", "the result does not change when the cotangent is doubled"
-    return None
-
-
-def _factor(runner: Runner, found: Judgement, leaf: str) -> Named | None:
-    leaves = _leaves(runner, found)
-    mine, true, _ = leaves[leaf]
-    if not np.any(true):
-        return None
-    at = np.unravel_index(np.argmax(np.abs(true)), true.shape)
-    ratio = mine[at] / true[at]
-    if not _is_times(ratio, [leaves[leaf]]):
-        return None
-    batch = _batch_size(found.point)
-    if batch > 1 and _is_times(1 / batch, leaves.values()):
-        return "convention-mean", "differs by convention, not by mistake: a mean over the batch for a sum"
-    for half in (0.5, 2.0):
-        if _is_times(half, leaves.values()):
-            text = f"differs by convention, not by mistake: {half:g} times the gradient, a ½ in the loss"
-            return "convention-half", text
-    hint = _axis_hint(found.point, leaves[leaf])
-    return "factor", f"result{leaf} is {ratio:.6g} times the gradient{hint}"
-
-
-def _is_times(ratio: Any, leaves: Iterable[tuple[Any, Any, Any]]) -> bool:
-    """Return whether each leaf by hand is `ratio` times the gradient, within the noise of both."""
-    return all(_same(mine, ratio * true, noise * (1 + 4 * np.abs(ratio))) for mine, true, noise in leaves)
-
-
-def _batch_size(point: Point) -> int:
-    shaped = [np.shape(leaf) for leaf in jax.tree.leaves(point.args) if np.ndim(leaf)]
-    return int(shaped[-1][0]) if shaped else 0
-
-
-def _axis_hint(point: Point, leaf: tuple[Any, Any, Any]) -> str:
-    sizes = {n for arg in jax.tree.leaves(point.args) for n in np.shape(arg) if n > 1}
-    for n in sorted(sizes):
-        for value, text in ((n, f"an axis has size {n}"), (1 / n, f"1/{n}, and an axis has size {n}")):
-            if _is_times(value, [leaf]):
-                return f" ({text})"
-    return ""

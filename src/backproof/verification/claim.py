@@ -13,12 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 
-from backproof.arguments import Specification, from_annotations
+from backproof.arguments import from_annotations
 from backproof.errors import UsageError, message
 from backproof.rule import Loss, Rule
-from backproof.verification.points import Drawn, from_examples, from_specifications
+from backproof.verification.points import SEEDS, Drawn, Points, drawn, from_arguments
+from backproof.verification.statics import Statics
 
 PyTree = Any
+Argnums = int | Sequence[int] | None
 
 
 class Claim(NamedTuple):
@@ -31,8 +33,9 @@ class Claim(NamedTuple):
         truth: `(args, direction) -> result`, the same from autodiff of the primal.
         forward: whether the direction is a tangent of the arguments (a jvp) or a cotangent of the
             result (a vjp).
-        points: the strategy that draws argument tuples.
+        points: where it can be tried.
         at_kinks: the slope chosen where there is no derivative, in words.
+        value: what the rule itself returns as the value; None where it returns none of its own.
     """
 
     name: str
@@ -40,8 +43,9 @@ class Claim(NamedTuple):
     hand: Callable[[tuple[PyTree, ...], PyTree], PyTree]
     truth: Callable[[tuple[PyTree, ...], PyTree], PyTree]
     forward: bool
-    points: st.SearchStrategy[Drawn]
+    points: Points
     at_kinks: str | None = None
+    value: Callable[..., PyTree] | None = None
 
     def direction_like(self, args: tuple[PyTree, ...]) -> PyTree:
         """Return shapes and dtypes of the direction at `args`."""
@@ -58,9 +62,10 @@ def of_rule(rule: Rule, of: Callable[..., PyTree] | None) -> Claim:
         _, residuals = rule.forward(params, x)
         return rule.backward(params, residuals, delta_y)
 
-    points = from_specifications(rule.domain, lambda x: (_params_like(rule, x), x))
+    points = from_arguments(rule.domain, lambda x: (_params_like(rule, x), x))
     truth = pullback(reference, (0, 1))
-    return Claim(rule.name, reference, hand, truth, forward=False, points=points, at_kinks=rule.at_kinks)
+    value = (lambda params, x: rule.forward(params, x)[0]) if of else None
+    return Claim(rule.name, reference, hand, truth, False, points, rule.at_kinks, value)
 
 
 def of_loss(loss: Loss, of: Callable[..., PyTree] | None) -> Claim:
@@ -71,64 +76,67 @@ def of_loss(loss: Loss, of: Callable[..., PyTree] | None) -> Claim:
         _, residuals = loss.forward(*args)
         return (jax.tree.map(lambda g: g * jnp.asarray(scale, g.dtype), loss.backward(residuals)), None)
 
-    points = from_specifications(loss.domain, tuple)
-    return Claim(
-        loss.name,
-        reference,
-        hand,
-        pullback(reference, (0,)),
-        forward=False,
-        points=points,
-        at_kinks=loss.at_kinks,
-    )
+    points = from_arguments(loss.domain)
+    truth = pullback(reference, (0,))
+    value = (lambda prediction, target: loss.forward(prediction, target)[0]) if of else None
+    return Claim(loss.name, reference, hand, truth, False, points, loss.at_kinks, value)
 
 
-def of_vjp(of: Callable[..., PyTree], vjp: Callable[..., PyTree], args: Any) -> Claim:
-    """Return the claim that `vjp(args, cotangent)` is the pullback of `of`; None stands for zero."""
+def of_vjp(of: Callable[..., PyTree], vjp: Callable[..., PyTree], held: Statics, argnums: Argnums) -> Claim:
+    """Return the claim that `vjp(args, cotangent)` is the pullback of `of`; None stands for zero.
+
+    With `argnums`, the other arguments are not differentiated, and their cotangents not looked at.
+    """
+    primal, chosen = _called(of, held), held.positions(argnums)
 
     def hand(values: tuple[PyTree, ...], cotangent: PyTree) -> PyTree:
-        found = vjp(values, cotangent)
+        found = held.without(vjp(held.merged(values), cotangent))
         if not isinstance(found, tuple | list) or len(found) != len(values):
             return found  # not the tree of the arguments: the contract says so
-        return tuple(_no_none(g, value) for g, value in zip(found, values, strict=True))
+        pairs = enumerate(zip(found, values, strict=True))
+        return tuple(_no_none(g, v) if chosen is None or i in chosen else None for i, (g, v) in pairs)
 
-    return Claim(_name(vjp), of, hand, pullback(of), forward=False, points=points_of(args, of))
+    return Claim(name_of(vjp), primal, hand, pullback(primal, chosen), False, points_of(held.args, of))
 
 
-def of_grad(
-    of: Callable[..., PyTree], grad: Callable[..., PyTree], args: Any, argnums: int | Sequence[int] | None
-) -> Claim:
+def of_grad(of: Callable[..., PyTree], grad: Callable[..., PyTree], held: Statics, argnums: Argnums) -> Claim:
     """Return the claim that `grad(*args)` is the gradient of the scalar `of`, as `jax.grad` gives it."""
-    chosen = (0,) if argnums is None else (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    primal = _called(of, held)
     single = argnums is None or isinstance(argnums, int)
+    chosen = held.positions(0 if argnums is None else argnums) or ()
 
     def hand(values: tuple[PyTree, ...], scale: PyTree) -> PyTree:
-        found = grad(*values)
+        found = grad(*held.merged(values))
         by_argument = dict(zip(chosen, (found,) if single else found, strict=True))
         scaled = {i: jax.tree.map(lambda g: g * scale, g) for i, g in by_argument.items()}
         return tuple(scaled.get(i) for i in range(len(values)))
 
-    return Claim(_name(grad), of, hand, pullback(of, chosen), forward=False, points=points_of(args, of))
+    return Claim(name_of(grad), primal, hand, pullback(primal, chosen), False, points_of(held.args, of))
 
 
-def of_jvp(of: Callable[..., PyTree], jvp: Callable[..., PyTree], args: Any) -> Claim:
-    """Return the claim that `jvp(args, tangents)` is the tangent of `of`."""
+def of_jvp(of: Callable[..., PyTree], jvp: Callable[..., PyTree], held: Statics) -> Claim:
+    """Return the claim that `jvp(args, tangents)` is the tangent of `of`; static arguments have None."""
+    primal, nothing = _called(of, held), Statics(dict.fromkeys(held.values), held.args)
+
+    def hand(values: tuple[PyTree, ...], tangents: PyTree) -> PyTree:
+        return jvp(held.merged(values), nothing.merged(tangents))
 
     def truth(values: tuple[PyTree, ...], tangents: PyTree) -> PyTree:
-        return jax.jvp(of, values, jax.tree.map(_tangent, values, tangents))[1]
+        return jax.jvp(primal, values, jax.tree.map(_tangent, values, tangents))[1]
 
-    return Claim(_name(jvp), of, jvp, truth, forward=True, points=points_of(args, of))
+    return Claim(name_of(jvp), primal, hand, truth, True, points_of(held.args, of))
 
 
-def of_function(fn: Callable[..., PyTree], of: Callable[..., PyTree] | None, args: Any) -> Claim:
+def of_function(
+    fn: Callable[..., PyTree], of: Callable[..., PyTree] | None, held: Statics, argnums: Argnums
+) -> Claim:
     """Return the claim of a function with a rule of its own (`jax.custom_vjp`, `jax.custom_jvp`).
 
     Raises:
         UsageError: it has no rule of its own, so there is nothing written by hand to check.
     """
     inner = getattr(fn, "fun", None) if isinstance(fn, jax.custom_vjp | jax.custom_jvp) else None
-    primal = of or inner
-    if primal is None:
+    if of is None and inner is None:
         raise UsageError(
             message(
                 must="the first argument must carry a gradient of its own "
@@ -138,9 +146,28 @@ def of_function(fn: Callable[..., PyTree], of: Callable[..., PyTree] | None, arg
                 do="pass of=the function and vjp=, grad= or jvp=the hand-written derivative",
             )
         )
+    plain: Any = of or inner
+    primal, ruled = _called(plain, held), _called(fn, held)
+
+    def value(*values: PyTree) -> PyTree:
+        return jax.vjp(ruled, *values)[0]  # taken through the rule's own forward
+
+    chosen = held.positions(argnums)
     return Claim(
-        _name(fn), primal, pullback(fn), pullback(primal), forward=False, points=points_of(args, primal)
+        name_of(fn),
+        primal,
+        pullback(ruled, chosen),
+        pullback(primal, chosen),
+        False,
+        points_of(held.args, plain),
+        None,
+        value,
     )
+
+
+def _called(function: Any, held: Statics) -> Callable[..., PyTree]:
+    """Return `function` of the arguments that are not static."""
+    return (lambda *values: function(*held.merged(values))) if held.values else function
 
 
 def pullback(of: Callable[..., PyTree], wrt: Sequence[int] | None = None) -> Callable[..., PyTree]:
@@ -171,18 +198,18 @@ def pullback(of: Callable[..., PyTree], wrt: Sequence[int] | None = None) -> Cal
     return truth
 
 
-def points_of(args: Any, of: Callable[..., PyTree]) -> st.SearchStrategy[Drawn]:
-    """Return the strategy that `args` stands for.
+def points_of(args: Any, of: Callable[..., PyTree]) -> Points:
+    """Return the points that `args` stands for.
 
     Args:
-        args: specifications, example arrays or pytrees (shapes kept, values varied), a strategy that
-            draws the whole tuple, or None where `of` carries jaxtyping annotations.
+        args: a list with a specification, or an example array or pytree, for each argument; or a
+            strategy that draws the whole tuple; or None where `of` carries jaxtyping annotations.
         of: the function whose annotations are read.
     """
     if args is None:
         args = from_annotations(of)
     if isinstance(args, st.SearchStrategy):
-        return args.map(lambda values: Drawn(tuple(values), 0))
+        return Points(st.tuples(args, SEEDS).map(_as_drawn))
     if not isinstance(args, list | tuple):
         raise UsageError(
             message(
@@ -192,13 +219,17 @@ def points_of(args: Any, of: Callable[..., PyTree]) -> st.SearchStrategy[Drawn]:
                 do="write e.g. args=[backproof.array('b n'), backproof.array('n')]",
             )
         )
-    if all(isinstance(arg, Specification) for arg in args):
-        return from_specifications(tuple(args), tuple)
-    return from_examples(tuple(args))
+    return from_arguments(tuple(args))
+
+
+def _as_drawn(pair: tuple[Any, int]) -> list[Drawn]:
+    values, seed = tuple(pair[0]), pair[1]
+    return [drawn(lambda: values, values, seed)]
 
 
 def _params_like(rule: Rule, x: PyTree) -> PyTree:
-    return jax.eval_shape(lambda key: rule.init(key, x)[0], jax.random.key(0))
+    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
+    return jax.eval_shape(lambda key: rule.init(key, like)[0], jax.random.key(0))
 
 
 def _no_none(cotangent: PyTree, value: PyTree) -> PyTree:
@@ -214,5 +245,6 @@ def _tangent(value: Any, tangent: Any) -> Any:
     return np.zeros(jnp.shape(value), jax.dtypes.float0)
 
 
-def _name(fn: Any) -> str:
+def name_of(fn: Any) -> str:
+    """Return what reports call a function."""
     return getattr(fn, "__name__", None) or getattr(getattr(fn, "fun", None), "__name__", None) or repr(fn)

@@ -19,7 +19,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from backproof.verification import primitives
 from backproof.verification.perturbation import moved, perturbed
-from backproof.verification.primitives import EXACT, NUMPY, SOLVERS, widest
+from backproof.verification.primitives import EXACT, NUMPY, SOLVER_ULPS, SOLVERS, widest
 
 Values = tuple[Any, ...]  # one value, or one for each replica
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
@@ -127,7 +127,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     inner = next((params[key] for key in CALLS if isinstance(params.get(key), ClosedJaxpr | Jaxpr)), None)
     if inner is not None:
         return _call(inner, operands, how)
-    params = _widened(params, how.wide)
+    params = _widened(params, how.wide and name in NUMPY)
     operation = NUMPY.get(name) or _bound(eqn.primitive)
     discrete = all(not jnp.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
     inexact = name not in EXACT and not discrete
@@ -138,7 +138,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
         if name == "sort" and replica:
             values = _sorted_as_first(operands, values, params)
         if name in SOLVERS and replica:
-            values = [moved(v, np.abs(v), 1.0, how.rng) for v in values]
+            values = [moved(v, np.abs(v), SOLVER_ULPS, how.rng) for v in values]
         out = _as_list(operation(*values, **params))
         if inexact and replica:
             out = [perturbed(name, values, v, operation, params, how.rng) for v in out]

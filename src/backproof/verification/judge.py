@@ -15,6 +15,13 @@ import numpy as np
 from backproof.verification.kinks import is_subgradient
 from backproof.verification.noise import AGREES_WITHIN, Measured, units
 from backproof.verification.oracles import Point, Runner
+from backproof.verification.vote import confirmed_by_differences
+from backproof.verification.worst import Entry, worst_entry
+
+# The hand-written side may be noisier than autodiff, as another formula of the same thing is; beyond this
+# many times, and with fewer than nine digits left, agreement within that noise shows nothing.
+NOISIER = 1e3
+LOST_DIGITS = 1e-9
 
 
 class Outcome(IntEnum):
@@ -26,17 +33,6 @@ class Outcome(IntEnum):
     REFERENCE_SUSPECT = 3
     UNSTABLE = 4
     WRONG = 5
-
-
-class Entry(NamedTuple):
-    """Holds the entry of a result at which the two sides are furthest apart."""
-
-    leaf: str
-    at: tuple[int, ...]
-    hand: Any
-    truth: Any
-    noise: float
-    distance: float
 
 
 class Judgement(NamedTuple):
@@ -77,35 +73,70 @@ def judge(runner: Runner, point: Point, hand: Any, truth: Measured) -> Judgement
     worst = first.worst
     if not all(runner.finite([point])):
         return Judgement(Outcome.SKIPPED, point, hand, truth.value, worst)
-    both = Measured(truth.value, _sum_of_noise(truth, runner.hand(point)))
+    if _nowhere_finite(hand, truth):
+        return Judgement(Outcome.SKIPPED, point, hand, truth.value, worst)
+    measured = runner.hand(point)
+    both = Measured(truth.value, _sum_of_noise(truth, measured))
     worst = worst_entry(hand, both) or worst
     if worst.distance <= AGREES_WITHIN:
-        return Judgement(Outcome.AGREES, point, hand, truth.value, worst)
+        noisy = _loses_digits(point, truth, measured)
+        return Judgement(Outcome.UNSTABLE if noisy else Outcome.AGREES, point, hand, truth.value, worst)
     outcome, worst = _by_wider_arithmetic(runner, point, hand, both, worst)
     if outcome is Outcome.WRONG and is_subgradient(runner, point, hand):
         outcome = Outcome.SUBGRADIENT
+    if outcome is Outcome.WRONG and _rests_on_autodiff(runner, point, hand, both):
+        outcome = Outcome.REFERENCE_SUSPECT
     return Judgement(outcome, point, hand, truth.value, worst)
+
+
+def _rests_on_autodiff(runner: Runner, point: Point, hand: Any, truth: Measured) -> bool:
+    """Return whether the two differ only where autodiff is not finite, and differences side with hand."""
+    if runner.claim.forward or not _finite(hand) or _finite(truth.value):
+        return False
+    finite = jax.tree.map(lambda h, t: np.where(np.isfinite(t), t, h), hand, truth.value)
+    worst = worst_entry(hand, Measured(finite, jax.tree.map(_no_nan, truth.noise)))
+    return (worst is None or worst.distance <= AGREES_WITHIN) and confirmed_by_differences(
+        runner, point, hand
+    )
+
+
+def _no_nan(noise: Any) -> Any:
+    return np.where(np.isnan(noise), 0.0, noise)
+
+
+def _loses_digits(point: Point, truth: Measured, hand: Measured) -> bool:
+    """Return whether the hand-written side is so much noisier than autodiff that agreement says nothing.
+
+    Its noise is held against the result and against the direction: a slope that is tiny beside its
+    cotangent may carry the rounding of terms of that size.
+    """
+    direction = _largest(point.direction)
+    for value, noise, own in zip(*map(jax.tree.leaves, (truth.value, truth.noise, hand.noise)), strict=True):
+        loud = _largest(own)
+        if loud > NOISIER * _largest(noise) and loud > LOST_DIGITS * max(_largest(value), direction):
+            return True
+    return False
+
+
+def _largest(tree: Any) -> float:
+    finite = [
+        np.where(np.isfinite(v), np.abs(v), 0) for v in jax.tree.leaves(tree) if v.dtype != jax.dtypes.float0
+    ]
+    return max((float(np.max(v, initial=0.0)) for v in finite), default=0.0)
+
+
+def _nowhere_finite(hand: Any, truth: Measured) -> bool:
+    """Return whether the two sides differ only where neither is finite: the edge of a domain."""
+    for mine, true, noise in zip(*map(jax.tree.leaves, (hand, truth.value, truth.noise)), strict=True):
+        apart = units(mine, true, noise) > AGREES_WITHIN
+        if np.any(apart & (np.isfinite(mine) | np.isfinite(true))):
+            return False
+    return True
 
 
 def judge_alone(runner: Runner, point: Point) -> Judgement:
     """Return the judgement at one point with nothing compiled: both sides are interpreted."""
     return judge(runner, point, runner.hand(point).value, runner.truth(point))
-
-
-def worst_entry(hand: Any, truth: Measured) -> Entry | None:
-    """Return the entry with the largest distance in noise units; None if there is no entry."""
-    found: Entry | None = None
-    ours = jax.tree_util.tree_leaves_with_path(hand)
-    theirs, noises = jax.tree.leaves(truth.value), jax.tree.leaves(truth.noise)
-    for (path, mine), true, noise in zip(ours, theirs, noises, strict=True):
-        apart = units(mine, true, noise)
-        if not apart.size:
-            continue
-        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart)), apart.shape))
-        if found is None or apart[index] > found.distance:
-            here, there, unit = (np.asarray(v)[index] for v in (mine, true, noise))
-            found = Entry(jax.tree_util.keystr(path), index, here, there, float(unit), float(apart[index]))
-    return found
 
 
 def _by_wider_arithmetic(

@@ -13,16 +13,20 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import nnls
 
-from backproof.verification.noise import AGREES_WITHIN
+from backproof.verification.noise import AGREES_WITHIN, Measured
 from backproof.verification.oracles import Point, Runner
 
-# Distance from the point at which one-sided gradients are taken; the linear part of the change is
-# extrapolated away, so that about RADIUS² of the curvature remains.
-RADIUS = 1e-6
-# A value this close to the hull, relative to the jump of the gradient across the kink, lies in it:
-# far above what extrapolation leaves (1e-12), far below any wrong slope.
+# Distance from the point, relative to the larger of 1 and its entries, at which one-sided gradients are
+# taken: far enough to leave the rounding of a computed tie (1e-15), near enough that what is found is a
+# kink of this point and not of a neighbour.
+RADIUS = 1e-11
+# A value this close to the hull, relative to the jump of the gradient across the kink, lies in it: far
+# above what curvature adds over RADIUS, far below any wrong slope.
 RESOLUTION = 1e-6
+# Larger outputs are judged whole: one row for each entry would cost more than it tells.
+ROWS_AT_MOST = 256
 DIRECTIONS = 24
+QUICK = 3
 ROUNDS = 6
 
 
@@ -33,25 +37,56 @@ def is_subgradient(runner: Runner, point: Point, hand: Any) -> bool:
     involves few directions.
     """
     if runner.claim.forward:
+        return _is_between(runner, point, hand)
+    if not _jumps(runner, point):
         return False
     rows = _one_hot_rows(point.direction)
     if not rows:
         return False
+    if len(rows) > ROWS_AT_MOST:
+        return _in_hull(runner, point, _vector(hand), _per_part(runner.truth(point)))
     places = [Point(point.args, row) for row in rows]
     ours, theirs = runner.many("hand", places), runner.many("truth", places)
-    if not _adds_up(ours, hand, _vector(runner.hand(point).noise)):
+    if not _adds_up(ours, hand, _per_part(runner.hand(point))):
         return False
     kinked = False
     for place, row_hand, row_truth in zip(places, _rows(ours), _rows(theirs), strict=True):
         if row_hand.shape != row_truth.shape or not np.all(np.isfinite(row_hand)):
             return False
-        noise = _vector(runner.truth(place).noise)
-        if np.all(np.abs(row_hand - row_truth) <= AGREES_WITHIN * noise):
+        noise = _per_part(runner.truth(place))
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(row_hand - row_truth)
+        if np.all(apart <= AGREES_WITHIN * noise):
             continue
         if not _in_hull(runner, place, row_hand, noise):
             return False
         kinked = True
     return kinked
+
+
+def _jumps(runner: Runner, point: Point) -> bool:
+    """Return whether the gradient differs, beyond noise and curvature, from side to side of the point."""
+    measured = runner.truth(point)
+    size = _vector(measured.value).size
+    if not size:
+        return False
+    steps = np.random.default_rng(2).standard_normal((QUICK, size))
+    beside = _nearby(runner, point, np.vstack([steps, -steps]))
+    if not np.all(np.isfinite(beside)):
+        return bool(np.any(np.isfinite(beside)))
+    curved = RESOLUTION * (np.abs(beside).max(0) + np.abs(_vector(point.direction)).max(initial=0.0))
+    apart = np.abs(beside - np.nan_to_num(_vector(measured.value), posinf=0.0, neginf=0.0)).max(0)
+    return bool(
+        np.any(np.maximum(np.ptp(beside, axis=0), apart) > curved + AGREES_WITHIN * _per_part(measured))
+    )
+
+
+def _per_part(measured: Measured) -> np.ndarray:
+    """Return the noise of each entry of `_vector(measured.value)`."""
+    repeated = jax.tree.map(
+        lambda v, n: np.repeat(np.ravel(n), 2 if np.iscomplexobj(v) else 1), measured.value, measured.noise
+    )
+    return _vector(repeated)
 
 
 def _one_hot_rows(direction: Any) -> list[Any]:
@@ -105,17 +140,26 @@ def _nearest(gradients: np.ndarray, value: np.ndarray, jump: float) -> np.ndarra
 
 
 def _nearby(runner: Runner, point: Point, directions: np.ndarray) -> np.ndarray:
-    """Return the gradients beside `point`, one row per direction, extrapolated to the point itself."""
+    """Return the gradients beside `point`, one row per direction."""
     lengths = np.max(np.abs(directions), axis=1, keepdims=True)
     unit = directions / np.where(lengths == 0, 1, lengths)
     movable = tuple(part is not None for part in runner.truth(point).value)
-    near, far = (
-        _rows(
-            runner.many("truth", [Point(_moved(point.args, movable, h * d), point.direction) for d in unit])
-        )
-        for h in (RADIUS, 2 * RADIUS)
-    )
-    return 2 * near - far
+    places = [Point(_moved(point.args, movable, RADIUS * d), point.direction) for d in unit]
+    return _rows(runner.many("truth", places))
+
+
+def _is_between(runner: Runner, point: Point, hand: Any) -> bool:
+    """Return whether each entry of a tangent lies between those of autodiff beside the point."""
+    rng = np.random.default_rng(0)
+    steps = rng.standard_normal((DIRECTIONS, sum(np.size(leaf) for leaf in jax.tree.leaves(point.args))))
+    everything = (True,) * len(point.args)
+    places = [Point(_moved(point.args, everything, RADIUS * d), point.direction) for d in steps]
+    beside, value = _rows(runner.many("truth", places)), _vector(hand)
+    if beside.shape[1:] != value.shape or not np.all(np.isfinite(beside)):
+        return False
+    slack = RESOLUTION * np.ptp(beside, axis=0) + AGREES_WITHIN * _per_part(runner.truth(point))
+    inside = (value >= beside.min(0) - slack) & (value <= beside.max(0) + slack)
+    return bool(np.all(inside) and np.any(np.ptp(beside, axis=0) > slack))
 
 
 def _moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) -> tuple[Any, ...]:
@@ -124,20 +168,25 @@ def _moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) -
 
     def move(leaf: Any) -> Any:
         nonlocal remaining
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
             return leaf
-        part, remaining = remaining[: np.size(leaf)], remaining[np.size(leaf) :]
-        return leaf + part.reshape(np.shape(leaf)) * np.maximum(np.abs(leaf), 1)
+        parts = 2 if jnp.iscomplexobj(leaf) else 1
+        taken, remaining = remaining[: parts * np.size(leaf)], remaining[parts * np.size(leaf) :]
+        shift = taken[0::2] + 1j * taken[1::2] if parts == 2 else taken
+        return leaf + shift.reshape(np.shape(leaf)) * np.maximum(np.abs(leaf), 1)
 
     return tuple(jax.tree.map(move, arg) if moves else arg for arg, moves in zip(args, movable, strict=True))
 
 
 def _vector(tree: Any) -> np.ndarray:
-    parts = [
-        np.ravel(leaf)
-        for leaf in jax.tree.leaves(tree)
-        if jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
-    ]
+    """Return every inexact entry of a tree in one real vector; a complex number is two entries."""
+    parts = []
+    for leaf in jax.tree.leaves(tree):
+        array = np.asarray(leaf).ravel()
+        if jnp.issubdtype(array.dtype, jnp.complexfloating):
+            array = np.stack([np.real(array), np.imag(array)], -1).ravel()
+        if jnp.issubdtype(array.dtype, jnp.floating):
+            parts.append(array)
     return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
 
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from backproof.verification import noise
 from backproof.verification.claim import Claim
+from backproof.verification.directions import direction
 from backproof.verification.interpreter import Program, float64, run, trace
 from backproof.verification.noise import Measured
-from backproof.verification.points import Drawn, direction
+from backproof.verification.points import Drawn
 
 PyTree = Any
 
@@ -42,7 +43,7 @@ def widen(tree: PyTree) -> PyTree:
 def point_of(claim: Claim, drawn: Drawn) -> Point:
     """Return the point at a drawn argument tuple, with the direction that its seed stands for."""
     with float64():
-        args = widen(drawn.args)
+        args = widen(drawn.build())
         return Point(args, direction(claim.direction_like(args), drawn.seed))
 
 
@@ -54,7 +55,12 @@ def shapes_of(tree: PyTree) -> tuple[Any, ...]:
 
 def stack(points: Sequence[Point]) -> Point:
     """Return the points of one shape along a new first axis."""
-    return Point(*jax.tree.map(lambda *leaves: np.stack(leaves), *points))
+    return Point(*jax.tree.map(_stacked, *points))
+
+
+def _stacked(*leaves: Any) -> Any:
+    is_key = isinstance(leaves[0], jax.Array) and jnp.issubdtype(leaves[0].dtype, jax.dtypes.extended)
+    return jnp.stack(leaves) if is_key else np.stack(leaves)
 
 
 class Runner:
@@ -72,15 +78,42 @@ class Runner:
 
     def hand_values(self, points: Sequence[Point]) -> list[PyTree]:
         """Return the compiled hand-written derivative at each point: vmapped, or one by one."""
+        mapped = self.vmapped(points) if len(points) > 1 else None
+        return [self.compiled(point) for point in points] if mapped is None else mapped
+
+    def vmapped(self, points: Sequence[Point]) -> list[PyTree] | None:
+        """Return the compiled derivative at points of one shape, run as one; None if it cannot be vmapped."""
+        if not jax.tree.leaves(tuple(points[0])):
+            return None
+        try:
+            with float64():
+                many = jax.device_get(self._compiled_many(*stack(points)))
+        except Exception:
+            # Not every user's code can be vmapped; run alone it raises what is its own.
+            return None
+        return [jax.tree.map(lambda leaf, i=i: leaf[i], many) for i in range(len(points))]
+
+    def compiled(self, point: Point) -> PyTree:
+        """Return the compiled hand-written derivative at one point."""
         with float64():
-            if len(points) > 1 and jax.tree.leaves(points[0].args):
-                try:
-                    many = jax.device_get(self._compiled_many(*stack(points)))
-                    return [jax.tree.map(lambda leaf, i=i: leaf[i], many) for i in range(len(points))]
-                except Exception:
-                    # Not every user's code can be vmapped; what it raises plainly is raised below.
-                    return [jax.device_get(self._compiled(*point)) for point in points]
-            return [jax.device_get(self._compiled(*point)) for point in points]
+            return jax.device_get(self._compiled(*point))
+
+    def traced_anew(self, point: Point) -> Measured:
+        """Return the hand-written derivative at one point, traced again and interpreted."""
+        return noise.measure_program(trace(self.claim.hand, *point), point)
+
+    def paired_values(self, points: Sequence[Point]) -> np.ndarray:
+        """Return ⟨direction, primal⟩ at points of one shape, in the widest arithmetic there is."""
+
+        def pairing(args: PyTree, cotangent: PyTree) -> Any:
+            products = jax.tree.map(_inner, self.claim.primal(*args), cotangent)
+            return sum(jax.tree.leaves(products), jnp.zeros(()))
+
+        stacked = stack(points)
+        narrow = jax.tree.map(
+            lambda leaf: leaf.astype(np.float64) if leaf.dtype == np.longdouble else leaf, stacked
+        )
+        return run(self._program("pairing", jax.vmap(pairing), narrow), stacked, wide=True)[0]
 
     def truths(self, points: Sequence[Point]) -> list[Measured]:
         """Return autodiff of the primal at each point, with its rounding noise."""
@@ -104,6 +137,11 @@ class Runner:
         real = [leaf for leaf in values if jnp.issubdtype(leaf.dtype, jnp.inexact)]
         return [all(bool(np.all(np.isfinite(leaf[i]))) for leaf in real) for i in range(len(points))]
 
+    def value(self, point: Point) -> PyTree:
+        """Return the value of the primal."""
+        apply = lambda args, _: self.claim.primal(*args)  # noqa: E731 - it takes a direction as the others do
+        return run(self._program("value", apply, point), point)[0]
+
     def many(self, kind: str, points: Sequence[Point]) -> PyTree:
         """Return `hand` or `truth` at many points of one shape, stacked and without noise."""
         f = self.claim.hand if kind == "hand" else self.claim.truth
@@ -115,3 +153,10 @@ class Runner:
         if key not in self._programs:
             self._programs[key] = trace(f, *point)
         return self._programs[key]
+
+
+def _inner(value: Any, cotangent: Any) -> Any:
+    """Return the sum of the products; 0 where the value has no cotangent."""
+    if not jnp.issubdtype(jnp.result_type(value), jnp.inexact):
+        return jnp.zeros(())
+    return jnp.real(jnp.sum(value * cotangent))

@@ -7,7 +7,7 @@ mixed scales, and the edges of the declared domain.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,56 +16,55 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from backproof.arguments import Specification, evaluate, names_of, shape_of
-from backproof.errors import UsageError, message
+from backproof.arguments import Dims, Specification, names_of
+from backproof.verification.values import (
+    STYLES,
+    Holder,
+    NoSuchNumberError,
+    Style,
+    grid,
+    is_specification,
+    made,
+    plain,
+    positive,
+)
 
 PyTree = Any
 SIZES = (3, 2, 4, 5, 7, 6, 8)
 BATCHES = ((), (5,), (1,), (2, 4), (0,))
+LONG = (16384, 256)
+SMALL_AT_MOST = 81
+LARGEST = 2**18
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 class Drawn(NamedTuple):
-    """Holds one drawn argument tuple and the seed of everything drawn beside it."""
+    """Holds one drawn argument tuple, not yet built, and the seed of everything drawn beside it.
 
-    args: tuple[PyTree, ...]
+    Attributes:
+        build: makes the arguments, the same each time.
+        shapes: the shapes and dtypes of the arguments, as text.
+        size: how many entries they have.
+        empty: whether an argument has none.
+        seed: the seed of the direction that goes with them.
+    """
+
+    build: Callable[[], tuple[PyTree, ...]]
+    shapes: str
+    size: int
+    empty: bool
     seed: int
 
 
-def _plain(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return rng.standard_normal(shape)
-
-
-def _grid(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Draw small whole and half numbers: ties, zeros and points on kinks."""
-    return rng.integers(-4, 5, shape) / 2
-
-
-def _zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return np.where(rng.random(shape) < 0.5, rng.choice([0.0, -0.0], shape), rng.standard_normal(shape))
-
-
-def _tied(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return np.full(shape, rng.standard_normal())
-
-
-def _large(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return rng.uniform(-60, 60, shape)
-
-
-def _overflowing(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return rng.uniform(-1000, 1000, shape)
-
-
-def _tiny(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return rng.standard_normal(shape) * 1e-5
-
-
-def _mixed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return rng.standard_normal(shape) * 10.0 ** rng.uniform(-4, 4, shape)
-
-
-KINDS = (_plain, _grid, _zeros, _tied, _large, _overflowing, _tiny, _mixed)
+def drawn(build: Callable[[], tuple[PyTree, ...]], shapes: PyTree, seed: int) -> Drawn:
+    """Return a draw whose arguments have `shapes`."""
+    leaves = jax.tree.leaves(shapes)
+    text = " ".join(f"{jnp.result_type(leaf)}{list(np.shape(leaf))}" for leaf in leaves)
+    sizes = [
+        int(np.size(leaf)) if not hasattr(leaf, "shape") else int(np.prod(leaf.shape, dtype=int))
+        for leaf in leaves
+    ]
+    return Drawn(build, text, sum(sizes), 0 in sizes, seed)
 
 
 def menu(specs: list[Specification]) -> list[dict[str, Any]]:
@@ -75,6 +74,8 @@ def menu(specs: list[Specification]) -> list[dict[str, Any]]:
     is there to be empty, each name 0.
     """
     names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
+    if not names:
+        return [{}]
     stars = [name for name in names if name.startswith("*")]
     plain = [name for name in names if not name.startswith("*")]
     distinct = dict(zip(plain, itertools.cycle(SIZES), strict=False))
@@ -92,134 +93,103 @@ def _unique(sizes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [one for i, one in enumerate(sizes) if one not in sizes[:i]]
 
 
-def from_specifications(
-    specs: PyTree, arrange: Callable[[PyTree], tuple[PyTree, ...]]
-) -> st.SearchStrategy[Drawn]:
-    """Return the strategy of argument tuples that fit `specs`.
+class Points(NamedTuple):
+    """Holds where a claim can be tried.
+
+    Attributes:
+        strategy: draws lists of argument tuples, `block` of them at a time.
+        block: how many.
+        plain: returns draws of plain numbers, one at each size.
+        large: returns draws with one axis long and the others short, in which sums have many terms.
+        small: returns draws at sizes from 1 to 3, the smallest first.
+    """
+
+    strategy: st.SearchStrategy[list[Drawn]]
+    block: int = 1
+    plain: Callable[[], list[Drawn]] = list
+    large: Callable[[], list[Drawn]] = list
+    small: Callable[[], list[Drawn]] = list
+
+
+def from_arguments(arguments: PyTree, arrange: Callable[[PyTree], tuple[PyTree, ...]] = tuple) -> Points:
+    """Return the points that fit `arguments`.
+
+    Hypothesis draws a seed; from it comes a draw at every size of the menu, each in a style of its own.
 
     Args:
-        specs: a pytree of specifications that share their names.
-        arrange: makes the argument tuple from the pytree of shapes; what it adds (parameters) is
-            drawn like any floating array.
+        arguments: a pytree of specifications that share their names, and of example arrays, whose
+            shapes are kept, whose numbers are varied and whose integers stay as given.
+        arrange: makes the argument tuple from the pytree of leaves; what it adds (shapes of
+            parameters) is drawn like any floating array.
     """
-    is_spec = lambda node: isinstance(node, Specification)  # noqa: E731 - a leaf predicate, used twice
-    leaves, tree = jax.tree.flatten(specs, is_leaf=is_spec)
-    sizes = menu(leaves)
+    leaves, tree = jax.tree.flatten(arguments, is_leaf=is_specification)
+    specs = [leaf for leaf in leaves if is_specification(leaf)]
+    sizes = menu(specs)
+    checked = any(spec.where is not None or not spec.is_differentiable for spec in specs)
+
+    def at(dims: Dims, style: Style, seed: int) -> Drawn | None:
+        """Return the draw at given sizes, in a given style; None where it does not satisfy `where`."""
+        holders = [Holder(leaf, dims) for leaf in leaves]
+        args = arrange(tree.unflatten(holders))
+
+        def build() -> tuple[PyTree, ...]:
+            held, whole = jax.tree.flatten(args)
+            return whole.unflatten([made(leaf, style, seed, place) for place, leaf in enumerate(held)])
+
+        try:
+            fits = not checked or _satisfied(leaves, build())
+        except NoSuchNumberError:
+            return None
+        return drawn(build, args, seed) if fits else None
+
+    def every(choices: Iterable[tuple[Dims, Style, int]]) -> list[Drawn]:
+        made = (at(*choice) for choice in choices)
+        return [one for one in made if one is not None]
 
     @st.composite
-    def draw(draw_one: Callable[[st.SearchStrategy[Any]], Any]) -> Drawn:
-        dims = draw_one(st.sampled_from(sizes))
-        kind = draw_one(st.sampled_from(KINDS))
+    def draw(draw_one: Callable[[st.SearchStrategy[Any]], Any]) -> list[Drawn]:
         seed = draw_one(SEEDS)
-        shapes = [jax.ShapeDtypeStruct(shape_of(spec, dims), spec.dtype) for spec in leaves]
-        args = arrange(tree.unflatten(shapes))
-        bounded = iter(leaves)
-        known = {id(shape): next(bounded) for shape in shapes}
-        rng = np.random.default_rng(seed)
-        values = jax.tree.map(lambda leaf: _value(known.get(id(leaf)), leaf, dims, kind, rng), args)
-        for spec, value in zip(leaves, [v for v, s in _pairs(values, args) if id(s) in known], strict=True):
-            assume(spec.where is None or bool(spec.where(value)))
-        return Drawn(values, seed)
+        made = every((dims, STYLES[(seed + i) % len(STYLES)], seed) for i, dims in enumerate(sizes))
+        assume(made)
+        return made
 
-    return draw()
+    def large() -> list[Drawn]:
+        for long in LONG:
+            made = every((dims, Style(positive), seed) for dims in long_axes(specs, long) for seed in (1, 2))
+            fitting = [one for one in made if one.size <= LARGEST]
+            if fitting:
+                return fitting
+        return []
 
+    def small() -> list[Drawn]:
+        names = sorted({name for spec in specs for name in names_of(spec)})
+        choices = [((), (1,), (2,)) if name.startswith("*") else (1, 2, 3) for name in names]
+        rounds = itertools.islice(itertools.product(*choices), SMALL_AT_MOST)
+        every_size = [dict(zip(names, one, strict=True)) for one in rounds] if names else []
+        styles = enumerate((Style(plain), Style(None), Style(grid)), 1)
+        made = every((dims, style, seed) for seed, style in styles for dims in every_size)
+        return sorted(made, key=lambda one: one.size)
 
-def from_examples(examples: tuple[PyTree, ...]) -> st.SearchStrategy[Drawn]:
-    """Return the strategy of argument tuples with the shapes of `examples`; integers stay as given."""
-
-    @st.composite
-    def draw(draw_one: Callable[[st.SearchStrategy[Any]], Any]) -> Drawn:
-        kind = draw_one(st.sampled_from((None, *KINDS)))
-        seed = draw_one(SEEDS)
-        rng = np.random.default_rng(seed)
-
-        def vary(leaf: Any) -> Any:
-            if kind is None or not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
-                return leaf
-            return np.asarray(kind(rng, jnp.shape(leaf))).astype(jnp.result_type(leaf))
-
-        return Drawn(jax.tree.map(vary, examples), seed)
-
-    return draw()
+    return Points(
+        draw(),
+        block=len(sizes),
+        plain=lambda: every((dims, Style(plain), 1) for dims in sizes),
+        large=large,
+        small=small,
+    )
 
 
-def _pairs(values: PyTree, shapes: PyTree) -> list[tuple[Any, Any]]:
-    return list(zip(jax.tree.leaves(values), jax.tree.leaves(shapes), strict=True))
+def long_axes(specs: list[Specification], long: int) -> list[dict[str, Any]]:
+    """Return sizes with each name in turn `long` and the others short."""
+    names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
+    short = {
+        name: (2,) if name.startswith("*") else size for name, size in zip(names, itertools.cycle(SIZES))
+    }
+    return [{**short, name: (long,) if name.startswith("*") else long} for name in names]
 
 
-def _value(
-    spec: Specification | None,
-    leaf: jax.ShapeDtypeStruct,
-    dims: dict[str, Any],
-    kind: Callable[..., Any],
-    rng: Any,
-) -> np.ndarray:
-    """Return an array for one leaf: of the drawn kind, moved into the declared domain."""
-    if spec is None:
-        return np.asarray(kind(rng, leaf.shape)).astype(leaf.dtype)
-    low, high = evaluate(spec.low, dims), evaluate(spec.high, dims)
-    if spec.dtype == "bool":
-        return rng.random(leaf.shape) < 0.5
-    if not spec.is_differentiable:
-        return _whole(spec, low, high, leaf, rng)
-    if "complex" in spec.dtype:
-        return np.asarray(kind(rng, leaf.shape) + 1j * kind(rng, leaf.shape)).astype(leaf.dtype)
-    values = np.asarray(kind(rng, leaf.shape)).astype(leaf.dtype)
-    return values if low is None and high is None else _inside(values, spec, low, high, rng)
-
-
-def _whole(spec: Specification, low: Any, high: Any, leaf: jax.ShapeDtypeStruct, rng: Any) -> np.ndarray:
-    least = -4 if low is None else int(np.floor(low)) + spec.low_open
-    most = least + 8 if high is None else int(np.ceil(high)) - spec.high_open
-    if most < least and np.prod(leaf.shape, dtype=int):
-        assume(False)  # no value exists at these sizes; others are drawn
-    return rng.integers(least, max(most, least) + 1, leaf.shape).astype(leaf.dtype)
-
-
-def _inside(values: np.ndarray, spec: Specification, low: Any, high: Any, rng: Any) -> np.ndarray:
-    """Return `values` with those outside the bounds replaced by ones inside, edges among them."""
-    dtype = values.dtype
-    least = dtype.type(-np.inf if low is None else low)
-    most = dtype.type(np.inf if high is None else high)
-    least = np.nextafter(least, most) if spec.low_open else least
-    most = np.nextafter(most, least) if spec.high_open else most
-    if not least <= most:
-        raise UsageError(
-            message(
-                must="low must not exceed high",
-                found=f"low={low}, high={high}",
-                where=str(spec),
-                do="exchange the bounds",
-            )
-        )
-    begin = float(least) if np.isfinite(least) else float(most) - 10
-    end = float(most) if np.isfinite(most) else float(least) + 10
-    drawn = rng.uniform(begin, end, values.shape)
-    edge = rng.random(values.shape) < 0.1
-    drawn = np.where(edge, rng.choice([begin, end], values.shape), drawn).astype(dtype)
-    return np.clip(np.where((values < least) | (values > most), drawn, values), least, most)
-
-
-def direction(like: PyTree, seed: int) -> PyTree:
-    """Return a cotangent (or tangent): signed random, one-hot, ones, zero or of mixed scale; float64.
-
-    Ones alone never count: they hide whatever sums to zero.
-    """
-    rng = np.random.default_rng([seed, 1])
-    kind = ("random", "random", "one-hot", "mixed", "ones", "zero")[int(rng.integers(6))]
-
-    def one(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-        wide = np.complex128 if jnp.issubdtype(leaf.dtype, jnp.complexfloating) else np.float64
-        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
-            return np.zeros(leaf.shape, jax.dtypes.float0)
-        values = rng.standard_normal(leaf.shape).astype(wide)
-        if wide is np.complex128:
-            values = values + 1j * rng.standard_normal(leaf.shape)
-        if kind == "one-hot":
-            hot = np.arange(values.size) == rng.integers(max(values.size, 1))
-            return hot.reshape(leaf.shape).astype(wide)
-        if kind == "mixed":
-            return values * 10.0 ** rng.uniform(-3, 3)
-        return {"ones": np.ones_like(values), "zero": np.zeros_like(values)}.get(kind, values)
-
-    return jax.tree.map(one, like)
+def _satisfied(leaves: list[Any], values: tuple[PyTree, ...]) -> bool:
+    """Return whether every `where=` holds; the arguments of the specifications come last, in order."""
+    built = jax.tree.leaves(values)[-len(leaves) :]
+    pairs = zip(leaves, built, strict=True)
+    return all(not is_specification(spec) or spec.where is None or bool(spec.where(v)) for spec, v in pairs)

@@ -26,7 +26,7 @@ EXACT = frozenset(
         "optimization_barrier", "or", "pad", "pvary", "real", "reduce_and", "reduce_max", "reduce_min",
         "reduce_or", "reduce_precision", "reduce_window_max", "reduce_window_min", "reshape", "rev", "round",
         "scatter", "scatter_max", "scatter_min", "select_and_gather_add", "select_n", "sharding_constraint",
-        "sign", "slice", "sort", "split", "squeeze", "transpose", "xor",
+        "sign", "slice", "sort", "split", "squeeze", "stop_gradient", "transpose", "xor",
     }
 )  # fmt: skip
 # Library functions of another make may differ by a few units in the last place.
@@ -44,7 +44,8 @@ ROUGH = frozenset({"lgamma", "digamma"})
 SUMS = frozenset(
     {"conv_general_dilated", "cumsum", "dot_general", "reduce_sum", "reduce_window_sum", "scatter-add"}
 )
-# Backward-stable solvers: their rounding looks like that of their inputs.
+# Backward-stable solvers: their rounding looks like that of their inputs, a few units of it.
+SOLVER_ULPS = 8.0
 SOLVERS = frozenset(
     {
         "cholesky", "eig", "eigh", "householder_product", "lu", "qr", "schur", "svd", "triangular_solve",
@@ -170,8 +171,14 @@ def _iota(*_: Any, dtype: Any, shape: Any, dimension: int, **__: Any) -> np.ndar
     return np.broadcast_to(np.arange(shape[dimension]).reshape(view), shape).astype(dtype)
 
 
-def _dot_general(x: np.ndarray, y: np.ndarray, *, dimension_numbers: Any, **_: Any) -> np.ndarray:
+def _dot_general(
+    x: np.ndarray, y: np.ndarray, *, dimension_numbers: Any, preferred_element_type: Any = None, **_: Any
+) -> np.ndarray:
+    """Return the contraction; two-byte floats are accumulated in float32, as XLA does."""
     (cx, cy), (bx, by) = dimension_numbers
+    out_dtype = x.dtype if preferred_element_type is None or x.dtype.itemsize > 8 else preferred_element_type
+    if jnp.issubdtype(x.dtype, np.floating) and x.dtype.itemsize < 4:
+        x, y = x.astype(np.float32), y.astype(np.float32)
     free_x = [i for i in range(x.ndim) if i not in cx and i not in bx]
     free_y = [i for i in range(y.ndim) if i not in cy and i not in by]
     batch = [x.shape[i] for i in bx]
@@ -179,7 +186,8 @@ def _dot_general(x: np.ndarray, y: np.ndarray, *, dimension_numbers: Any, **_: A
     inner = int(np.prod([x.shape[i] for i in cx], dtype=int))
     left = x.transpose((*bx, *free_x, *cx)).reshape((*batch, int(np.prod(shape_x, dtype=int)), inner))
     right = y.transpose((*by, *cy, *free_y)).reshape((*batch, inner, int(np.prod(shape_y, dtype=int))))
-    return np.matmul(left, right).reshape((*batch, *shape_x, *shape_y))
+    out = np.matmul(left, right).reshape((*batch, *shape_x, *shape_y))
+    return out if out.dtype.itemsize > 8 else out.astype(out_dtype)
 
 
 def _reduction(function: Operation) -> Operation:
@@ -308,7 +316,7 @@ SPECIAL: dict[str, Operation] = {
 }  # fmt: skip
 UNCHANGED = (
     "copy", "copy_p", "device_put", "mesh_cast", "name", "optimization_barrier", "pvary",
-    "sharding_constraint",
+    "sharding_constraint", "stop_gradient",
 )  # fmt: skip
 NUMPY: dict[str, Operation] = {
     **{name: _plain(function) for name, function in {**UNARY, **BINARY}.items()},

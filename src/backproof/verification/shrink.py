@@ -5,6 +5,7 @@ of its numbers is replaced by a plain one where the failure, with its outcome an
 1, −1 and 2 come before 0, so that nothing slides onto a kink that was not the failure.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -13,13 +14,17 @@ import numpy as np
 
 from backproof.verification.judge import Judgement, judge_alone, worst_entry
 from backproof.verification.noise import AGREES_WITHIN
-from backproof.verification.oracles import Point, Runner
+from backproof.verification.oracles import Point, Runner, point_of
 
+TRIES = 40
+# A leaf larger than this is made plain as a whole, not entry by entry.
+ENTRIES_AT_MOST = 64
 PLAIN = (1.0, -1.0, 2.0, 0.5, -2.0, 3.0, -3.0, 0.0)
 
 
 def plainer(runner: Runner, found: Judgement) -> Judgement:
-    """Return a judgement with the same outcome at a plainer point, or `found` itself."""
+    """Return a judgement with the same outcome at a smaller and plainer point, or `found` itself."""
+    found = _smaller(runner, found)
     quick = _replaced(runner, found, _differs_in(runner, found))
     judged = judge_alone(runner, quick)
     if _same_failure(judged, found):
@@ -27,6 +32,26 @@ def plainer(runner: Runner, found: Judgement) -> Judgement:
     careful = _replaced(runner, found, lambda point: _same_failure(judge_alone(runner, point), found))
     judged = judge_alone(runner, careful)
     return judged if _same_failure(judged, found) else found
+
+
+def _smaller(runner: Runner, found: Judgement) -> Judgement:
+    """Return a judgement with the same failure at the smallest sizes that show it, or `found` itself."""
+    size = _entries(found.point)
+    for drawn in [one for one in runner.claim.points.small() if one.size < size][:TRIES]:
+        try:
+            point = point_of(runner.claim, drawn)
+        except Exception:
+            # The function does not exist at these sizes: nothing can fail there.
+            continue
+        if all(runner.finite([point])):
+            judged = judge_alone(runner, point)
+            if _same_failure(judged, found):
+                return judged
+    return found
+
+
+def _entries(point: Point) -> int:
+    return sum(np.size(leaf) for leaf in jax.tree.leaves(point.args))
 
 
 def _same_failure(one: Judgement, other: Judgement) -> bool:
@@ -50,18 +75,34 @@ def _differs_in(runner: Runner, found: Judgement) -> Any:
 def _replaced(runner: Runner, found: Judgement, still_fails: Any) -> Point:
     """Return the point with each number, in turn, replaced by the first plain one that `still_fails`."""
     leaves, tree = jax.tree.flatten(found.point)
-    for which, leaf in enumerate(leaves):
-        if leaf.dtype == jax.dtypes.float0 or not jnp.issubdtype(leaf.dtype, jnp.floating):
-            continue
-        for index in np.ndindex(np.shape(leaf)):
-            for value in _plainer_than(leaves[which][index]):
-                changed = np.array(leaves[which])
-                changed[index] = value
-                candidate = [*leaves[:which], changed, *leaves[which + 1 :]]
-                if still_fails(Point(*tree.unflatten(candidate))):
-                    leaves = candidate
-                    break
+
+    def try_all(which: int, candidates: Iterable[np.ndarray]) -> None:
+        """Replace leaf `which` by the first candidate that still fails."""
+        for changed in candidates:
+            tried = [*leaves[:which], changed, *leaves[which + 1 :]]
+            if still_fails(Point(*tree.unflatten(tried))):
+                leaves[which] = changed
+                return
+
+    numbers = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(_dtype(leaf), jnp.floating)]
+    for which in numbers:
+        whole = leaves[which]
+        try_all(which, (np.full_like(whole, value) for value in PLAIN if whole.size > ENTRIES_AT_MOST))
+    for which in [i for i in numbers if leaves[i].size <= ENTRIES_AT_MOST]:
+        for index in np.ndindex(np.shape(leaves[which])):
+            plain = _plainer_than(leaves[which][index])
+            try_all(which, [_with_entry(leaves[which], index, value) for value in plain])
     return Point(*tree.unflatten(leaves))
+
+
+def _dtype(leaf: Any) -> Any:
+    return getattr(leaf, "dtype", np.asarray(0).dtype)
+
+
+def _with_entry(leaf: np.ndarray, index: tuple[int, ...], value: float) -> np.ndarray:
+    changed = np.array(leaf)
+    changed[index] = value
+    return changed
 
 
 def _plainer_than(value: float) -> tuple[float, ...]:

@@ -40,6 +40,7 @@ class Counterexample:
         hand, truth: the two values there.
         noise: the measured rounding noise of that entry.
         distance: how many noise units lie between them.
+        difference: the finite difference of the primal for that entry, where there is one.
     """
 
     args: tuple[Any, ...]
@@ -50,6 +51,7 @@ class Counterexample:
     truth: Any
     noise: float
     distance: float
+    difference: float | None = None
 
     @property
     def repro(self) -> str:
@@ -73,6 +75,7 @@ class Report:
         worst: the largest distance, in noise units, among the points where both sides agree.
         seconds: how long it took.
         shapes: the argument shapes that were tried.
+        notes: what else a reader should know, e.g. that a leaf is identically zero.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Report:
     worst: float = 0.0
     seconds: float = 0.0
     shapes: Sequence[str] = field(default_factory=tuple)
+    notes: Sequence[str] = field(default_factory=tuple)
 
     @property
     def ok(self) -> bool:
@@ -100,6 +104,7 @@ class Report:
         if self.skipped:
             tried += f"; {self.skipped} drawn points could not be judged"
         lines = [head, *([f"  {self.explanation}"] if self.explanation else []), tried]
+        lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines + (_example_lines(self.counterexample) if self.counterexample else []))
 
     def to_json(self) -> str:
@@ -112,6 +117,7 @@ class Report:
             "index": list(found.index),
             "hand": _plain(found.hand),
             "autodiff": _plain(found.truth),
+            "finite_difference": found.difference,
             "noise_units": found.distance,
             "repro": found.repro,
         }
@@ -123,6 +129,7 @@ class Report:
                 "ok": self.ok,
                 **fields,
                 "shapes": list(self.shapes),
+                "notes": list(self.notes),
                 "counterexample": example,
             }
         )
@@ -131,13 +138,15 @@ class Report:
 def _example_lines(found: Counterexample) -> list[str]:
     place = f"{found.leaf}{list(found.index) if found.index else ''}"
     apart = "" if not np.isfinite(found.distance) else f"  ({found.distance:.3g} noise units apart)"
-    return [
+    values = [
         f"  where     result{place}",
         f"  by hand   {found.hand}",
         f"  autodiff  {found.truth}{apart}",
-        "  smallest example:",
-        *(f"    {line}" for line in found.repro.splitlines()),
     ]
+    if found.difference is not None:
+        values.append(f"  finite difference  {found.difference:.10g}")
+    shown = values if found.hand is not None else []
+    return [*shown, "  smallest example:", *(f"    {line}" for line in found.repro.splitlines())]
 
 
 def _code(tree: Any) -> str:

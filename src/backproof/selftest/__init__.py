@@ -1,0 +1,9 @@
+"""The verifier's own test: wrong derivatives that it must catch, right ones that it must accept."""
+
+from backproof.selftest.blind_spots import CASES as BLIND_SPOTS
+from backproof.selftest.case import Case
+from backproof.selftest.corpus import CASES as CORPUS
+from backproof.selftest.false_alarms import CASES as FALSE_ALARMS
+from backproof.selftest.run import Outcome, Rate, rates, run
+
+__all__ = ["BLIND_SPOTS", "CORPUS", "FALSE_ALARMS", "Case", "Outcome", "Rate", "rates", "run"]

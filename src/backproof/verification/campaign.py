@@ -1,0 +1,260 @@
+"""One verification, from a claim to everything that was found out about it.
+
+Cheapest first: the contract, then every point in float64, then the laws of conduct, low precision, the
+second derivative, and the vote of finite differences on the reference. What is broken at the contract
+ends the run; the rest is gathered, and `conclusion` turns it into a report.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis
+import jax
+from hypothesis import HealthCheck, Phase
+from hypothesis.errors import Unsatisfiable
+
+from backproof.errors import UsageError, message
+from backproof.verification.claim import Claim
+from backproof.verification.conduct import LAWFUL, REPEATABLE, Law
+from backproof.verification.contract import Broken, broken_contract
+from backproof.verification.interpreter import float64
+from backproof.verification.judge import Judgement, Outcome, first_look, judge, judge_alone
+from backproof.verification.native import ACCURATE_WITHIN, DTYPES, Row, judge_native
+from backproof.verification.noise import Measured
+from backproof.verification.oracles import Point, Runner, point_of, shapes_of
+from backproof.verification.plants import blind_to
+from backproof.verification.points import Drawn
+from backproof.verification.second_order import probe, second_order
+from backproof.verification.vote import reference_in_doubt, stops_gradients
+
+Look = tuple[Point, Any, Measured]
+# Wrong points looked at in full: one gives the verdict, a few more keep the cause from being a coincidence.
+ENOUGH = 5
+# Entries judged in one precision at one shape: large arrays get fewer points, never none.
+BUDGET = 2**21
+NATIVE_POINTS = 14
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Holds the few settings of a verification.
+
+    Attributes:
+        examples: how many points are drawn.
+        seed: the seed of every draw; the same seed gives the same points.
+        dtypes: the precisions in which the implementation itself is judged, where it runs in them.
+        second_order: whether the derivative of the derivative is probed.
+    """
+
+    examples: int = 200
+    seed: int = 0
+    dtypes: tuple[str, ...] = DTYPES
+    second_order: bool = True
+
+
+@dataclass
+class Findings:
+    """Gathers what one verification finds; the only thing that changes while it runs."""
+
+    drawn: int = 0
+    looked: int = 0
+    shapes: list[str] = field(default_factory=list)
+    judged: list[Judgement] = field(default_factory=list)
+    broken: Broken | None = None
+    unlawful: tuple[str, str, Point] | None = None
+    rows: list[Row] = field(default_factory=list)
+    second: Judgement | None = None
+    doubt: str | None = None
+    blind: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def investigate(claim: Claim, runner: Runner, settings: Settings) -> Findings:
+    """Return everything that is found out about `claim`."""
+    found = Findings()
+    draws = sorted(draw(claim, settings), key=lambda one: (one.empty, one.size, one.shapes))
+    groups = [list(group) for _, group in itertools.groupby(draws, key=lambda one: one.shapes)]
+    found.drawn, found.shapes = len(draws), [group[0].shapes for group in groups]
+    looks = _looks(claim, runner, groups, found)
+    if found.broken:
+        return found
+    generic = _generic(claim, runner, groups)
+    found.unlawful = _unlawful(runner, generic, REPEATABLE)
+    if found.unlawful:
+        return found
+    found.looked, found.judged = len(looks), judge_all(runner, looks)
+    if not looks or any(one.outcome is Outcome.WRONG for one in found.judged):
+        return found
+    found.blind = blind_to([truth for _, _, truth in looks])
+    found.unlawful = _unlawful(runner, generic, LAWFUL)
+    found.rows = _rows(claim, groups, settings)
+    if settings.second_order and not claim.forward:
+        found.second = _second(claim, generic, found)
+    if not claim.forward and generic and not _is_convention(claim, generic[-1], found):
+        found.doubt = next(filter(None, (reference_in_doubt(runner, point) for point in generic[-2:])), None)
+    return found
+
+
+def draw(claim: Claim, settings: Settings) -> list[Drawn]:
+    """Return the drawn argument tuples: `settings.examples` of them, the same for the same seed.
+
+    Raises:
+        UsageError: nothing satisfies the specification.
+    """
+    found: list[Drawn] = []
+
+    @hypothesis.seed(settings.seed)
+    @hypothesis.settings(
+        max_examples=-(-settings.examples // claim.points.block),
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        # the metaclass of HealthCheck hides its type
+        suppress_health_check=tuple(HealthCheck),  # pyright: ignore[reportArgumentType]
+    )
+    @hypothesis.given(claim.points.strategy)
+    def collect(block: list[Drawn]) -> None:
+        found.extend(block)
+
+    try:
+        collect()
+    except Unsatisfiable as error:
+        raise _unsatisfiable(claim) from error
+    if not found:
+        raise _unsatisfiable(claim)
+    return found[: settings.examples]
+
+
+def _unsatisfiable(claim: Claim) -> UsageError:
+    return UsageError(
+        message(
+            must="some argument must satisfy the specification",
+            found="none among those drawn",
+            where=claim.name,
+            do="widen the bounds or the where= predicate, or pass a strategy that builds such arguments",
+        )
+    )
+
+
+def _looks(claim: Claim, runner: Runner, groups: list[list[Drawn]], found: Findings) -> list[Look]:
+    """Return both sides at every point where the function exists and is finite."""
+    looks: list[Look] = []
+    for group in groups:
+        kept = group[: max(1, BUDGET // max(group[0].size, 1))]
+        points = _points(claim, kept)
+        if points is None:
+            continue
+        found.broken = broken_contract(claim, kept[0].build())
+        if found.broken:
+            return []
+        tried = zip(points, runner.hand_values(points), runner.truths(points), strict=True)
+        looks += [look for look, finite in zip(tried, runner.finite(points), strict=True) if finite]
+    return looks
+
+
+def _points(claim: Claim, group: Sequence[Drawn]) -> list[Point] | None:
+    """Return the points of one shape, or None where the function itself does not exist at that shape.
+
+    Raises:
+        UsageError: it raises although no argument is empty.
+    """
+    try:
+        return [point_of(claim, one) for one in group]
+    except Exception as error:
+        if group[0].empty:
+            return None
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(
+            message(
+                must="the function must accept the arguments that are specified",
+                found=f"{type(error).__name__}: {error}",
+                where=f"{claim.name} at {group[0].shapes}",
+                do="mend the specification or the function",
+            )
+        ) from error
+
+
+def judge_all(runner: Runner, looks: list[Look]) -> list[Judgement]:
+    """Return the judgement of each point: those that agree at once, then the rest, shape by shape in turn.
+
+    Once a few points are WRONG the verdict stands, and what is left would add nothing to it.
+    """
+    first = [first_look(*look) for look in looks]
+    agreeing = [one for one in first if one.outcome is Outcome.AGREES]
+    suspects = [look for look, one in zip(looks, first, strict=True) if one.outcome is not Outcome.AGREES]
+    second: list[Judgement] = []
+    for look in _in_turn(suspects):
+        second.append(judge(runner, *look))
+        if sum(one.outcome is Outcome.WRONG for one in second) >= ENOUGH:
+            break
+    return agreeing + second
+
+
+def _in_turn(looks: list[Look]) -> list[Look]:
+    """Return the first look at each shape, then the second at each, and so on."""
+    by_shape = [
+        list(group) for _, group in itertools.groupby(looks, key=lambda look: shapes_of(look[0].args))
+    ]
+    rounds = itertools.zip_longest(*by_shape)
+    return [look for one_round in rounds for look in one_round if look is not None]
+
+
+def _generic(claim: Claim, runner: Runner, groups: list[list[Drawn]]) -> list[Point]:
+    """Return a point of plain numbers at each shape, where the function is finite; the largest last."""
+    points = []
+    for one in claim.points.plain() or [group[0] for group in groups]:
+        if not one.empty and one.size <= BUDGET:
+            point = point_of(claim, one)
+            points += [point] if all(runner.finite([point])) else []
+    return points
+
+
+def _unlawful(runner: Runner, generic: list[Point], laws: dict[str, Law]) -> tuple[str, str, Point] | None:
+    """Return the first law of conduct that is broken: name, sentence and point."""
+    for name, law in laws.items():
+        for point in generic[-1:]:
+            sentence = law(runner, point)
+            if sentence:
+                return name, sentence, point
+    return None
+
+
+def _rows(claim: Claim, groups: list[list[Drawn]], settings: Settings) -> list[Row]:
+    """Return the rows that err beyond what autodiff does, in each precision, the worst first."""
+    full = [group for group in groups if not group[0].empty and group[0].size <= BUDGET]
+    ordinary = full[-1][:NATIVE_POINTS] if full else []
+    rows: list[Row] = []
+    for dtype in settings.dtypes:
+        large = claim.points.large() if dtype != "float32" else []
+        rows += judge_native(claim, dtype, ordinary if dtype != "float16" else [], large)
+    inaccurate = [row for row in rows if row.distance > ACCURATE_WITHIN]
+    return sorted(inaccurate, key=lambda row: -row.distance)
+
+
+def _second(claim: Claim, generic: list[Point], found: Findings) -> Judgement | None:
+    """Return the judgement of the second derivative where it is wrong, else None."""
+    derived = second_order(claim)
+    runner = Runner(derived)
+    for number, point in enumerate(generic[-1:]):
+        try:
+            with float64():
+                place = probe(claim, point, number)
+                jax.eval_shape(derived.hand, *place)
+        except Exception as error:
+            # Not every hand-written derivative can be differentiated again; that is not asked of it.
+            found.notes.append(f"second order not judged: {type(error).__name__}")
+            return None
+        judged = judge_alone(runner, place)
+        if judged.outcome is Outcome.WRONG:
+            return judged
+    return None
+
+
+def _is_convention(claim: Claim, point: Point, found: Findings) -> bool:
+    if stops_gradients(claim, point.args):
+        found.notes.append("the primal holds a stop_gradient: its derivative is its author's convention")
+        return True
+    return False

@@ -1,0 +1,133 @@
+"""From what was found out to a report: the gravest finding gives the verdict."""
+
+from typing import Any
+
+import numpy as np
+
+from backproof.verification.campaign import Findings
+from backproof.verification.causes import name_cause
+from backproof.verification.claim import Claim
+from backproof.verification.judge import Judgement, Outcome
+from backproof.verification.native import Row
+from backproof.verification.oracles import Point, Runner
+from backproof.verification.shrink import plainer
+from backproof.verification.verdict import Counterexample, Report, Verdict
+from backproof.verification.vote import difference_at
+
+VERDICTS = {
+    Outcome.REFERENCE_SUSPECT: Verdict.REFERENCE_SUSPECT,
+    Outcome.UNSTABLE: Verdict.UNSTABLE,
+    Outcome.WRONG: Verdict.WRONG,
+}
+GRAVE = (Outcome.WRONG, Outcome.UNSTABLE, Outcome.REFERENCE_SUSPECT)
+
+
+def conclude(
+    claim: Claim, runner: Runner, found: Findings, seconds: float, declared: dict[str, str]
+) -> Report:
+    """Return the report on `claim`."""
+    skipped = sum(one.outcome is Outcome.SKIPPED for one in found.judged)
+    agreeing = [one.distance for one in found.judged if one.outcome is Outcome.AGREES]
+    facts: dict[str, Any] = {
+        "examples": found.looked - skipped,
+        "skipped": found.drawn - found.looked + skipped,
+        "worst": max(agreeing, default=0.0),
+        "shapes": tuple(found.shapes),
+        "notes": tuple(_notes(found)),
+        "seconds": seconds,
+    }
+    return Report(claim.name, **_finding(claim, runner, found, declared), **facts)
+
+
+def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, str]) -> dict[str, Any]:
+    """Return verdict, cause, explanation and counterexample."""
+    if found.broken:
+        return _verdict(Verdict.WRONG, *found.broken)
+    for outcome in GRAVE:
+        failing = [one for one in found.judged if one.outcome is outcome]
+        if failing:
+            small = plainer(runner, failing[0])
+            named = name_cause(runner, failing, small, found.judged)
+            return _verdict(VERDICTS[outcome], *named, _counterexample(runner, small))
+    if found.unlawful:
+        cause, sentence, point = found.unlawful
+        return _verdict(Verdict.WRONG, cause, sentence, _place(point))
+    if found.second:
+        text = "the gradient is right, but differentiated again it gives a wrong second derivative"
+        return _verdict(Verdict.WRONG, "second-order", text, _counterexample(None, found.second))
+    if found.rows:
+        return _inaccurate(found.rows[0])
+    if found.doubt:
+        return _verdict(Verdict.REFERENCE_SUSPECT, "reference", found.doubt)
+    blind = [f"result{leaf}: {what}" for leaf, what in found.blind.items() if what.startswith("blind")]
+    if blind or not any(one.says_something and one.outcome is not Outcome.SKIPPED for one in found.judged):
+        seen = "; ".join(blind) or (
+            "wherever it was tried, the function is not finite, does not exist, "
+            "or has no entry to differentiate"
+        )
+        return _verdict(Verdict.INCONCLUSIVE, None, f"nothing could have been seen: {seen}")
+    kinked = [one for one in found.judged if one.outcome is Outcome.SUBGRADIENT]
+    if kinked:
+        small = plainer(runner, kinked[0])
+        return _verdict(Verdict.SUBGRADIENT, None, _convention(claim, small), _counterexample(None, small))
+    if declared:
+        said = ", ".join(f"{name} is {what}" for name, what in declared.items())
+        return _verdict(
+            Verdict.DECLARED, None, f"as declared, {said}, and not compared; everything else agrees"
+        )
+    return _verdict(Verdict.AGREES)
+
+
+def _verdict(
+    verdict: Verdict, cause: str | None = None, explanation: str = "", example: Counterexample | None = None
+) -> dict[str, Any]:
+    return {"verdict": verdict, "cause": cause, "explanation": explanation, "counterexample": example}
+
+
+def _inaccurate(row: Row) -> dict[str, Any]:
+    lost = (
+        "it is not finite"
+        if not np.isfinite(row.hand)
+        else f"it errs {row.distance:.3g} times as much as autodiff does"
+    )
+    text = (
+        f"the formula is right; this implementation loses accuracy in {row.dtype}: {lost} in that precision"
+    )
+    found = Counterexample(
+        row.point.args,
+        row.point.direction,
+        row.leaf,
+        row.at,
+        row.hand,
+        row.truth,
+        row.allowed,
+        row.distance,
+    )
+    return _verdict(Verdict.UNSTABLE, "accuracy", text, found)
+
+
+def _convention(claim: Claim, found: Judgement) -> str:
+    at = found.worst
+    seen = (
+        f"at a kink the result is {at.hand:g} by hand and {at.truth:g} by autodiff, both subgradients"
+        if at
+        else ""
+    )
+    return f"{claim.at_kinks}: {seen}" if claim.at_kinks else seen
+
+
+def _counterexample(runner: Runner | None, found: Judgement) -> Counterexample | None:
+    at = found.worst
+    if at is None:
+        return None
+    slope = difference_at(runner, found.point, at.leaf, at.at) if runner else None
+    return Counterexample(found.point.args, found.point.direction, *at, difference=slope)
+
+
+def _place(point: Point) -> Counterexample:
+    return Counterexample(point.args, point.direction, "", (), None, None, 0.0, np.nan)
+
+
+def _notes(found: Findings) -> list[str]:
+    zero = [f"result{leaf} is identically zero here" for leaf, what in found.blind.items() if "zero" in what]
+    return found.notes + zero

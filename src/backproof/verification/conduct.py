@@ -1,0 +1,124 @@
+"""How a hand-written derivative must behave beside being right: laws that are predicates at one point.
+
+Its forward is the primal; run twice it gives the same bits; traced again it computes the same; it leaves
+its inputs alone; under `vmap` it does what it does alone; eager and compiled it agrees; it is linear in
+its direction. Each law returns None, or the sentence that says how it is broken.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from backproof.verification.interpreter import float64
+from backproof.verification.noise import AGREES_WITHIN, Measured, measure
+from backproof.verification.oracles import Point, Runner
+from backproof.verification.worst import worst_entry
+
+Law = Callable[[Runner, Point], str | None]
+SCALES = (-3.7, 11.0)
+
+
+def forward_is_primal(runner: Runner, point: Point) -> str | None:
+    """Return how the value of the rule's own forward differs from the primal's."""
+    if runner.claim.value is None:
+        return None
+    ours, theirs = measure(runner.claim.value, *point.args), measure(runner.claim.primal, *point.args)
+    if jax.tree.structure(ours.value) != jax.tree.structure(theirs.value):
+        return "the rule's own forward returns another tree than the primal"
+    entry = worst_entry(ours.value, _both(theirs, ours))
+    if entry and entry.distance > AGREES_WITHIN:
+        return f"the rule's own forward gives {entry.hand} where the primal gives {entry.truth}"
+    return None
+
+
+def is_deterministic(runner: Runner, point: Point) -> str | None:
+    """Return where two runs of the compiled derivative on the same input differ in a bit."""
+    one, other = runner.compiled(point), runner.compiled(point)
+    same = [np.array_equal(a, b, equal_nan=True) for a, b in _pairs(one, other)]
+    return None if all(same) else "run twice on the same input, it gives different bits"
+
+
+def is_pure(runner: Runner, point: Point) -> str | None:
+    """Return whether tracing it again gives another function: a counter, a clock, an unseeded draw."""
+    first, again = runner.compiled(point), runner.traced_anew(point)
+    entry = worst_entry(first, again)
+    if entry and entry.distance > AGREES_WITHIN and np.isfinite(entry.hand):
+        return f"traced twice, it gives {entry.hand} and then {entry.truth}: it reads or changes state"
+    return None
+
+
+def leaves_inputs_alone(runner: Runner, point: Point) -> str | None:
+    """Return whether tracing it changes a dict or list among its arguments."""
+    args = copy.copy(point.args)
+    containers = jax.tree.map(lambda leaf: leaf, args)
+    before = jax.tree.structure(containers)
+    with float64():
+        jax.eval_shape(lambda direction: runner.claim.hand(containers, direction), point.direction)
+    return None if jax.tree.structure(containers) == before else "it changes its arguments"
+
+
+def vmap_is_a_loop(runner: Runner, point: Point) -> str | None:
+    """Return whether the derivative under `vmap` differs from the same derivative run alone."""
+    places = [
+        point,
+        Point(
+            point.args, jax.tree.map(lambda g: g * 2 if g.dtype != jax.dtypes.float0 else g, point.direction)
+        ),
+    ]
+    mapped = runner.vmapped(places)
+    if mapped is None:
+        return None
+    for place, together in zip(places, mapped, strict=True):
+        entry = worst_entry(runner.compiled(place), Measured(together, runner.hand(place).noise))
+        if entry and entry.distance > AGREES_WITHIN:
+            return f"alone it gives {entry.hand}, under vmap {entry.truth}: its batching rule is wrong"
+    return None
+
+
+def is_linear(runner: Runner, point: Point) -> str | None:
+    """Return how v(a·g + c·h) differs from a·v(g) + c·v(h), for signed g and h and v(0) = 0."""
+    a, c = SCALES
+    other = jax.tree.map(_reversed, point.direction)
+    both = jax.tree.map(
+        lambda g, h: a * g + c * h if g.dtype != jax.dtypes.float0 else g, point.direction, other
+    )
+    one, two, sum_ = (
+        runner.hand(Point(point.args, direction)) for direction in (point.direction, other, both)
+    )
+    expected = jax.tree.map(lambda v, w: a * v + c * w, one.value, two.value)
+    noise = jax.tree.map(lambda n, v, w: n + abs(a) * v + abs(c) * w, sum_.noise, one.noise, two.noise)
+    entry = worst_entry(sum_.value, Measured(expected, noise))
+    if entry and np.isfinite(entry.truth) and entry.distance > AGREES_WITHIN:
+        return f"{a}·v(g) + {c}·v(h) is {entry.truth}, but v({a}·g + {c}·h) is {entry.hand}"
+    return None
+
+
+# Without these a comparison of values says nothing, so they come before it.
+REPEATABLE: dict[str, Law] = {
+    "not-deterministic": is_deterministic,
+    "contract-impure": is_pure,
+    "transform-vmap": vmap_is_a_loop,
+}
+LAWFUL: dict[str, Law] = {
+    "contract-forward": forward_is_primal,
+    "contract-mutates": leaves_inputs_alone,
+    "cotangent-nonlinear": is_linear,
+}
+
+
+def _reversed(leaf: Any) -> Any:
+    if leaf.dtype == jax.dtypes.float0:
+        return leaf
+    return (np.flip(leaf) * 0.75 + 0.5).astype(leaf.dtype)
+
+
+def _both(one: Measured, other: Measured) -> Measured:
+    return Measured(one.value, jax.tree.map(np.add, one.noise, other.noise))
+
+
+def _pairs(one: Any, other: Any) -> list[tuple[Any, Any]]:
+    leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return [(np.asarray(a), np.asarray(b)) for a, b in leaves]

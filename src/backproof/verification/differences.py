@@ -1,0 +1,88 @@
+"""Finite differences: the second oracle, which knows nothing of autodiff.
+
+Central differences of the primal along one direction, in longdouble, on a ladder of steps that halve,
+with Richardson's extrapolation (Ridders 1982, doi:10.1016/S0141-1195(82)80057-0). The step is relative
+to the size of the point, and the result carries an estimate of its own error.
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backproof.verification.oracles import Point, Runner
+
+FIRST_STEP = 2.0**-10
+RUNGS = 7
+
+
+class Slope(NamedTuple):
+    """Holds a directional derivative and an estimate of its error."""
+
+    value: float
+    error: float
+
+
+def along(runner: Runner, point: Point, step: Any) -> Slope:
+    """Return the derivative of ⟨cotangent, primal⟩ at `point` along `step`, a tree like the arguments.
+
+    Each entry of the step counts in units of `size_of` that entry of the arguments.
+    """
+    step = jax.tree.map(_scaled, point.args, step)
+    widths = [FIRST_STEP * 0.5**rung for rung in range(RUNGS)]
+    places = [
+        Point(moved(point.args, step, side * width), point.direction) for width in widths for side in (1, -1)
+    ]
+    values = runner.paired_values(places)
+    ladder = [(values[2 * i] - values[2 * i + 1]) / (2 * width) for i, width in enumerate(widths)]
+    return _extrapolated(ladder)
+
+
+def one_entry(args: tuple[Any, ...], leaf: int, index: tuple[int, ...]) -> Any:
+    """Return the tree like `args` that is 1 at one entry of its leaf number `leaf`, scaled to its size."""
+    leaves, tree = jax.tree.flatten(args)
+    step = [np.zeros(np.shape(value)) if is_number(value) else np.zeros(()) for value in leaves]
+    step[leaf][index] = 1.0
+    return tree.unflatten(step)
+
+
+def moved(args: tuple[Any, ...], step: Any, width: float) -> tuple[Any, ...]:
+    """Return `args` moved by `width · step`, in longdouble, so that the step is not rounded away."""
+
+    def move(leaf: Any, part: Any) -> Any:
+        if not is_number(leaf):
+            return leaf
+        return np.asarray(leaf, np.longdouble) + np.asarray(part, np.longdouble) * width
+
+    return jax.tree.map(move, args, step)
+
+
+def is_number(leaf: Any) -> bool:
+    """Return whether a leaf can be moved: real and floating, no index and no PRNG key."""
+    return jnp.issubdtype(getattr(leaf, "dtype", np.asarray(0).dtype), jnp.floating)
+
+
+def size_of(leaf: Any) -> Any:
+    """Return the unit of a step for each entry: its own size, or 1 where it is smaller."""
+    if not is_number(leaf):
+        return np.ones(())
+    return np.maximum(np.abs(np.asarray(leaf)), 1.0)
+
+
+def _scaled(leaf: Any, part: Any) -> Any:
+    return part * size_of(leaf)
+
+
+def _extrapolated(ladder: list[Any]) -> Slope:
+    best, error = ladder[0], np.inf
+    row = ladder
+    for order in range(1, len(ladder)):
+        factor = np.longdouble(4) ** order
+        row = [(factor * fine - coarse) / (factor - 1) for coarse, fine in itertools.pairwise(row)]
+        for fine, before in zip(row[1:], row, strict=False):
+            apart = abs(fine - before)
+            if apart < error:
+                best, error = fine, apart
+    return Slope(float(best), float(error))

@@ -1,0 +1,239 @@
+"""Symptoms: what can be seen of a wrong result at one point. Each test returns a sentence or None."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backproof.verification.noise import AGREES_WITHIN, units
+from backproof.verification.oracles import Point, Runner
+
+
+class Leaf(NamedTuple):
+    """Holds one leaf of both results: its path, the two values and the noise."""
+
+    path: str
+    mine: Any
+    true: Any
+    noise: Any
+
+    @property
+    def wrong(self) -> Any:
+        """Return a mask of the entries that differ beyond noise."""
+        return units(self.mine, self.true, self.noise) > AGREES_WITHIN
+
+    def is_times(self, ratio: Any) -> bool:
+        """Return whether the value by hand is `ratio` times the gradient, within the noise of both."""
+        return same(self.mine, ratio * self.true, self.noise * (1 + 4 * np.abs(ratio)))
+
+
+class Failure(NamedTuple):
+    """Holds one failing point with both results, leaf by leaf; `leaf` is the worst."""
+
+    runner: Runner
+    point: Point
+    leaf: Leaf
+    leaves: list[Leaf]
+
+
+def same(a: Any, b: Any, noise: Any) -> bool:
+    """Return whether two leaves agree within noise, entry by entry."""
+    return np.shape(a) == np.shape(b) and bool(np.all(units(a, b, noise) <= AGREES_WITHIN))
+
+
+def _not_finite(at: Failure) -> str | None:
+    if np.all(np.isfinite(at.leaf.mine)) or not np.all(np.isfinite(at.leaf.true)):
+        return None
+    return f"the function and its gradient are finite here, the value by hand at result{at.leaf.path} is not"
+
+
+def _ignored(at: Failure) -> str | None:
+    doubled = Point(at.point.args, jax.tree.map(_doubled, at.point.direction))
+    again = jax.tree.leaves(at.runner.hand(doubled).value)
+    stays = all(
+        same(a, leaf.mine, leaf.noise + np.abs(leaf.mine) * 1e-15)
+        for a, leaf in zip(again, at.leaves, strict=True)
+    )
+    return (
+        "the result does not change when the cotangent is doubled" if stays and np.any(at.leaf.mine) else None
+    )
+
+
+def _nonlinear(at: Failure) -> str | None:
+    scaled = Point(
+        at.point.args,
+        jax.tree.map(
+            lambda c: _doubled(c) * -1.85 if c.dtype != jax.dtypes.float0 else c, at.point.direction
+        ),
+    )
+    again = jax.tree.leaves(at.runner.hand(scaled).value)
+    linear = all(
+        same(a, -3.7 * leaf.mine, 8 * leaf.noise + np.abs(leaf.mine) * 1e-14)
+        for a, leaf in zip(again, at.leaves, strict=True)
+    )
+    return None if linear else "−3.7 times the cotangent does not give −3.7 times the result"
+
+
+def _missing(at: Failure) -> str | None:
+    if np.any(at.leaf.mine) or same(at.leaf.true, np.zeros_like(at.leaf.true), at.leaf.noise):
+        return None
+    return f"result{at.leaf.path} is zero by hand where the gradient is not"
+
+
+def _sign(at: Failure) -> str | None:
+    return f"result{at.leaf.path} has the opposite sign" if at.leaf.is_times(-1.0) else None
+
+
+def _transpose(at: Failure) -> str | None:
+    if at.leaf.mine.ndim < 2:
+        return None
+    turned = np.swapaxes(at.leaf.mine, -1, -2)
+    if not same(turned, at.leaf.true, at.leaf.noise) or same(at.leaf.mine, turned, at.leaf.noise):
+        return None
+    return f"result{at.leaf.path} is the transpose of the gradient"
+
+
+def _swapped(at: Failure) -> str | None:
+    for other in at.leaves:
+        alike = other.path != at.leaf.path and np.shape(other.true) == np.shape(at.leaf.mine)
+        if alike and same(at.leaf.mine, other.true, at.leaf.noise + other.noise):
+            return f"result{at.leaf.path} is the gradient of result{other.path}"
+    return None
+
+
+def _slope_at_output(at: Failure) -> str | None:
+    value = at.runner.value(at.point)
+    if not _with_other_args(at, lambda arg: value if np.shape(arg) == np.shape(value) else arg):
+        return None
+    return f"result{at.leaf.path} is the gradient with the output in place of an input: σ′(a) for σ′(z)"
+
+
+def _argument_transposed(at: Failure) -> str | None:
+    if not _with_other_args(at, _turned):
+        return None
+    return f"result{at.leaf.path} is the gradient with an argument transposed: W for Wᵀ"
+
+
+def _turned(arg: Any) -> Any:
+    return arg.T if np.ndim(arg) == 2 and arg.shape[0] == arg.shape[1] else arg
+
+
+def _with_other_args(at: Failure, change: Callable[[Any], Any]) -> bool:
+    """Return whether the value by hand is the gradient at other arguments, one leaf changed or all."""
+    leaves, tree = jax.tree.flatten(at.point.args)
+    changed = [
+        change(leaf) if jnp.issubdtype(np.asarray(leaf).dtype, jnp.floating) else leaf for leaf in leaves
+    ]
+    for which in [i for i, (a, b) in enumerate(zip(leaves, changed, strict=True)) if a is not b]:
+        args = tree.unflatten([*leaves[:which], changed[which], *leaves[which + 1 :]])
+        truth = at.runner.truth(Point(args, at.point.direction))
+        for (path, true), noise in zip(
+            jax.tree_util.tree_leaves_with_path(truth.value), jax.tree.leaves(truth.noise), strict=True
+        ):
+            if jax.tree_util.keystr(path) == at.leaf.path and same(at.leaf.mine, true, noise + at.leaf.noise):
+                return True
+    return False
+
+
+def _mean(at: Failure) -> str | None:
+    batch = _batch_size(at.point)
+    if batch < 2 or not all(leaf.is_times(1 / batch) for leaf in at.leaves):
+        return None
+    return "differs by convention, not by mistake: a mean over the batch for a sum"
+
+
+def _half(at: Failure) -> str | None:
+    for ratio in (0.5, 2.0):
+        if all(leaf.is_times(ratio) for leaf in at.leaves):
+            return f"differs by convention, not by mistake: {ratio:g} times the gradient, a ½ in the loss"
+    return None
+
+
+def _factor(at: Failure) -> str | None:
+    ratio = ratio_of(at.leaf)
+    if ratio is None:
+        return None
+    return f"result{at.leaf.path} is {ratio:.6g} times the gradient{axis_hint(at)}"
+
+
+def ratio_of(leaf: Leaf) -> Any:
+    """Return the constant by which the value by hand is the gradient; None if there is none."""
+    if not np.any(leaf.true) or not np.all(np.isfinite(leaf.mine)):
+        return None
+    at = np.unravel_index(np.argmax(np.abs(leaf.true)), leaf.true.shape)
+    ratio = leaf.mine[at] / leaf.true[at]
+    return ratio if leaf.is_times(ratio) else None
+
+
+def axis_hint(at: Failure) -> str:
+    """Return which axis has the size of the factor, or its inverse; empty if none has."""
+    for n in sorted({n for arg in jax.tree.leaves(at.point.args) for n in np.shape(arg) if n > 1}):
+        for value, text in ((n, f"an axis has size {n}"), (1 / n, f"1/{n}, and an axis has size {n}")):
+            if at.leaf.is_times(value):
+                return f" ({text})"
+    return ""
+
+
+def _where_input(kind: Callable[[Any], Any], words: str) -> Callable[[Failure], str | None]:
+    def test(at: Failure) -> str | None:
+        """Return the sentence if every wrong entry is one whose input is of this kind."""
+        for arg in jax.tree.leaves(at.point.args):
+            if np.shape(arg) == at.leaf.wrong.shape and jnp.issubdtype(np.asarray(arg).dtype, jnp.floating):
+                mask = kind(arg)
+                if np.all(mask[at.leaf.wrong]):
+                    return f"result{at.leaf.path} is wrong only where its input is {words}"
+        return None
+
+    return test
+
+
+def _ties(at: Failure) -> str | None:
+    for arg in jax.tree.leaves(at.point.args):
+        flat = np.abs(np.ravel(arg)) if jnp.issubdtype(np.asarray(arg).dtype, jnp.floating) else np.zeros(0)
+        if len(np.unique(flat)) < len(flat):
+            return f"result{at.leaf.path} is wrong only where inputs tie"
+    return None
+
+
+def _row(end: int, words: str) -> Callable[[Failure], str | None]:
+    def test(at: Failure) -> str | None:
+        for axis, size in enumerate(at.leaf.wrong.shape):
+            where = np.argwhere(at.leaf.wrong)[:, axis]
+            if size > 1 and np.all(where == end % size):
+                return f"result{at.leaf.path} is wrong only at the {words} index of axis {axis}"
+        return None
+
+    return test
+
+
+def _batch_size(point: Point) -> int:
+    shaped = [np.shape(leaf) for leaf in jax.tree.leaves(point.args) if np.ndim(leaf)]
+    return int(shaped[-1][0]) if shaped else 0
+
+
+def _doubled(leaf: Any) -> Any:
+    return leaf if leaf.dtype == jax.dtypes.float0 else 2 * leaf
+
+
+TESTS: dict[str, Callable[[Failure], str | None]] = {
+    "not-finite": _not_finite,
+    "cotangent-ignored": _ignored,
+    "cotangent-nonlinear": _nonlinear,
+    "missing": _missing,
+    "sign": _sign,
+    "transpose": _transpose,
+    "swapped": _swapped,
+    "slope-at-output": _slope_at_output,
+    "argument-transposed": _argument_transposed,
+    "convention-mean": _mean,
+    "convention-half": _half,
+    "factor": _factor,
+    "at-zeros": _where_input(lambda x: x == 0, "zero"),
+    "negative-inputs": _where_input(lambda x: x < 0, "negative"),
+    "positive-inputs": _where_input(lambda x: x > 0, "positive"),
+    "first-row": _row(0, "first"),
+    "last-row": _row(-1, "last"),
+    "at-ties": _ties,
+}

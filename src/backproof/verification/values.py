@@ -1,0 +1,182 @@
+"""The numbers at which gradients go wrong, made in NumPy from a seed and moved into the declared domain.
+
+Plain numbers, small halves and whole numbers (ties, zeros, kinks), signed zeros, numbers whose
+exponentials overflow, tiny and huge ones, leaves of different scales, arguments that tie with each other,
+and the edges of the domain.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from backproof.arguments import Dims, Specification, evaluate, shape_of
+from backproof.errors import UsageError, message
+
+
+def plain(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw standard normal numbers."""
+    return rng.standard_normal(shape)
+
+
+def grid(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw small whole and half numbers: ties, zeros and points on kinks."""
+    return rng.integers(-4, 5, shape) / 2
+
+
+def _zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return np.where(rng.random(shape) < 0.5, rng.choice([0.0, -0.0], shape), rng.standard_normal(shape))
+
+
+def _tied(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return np.full(shape, rng.standard_normal())
+
+
+def _large(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.uniform(-60, 60, shape)
+
+
+def _overflowing(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.uniform(-1000, 1000, shape)
+
+
+def _tiny(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.standard_normal(shape) * 1e-5
+
+
+def _huge(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.choice([-1.0, 1.0], shape) * 10.0 ** rng.uniform(3, 6, shape)
+
+
+def _mixed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.standard_normal(shape) * 10.0 ** rng.uniform(-4, 4, shape)
+
+
+def positive(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw numbers whose sums only grow, so that a short accumulator saturates."""
+    return rng.uniform(0.5, 1.5, shape)
+
+
+KINDS = (plain, grid, _zeros, _tied, _large, _overflowing, _tiny, _huge, _mixed)
+
+
+class NoSuchNumberError(Exception):
+    """Is raised where no number satisfies the bounds at these sizes, e.g. an index into no rows."""
+
+
+class Style(NamedTuple):
+    """Says how the numbers of one draw are made.
+
+    Attributes:
+        kind: the kind of every leaf, or None where each leaf has one of its own.
+        twins: whether leaves of one shape get the same numbers, so that arguments tie.
+        edges: whether a tenth of the numbers lie on the bounds of the domain.
+    """
+
+    kind: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] | None
+    twins: bool = False
+    edges: bool = False
+
+    def numbers(self, seed: int, place: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the float64 numbers of leaf number `place`."""
+        rng = np.random.default_rng([seed, 0 if self.twins else place])
+        kind = self.kind or KINDS[int(rng.integers(len(KINDS)))]
+        return np.asarray(kind(rng, shape))
+
+
+STYLES = (
+    Style(plain),
+    *(Style(kind) for kind in KINDS),
+    Style(plain, edges=True),
+    Style(None),
+    Style(None, edges=True),
+    Style(grid, twins=True),
+    Style(plain, twins=True),
+    Style(_huge, twins=True),
+)
+
+
+class Holder:
+    """Stands for one argument until its numbers are made: a specification at given sizes, or an example."""
+
+    def __init__(self, stated: Any, dims: Dims) -> None:
+        """Hold `stated` (a specification or an example) at the sizes `dims`."""
+        self.stated, self.dims = stated, dims
+        if is_specification(stated):
+            self.shape, self.dtype = shape_of(stated, dims), jnp.dtype(stated.dtype)
+        else:
+            self.shape, self.dtype = np.shape(stated), jnp.result_type(stated)
+
+
+def is_specification(node: Any) -> bool:
+    """Return whether a node of the arguments is a specification."""
+    return isinstance(node, Specification)
+
+
+def made(leaf: Any, style: Style, seed: int, place: int) -> Any:
+    """Return the numbers of one leaf: in the drawn style, moved into the declared domain."""
+    spec: Any = leaf.stated if isinstance(leaf, Holder) else None
+    rng = np.random.default_rng([seed, 0 if style.twins else place, 2])
+    if spec is not None and not is_specification(spec):
+        varied = jnp.issubdtype(leaf.dtype, jnp.inexact) and seed % 8
+        return _numbers(leaf, style, seed, place) if varied else spec
+    if spec is not None and spec.dtype == "bool":
+        return rng.random(leaf.shape) < 0.5
+    if spec is None or spec.is_differentiable:
+        values = _numbers(leaf, style, seed, place)
+        bounded = spec is not None and not (spec.low is None and spec.high is None) and spec.is_floating
+        return _inside(values, leaf.stated, leaf.dims, style.edges, rng) if bounded else values
+    return _whole(spec, evaluate(spec.low, leaf.dims), evaluate(spec.high, leaf.dims), leaf, rng)
+
+
+def _numbers(leaf: Any, style: Style, seed: int, place: int) -> np.ndarray:
+    values = style.numbers(seed, place, leaf.shape)
+    if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+        values = values + 1j * style.numbers(seed, place + 1000, leaf.shape)
+    with np.errstate(over="ignore"):
+        return np.asarray(values.astype(leaf.dtype))
+
+
+def _whole(spec: Specification, low: Any, high: Any, leaf: Any, rng: Any) -> np.ndarray:
+    least = -4 if low is None else int(np.floor(low)) + spec.low_open
+    most = least + 8 if high is None else int(np.ceil(high)) - spec.high_open
+    if most < least and np.prod(leaf.shape, dtype=int):
+        raise NoSuchNumberError
+    return rng.integers(least, max(most, least) + 1, leaf.shape).astype(leaf.dtype)
+
+
+def _spread(values: np.ndarray, least: Any, most: Any, rng: Any) -> np.ndarray:
+    """Return `values`, in one draw of four with magnitudes of every order up to the larger bound."""
+    bound = max(abs(float(least)), abs(float(most)))
+    if not (np.isfinite(bound) and bound > 0 and rng.random() < 0.25):
+        return values
+    orders = 10.0 ** rng.uniform(-3, np.log10(bound), values.shape)
+    return np.where(values < 0, -orders, orders).astype(values.dtype)
+
+
+def _inside(values: np.ndarray, spec: Specification, dims: Dims, edges: bool, rng: Any) -> np.ndarray:
+    """Return `values` with those outside the bounds replaced by ones inside; some on them if `edges`."""
+    dtype = values.dtype
+    low, high = evaluate(spec.low, dims), evaluate(spec.high, dims)
+    least = dtype.type(-np.inf if low is None else low)
+    most = dtype.type(np.inf if high is None else high)
+    least = np.nextafter(least, most) if spec.low_open else least
+    most = np.nextafter(most, least) if spec.high_open else most
+    if not least <= most:
+        raise UsageError(
+            message(
+                must="low must not exceed high",
+                found=f"low={low}, high={high}",
+                where=str(spec),
+                do="exchange the bounds",
+            )
+        )
+    values = _spread(values, least, most, rng)
+    begin = float(least) if np.isfinite(least) else float(most) - 10
+    end = float(most) if np.isfinite(most) else float(least) + 10
+    inside = rng.uniform(begin, end, values.shape).astype(dtype)
+    values = np.where((values < least) | (values > most), inside, values)
+    on_edge = edges & (rng.random(values.shape) < 0.1)
+    finite = [edge for edge in (least, most) if np.isfinite(edge)]
+    return np.clip(np.where(on_edge, rng.choice(finite, values.shape), values), least, most)

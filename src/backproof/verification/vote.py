@@ -1,0 +1,138 @@
+"""The third voice: where autodiff and finite differences disagree, the reference itself is in doubt."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from backproof.verification import differences
+from backproof.verification.claim import Claim
+from backproof.verification.interpreter import float64
+from backproof.verification.noise import AGREES_WITHIN
+from backproof.verification.oracles import Point, Runner
+
+# Differences whose own error estimate is this small, relative to the summed terms, may accuse autodiff,
+# and only of this much: their estimate is an estimate.
+TRUSTED = 1e-7
+ACCUSED = 1e-4
+ENTRIES = 16
+
+
+def reference_in_doubt(runner: Runner, point: Point) -> str | None:
+    """Return how autodiff of the primal disagrees with differences of it along a random direction."""
+    truth = runner.truth(point).value
+    rng = np.random.default_rng(1)
+    drawn = jax.tree.map(
+        lambda leaf: rng.standard_normal(np.shape(leaf)) if differences.is_number(leaf) else np.zeros(()),
+        point.args,
+    )
+    step = tuple(
+        jax.tree.map(np.zeros_like, part) if grads is None else part
+        for part, grads in zip(drawn, truth, strict=True)
+    )
+    sized = jax.tree.map(lambda part, arg: part * differences.size_of(arg), step, point.args)
+    terms = [np.sum(g * d) for g, d in _matched(truth, sized)]
+    slope, size = float(np.sum(terms)), float(np.sum(np.abs(terms)))
+    if not np.isfinite(slope) or not size:
+        return None
+    found = differences.along(runner, point, step)
+    if found.error > TRUSTED * max(size, abs(found.value)):
+        return None
+    if abs(found.value - slope) <= ACCUSED * max(size, abs(found.value)):
+        return None
+    return (
+        f"along one direction autodiff of the primal gives {slope:.6g}, finite differences {found.value:.6g}"
+    )
+
+
+def confirmed_by_differences(runner: Runner, point: Point, hand: Any) -> bool:
+    """Return whether differences give the hand-written value at every entry where autodiff is not finite.
+
+    Only entries whose difference converges count as confirmed.
+    """
+    truth = runner.truth(point).value
+    for leaf, (mine, true) in enumerate(zip(jax.tree.leaves(hand), jax.tree.leaves(truth), strict=True)):
+        doubtful = np.argwhere(~np.isfinite(true))[:ENTRIES]
+        for index in map(tuple, doubtful):
+            which = _inexact_leaf(point.args, truth, leaf)
+            found = _entry_slope(runner, point, which, index)
+            scale = max(abs(found.value), abs(float(mine[index])), 1e-300)
+            limit = max(found.error * AGREES_WITHIN, TRUSTED * scale)
+            if not np.isfinite(found.value) or abs(found.value - mine[index]) > limit:
+                return False
+    return True
+
+
+def difference_at(runner: Runner, point: Point, leaf: str, index: tuple[int, ...]) -> float | None:
+    """Return the difference quotient for one entry of the result of a pullback; None for a jvp."""
+    if runner.claim.forward:
+        return None
+    truth = runner.truth(point).value
+    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(truth)]
+    which = _inexact_leaf(point.args, truth, paths.index(leaf))
+    if jnp.iscomplexobj(jax.tree.leaves(point.args)[which]):
+        return None
+    return _entry_slope(runner, point, which, index).value
+
+
+def _entry_slope(runner: Runner, point: Point, which: int, index: tuple[int, ...]) -> differences.Slope:
+    """Return the slope along one entry of leaf `which` of the arguments."""
+    found = differences.along(runner, point, differences.one_entry(point.args, which, index))
+    size = float(differences.size_of(jax.tree.leaves(point.args)[which])[index])
+    return differences.Slope(found.value / size, found.error / size)
+
+
+def stops_gradients(claim: Claim, args: tuple[Any, ...]) -> bool:
+    """Return whether the primal holds a `stop_gradient`: its author's derivative is then a convention."""
+    with float64():
+        jaxpr = jax.make_jaxpr(claim.primal)(*args)
+    return _mentions(jaxpr.jaxpr, "stop_gradient")
+
+
+def _mentions(jaxpr: Jaxpr, name: str) -> bool:
+    return any(
+        eqn.primitive.name == name or any(_mentions(inner, name) for inner in _inner(eqn.params))
+        for eqn in jaxpr.eqns
+    )
+
+
+def _inner(params: dict[str, Any]) -> list[Jaxpr]:
+    leaves = [
+        leaf for value in params.values() for leaf in (value if isinstance(value, tuple | list) else [value])
+    ]
+    closed = [leaf.jaxpr for leaf in leaves if isinstance(leaf, ClosedJaxpr)]
+    return closed + [leaf for leaf in leaves if isinstance(leaf, Jaxpr)]
+
+
+def _matched(truth: Any, step: Any) -> list[tuple[Any, Any]]:
+    """Return each leaf of the gradient with the part of the step that belongs to it."""
+    pairs = []
+    for part, moved in zip(truth, step, strict=True):
+        grads = jax.tree.leaves(part)
+        if grads:
+            moves = [
+                m
+                for m, g in zip(jax.tree.leaves(moved), jax.tree.leaves(part, is_leaf=_is_none), strict=True)
+                if g is not None
+            ]
+            pairs += list(zip(grads, moves, strict=True))
+    return pairs
+
+
+def _is_none(node: Any) -> bool:
+    return node is None
+
+
+def _inexact_leaf(args: tuple[Any, ...], truth: tuple[Any, ...], leaf: int) -> int:
+    """Return which leaf of the arguments leaf number `leaf` of the result belongs to."""
+    places = []
+    start = 0
+    for arg, part in zip(args, truth, strict=True):
+        count = len(jax.tree.leaves(arg))
+        if part is not None:
+            held = jax.tree.leaves(part, is_leaf=_is_none)
+            places += [start + i for i, g in enumerate(held) if g is not None]
+        start += count
+    return places[leaf]

@@ -1,0 +1,120 @@
+"""The cases by which the verifier tests itself: complete, well-formed, and traceable on both sides."""
+
+import re
+
+import hypothesis
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from backproof.arguments import Specification, names_of, shape_of
+from backproof.selftest import BLIND_SPOTS, CORPUS, FALSE_ALARMS, Case, rates, run
+from backproof.verification import Verdict
+
+pytestmark = pytest.mark.as_user
+CASES = (*CORPUS, *BLIND_SPOTS, *FALSE_ALARMS)
+SIZES = (4, 3, 5, 6)
+# What is wrong with these is that they cannot be traced, or not at every shape.
+CANNOT_BE_TRACED = {"vector taken for a matrix", "M8 branch on a value"}
+SIDES = [(case, side) for case in CASES for side in ("wrong", "right") if getattr(case, side)]
+
+
+def drawn(args):
+    """Return shapes and dtypes of one argument tuple, in distinct sizes."""
+    if isinstance(args, st.SearchStrategy):
+        args = hypothesis.find(args, lambda _: True)
+    if not all(isinstance(arg, Specification) for arg in args):
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), leaf.dtype), tuple(args))
+    names = dict.fromkeys(name for spec in args for name in names_of(spec))
+    dims = dict(zip(names, SIZES, strict=False))
+    return tuple(jax.ShapeDtypeStruct(shape_of(spec, dims), spec.dtype) for spec in args)
+
+
+def traced(how):
+    """Return the arguments and the cotangents that this side gives them, as shapes and dtypes."""
+    args = drawn(how["args"])
+    if "fn" in how:
+        ct = jax.eval_shape(how["fn"], *args)
+        return args, jax.eval_shape(lambda ct, *args: jax.vjp(how["fn"], *args)[1](ct), ct, *args)
+    return args, jax.eval_shape(how["vjp"], args, jax.eval_shape(how["of"], *args))
+
+
+def test_the_corpus_has_thirty_cases_with_two_sides_and_a_citation():
+    assert len(CORPUS) == 30
+    for case in CORPUS:
+        assert case.wrong
+        assert case.right
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", case.source)
+    assert len({case.source for case in CORPUS}) == 30
+
+
+def test_the_corpus_has_every_kind():
+    assert {case.kind for case in CORPUS} == {
+        "missing-factor", "transpose", "broadcast", "kink", "edge-value", "shape-edge", "dtype", "nan",
+        "cotangent", "structure", "transform", "numerics", "state",
+    }  # fmt: skip
+
+
+def test_every_blind_spot_and_every_false_alarm_is_there():
+    assert {case.kind for case in BLIND_SPOTS} == {f"M{i}" for i in range(1, 18)}
+    assert {case.kind for case in FALSE_ALARMS} == {f"F{i}" for i in range(1, 8)}
+    assert all(case.wrong and case.right for case in BLIND_SPOTS)
+    assert all(case.wrong is None and case.right for case in FALSE_ALARMS)
+    for case in (*BLIND_SPOTS, *FALSE_ALARMS):
+        assert case.name.split()[0] == case.kind
+        assert case.source
+
+
+def test_names_are_unique_and_verdicts_exist():
+    assert len({case.name for case in CASES}) == len(CASES)
+    verdicts = {verdict.value for verdict in Verdict}
+    assert all(case.expect and case.expect <= verdicts for case in CASES)
+    assert not any(Verdict(verdict).ok for case in CASES for verdict in case.expect)
+
+
+@pytest.mark.parametrize(("case", "side"), SIDES, ids=[f"{side}: {case.name}" for case, side in SIDES])
+def test_both_sides_trace_and_the_right_one_keeps_the_contract(case, side):
+    if side == "wrong" and case.name in CANNOT_BE_TRACED:
+        with pytest.raises((TypeError, jax.errors.TracerBoolConversionError)):
+            traced(case.wrong)
+        return
+    args, cotangents = traced(getattr(case, side))
+    assert len(cotangents) == len(args)
+    if side == "right":
+        for arg, cotangent in zip(args, cotangents, strict=True):
+            differentiable = all(jnp.issubdtype(leaf.dtype, np.inexact) for leaf in jax.tree.leaves(arg))
+            if differentiable and cotangent is not None:
+                assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), cotangent) == jax.tree.map(
+                    lambda leaf: (leaf.shape, leaf.dtype), arg
+                )
+
+
+def square_with(factor):
+    return {"of": jnp.square, "vjp": lambda args, ct: (factor * args[0] * ct,), "args": [np.ones(2, "f4")]}
+
+
+def test_run_says_what_was_detected_and_what_was_accepted():
+    raising = {**square_with(2), "args": "not arguments"}
+    cases = (
+        Case("both", "good", "here", square_with(3), square_with(2)),
+        Case("exchanged", "bad", "here", square_with(2), square_with(3)),
+        Case("raises", "bad", "here", raising, None),
+        Case("one side", "good", "here", None, square_with(2)),
+    )
+    outcomes = run(cases, examples=5)
+    assert [(o.detected, o.accepted) for o in outcomes] == [
+        (True, True), (False, False), (False, None), (None, True),
+    ]  # fmt: skip
+    assert isinstance(outcomes[2].wrong_report, Exception)
+    assert all(outcome.seconds > 0 for outcome in outcomes)
+    good, bad = rates(outcomes).values()
+    assert (good.detected, good.wrong, good.alarms, good.right) == (1, 1, 0, 2)
+    assert (bad.detected, bad.wrong, bad.alarms, bad.right) == (0, 2, 1, 1)
+
+
+def test_what_a_case_says_of_itself_stands_over_the_settings():
+    case = Case("few", "good", "here", None, {**square_with(2), "examples": 3})
+    (outcome,) = run([case], examples=50)
+    assert outcome.right_report.examples <= 3
