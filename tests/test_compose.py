@@ -140,11 +140,11 @@ def test_descend_is_backward_then_update(seed):
 
 def test_mlp_and_the_chain_of_its_parts_agree():
     net = bp.mlp([3, 4, 2], bp.rules.relu)
-    parts = bp.chain(bp.rules.affine(4), bp.rules.relu, bp.rules.affine(2))
+    parts = bp.chain(*net.parts)
     params, (x, _) = start(net), data(3)
 
     def by_chain(params, x, delta_y):
-        y, (grads, delta_x) = run(parts)((params[0], (), params[1]), x, delta_y)
+        y, (grads, delta_x) = run(parts)((params[0], (), params[1], ()), x, delta_y)
         return y, ((grads[0], grads[2]), delta_x)
 
     assert_agrees(run(net), by_chain, params, x, np.ones((2, 2)))
@@ -152,14 +152,37 @@ def test_mlp_and_the_chain_of_its_parts_agree():
 
 def test_parts_are_reachable_and_kinks_are_named():
     rule = bp.chain(bp.rules.affine(2), bp.rules.relu)
-    assert rule.parts == (bp.rules.affine(2), bp.rules.relu) or rule.parts[1] is bp.rules.relu
+    assert [part.name for part in rule.parts] == ["affine(2)", "relu"]
     assert rule.at_kinks == "relu: slope 0 at z = 0"
     assert bp.repeat(rule, 2).parts == (rule,)
+    net = bp.mlp([3, 4, 2], bp.rules.relu)
+    assert [part.name for part in net.parts] == ["affine(4)", "relu", "affine(2)", "identity"]
+
+
+@pytest.mark.parametrize("shape", [(2,), (3, 2), (2, 3), (1, 2, 2)])
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_cotangent_of_another_shape_than_the_output_is_refused(shape, jit):
+    net = bp.mlp([3, 4, 2], bp.rules.relu)
+    params, _ = net.init(KEY, SHAPE)
+    residuals, delta = net.forward(params, ROWS)[1], jnp.ones(shape)
+    keep = lambda param, grad: param
+    top = lambda params, residuals, delta: bp.layer_step(params[-1], residuals[-1], delta)
+    sweeps = (bp.deltas, net.backward, lambda *args: net.descend(*args, keep), top)
+    for sweep in sweeps:
+        with pytest.raises(bp.UsageError, match=r"delta_[ya] must have shape \(2, 2\), but found delta_"):
+            (jax.jit(sweep) if jit else sweep)(params, residuals, delta)
+
+
+def test_widths_and_depth_may_be_whole_numbers_of_numpy():
+    assert bp.mlp(np.array([3, 2]), bp.rules.relu).name == "mlp(3-2, relu, identity)"
+    assert bp.repeat(LAYER, np.int32(2)).name == "repeat(chain(affine(3), tanh), 2)"
 
 
 ROWS = jnp.ones((2, 3))
 INTEGERS = jax.ShapeDtypeStruct((2, 3), "int32")
 NET, NARROW = bp.mlp([3, 2], bp.rules.relu), {"W": jnp.ones((2, 4)), "b": jnp.ones(2)}
+FITTING = {"W": jnp.ones((2, 3)), "b": jnp.ones(2)}
+WHOLE, LOSS = {"W": jnp.ones((2, 3), int), "b": jnp.ones(2)}, bp.losses.hinge
 KEY = jax.random.key(0)
 
 
@@ -167,15 +190,27 @@ KEY = jax.random.key(0)
     ("make", "text"),
     [
         (lambda: bp.chain(), "a chain needs at least one rule"),
+        (lambda: bp.chain(bp.rules.relu, 3), "chain: each part must be a Rule, but found 3; pass"),
+        (lambda: bp.repeat(3, 3), "repeat: rule must be a Rule, but found 3; pass"),
+        (lambda: bp.remat("x"), "remat: rule must be a Rule, but found 'x'; pass"),
+        (lambda: bp.value_and_grad(LOSS, LOSS), "value_and_grad: rule must be a Rule, but found Loss"),
+        (lambda: bp.value_and_grad(LAYER, LAYER), "value_and_grad: loss must be a Loss, but found Rule"),
         (lambda: bp.repeat(LAYER, 0), "depth must be a whole number of at least 1, but found depth=0"),
         (lambda: bp.repeat(bp.rules.affine(4), 2).init(KEY, SHAPE), "must keep the shape and dtype"),
         (lambda: LAYER.forward(({},), ROWS), "params must be a tuple with 2 entries"),
         (lambda: bp.mlp([3], bp.rules.relu), "at least two whole numbers"),
-        (lambda: bp.mlp([3, 0], bp.rules.relu), "at least two whole numbers"),
+        (lambda: bp.mlp([3, 0], bp.rules.relu), r"sizes\[1\] must be a whole number of at least 1"),
+        (lambda: bp.mlp([3.0, 2], bp.rules.relu), r"sizes\[0\] must be .*, but found sizes\[0\]=3.0"),
         (lambda: bp.mlp([3, 2], "relu"), "an activation must be a Rule, but found 'relu'"),
         (lambda: bp.mlp([3, 2], bp.rules.affine(2)), "an activation must have no parameters"),
         (lambda: bp.mlp([4, 2], bp.rules.relu).init(KEY, SHAPE), r"x must have shape \(2, 4\)"),
-        (lambda: NET.forward((NARROW,), ROWS), r"W must have shape \(2, 3\), but found W.shape=\(2, 4\)"),
+        (lambda: NET.forward((FITTING,), ROWS[:, :2]), r"relu, identity\): x must have shape \(2, 3\)"),
+        (lambda: NET.forward(({"W": ROWS},), ROWS), "layer 1: .* but found no b"),
+        (lambda: NET.forward((WHOLE,), ROWS), "layer 1: W must be floating, but found W of dtype int32"),
+        (
+            lambda: NET.forward((NARROW,), ROWS),
+            r"layer 1: W must have shape \(2, 3\), but found W.shape=\(2, 4\)",
+        ),
         (lambda: bp.rules.affine(2).init(KEY, INTEGERS), "must be floating, but found x of dtype int32"),
         (lambda: bp.rules.affine(0), "n_out must be a whole number of at least 1"),
         (lambda: bp.rules.relu.forward((), jnp.arange(3)), "must be floating"),

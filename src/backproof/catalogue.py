@@ -9,7 +9,7 @@ NETWORKS: tuple[Rule, ...] = (
     mlp([3, 4, 2], rules.relu),
     mlp([4, 3, 5, 2], rules.sigmoid, last=rules.sigmoid),
     chain(rules.affine(3), rules.tanh, rules.affine(2)),
-    repeat(chain(rules.affine(3), rules.tanh), 3)._replace(domain=mlp([3, 3], rules.tanh).domain),
+    repeat(chain(rules.affine(3), rules.tanh), 3),
     remat(chain(rules.affine(4), rules.silu, rules.affine(2))),
 )
 SHIPPED: tuple[Rule | Loss, ...] = (*rules.CATALOGUE, *NETWORKS, *losses.CATALOGUE)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from backproof.errors import UsageError, message
-from backproof.rule import PyTree, Rule, Update, descend
+from backproof.rule import PyTree, Rule, Update, descend, require_rule, require_whole_number
 
 
 def chain(*rules: Rule) -> Rule:
@@ -17,12 +17,14 @@ def chain(*rules: Rule) -> Rule:
     ∂L/∂y_k (S2.9). The parameters are a tuple, one entry per rule; a rule without any has `()`.
 
     Raises:
-        UsageError: there is no rule.
+        UsageError: there is no rule, or something else than a rule.
     """
     if not rules:
         raise UsageError(
             message(must="a chain needs at least one rule", found="none", where="chain", do="pass one")
         )
+    for rule in rules:
+        require_rule(rule, "chain", "each part")
 
     def init(key: jax.Array, x: PyTree) -> tuple[PyTree, PyTree]:
         params = []
@@ -77,17 +79,11 @@ def repeat(rule: Rule, depth: int) -> Rule:
     depth.
 
     Raises:
-        UsageError: `depth` is below 1, or the rule changes the shape of its input (seen by `init`).
+        UsageError: `rule` is no rule, `depth` is no whole number of at least 1, or (seen by `init`) the
+            rule changes the shape of its input.
     """
-    if not isinstance(depth, int) or depth < 1:
-        raise UsageError(
-            message(
-                must="depth must be a whole number of at least 1",
-                found=f"depth={depth!r}",
-                where=f"repeat({rule.name})",
-                do="pass the number of layers",
-            )
-        )
+    require_rule(rule, "repeat")
+    depth = require_whole_number(depth, "depth", f"repeat({rule.name})")
     name = f"repeat({rule.name}, {depth})"
 
     def init(key: jax.Array, x: PyTree) -> tuple[PyTree, PyTree]:
@@ -134,7 +130,11 @@ def remat(rule: Rule) -> Rule:
     `repeat` always, so deep stacks are best written `repeat(remat(repeat(rule, s)), depth // s)`
     with s near √depth (Chen et al. 2016, arXiv:1604.06174); elsewhere an optimization barrier asks
     for it, which the CPU compiler of jax 0.10 ignores.
+
+    Raises:
+        UsageError: `rule` is no rule.
     """
+    require_rule(rule, "remat")
 
     def forward(params: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
         return rule.forward(params, x)[0], x

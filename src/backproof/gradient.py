@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import jax
 
-from backproof.rule import Loss, PyTree, Rule
+from backproof.rule import Loss, PyTree, Rule, require_loss, require_rule
 
 
 def value_and_grad(rule: Rule, loss: Loss) -> Callable[[PyTree, PyTree, PyTree], tuple[jax.Array, PyTree]]:
@@ -12,7 +12,12 @@ def value_and_grad(rule: Rule, loss: Loss) -> Callable[[PyTree, PyTree, PyTree],
 
     It equals `jax.value_and_grad(lambda p, x, t: loss.forward(rule.forward(p, x)[0], t)[0])`
     without using autodiff; `grads` has the tree of `params`, so any optax optimizer takes it.
+
+    Raises:
+        UsageError: `rule` is no rule, or `loss` no loss.
     """
+    require_rule(rule, "value_and_grad")
+    require_loss(loss, "value_and_grad")
 
     def hand_value_and_grad(params: PyTree, x: PyTree, target: PyTree) -> tuple[jax.Array, PyTree]:
         y, residuals = rule.forward(params, x)

@@ -18,8 +18,16 @@ from jaxtyping import Array, Float
 from backproof.arguments import array
 from backproof.compose import require_one_each
 from backproof.errors import UsageError, message
-from backproof.rule import PyTree, Rule, Update, require_shape
-from backproof.rules._affine import affine, affine_forward, affine_grads, require_floating_rows
+from backproof.rule import PyTree, Rule, Update, require_rule, require_shape, require_whole_number
+from backproof.rules._affine import (
+    INIT,
+    affine,
+    affine_forward,
+    affine_grads,
+    require_affine_params,
+    require_delta_like_output,
+    require_floating_rows,
+)
 from backproof.rules._identity import identity
 
 Layer = dict[str, Array]
@@ -53,17 +61,18 @@ def mlp(sizes: Sequence[int], activation: Rule, last: Rule = identity) -> Rule:
         last: σ of layer L: `identity` in documents 001 and 003, the sigmoid in document 000.
 
     Returns:
-        a rule whose params are a tuple of `{"W": (n_l, n_{l−1}), "b": (n_l,)}`, one per layer.
+        a rule whose params are a tuple of `{"W": (n_l, n_{l−1}), "b": (n_l,)}`, one per layer; its
+        parts are the affine map and the activation of each layer in turn.
 
     Raises:
         UsageError: there is no weight layer, a width is not a positive whole number, or an
             activation is not a rule without parameters.
     """
-    sizes = tuple(sizes)
-    if len(sizes) < 2 or any(not isinstance(n, int) or n < 1 for n in sizes):
+    sizes = tuple(require_whole_number(n, f"sizes[{i}]", "mlp") for i, n in enumerate(sizes))
+    if len(sizes) < 2:
         raise UsageError(
             message(
-                must="sizes must be at least two whole numbers of at least 1, the input's first",
+                must="sizes must be at least two whole numbers, the input's first",
                 found=f"sizes={sizes}",
                 where="mlp",
                 do="write e.g. mlp([64, 128, 10], activation)",
@@ -73,10 +82,15 @@ def mlp(sizes: Sequence[int], activation: Rule, last: Rule = identity) -> Rule:
         _require_activation(rule)
     activations = (activation,) * (len(sizes) - 2) + (last,)
     affines = tuple(affine(n) for n in sizes[1:])
+    parts = tuple(rule for layer in zip(affines, activations, strict=True) for rule in layer)
+
+    def require_input(x: Array | jax.ShapeDtypeStruct) -> None:
+        require_floating_rows(x, name)
+        do = f"pass inputs of the width the network was made for, {sizes[0]}"
+        require_shape(x, (*x.shape[:-1], sizes[0]), name, "x", do)
 
     def init(key: jax.Array, x: jax.ShapeDtypeStruct) -> tuple[tuple[Layer, ...], jax.ShapeDtypeStruct]:
-        require_floating_rows(x, name)
-        require_shape(x, (*x.shape[:-1], sizes[0]), name, "x")
+        require_input(x)
         params = []
         for rule, layer_key in zip(affines, jax.random.split(key, len(affines)), strict=True):
             layer, x = rule.init(layer_key, x)
@@ -87,6 +101,11 @@ def mlp(sizes: Sequence[int], activation: Rule, last: Rule = identity) -> Rule:
         params: Sequence[Layer], x: Float[Array, "*batch n_0"]
     ) -> tuple[Float[Array, "*batch n_L"], Residuals]:
         require_one_each(params, activations, name)
+        require_input(x)
+        for i, layer in enumerate(params):
+            where = f"{name}, layer {i + 1}"
+            require_affine_params(layer, where)
+            require_shape(layer["W"], (sizes[i + 1], sizes[i]), where, "W", INIT)
         residuals, a = [], x
         for layer, sigma in zip(params, activations, strict=True):
             z, x = affine_forward(layer, a)
@@ -103,7 +122,7 @@ def mlp(sizes: Sequence[int], activation: Rule, last: Rule = identity) -> Rule:
         backward,
         array(f"*batch {sizes[0]}"),
         "; ".join(sorted(kinks)) or None,
-        activations,
+        parts,
         descend_layers,
     )
 
@@ -115,7 +134,11 @@ def deltas(params: Sequence[Layer], residuals: Residuals, delta_y: Array) -> tup
         params: the layers of an `mlp`.
         residuals: what its forward pass returned beside the output.
         delta_y: ∂J/∂a^L, of shape (*batch, n_L).
+
+    Raises:
+        UsageError: `delta_y` has another shape.
     """
+    require_delta_like_output(params[-1], residuals[-1].x, delta_y, "deltas", "delta_y")
     delta = _delta_z(residuals[-1], delta_y)  # δ^L = ∂J/∂a^L ⊙ σ′(z^L)
     found = [delta]
     for above, kept in zip(params[:0:-1], residuals[-2::-1], strict=True):
@@ -137,7 +160,11 @@ def layer_step(params_l: Layer, residuals_l: LayerResiduals, delta_a: Array) -> 
     """Return ({∂J/∂W^l, ∂J/∂b^l}, ∂J/∂a^{l−1}) from `delta_a` = ∂J/∂a^l: all that one layer needs.
 
     Only the error travels between layers (S2.9); document 002's step from e_k to e_{k−1}.
+
+    Raises:
+        UsageError: `delta_a` has another shape than a^l.
     """
+    require_delta_like_output(params_l, residuals_l.x, delta_a, "layer_step", "delta_a")
     delta_z = _delta_z(residuals_l, delta_a)
     return affine_grads(residuals_l.x, delta_z), delta_z @ params_l["W"]
 
@@ -159,15 +186,7 @@ def _delta_z(kept: LayerResiduals, delta_a: Array) -> Array:
 
 
 def _require_activation(rule: Rule) -> None:
-    if not isinstance(rule, Rule):
-        raise UsageError(
-            message(
-                must="an activation must be a Rule",
-                found=repr(rule),
-                where="mlp",
-                do="pass one of backproof.rules, e.g. backproof.rules.relu",
-            )
-        )
+    require_rule(rule, "mlp", "an activation")
     if rule.init(jax.random.key(0), jax.ShapeDtypeStruct((1,), "float32"))[0] != ():
         raise UsageError(
             message(

@@ -6,7 +6,9 @@ knows how a rule is checked or trained.
 """
 
 import math
+import operator
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, NamedTuple
 
 import jax
@@ -95,31 +97,96 @@ def parameter_dtype(x: PyTree) -> jnp.dtype:
     return jnp.result_type(*floating) if floating else jnp.dtype(jnp.float32)
 
 
-def require_floating(x: PyTree, where: str) -> None:
-    """Raise `UsageError` unless every leaf of `x` has a floating dtype."""
+def require_rule(rule: object, where: str, name: str = "rule") -> None:
+    """Raise `UsageError` unless `rule`, called `name` in the text, is a `Rule`."""
+    if not isinstance(rule, Rule):
+        raise UsageError(
+            message(
+                must=f"{name} must be a Rule",
+                found=repr(rule),
+                where=where,
+                do="pass e.g. backproof.rules.relu, or what backproof.rules.affine(10) returns",
+            )
+        )
+
+
+def require_loss(loss: object, where: str) -> None:
+    """Raise `UsageError` unless `loss` is a `Loss`."""
+    if not isinstance(loss, Loss):
+        raise UsageError(
+            message(
+                must="loss must be a Loss",
+                found=repr(loss),
+                where=where,
+                do="pass e.g. backproof.losses.half_squared_error",
+            )
+        )
+
+
+def require_whole_number(value: object, name: str, where: str, least: int = 1, most: float = math.inf) -> int:
+    """Return `value` as an int, or raise `UsageError` unless it is whole and from `least` to `most`."""
+    try:
+        number = operator.index(value)  # pyright: ignore[reportArgumentType] - a TypeError is the answer
+    except TypeError:
+        number = None
+    if number is None or not least <= number <= most:
+        limits = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+        raise UsageError(
+            message(
+                must=f"{name} must be a whole number {limits}",
+                found=f"{name}={value!r}",
+                where=where,
+                do=f"pass such a number, e.g. {name}={least}",
+            )
+        )
+    return number
+
+
+def require_number(
+    value: object, name: str, where: str, limits: str = "", within: Callable[[float], bool] | None = None
+) -> float:
+    """Return `value` as a float, or raise `UsageError` unless it is finite and `within(value)` holds.
+
+    `limits` says in words what `within` asks, e.g. `"above 0"`.
+    """
+    number = float(value) if isinstance(value, Real) else math.nan
+    if not math.isfinite(number) or not (within is None or within(number)):
+        raise UsageError(
+            message(
+                must=f"{name} must be a finite number {limits}".rstrip(),
+                found=f"{name}={value!r}",
+                where=where,
+                do="pass such a number",
+            )
+        )
+    return number
+
+
+def require_floating(x: PyTree, where: str, name: str = "x") -> None:
+    """Raise `UsageError` unless every leaf of `x`, called `name` in the text, has a floating dtype."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(x):
         if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
             raise UsageError(
                 message(
-                    must="the input must be floating",
-                    found=f"x{jax.tree_util.keystr(path)} of dtype {jnp.result_type(leaf)}",
+                    must=f"{'the input' if name == 'x' else name} must be floating",
+                    found=f"{name}{jax.tree_util.keystr(path)} of dtype {jnp.result_type(leaf)}",
                     where=where,
-                    do="convert it first, e.g. x.astype(jnp.float32)",
+                    do=f"convert it first, e.g. {name}.astype(jnp.float32)",
                 )
             )
 
 
 def require_shape(
-    leaf: jax.Array | jax.ShapeDtypeStruct, expected: tuple[int, ...], where: str, name: str
+    leaf: jax.Array | jax.ShapeDtypeStruct, expected: tuple[int, ...], where: str, name: str, do: str
 ) -> None:
-    """Raise `UsageError` unless `leaf.shape == expected`."""
+    """Raise `UsageError`, advising `do`, unless `leaf`, called `name` in the text, has this shape."""
     if jnp.shape(leaf) != expected:
         raise UsageError(
             message(
                 must=f"{name} must have shape {expected}",
                 found=f"{name}.shape={jnp.shape(leaf)}",
                 where=where,
-                do="initialise the parameters for this input with rule.init(key, x)",
+                do=do,
             )
         )
 

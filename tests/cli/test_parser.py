@@ -1,5 +1,6 @@
 """What the command line accepts and refuses, and how quickly it can say so."""
 
+import os
 import subprocess
 import sys
 
@@ -78,6 +79,7 @@ def test_an_empty_list_of_layers_is_a_network_without_hidden_layer():
         (["--learning-rate", "nan"], "--learning-rate: must be a finite number above 0, but found 'nan'"),
         (["--learning-rate", "fast"], "--learning-rate: must be a finite number above 0, but found 'fast'"),
         (["--seed", "1.5"], "--seed: must be a whole number of at least 0, but found '1.5'"),
+        (["--seed", "99999999999999999999"], "--seed: must be below 2**32, but found '99999999999999999999'"),
         (["--optimizer", "sdg"], "--optimizer: invalid choice: 'sdg'"),
     ],
 )
@@ -85,3 +87,31 @@ def test_a_value_out_of_range_is_refused_with_status_2(argv, text, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["train", *argv])
     assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("", "a folder"), ("nowhere/out.json", "no folder '"), ("file/out.json", "no folder '")],
+)
+def test_a_json_file_that_cannot_be_written_is_refused_before_the_work(name, found, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="2"):
+        main(["verify", "--json", str(tmp_path / name)])
+    assert f"--json: must be a file that can be written, but found {found}" in capsys.readouterr().err
+
+
+TINY = ["train", "--epochs", "2", "--layers", "1", "--batch-size", "9999"]
+
+
+@pytest.mark.parametrize(("argv", "read"), [(["--help"], 0), (TINY, 0), (TINY, 1)])
+def test_a_reader_that_stops_reading_ends_the_program_quietly(argv, read):
+    """As `backproof … | head -1` does."""
+    command = [sys.executable, "-m", "backproof", *argv]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=buffered) as program:
+        for _ in range(read):
+            assert program.stdout.readline()
+        program.stdout.close()
+        assert program.stderr.read() == ""
+        assert program.wait() == 141

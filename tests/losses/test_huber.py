@@ -50,7 +50,7 @@ def test_another_bend_is_caught():
 @pytest.mark.parametrize("delta", [0, -1.0, float("nan"), float("inf"), "1", None])
 def test_a_bend_that_is_not_positive_is_refused(delta):
     with pytest.raises(
-        UsageError, match=r"huber_with: delta must be a positive finite number, but found delta="
+        UsageError, match=r"huber_with: delta must be a finite number above 0, but found delta="
     ):
         huber_with(delta)
 

@@ -65,9 +65,17 @@ def test_the_number_of_samples_survives_the_edge_of_a_compiled_function():
     assert value == by_hand(loss)(z, label)[0]
 
 
-def test_a_loss_without_batch_axes_has_one_sample():
+def test_a_loss_that_does_not_say_which_axes_count_samples_has_no_mean():
     loss = half_squared_error._replace(domain=(array("b n"), array("b n")))
-    assert_agrees(by_hand(mean(loss)), by_hand(loss), *SOME)
+    with pytest.raises(
+        UsageError, match=r"^mean: the domain .* which axes count samples, but found .*=f32\[b,n\]; declare"
+    ):
+        mean(loss)
+
+
+def test_what_is_no_loss_has_no_mean():
+    with pytest.raises(UsageError, match=r"^mean: loss must be a Loss, but found 3; pass"):
+        mean(3)
 
 
 def test_an_empty_batch_is_refused():

@@ -84,6 +84,17 @@ def test_a_saturated_softmax_in_float32_gives_numbers_when_compiled(top, label):
     assert value == (0 if label == 0 else np.float32(top))
 
 
+@pytest.mark.spec("S3.19")
+@pytest.mark.parametrize("gap", [8.0, 20.0, 60.0])
+def test_the_slope_at_a_label_that_is_almost_certain_keeps_its_digits_in_float32(gap):
+    """p − 1 would round to 0 or to a multiple of 6e-8; the slopes of a sample sum to 0."""
+    loss = softmax_cross_entropy
+    slope = np.asarray(by_hand(loss)(np.float32([[gap, 0, -1]]), np.array([0]))[1], np.float64)[0]
+    true = -(mpmath.exp(-gap) + mpmath.exp(-gap - 1)) / (1 + mpmath.exp(-gap) + mpmath.exp(-gap - 1))
+    assert abs(slope[0] / float(true) - 1) < 8 * np.finfo(np.float32).eps
+    assert abs(slope.sum()) <= np.finfo(np.float32).eps * abs(slope[0])
+
+
 def test_a_class_shut_out_by_minus_infinity_does_no_harm():
     z = np.array([[1.0, -np.inf, 2.0]])
     assert_is(softmax_cross_entropy, with_labels, z, np.array([2]))

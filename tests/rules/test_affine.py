@@ -142,7 +142,7 @@ def test_a_width_that_is_no_positive_whole_number_is_refused(n_out):
             r"affine: the input must be one array with at least one axis, but found x of shape \(\)",
         ),
         (np.int32([1, 2, 3, 4]), r"affine: the input must be floating, but found x of dtype int32"),
-        (np.float32([1, 2]), r"affine: W must have shape \(3, 2\), but found W.shape=\(3, 4\)"),
+        (np.float32([1, 2]), r"affine: x must have shape \(4,\), but found .*fits W of shape \(3, 4\)"),
     ],
 )
 def test_an_input_that_does_not_fit_is_refused(x, text):
@@ -150,3 +150,35 @@ def test_an_input_that_does_not_fit_is_refused(x, text):
     params, _ = rule.init(KEY, jax.ShapeDtypeStruct((N_IN,), "float32"))
     with pytest.raises(UsageError, match=text):
         rule.forward(params, x)
+
+
+W, B = np.ones((3, 4), "f4"), np.ones(3, "f4")
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        ({"W": W}, "affine: the parameters must be a dict of W and b, but found no b; initialise"),
+        ((W, B), "found no W and no b"),
+        ({"W": W, "b": B, "c": B}, r"found keys \['W', 'b', 'c'\]"),
+        ({"W": W, "b": B[:2]}, r"b must have shape \(3,\), but found b.shape=\(2,\)"),
+        ({"W": W[0], "b": B}, r"W must have two axes, but found W.shape=\(4,\)"),
+        ({"W": W.astype("i4"), "b": B}, "W must be floating, but found W of dtype int32; convert it first"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(params, text):
+    with pytest.raises(UsageError, match=text):
+        affine(N_OUT).forward(params, np.ones((2, 4), "f4"))
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4), (5, 3), (2, 2, 3)])
+def test_a_cotangent_of_another_shape_than_the_output_is_refused(shape):
+    rule, params = affine(N_OUT), {"W": W, "b": B}
+    with pytest.raises(
+        UsageError, match=r"affine: delta_z must have shape \(2, 3\), but found delta_z.shape="
+    ):
+        rule.backward(params, np.ones((2, 4), "f4"), np.ones(shape, "f4"))
+
+
+def test_a_width_may_be_a_whole_number_of_numpy():
+    assert affine(np.int64(3)).name == "affine(3)"

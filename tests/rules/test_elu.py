@@ -48,7 +48,7 @@ def test_the_same_choice_is_the_same_rule():
 @pytest.mark.parametrize("alpha", [0, -1.0, float("nan"), float("inf"), "1", None])
 def test_an_alpha_that_hides_the_sign_of_z_is_refused(alpha):
     with pytest.raises(
-        UsageError, match=r"elu_with: alpha must be a positive finite number, but found alpha="
+        UsageError, match=r"elu_with: alpha must be a finite number above 0, but found alpha="
     ):
         elu_with(alpha)
 

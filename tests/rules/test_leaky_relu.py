@@ -55,9 +55,7 @@ def test_the_same_choice_is_the_same_rule():
 
 @pytest.mark.parametrize("slope", [float("nan"), float("inf"), "0.1", None])
 def test_a_slope_that_is_no_number_is_refused(slope):
-    with pytest.raises(
-        UsageError, match=r"leaky_relu_with: the slope must be a finite number, but found slope="
-    ):
+    with pytest.raises(UsageError, match=r"leaky_relu_with: slope must be a finite number, but found slope="):
         leaky_relu_with(slope)
 
 

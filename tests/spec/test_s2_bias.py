@@ -30,7 +30,7 @@ def augmented(layer):
 def augmented_sweep(net, params, x, delta):
     """Return the output and every ∂J/∂W~ of the augmented network, by the shipped rules alone."""
     y, kept = x, []
-    for f, layer in zip(net.rule.parts, params, strict=True):
+    for f, layer in zip(net.rule.parts[1::2], params, strict=True):
         z, below = affine(len(layer["b"])).forward(augmented(layer), with_one(y))
         y, above = f.forward((), z)
         kept.append((f, layer, below, above))

@@ -39,7 +39,7 @@ def test_y_k_is_what_the_first_k_layers_put_out_and_y_0_is_x(net):
     _, residuals = measure(net.rule.forward, net.params, net.x).value
     assert np.array_equal(residuals[0].x, net.x)
     for k in range(1, net.depth):
-        first_k = bp.mlp(n[: k + 1], net.rule.parts[0], net.rule.parts[k - 1])
+        first_k = bp.mlp(n[: k + 1], net.rule.parts[1], net.rule.parts[2 * k - 1])
         y_k, _ = measure(first_k.forward, net.params[:k], net.x).value
         assert np.array_equal(residuals[k].x, y_k)
 
@@ -49,13 +49,13 @@ def test_y_k_is_what_the_first_k_layers_put_out_and_y_0_is_x(net):
 def test_subscript_i_is_a_component_and_hears_row_i_alone(net, i, seed):
     n_1 = len(net.params[0]["b"])
     i = i % n_1
-    one_layer = bp.mlp((len(net.x), n_1), rules.identity, net.rule.parts[0])
+    one_layer = bp.mlp((len(net.x), n_1), rules.identity, net.rule.parts[1])
     others = np.random.default_rng(seed).normal(size=net.params[0]["W"].shape)
     others[i] = net.params[0]["W"][i]
     y, _ = measure(one_layer.forward, net.params[:1], net.x).value
     y_other, _ = measure(one_layer.forward, ({**net.params[0], "W": others},), net.x).value
     assert y[i] == y_other[i]
-    if n_1 > 1 and net.rule.parts[0] is rules.identity:
+    if n_1 > 1 and net.rule.parts[1] is rules.identity:
         assert not np.array_equal(y, y_other)
 
 

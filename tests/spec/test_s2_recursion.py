@@ -31,7 +31,7 @@ def unbiased(net):
 def layers_from(net, k):
     """Return the shipped network of layers k … K."""
     n = [net.params[k - 1]["W"].shape[1], *(len(layer["b"]) for layer in net.params[k - 1 :])]
-    return bp.mlp(n, net.rule.parts[0], net.rule.parts[-1])
+    return bp.mlp(n, net.rule.parts[1], net.rule.parts[-1])
 
 
 def g_of(net, loss, k):

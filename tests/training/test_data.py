@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from backproof.datasets import digits
-from backproof.errors import DataError
+from backproof.errors import DataError, UsageError
 from backproof.training import Data, split, standardise
 from backproof.training.data import require_samples, require_usable
 
@@ -90,3 +90,26 @@ def test_the_test_part_is_checked_too():
     good = np.ones((2, 1)), np.zeros(2, int)
     with pytest.raises(DataError, match=r"the test part: .* found x\[0, 0\]=nan"):
         require_usable(Data(*good, np.array([[np.nan]]), np.zeros(1, int)))
+
+
+@pytest.mark.parametrize("y", [np.zeros((5, 2), int), np.zeros(5), np.zeros(5, bool)])
+def test_a_split_by_what_is_no_label_is_refused(y):
+    with pytest.raises(
+        DataError, match=rf"split: y must .*, but found y of shape .* and dtype {y.dtype}; pass"
+    ):
+        split(np.ones((5, 2)), y, seed=0)
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(
+        UsageError, match="split: seed must be a whole number of at least 0, but found seed=-1"
+    ):
+        split(np.ones((5, 2)), np.zeros(5, int), seed=-1)
+
+
+def test_parts_of_different_shape_are_refused():
+    y = np.zeros(2, int)
+    with pytest.raises(
+        DataError, match=r"the test part: .*, x_train: \(3,\), but found x_test: \(4,\); prepare"
+    ):
+        require_usable(Data(np.ones((2, 3)), y, np.ones((2, 4)), y))

@@ -90,8 +90,11 @@ def test_a_rate_that_diverges_stops_and_says_where():
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),
         (
             {"max_iterations": 0},
-            "max_iterations must be a whole number of at least 1, but found max_iterations=0",
+            "max_iterations must be a whole number from 1 to 2147483647, but found max_iterations=0",
         ),
+        ({"max_iterations": 2**40}, "found max_iterations=1099511627776; pass such a number"),
+        ({"epsilon": "small"}, "epsilon must be a finite number of at least 0, but found epsilon='small'"),
+        ({"seed": 10**20}, "seed must be a whole number from 0 to 4294967295, but found seed=1000"),
         ({"epsilon": -1e-3}, "epsilon must be a finite number of at least 0, but found epsilon=-0.001"),
         ({"epsilon": float("nan")}, "found epsilon=nan"),
     ],

@@ -188,7 +188,7 @@ def test_integer_inputs_are_refused():
 
 
 def test_samples_of_the_wrong_width_are_refused():
-    data = SMALL._replace(x_train=SMALL.x_train[:, :2])
+    data = Data(SMALL.x_train[:, :2], SMALL.y_train)
     with pytest.raises(UsageError, match=r"x must have shape \(7, 3\), but found x.shape=\(7, 2\)"):
         fit(NETWORK, MEAN_CROSS_ENTROPY, data)
 
@@ -206,3 +206,33 @@ def test_labels_without_a_class_are_refused(part, label):
     labels[2] = label
     with pytest.raises(DataError, match=rf"labels must lie between 0 and 1, .* found {part}\[2\]={label}"):
         fit(NETWORK, MEAN_CROSS_ENTROPY, SMALL._replace(**{part: labels}))
+
+
+@pytest.mark.parametrize("field", ["x_test", "y_test"])
+def test_a_test_part_of_another_shape_is_named(field):
+    wider = np.repeat(getattr(SMALL, field)[:, None], 2, axis=1)
+    with pytest.raises(DataError, match=rf"^the test part: .* in the training part, .* found {field}: \(2,"):
+        fit(NETWORK, MEAN_CROSS_ENTROPY, SMALL._replace(**{field: wider}))
+
+
+def test_samples_that_are_not_data_are_refused():
+    with pytest.raises(
+        UsageError, match=r"fit: data must be a training.Data, but found a tuple; pass Data\("
+    ):
+        fit(NETWORK, MEAN_CROSS_ENTROPY, draw())
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 0.5])
+def test_a_seed_that_no_key_can_hold_is_refused(seed):
+    with pytest.raises(UsageError, match=rf"fit: seed must be .* to 4294967295, but found seed={seed}"):
+        fit_small(seed=seed)
+
+
+def test_a_network_that_is_no_rule_is_refused():
+    with pytest.raises(UsageError, match="training: network must be a Rule, but found 'net'; pass"):
+        fit("net", MEAN_CROSS_ENTROPY, SMALL)
+
+
+def test_a_batch_larger_than_the_data_is_all_of_them_however_large():
+    huge, all_of_them = (fit_small(batch_size=size).history for size in (2**40, M))
+    assert huge == all_of_them

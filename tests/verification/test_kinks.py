@@ -56,7 +56,7 @@ def test_the_convention_is_named():
     assert report.verdict is Verdict.SUBGRADIENT
     assert report.ok
     assert report.explanation.startswith("slope 1 at z = 0")
-    assert (report.counterexample.hand, report.counterexample.truth) == (1.0, 0.5)
+    assert (report.counterexample.hand, report.counterexample.oracle) == (1.0, 0.5)
 
 
 def test_away_from_kinks_the_match_is_exact():

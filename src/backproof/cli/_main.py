@@ -1,5 +1,6 @@
 """The entry of the command line: from arguments to an exit status, without importing what is not used."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -7,14 +8,29 @@ from importlib import import_module
 from backproof.cli.parser import build_parser
 from backproof.errors import DivergedError, UsageError
 
-GOOD, WRONG, MISUSED, INTERRUPTED = 0, 1, 2, 130
+GOOD, WRONG, MISUSED, INTERRUPTED, UNHEARD = 0, 1, 2, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `backproof` on `argv` and return its exit status.
 
-    0: all good; 1: something is wrong or inconclusive; 2: usage, or data that cannot be used.
+    0: all good; 1: something is wrong or inconclusive; 2: usage, or data that cannot be used;
+    130 and 141, as the shell counts signals: interrupted, and nobody read the output to its end.
     """
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return _unheard()
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # what rich makes of it
+            return _unheard()
+        raise
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     if arguments.command is None:
@@ -28,6 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(error, WRONG)
     except KeyboardInterrupt:
         return _failed("interrupted", INTERRUPTED)
+
+
+def _unheard() -> int:
+    """End quietly, as other tools do when `head` has read enough; nothing more can be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return UNHEARD
 
 
 def _failed(error: object, status: int) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,16 +20,32 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"backproof {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    _add_verify(commands.add_parser("verify", help="check every shipped rule and loss against autodiff"))
+    _add_verify(commands.add_parser("verify", help="check hand-written gradients against autodiff"))
     _add_train(commands.add_parser("train", help="train a network by hand-written gradients"))
     return parser
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Check the hand-written gradient of every shipped rule and loss."
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the reports to FILE as JSON as well")
+    parser.description = (
+        "Check hand-written gradients against autodiff: every shipped one, or yours. "
+        "A function with a rule of its own: backproof verify my_kernels:layernorm --args 'f32[b,n] f32[n]'. "
+        "A derivative beside its function: --of my_kernels:f --vjp my_kernels:f_vjp --args …"
+    )
+    parser.add_argument(
+        "target", nargs="?", metavar="module:function", help="a Rule, a Loss, a jax.custom_vjp or custom_jvp"
+    )
+    parser.add_argument("--of", metavar="module:function", help="the plain function")
+    for way, form in (("vjp", "(args, cotangent)"), ("grad", "(*args)"), ("jvp", "(args, tangents)")):
+        parser.add_argument(f"--{way}", metavar="module:function", help=f"its {way} by hand: {way}{form}")
+    parser.add_argument(
+        "--args", metavar="SPECS", help="what the arguments may be, e.g. 'f32[b,n] f32[n]>0 i32[b]>=0<n'"
+    )
+    parser.add_argument("--self-test", action="store_true", help="run the verifier on its own cases")
+    parser.add_argument(
+        "--json", metavar="FILE", type=new_file, help="write the reports to FILE as JSON as well"
+    )
     parser.add_argument("--examples", metavar="N", type=whole_number(1), help="examples tried for each rule")
-    parser.add_argument("--seed", metavar="S", type=whole_number(0), default=0, help="default: %(default)s")
+    parser.add_argument("--seed", metavar="S", type=seed, default=0, help="default: %(default)s")
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +66,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="passes over the data; default: %(default)s")  # fmt: skip
     add("--batch-size", metavar="N", type=whole_number(1), default=32,
         help="samples per step; default: %(default)s")  # fmt: skip
-    add("--seed", metavar="S", type=whole_number(0), default=0,
+    add("--seed", metavar="S", type=seed, default=0,
         help="of the split, the first parameters and the order; default: %(default)s")  # fmt: skip
 
 
@@ -64,6 +81,28 @@ def whole_number(least: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def seed(text: str) -> int:
+    """Read a whole number that a key of jax.random can hold: 32 bits."""
+    number = whole_number(0)(text)
+    if number >= 2**32:
+        raise argparse.ArgumentTypeError(f"must be below 2**32, but found {text!r}")
+    return number
+
+
+def new_file(text: str) -> Path:
+    """Read the path of a file that can be written, so that no work is done for nothing."""
+    path = Path(text)
+    if path.is_dir():
+        found = "a folder"
+    elif not path.parent.is_dir():
+        found = f"no folder {str(path.parent)!r}"
+    elif not os.access(path.parent, os.W_OK):
+        found = f"no right to write in {str(path.parent)!r}"
+    else:
+        return path
+    raise argparse.ArgumentTypeError(f"must be a file that can be written, but found {found}")
 
 
 def positive_number(text: str) -> float:

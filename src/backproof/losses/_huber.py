@@ -4,16 +4,13 @@ Backward:   ∂J/∂y = e clipped to [−d, d].   Source: Huber (1964), doi:10.1
 The two pieces meet with equal value and slope, so that there is no kink.
 """
 
-import math
 from functools import cache
-from numbers import Real
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from backproof.errors import UsageError, message
 from backproof.losses._targets import require_like
-from backproof.rule import Loss
+from backproof.rule import Loss, require_number
 
 
 @cache
@@ -26,16 +23,7 @@ def huber_with(delta: float) -> Loss:
     Raises:
         UsageError: delta is not a positive finite number.
     """
-    if not isinstance(delta, Real) or not math.isfinite(delta) or delta <= 0:
-        raise UsageError(
-            message(
-                must="delta must be a positive finite number",
-                found=f"delta={delta!r}",
-                where="huber_with",
-                do="pass e.g. huber_with(0.5)",
-            )
-        )
-    d = float(delta)
+    d = require_number(delta, "delta", "huber_with", "above 0", lambda delta: delta > 0)
     name = f"huber_with({d:g})"
 
     def forward(

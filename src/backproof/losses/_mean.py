@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from backproof.errors import UsageError, message
-from backproof.rule import Loss, PyTree, sample_count
+from backproof.rule import Loss, PyTree, require_loss, sample_count
 
 
 @cache
@@ -19,7 +19,20 @@ def mean(loss: Loss) -> Loss:
     """Return `loss` divided by the number of samples, value and gradient alike.
 
     Its forward pass raises `UsageError` for an empty batch, which has no mean.
+
+    Raises:
+        UsageError: `loss` is no loss, or its domain has no `*` axis to say which axes count samples.
     """
+    require_loss(loss, "mean")
+    if loss.domain[0].batch_name is None:
+        raise UsageError(
+            message(
+                must="the domain of the loss must say by a `*` axis which axes count samples",
+                found=f"{loss.name}.domain[0]={loss.domain[0]}",
+                where="mean",
+                do='declare the prediction as array("*batch n"), say, or divide in the loss itself',
+            )
+        )
     name = f"mean({loss.name})"
 
     def forward(prediction: Array, target: PyTree) -> tuple[Float[Array, ""], PyTree]:

@@ -1,10 +1,12 @@
 r"""The cross entropy of t and the softmax of logits z, J = −Σ_k t_k log p_k, summed over the batch.
 
 Backward, fused:   ∂J/∂z = p Σ_k t_k − t.   Source: S3.7–S3.10, S3.19 (document 003).
-For Σt = 1 this is the document's p − t; for other targets only this is right. Nothing divides by p, so
-that a class of probability 0 does no harm. The target is either integer labels, one for each sample,
-or a dense array of the shape and dtype of z. Where t_k = 0, t_k log p_k is 0 even if p_k = 0. A label
-outside 0 … K−1 has no class: its sample is NaN in value and gradient rather than quietly something else.
+For Σt = 1 this is the document's p − t; for other targets only this is right. With labels the entry of
+the label is taken as −Σ_{j≠y} p_j, which is p_y − 1 without its cancellation at p_y ≈ 1. Nothing
+divides by p, so that a class of probability 0 does no harm. The target is either integer labels, one for
+each sample, or a dense array of the shape and dtype of z. Where t_k = 0, t_k log p_k is 0 even if
+p_k = 0. A label outside 0 … K−1 has no class: its sample is NaN in value and gradient rather than
+quietly something else.
 """
 
 import jax.numpy as jnp
@@ -37,6 +39,9 @@ def softmax_cross_entropy_backward(residuals: Residuals) -> Float[Array, "*batch
     """Return ∂J/∂z = p Σt − t."""
     p, target = residuals
     t = dense(p, target)
+    if are_labels(target):  # t is one-hot, so p − t = (p − p ⊙ t) − t Σ_{j≠y} p_j
+        others = p * (1 - t)  # p_j for j ≠ y
+        return others - t * others.sum(axis=-1, keepdims=True)
     return p * t.sum(axis=-1, keepdims=True) - t
 
 
@@ -47,7 +52,7 @@ def dense(z: Float[Array, "*batch k"], target: Target) -> Float[Array, "*batch k
         UsageError: z is not floating, or the target fits neither form.
     """
     require_floating_rows(z, "softmax_cross_entropy")
-    if not jnp.issubdtype(jnp.result_type(target), jnp.integer):
+    if not are_labels(target):
         require_like(z, target, "softmax_cross_entropy")
         return target
     require_target_shape(
@@ -60,6 +65,11 @@ def dense(z: Float[Array, "*batch k"], target: Target) -> Float[Array, "*batch k
     known = (labels >= 0) & (labels < z.shape[-1])
     one_hot = lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1) == labels
     return jnp.where(known, one_hot.astype(jnp.result_type(z)), jnp.nan)
+
+
+def are_labels(target: Target) -> bool:
+    """Return whether the target is integer labels rather than a dense array."""
+    return jnp.issubdtype(jnp.result_type(target), jnp.integer)
 
 
 softmax_cross_entropy = Loss(

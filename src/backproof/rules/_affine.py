@@ -11,9 +11,17 @@ from jaxtyping import Array, Float
 
 from backproof.arguments import array
 from backproof.errors import UsageError, message
-from backproof.rule import PyTree, Rule, parameter_dtype, require_floating, require_shape
+from backproof.rule import (
+    PyTree,
+    Rule,
+    parameter_dtype,
+    require_floating,
+    require_shape,
+    require_whole_number,
+)
 
 Params = dict[str, Array]
+INIT = "initialise the parameters for this input with rule.init(key, x)"
 
 
 def affine(n_out: int) -> Rule:
@@ -25,15 +33,7 @@ def affine(n_out: int) -> Rule:
     Raises:
         UsageError: `n_out` is not a positive whole number.
     """
-    if not isinstance(n_out, int) or n_out < 1:
-        raise UsageError(
-            message(
-                must="n_out must be a whole number of at least 1",
-                found=f"n_out={n_out!r}",
-                where="affine",
-                do="pass the number of output features, e.g. affine(10)",
-            )
-        )
+    n_out = require_whole_number(n_out, "n_out", "affine")
 
     def init(key: jax.Array, x: jax.ShapeDtypeStruct) -> tuple[Params, jax.ShapeDtypeStruct]:
         require_floating_rows(x, f"affine({n_out})")
@@ -48,10 +48,10 @@ def affine_forward(
     params: Params, x: Float[Array, "*batch n_in"]
 ) -> tuple[Float[Array, "*batch n_out"], Float[Array, "*batch n_in"]]:
     """Return z = W x + b, and x, which the gradient of W needs."""
-    W, b = params["W"], params["b"]
+    require_affine_params(params, "affine")
     require_floating_rows(x, "affine")
-    require_shape(W, (*W.shape[:-1], x.shape[-1]), "affine", "W")
-    require_shape(b, W.shape[:1], "affine", "b")
+    W, b = params["W"], params["b"]
+    require_shape(x, (*x.shape[:-1], W.shape[1]), "affine", "x", f"for it fits W of shape {W.shape}; {INIT}")
     z = x @ W.T
     return z + jnp.broadcast_to(b, z.shape), x
 
@@ -60,6 +60,7 @@ def affine_backward(
     params: Params, x: Float[Array, "*batch n_in"], delta_z: Float[Array, "*batch n_out"]
 ) -> tuple[Params, Float[Array, "*batch n_in"]]:
     """Return ({∂L/∂W, ∂L/∂b}, ∂L/∂x)."""
+    require_delta_like_output(params, x, delta_z, "affine", "delta_z")
     return affine_grads(x, delta_z), delta_z @ params["W"]  # ∂L/∂x = Wᵀ δz
 
 
@@ -82,3 +83,32 @@ def require_floating_rows(x: PyTree, where: str) -> None:
                 do="add a feature axis, e.g. x[..., None]",
             )
         )
+
+
+def require_affine_params(params: Params, where: str) -> None:
+    """Raise `UsageError` unless `params` is `{"W": …, "b": …}`, floating, with an entry of b per row of W."""
+    keys = sorted(params) if isinstance(params, dict) else None
+    if keys != ["W", "b"]:
+        missing = [key for key in ("W", "b") if key not in (keys or ())]
+        raise UsageError(
+            message(
+                must="the parameters must be a dict of W and b",
+                found=f"no {' and no '.join(missing)}" if missing else f"keys {keys}",
+                where=where,
+                do=INIT,
+            )
+        )
+    W, b = params["W"], params["b"]
+    for name, leaf in params.items():
+        require_floating(leaf, where, name)
+    if jnp.ndim(W) != 2:
+        raise UsageError(
+            message(must="W must have two axes", found=f"W.shape={jnp.shape(W)}", where=where, do=INIT)
+        )
+    require_shape(b, W.shape[:1], where, "b", INIT)
+
+
+def require_delta_like_output(params: Params, x: Array, delta: Array, where: str, name: str) -> None:
+    """Raise `UsageError` unless `delta`, called `name` in the text, has the shape of W x + b."""
+    expected = (*x.shape[:-1], params["W"].shape[0])
+    require_shape(delta, expected, where, name, "pass ∂L/∂(output), one entry for each entry of the output")

@@ -7,15 +7,12 @@ With α = 1 the slope is continuous; otherwise there is a kink at z = 0, where i
 tell; the loss of it is one rounding of a.
 """
 
-import math
 from functools import cache
-from numbers import Real
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from backproof.errors import UsageError, message
-from backproof.rule import Rule, no_params, require_floating
+from backproof.rule import Rule, no_params, require_floating, require_number
 
 
 @cache
@@ -28,16 +25,7 @@ def elu_with(alpha: float) -> Rule:
     Raises:
         UsageError: alpha is not a positive finite number, so that a could not tell the sign of z.
     """
-    if not isinstance(alpha, Real) or not math.isfinite(alpha) or alpha <= 0:
-        raise UsageError(
-            message(
-                must="alpha must be a positive finite number",
-                found=f"alpha={alpha!r}",
-                where="elu_with",
-                do="pass e.g. elu_with(0.5)",
-            )
-        )
-    alpha = float(alpha)
+    alpha = require_number(alpha, "alpha", "elu_with", "above 0", lambda alpha: alpha > 0)
     name = f"elu_with({alpha:g})"
 
     def forward(

@@ -8,15 +8,12 @@ With this choice and s ≥ 0, a > 0 exactly where z > 0, even where s z underflo
 With s < 0 a is positive on both sides, and z is kept.
 """
 
-import math
 from functools import cache
-from numbers import Real
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from backproof.errors import UsageError, message
-from backproof.rule import Rule, no_params, require_floating
+from backproof.rule import Rule, no_params, require_floating, require_number
 
 
 @cache
@@ -29,16 +26,7 @@ def leaky_relu_with(slope: float) -> Rule:
     Raises:
         UsageError: the slope is not a finite number.
     """
-    if not isinstance(slope, Real) or not math.isfinite(slope):
-        raise UsageError(
-            message(
-                must="the slope must be a finite number",
-                found=f"slope={slope!r}",
-                where="leaky_relu_with",
-                do="pass e.g. leaky_relu_with(0.1)",
-            )
-        )
-    slope = float(slope)
+    slope = require_number(slope, "slope", "leaky_relu_with")
     name = f"leaky_relu_with({slope:g})"
 
     def forward(

@@ -6,13 +6,11 @@ At z = 0 any slope in [0, 1] is a subgradient: `relu` takes 0, the strict gate o
 """
 
 from functools import cache
-from numbers import Real
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from backproof.errors import UsageError, message
-from backproof.rule import Rule, no_params, require_floating
+from backproof.rule import Rule, no_params, require_floating, require_number
 
 
 def relu_forward(
@@ -49,16 +47,9 @@ def relu_with(slope_at_zero: float) -> Rule:
     Raises:
         UsageError: the slope lies outside [0, 1], so that it is no subgradient.
     """
-    if not isinstance(slope_at_zero, Real) or not 0 <= slope_at_zero <= 1:
-        raise UsageError(
-            message(
-                must="a subgradient of max(z, 0) at 0 lies in [0, 1]",
-                found=f"slope_at_zero={slope_at_zero!r}",
-                where="relu_with",
-                do="pass a number from 0 to 1",
-            )
-        )
-    slope_at_zero = float(slope_at_zero)
+    slope_at_zero = require_number(
+        slope_at_zero, "slope_at_zero", "relu_with", "from 0 to 1", lambda s: 0 <= s <= 1
+    )
 
     def backward(
         params: tuple[()], z: Float[Array, "*batch n"], delta_a: Float[Array, "*batch n"]

@@ -1,7 +1,7 @@
 r"""The hyperbolic tangent a = tanh(z).
 
 Backward, from δa = ∂L/∂a:   δz = δa ⊙ (1 − a²),   1 − a² = (1 − a) (1 + a).
-Source: DLMF eq. 4.34.3 with eq. 4.35.11.
+Source: DLMF eq. 4.34.3 with eq. 4.35.12.
 The product keeps what 1 − a² loses near |a| = 1. Once a rounds to ±1 (|z| > 19 in float64) the slope,
 1e-16 or less, is 0: a alone cannot tell; the loss of it is one rounding of a.
 """

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
 from backproof.errors import DataError, message
-from backproof.rule import PyTree
+from backproof.rule import PyTree, require_whole_number
 
 HELD_OUT_ONE_IN = 5
 
@@ -34,9 +34,21 @@ def split(x: Shaped[np.ndarray, "m n"], y: Integer[np.ndarray, " m"], seed: int)
     Labels become int32; x is left as it is.
 
     Raises:
-        DataError: there are fewer than two samples, or x and y do not fit together.
+        DataError: there are fewer than two samples, x and y do not fit together, or y are no labels.
+        UsageError: the seed is negative.
     """
+    seed = require_whole_number(seed, "seed", "split", least=0)
     require_samples(x, y, "split")
+    x, y = np.asarray(x), np.asarray(y)
+    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+        raise DataError(
+            message(
+                must="y must hold one whole-number label for each sample, for each class is split alike",
+                found=f"y of shape {y.shape} and dtype {y.dtype}",
+                where="split",
+                do="pass labels; for other targets build training.Data(x_train, y_train, x_test, y_test)",
+            )
+        )
     if len(x) < 2:
         raise DataError(
             message(must="a split needs at least 2 samples", found="1", where="split", do="pass more samples")
@@ -70,13 +82,15 @@ def _mean_and_scale(
 
 
 def require_usable(data: Data) -> None:
-    """Raise `DataError` unless both parts of `data` are samples of finite numbers, the test part if any.
+    """Raise `DataError` unless both parts of `data` are samples of finite numbers, and alike.
 
-    The arrays may live on a device; every value is looked at once, on the host.
+    A test part is not needed. The arrays may live on a device; every value is looked at once, on the host.
     """
     require_samples(data.x_train, data.y_train, "the training part")
     if data.x_test is not None or data.y_test is not None:
         require_samples(data.x_test, data.y_test, "the test part")
+        _require_alike("x", data.x_train, data.x_test)
+        _require_alike("y", data.y_train, data.y_test)
 
 
 def require_classes(data: Data, classes: int) -> None:
@@ -116,6 +130,27 @@ def require_samples(x: PyTree, y: PyTree, where: str) -> None:
         )
     for name, leaf in leaves:
         _require_finite(name, leaf, where)
+
+
+def _require_alike(name: str, train: PyTree, test: PyTree) -> None:
+    """Raise `DataError` unless a sample of the test part has the shape of one of the training part."""
+    expected, found = (
+        {place: leaf.shape[1:] for place, leaf in _leaves(f"{name}_{part}", tree)}
+        for part, tree in (("train", train), ("test", test))
+    )
+    if list(expected.values()) != list(found.values()):
+        raise DataError(
+            message(
+                must=f"a sample must have the shape it has in the training part, {_listed(expected)}",
+                found=_listed(found),
+                where="the test part",
+                do="prepare both parts alike",
+            )
+        )
+
+
+def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{place}: {shape}" for place, shape in shapes.items())
 
 
 def _require_finite(name: str, leaf: np.ndarray, where: str) -> None:

@@ -4,7 +4,6 @@ repeat at most MAX times:   W^l ← W^l − α Σ_i δ^{i,l} (a^{i,l−1})ᵀ,  
 stop as soon as every change of every W^l and b^l is smaller than ε.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,11 +12,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from backproof.errors import DivergedError, UsageError, message
+from backproof.errors import DivergedError, message
 from backproof.gradient import value_and_grad
-from backproof.rule import Loss, PyTree, Rule
+from backproof.rule import Loss, PyTree, Rule, require_number, require_whole_number
 from backproof.training.data import Data
-from backproof.training.start import start
+from backproof.training.start import require_seed, start
 from backproof.training.step import all_finite, require_learning_rate
 
 
@@ -68,7 +67,7 @@ def batch_descent(
         x: the inputs, along the first axis.
         y: their targets.
         learning_rate: α.
-        max_iterations: MAX, the most updates that are made.
+        max_iterations: MAX, the most updates that are made; at most 2³¹ − 1, for they are counted in int32.
         epsilon: ε; descent stops after an update in which max|Δ| < ε for every leaf of the parameters.
         params: where to start; taken from `network.init` and `seed` if None.
         seed: from it come the first parameters.
@@ -79,9 +78,13 @@ def batch_descent(
         DivergedError: the loss or a parameter is not finite any more.
     """
     learning_rate = require_learning_rate(learning_rate, "batch_descent")
-    _require_limits(max_iterations, epsilon)
-    first, data, _ = start(network, Data(x, y), jax.random.key(seed), params)
+    max_iterations = require_whole_number(
+        max_iterations, "max_iterations", "batch_descent", most=jnp.iinfo(jnp.int32).max
+    )
+    epsilon = require_number(epsilon, "epsilon", "batch_descent", "of at least 0", lambda e: e >= 0)
     gradient = value_and_grad(network, loss)
+    key = jax.random.key(require_seed(seed, "batch_descent"))
+    first, data, _ = start(network, Data(x, y), key, params)
 
     def update(progress: Progress, samples: tuple[PyTree, PyTree]) -> Progress:
         value, grads = gradient(progress.params, *samples)
@@ -120,16 +123,3 @@ def _require_finite(end: Progress, value: Float[Array, ""]) -> None:
             do="lower the learning rate",
         )
     )
-
-
-def _require_limits(max_iterations: int, epsilon: float) -> None:
-    if not isinstance(max_iterations, int) or max_iterations < 1:
-        found, must = (
-            f"max_iterations={max_iterations!r}",
-            "max_iterations must be a whole number of at least 1",
-        )
-    elif not (math.isfinite(epsilon) and epsilon >= 0):
-        found, must = f"epsilon={epsilon!r}", "epsilon must be a finite number of at least 0"
-    else:
-        return
-    raise UsageError(message(must=must, found=found, where="batch_descent", do="pass such a number"))

@@ -13,9 +13,9 @@ from jax import lax
 from jaxtyping import Array, Float, Integer
 
 from backproof.errors import DivergedError, UsageError, message
-from backproof.rule import Loss, PyTree, Rule
+from backproof.rule import Loss, PyTree, Rule, require_whole_number
 from backproof.training.data import Data
-from backproof.training.start import start
+from backproof.training.start import require_seed, start
 from backproof.training.step import Optimizer, State, Step, all_finite, training_step
 
 Metric = Callable[[PyTree, PyTree], jax.Array]
@@ -96,9 +96,11 @@ def fit(
         UsageError: a number is out of range, or shapes do not fit.
         DivergedError: a loss, or a parameter after an epoch, is not finite.
     """
-    _require_counts(epochs=epochs, batch_size=batch_size)
+    epochs = require_whole_number(epochs, "epochs", "fit")
+    batch_size = require_whole_number(batch_size, "batch_size", "fit")
+    _require_data(data)
     step = training_step(network, loss, optax.sgd(0.1) if optimizer is None else optimizer)
-    start_key, order_key = jax.random.split(jax.random.key(seed))
+    start_key, order_key = jax.random.split(jax.random.key(require_seed(seed, "fit")))
     first, on_device, labelled = start(network, data, start_key, params)
     metric = metric or (accuracy if labelled else lambda *args: loss.forward(*args)[0])
     state = _copied(step.start(first))
@@ -128,6 +130,7 @@ def _epoch(
         return step.take(state, _rows(data.x_train, chosen), _rows(data.y_train, chosen))
 
     count = len(jax.tree.leaves(data.x_train)[0])
+    batch_size = min(batch_size, count)
     order = jax.random.permutation(key, count)
     full, rest = divmod(count, batch_size)
     state, values = lax.scan(visit, state, order[: full * batch_size].reshape(full, batch_size))
@@ -168,14 +171,13 @@ def _require_finite(result: EpochResult, epoch: int) -> None:
     )
 
 
-def _require_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if not isinstance(count, int) or count < 1:
-            raise UsageError(
-                message(
-                    must=f"{name} must be a whole number of at least 1",
-                    found=f"{name}={count!r}",
-                    where="fit",
-                    do=f"pass {name}=1 or more",
-                )
+def _require_data(data: object) -> None:
+    if not isinstance(data, Data):
+        raise UsageError(
+            message(
+                must="data must be a training.Data",
+                found=f"a {type(data).__name__}",
+                where="fit",
+                do="pass Data(x, y), or what training.split(x, y, seed) returns",
             )
+        )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from backproof.rule import PyTree, Rule
+from backproof.rule import PyTree, Rule, require_whole_number
 from backproof.training.data import Data, require_classes, require_usable
 
 
@@ -42,6 +42,11 @@ def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
     if labelled:
         require_classes(data, prediction.shape[-1])
     return Start(params, on_device, labelled)
+
+
+def require_seed(seed: int, where: str) -> int:
+    """Return `seed`, or raise `UsageError` unless it is a whole number that a key can hold, 32 bits."""
+    return require_whole_number(seed, "seed", where, least=0, most=2**32 - 1)
 
 
 def _are_labels(y: PyTree, prediction: PyTree) -> bool:

@@ -16,7 +16,7 @@ import optax
 
 from backproof.errors import UsageError, message
 from backproof.gradient import value_and_grad
-from backproof.rule import Loss, PyTree, Rule, descend
+from backproof.rule import Loss, PyTree, Rule, descend, require_loss, require_rule
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,10 @@ def training_step(network: Rule, loss: Loss, optimizer: Optimizer) -> Step:
         optimizer: any optax optimizer, or `in_sweep_sgd(learning_rate)`.
 
     Raises:
-        UsageError: `optimizer` is neither.
+        UsageError: `optimizer` is neither, `network` is no rule, or `loss` no loss.
     """
+    require_rule(network, "training", "network")
+    require_loss(loss, "training")
     if isinstance(optimizer, InSweepSGD):
         return _in_sweep(network, loss, optimizer.learning_rate)
     if isinstance(optimizer, optax.GradientTransformation):

@@ -18,10 +18,10 @@ from hypothesis.errors import Unsatisfiable
 from backproof.errors import UsageError, message
 from backproof.verification.claim import Claim
 from backproof.verification.conduct import LAWFUL, REPEATABLE, Law
-from backproof.verification.contract import Broken, broken_contract
+from backproof.verification.contract import Broken, broken_contract, missing_sum
 from backproof.verification.interpreter import float64
 from backproof.verification.judge import Judgement, Outcome, first_look, judge, judge_alone
-from backproof.verification.native import ACCURATE_WITHIN, DTYPES, Row, judge_native
+from backproof.verification.native import ACCURATE_WITHIN, DTYPES, Row, judge_native, judge_sums
 from backproof.verification.noise import Measured
 from backproof.verification.oracles import Point, Runner, point_of, shapes_of
 from backproof.verification.plants import blind_to
@@ -68,7 +68,14 @@ class Findings:
     second: Judgement | None = None
     doubt: str | None = None
     blind: dict[str, str] = field(default_factory=dict)
+    leaves: int = 0
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def all_zero(self) -> bool:
+        """Return whether every leaf is zero within noise at every point: anything near zero would pass."""
+        zero = [what for what in self.blind.values() if "zero" in what]
+        return 0 < self.leaves == len(zero)
 
 
 def investigate(claim: Claim, runner: Runner, settings: Settings) -> Findings:
@@ -88,6 +95,7 @@ def investigate(claim: Claim, runner: Runner, settings: Settings) -> Findings:
     if not looks or any(one.outcome is Outcome.WRONG for one in found.judged):
         return found
     found.blind = blind_to([truth for _, _, truth in looks])
+    found.leaves = len(jax.tree.leaves(looks[0][2].value))
     found.unlawful = _unlawful(runner, generic, LAWFUL)
     found.rows = _rows(claim, groups, settings)
     if settings.second_order and not claim.forward:
@@ -146,8 +154,11 @@ def _looks(claim: Claim, runner: Runner, groups: list[list[Drawn]], found: Findi
         points = _points(claim, kept)
         if points is None:
             continue
+        if kept[0].empty and not _differentiable(claim, points[0]):
+            continue
         found.broken = broken_contract(claim, kept[0].build())
         if found.broken:
+            found.broken = _better_named(claim, runner, found.broken) or found.broken
             return []
         tried = zip(points, runner.hand_values(points), runner.truths(points), strict=True)
         looks += [look for look, finite in zip(tried, runner.finite(points), strict=True) if finite]
@@ -175,6 +186,25 @@ def _points(claim: Claim, group: Sequence[Drawn]) -> list[Point] | None:
                 do="mend the specification or the function",
             )
         ) from error
+
+
+def _better_named(claim: Claim, runner: Runner, broken: Broken) -> Broken | None:
+    """Return what the wrong shape comes from, seen where the axes have different sizes."""
+    plain = [one for one in claim.points.plain() if not one.empty]
+    if broken[0] != "contract-shape" or not plain:
+        return None
+    return missing_sum(runner, point_of(claim, plain[-1]))
+
+
+def _differentiable(claim: Claim, point: Point) -> bool:
+    """Return whether autodiff of the primal exists at `point`: on an empty axis it may not."""
+    try:
+        with float64():
+            jax.eval_shape(claim.truth, *point)
+    except Exception:
+        # What autodiff raises at an empty axis is no finding about the hand-written side.
+        return False
+    return True
 
 
 def judge_all(runner: Runner, looks: list[Look]) -> list[Judgement]:
@@ -223,15 +253,15 @@ def _unlawful(runner: Runner, generic: list[Point], laws: dict[str, Law]) -> tup
 
 
 def _rows(claim: Claim, groups: list[list[Drawn]], settings: Settings) -> list[Row]:
-    """Return the rows that err beyond what autodiff does, in each precision, the worst first."""
+    """Return the rows that err beyond what autodiff does, and the sums that saturate, in each precision."""
     full = [group for group in groups if not group[0].empty and group[0].size <= BUDGET]
     ordinary = full[-1][:NATIVE_POINTS] if full else []
     rows: list[Row] = []
+    for dtype in [one for one in settings.dtypes if one != "float16"]:
+        rows += [row for row in judge_native(claim, dtype, ordinary) if row.distance > ACCURATE_WITHIN]
     for dtype in settings.dtypes:
-        large = claim.points.large() if dtype != "float32" else []
-        rows += judge_native(claim, dtype, ordinary if dtype != "float16" else [], large)
-    inaccurate = [row for row in rows if row.distance > ACCURATE_WITHIN]
-    return sorted(inaccurate, key=lambda row: -row.distance)
+        rows += judge_sums(claim, dtype, claim.points.large()) if dtype != "float32" else []
+    return rows
 
 
 def _second(claim: Claim, generic: list[Point], found: Findings) -> Judgement | None:

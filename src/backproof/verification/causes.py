@@ -6,7 +6,9 @@ show at any input, if the leaf is right nowhere else. The first in this list tha
 | cause | what was seen |
 |---|---|
 | `contract-raises`, `contract-tree`, `contract-shape`, `contract-dtype` | no result of the right form |
+| `missing-sum` | a leaf that is the gradient before its sum over a broadcast axis |
 | `contract-forward` | the rule's own forward is not the primal |
+| `contract-descend` | the update inside the sweep is not the two-phase step |
 | `contract-impure`, `contract-mutates`, `not-deterministic` | it reads or changes more than its inputs |
 | `transform-vmap` | under `vmap` it gives something else than alone |
 | `not-finite` | the function and its gradient are finite, the hand-written value is not |
@@ -33,7 +35,7 @@ import numpy as np
 from backproof.verification.judge import Judgement, Outcome
 from backproof.verification.noise import AGREES_WITHIN, units
 from backproof.verification.oracles import Point, Runner, shapes_of
-from backproof.verification.symptoms import TESTS, Failure, Leaf, axis_hint, ratio_of
+from backproof.verification.symptoms import INPUTS, TESTS, Failure, Leaf, axis_hint, inputs_of, ratio_of
 
 Named = tuple[str, str]
 
@@ -85,6 +87,8 @@ def _refuted(runner: Runner, name: str, failures: list[Failure], right: list[Jud
         # the size of an axis would show wherever that axis has that size
         shapes = {shapes_of(one.point.args) for one in failures}
         return any(shapes_of(one.point.args) in shapes and _is_right(one, path, runner) for one in right)
+    if name in INPUTS:
+        return any(_right_there(one, path, name, runner) for one in right)
     return name in ALWAYS and any(_is_right(one, path, runner) for one in right)
 
 
@@ -93,6 +97,19 @@ def _is_right(found: Judgement, leaf: str, runner: Runner) -> bool:
     failure = failure_at(runner, found)
     same_leaf = [one for one in failure.leaves if one.path == leaf] if failure else []
     return any(bool(np.any(units(-one.mine, one.true, one.noise) > AGREES_WITHIN)) for one in same_leaf)
+
+
+def _right_there(found: Judgement, leaf: str, kind: str, runner: Runner) -> bool:
+    """Return whether the leaf is right, and not zero, at an entry whose input is of this kind."""
+    failure = failure_at(runner, found)
+    if failure is None:
+        return False
+    for one in [one for one in failure.leaves if one.path == leaf]:
+        masks = inputs_of(failure._replace(leaf=one), kind)
+        seen = units(-one.mine, one.true, one.noise) > AGREES_WITHIN
+        if any(bool(np.any(seen & mask)) for mask in masks):
+            return True
+    return False
 
 
 def _is_empty(point: Point) -> bool:

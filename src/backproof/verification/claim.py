@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from backproof.arguments import from_annotations
 from backproof.errors import UsageError, message
-from backproof.rule import Loss, Rule
+from backproof.rule import Loss, Rule, descend
 from backproof.verification.points import SEEDS, Drawn, Points, drawn, from_arguments
 from backproof.verification.statics import Statics
 
@@ -36,6 +36,7 @@ class Claim(NamedTuple):
         points: where it can be tried.
         at_kinks: the slope chosen where there is no derivative, in words.
         value: what the rule itself returns as the value; None where it returns none of its own.
+        descent: a rule's update inside the sweep, and the two-phase step it must equal.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Claim(NamedTuple):
     points: Points
     at_kinks: str | None = None
     value: Callable[..., PyTree] | None = None
+    descent: tuple[Callable[..., PyTree], Callable[..., PyTree]] | None = None
 
     def direction_like(self, args: tuple[PyTree, ...]) -> PyTree:
         """Return shapes and dtypes of the direction at `args`."""
@@ -65,7 +67,27 @@ def of_rule(rule: Rule, of: Callable[..., PyTree] | None) -> Claim:
     points = from_arguments(rule.domain, lambda x: (_params_like(rule, x), x))
     truth = pullback(reference, (0, 1))
     value = (lambda params, x: rule.forward(params, x)[0]) if of else None
-    return Claim(rule.name, reference, hand, truth, False, points, rule.at_kinks, value)
+    return Claim(rule.name, reference, hand, truth, False, points, rule.at_kinks, value, _descent(rule))
+
+
+def _descent(rule: Rule) -> tuple[Callable[..., PyTree], Callable[..., PyTree]] | None:
+    """Return the update inside the sweep and the two-phase step, if the rule has an update of its own."""
+    if rule.descend is None:
+        return None
+
+    def update(param: jax.Array, grad: jax.Array) -> jax.Array:
+        return param - 0.5 * grad
+
+    def in_sweep(args: tuple[PyTree, ...], delta_y: PyTree) -> PyTree:
+        params, x = args
+        return descend(rule, params, rule.forward(params, x)[1], delta_y, update)
+
+    def two_phase(args: tuple[PyTree, ...], delta_y: PyTree) -> PyTree:
+        params, x = args
+        grads, delta_x = rule.backward(params, rule.forward(params, x)[1], delta_y)
+        return jax.tree.map(update, params, grads), delta_x
+
+    return in_sweep, two_phase
 
 
 def of_loss(loss: Loss, of: Callable[..., PyTree] | None) -> Claim:

@@ -60,6 +60,7 @@ def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, 
     if found.doubt:
         return _verdict(Verdict.REFERENCE_SUSPECT, "reference", found.doubt)
     blind = [f"result{leaf}: {what}" for leaf, what in found.blind.items() if what.startswith("blind")]
+    blind += ["the gradient is zero within noise wherever it was tried"] if found.all_zero else []
     if blind or not any(one.says_something and one.outcome is not Outcome.SKIPPED for one in found.judged):
         seen = "; ".join(blind) or (
             "wherever it was tried, the function is not finite, does not exist, "
@@ -89,6 +90,8 @@ def _inaccurate(row: Row) -> dict[str, Any]:
         "it is not finite"
         if not np.isfinite(row.hand)
         else f"it errs {row.distance:.3g} times as much as autodiff does"
+        if row.allowed
+        else f"a long sum is {row.distance:.0%} off"
     )
     text = (
         f"the formula is right; this implementation loses accuracy in {row.dtype}: {lost} in that precision"

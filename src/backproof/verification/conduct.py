@@ -34,6 +34,17 @@ def forward_is_primal(runner: Runner, point: Point) -> str | None:
     return None
 
 
+def descends_in_two_phases(runner: Runner, point: Point) -> str | None:
+    """Return how a rule's update inside the sweep differs from backward first and update then (S4.3)."""
+    if runner.claim.descent is None:
+        return None
+    ours, theirs = (measure(step, *point) for step in runner.claim.descent)
+    entry = worst_entry(ours.value, _both(theirs, ours))
+    if entry and entry.distance > AGREES_WITHIN:
+        return f"descend gives {entry.hand} where backward and then the update give {entry.truth}"
+    return None
+
+
 def is_deterministic(runner: Runner, point: Point) -> str | None:
     """Return where two runs of the compiled derivative on the same input differ in a bit."""
     one, other = runner.compiled(point), runner.compiled(point)
@@ -104,6 +115,7 @@ REPEATABLE: dict[str, Law] = {
 }
 LAWFUL: dict[str, Law] = {
     "contract-forward": forward_is_primal,
+    "contract-descend": descends_in_two_phases,
     "contract-mutates": leaves_inputs_alone,
     "cotangent-nonlinear": is_linear,
 }

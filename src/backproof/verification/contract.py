@@ -4,8 +4,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from backproof.verification.claim import Claim
+from backproof.verification.noise import AGREES_WITHIN, units
+from backproof.verification.oracles import Point, Runner
 
 Broken = tuple[str, str]
 
@@ -35,3 +38,34 @@ def broken_contract(claim: Claim, args: tuple[Any, ...]) -> Broken | None:
                     f"{where} has {what} {getattr(mine, what)}, the gradient {getattr(true, what)}",
                 )
     return None
+
+
+def missing_sum(runner: Runner, point: Point) -> Broken | None:
+    """Return the cause if the result is the gradient before its sum over a broadcast axis, else None."""
+    hand, truth = runner.hand(point), runner.truth(point)
+    if jax.tree.structure(hand.value) != jax.tree.structure(truth.value):
+        return None
+    named = None
+    with_path = jax.tree_util.tree_leaves_with_path(hand.value)
+    rest = zip(
+        jax.tree.leaves(hand.noise), jax.tree.leaves(truth.value), jax.tree.leaves(truth.noise), strict=True
+    )
+    for (path, mine), (own, true, noise) in zip(with_path, rest, strict=True):
+        if np.shape(mine) == np.shape(true):
+            continue
+        summed, spread = (_summed_to(np.shape(true), np.asarray(value)) for value in (mine, own))
+        if summed is None or spread is None or np.any(units(summed, true, noise + spread) > AGREES_WITHIN):
+            return None
+        where = f"result{jax.tree_util.keystr(path)}"
+        named = "missing-sum", f"{where} is not summed over the axes along which its argument was broadcast"
+    return named
+
+
+def _summed_to(shape: tuple[int, ...], value: np.ndarray) -> np.ndarray | None:
+    """Return `value` summed over what broadcasting added to `shape`; None if it is no such shape."""
+    if value.ndim < len(shape):
+        return None
+    value = value.sum(axis=tuple(range(value.ndim - len(shape))))
+    stretched = tuple(i for i, (n, k) in enumerate(zip(value.shape, shape, strict=True)) if k == 1 < n)
+    value = value.sum(axis=stretched, keepdims=True)
+    return value if value.shape == shape else None

@@ -16,7 +16,8 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from backproof.arguments import Dims, Specification, names_of
+from backproof.arguments import Dims, Specification, bind, names_of, shape_of
+from backproof.errors import UsageError
 from backproof.verification.values import (
     STYLES,
     Holder,
@@ -27,12 +28,14 @@ from backproof.verification.values import (
     made,
     plain,
     positive,
+    within,
 )
 
 PyTree = Any
 SIZES = (3, 2, 4, 5, 7, 6, 8)
 BATCHES = ((), (5,), (1,), (2, 4), (0,))
-LONG = (16384, 256)
+LONG = (16384, 1024)
+SHORT = 64
 SMALL_AT_MOST = 81
 LARGEST = 2**18
 SEEDS = st.integers(0, 2**32 - 1)
@@ -54,6 +57,15 @@ class Drawn(NamedTuple):
     size: int
     empty: bool
     seed: int
+
+
+class Long(NamedTuple):
+    """Holds a draw of numbers near 1 with one long axis, in which sums have many terms, and a shorter one."""
+
+    long: Drawn
+    short: Drawn
+    size: int
+    short_size: int
 
 
 def drawn(build: Callable[[], tuple[PyTree, ...]], shapes: PyTree, seed: int) -> Drawn:
@@ -93,6 +105,12 @@ def _unique(sizes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [one for i, one in enumerate(sizes) if one not in sizes[:i]]
 
 
+def anything(args: tuple[PyTree, ...]) -> bool:
+    """Return True: where no domain is declared, every argument lies in it."""
+    del args
+    return True
+
+
 class Points(NamedTuple):
     """Holds where a claim can be tried.
 
@@ -100,15 +118,17 @@ class Points(NamedTuple):
         strategy: draws lists of argument tuples, `block` of them at a time.
         block: how many.
         plain: returns draws of plain numbers, one at each size.
-        large: returns draws with one axis long and the others short, in which sums have many terms.
+        large: returns, for each axis, draws in which it is long and the others short.
         small: returns draws at sizes from 1 to 3, the smallest first.
+        admits: whether an argument tuple lies in the declared domain.
     """
 
     strategy: st.SearchStrategy[list[Drawn]]
     block: int = 1
     plain: Callable[[], list[Drawn]] = list
-    large: Callable[[], list[Drawn]] = list
+    large: Callable[[], list[Long]] = list
     small: Callable[[], list[Drawn]] = list
+    admits: Callable[[tuple[PyTree, ...]], bool] = anything
 
 
 def from_arguments(arguments: PyTree, arrange: Callable[[PyTree], tuple[PyTree, ...]] = tuple) -> Points:
@@ -130,7 +150,10 @@ def from_arguments(arguments: PyTree, arrange: Callable[[PyTree], tuple[PyTree, 
     def at(dims: Dims, style: Style, seed: int) -> Drawn | None:
         """Return the draw at given sizes, in a given style; None where it does not satisfy `where`."""
         holders = [Holder(leaf, dims) for leaf in leaves]
-        args = arrange(tree.unflatten(holders))
+        try:
+            args = arrange(tree.unflatten(holders))
+        except UsageError:
+            return None  # parameters do not exist at these sizes: the rule is not meant for them
 
         def build() -> tuple[PyTree, ...]:
             held, whole = jax.tree.flatten(args)
@@ -153,13 +176,15 @@ def from_arguments(arguments: PyTree, arrange: Callable[[PyTree], tuple[PyTree, 
         assume(made)
         return made
 
-    def large() -> list[Drawn]:
-        for long in LONG:
-            made = every((dims, Style(positive), seed) for dims in long_axes(specs, long) for seed in (1, 2))
-            fitting = [one for one in made if one.size <= LARGEST]
-            if fitting:
-                return fitting
-        return []
+    def large() -> list[Long]:
+        pairs = []
+        for name in dict.fromkeys(name for spec in specs for name in names_of(spec)):
+            size = next((n for n in LONG if _entries(specs, with_long(specs, name, n)) <= LARGEST), SHORT)
+            both = (at(with_long(specs, name, n), Style(positive), 1) for n in (size, SHORT))
+            long, short = both
+            if long is not None and short is not None and size > SHORT:
+                pairs.append(Long(long, short, size, SHORT))
+        return pairs
 
     def small() -> list[Drawn]:
         names = sorted({name for spec in specs for name in names_of(spec)})
@@ -176,16 +201,34 @@ def from_arguments(arguments: PyTree, arrange: Callable[[PyTree], tuple[PyTree, 
         plain=lambda: every((dims, Style(plain), 1) for dims in sizes),
         large=large,
         small=small,
+        admits=lambda args: _admitted(leaves, args),
     )
 
 
-def long_axes(specs: list[Specification], long: int) -> list[dict[str, Any]]:
-    """Return sizes with each name in turn `long` and the others short."""
+def with_long(specs: list[Specification], long: str, size: int) -> dict[str, Any]:
+    """Return sizes with the axis `long` of this size and the others short."""
     names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
     short = {
-        name: (2,) if name.startswith("*") else size for name, size in zip(names, itertools.cycle(SIZES))
+        name: (2,) if name.startswith("*") else n
+        for name, n in zip(names, itertools.cycle(SIZES), strict=False)
     }
-    return [{**short, name: (long,) if name.startswith("*") else long} for name in names]
+    return {**short, long: (size,) if long.startswith("*") else size}
+
+
+def _entries(specs: list[Specification], dims: Dims) -> int:
+    return sum(int(np.prod(shape_of(spec, dims), dtype=int)) for spec in specs)
+
+
+def _admitted(leaves: list[Any], values: tuple[PyTree, ...]) -> bool:
+    """Return whether every bound and every `where=` holds at `values`, whatever their sizes."""
+    built = jax.tree.leaves(values)[-len(leaves) :]
+    dims: Dims = {}
+    for spec, value in zip(leaves, built, strict=True):
+        if is_specification(spec):
+            dims = bind(spec, np.shape(value), dims)
+    pairs = zip(leaves, built, strict=True)
+    bounded = all(not is_specification(spec) or within(spec, value, dims) for spec, value in pairs)
+    return bounded and _satisfied(leaves, values)
 
 
 def _satisfied(leaves: list[Any], values: tuple[PyTree, ...]) -> bool:

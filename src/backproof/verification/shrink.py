@@ -79,19 +79,19 @@ def _replaced(runner: Runner, found: Judgement, still_fails: Any) -> Point:
     def try_all(which: int, candidates: Iterable[np.ndarray]) -> None:
         """Replace leaf `which` by the first candidate that still fails."""
         for changed in candidates:
-            tried = [*leaves[:which], changed, *leaves[which + 1 :]]
-            if still_fails(Point(*tree.unflatten(tried))):
+            tried = Point(*tree.unflatten([*leaves[:which], changed, *leaves[which + 1 :]]))
+            if runner.claim.points.admits(tried.args) and still_fails(tried):
                 leaves[which] = changed
                 return
 
     numbers = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(_dtype(leaf), jnp.floating)]
-    for which in numbers:
-        whole = leaves[which]
-        try_all(which, (np.full_like(whole, value) for value in PLAIN if whole.size > ENTRIES_AT_MOST))
     for which in [i for i in numbers if leaves[i].size <= ENTRIES_AT_MOST]:
         for index in np.ndindex(np.shape(leaves[which])):
             plain = _plainer_than(leaves[which][index])
             try_all(which, [_with_entry(leaves[which], index, value) for value in plain])
+    for which in [i for i in numbers if not np.all(np.isin(leaves[i], PLAIN))]:
+        # large leaves, and those whose entries hang together: a tie breaks if one of them moves
+        try_all(which, [np.full_like(leaves[which], value) for value in PLAIN])
     return Point(*tree.unflatten(leaves))
 
 

@@ -176,14 +176,24 @@ def axis_hint(at: Failure) -> str:
     return ""
 
 
-def _where_input(kind: Callable[[Any], Any], words: str) -> Callable[[Failure], str | None]:
+INPUTS: dict[str, Callable[[Any], Any]] = {
+    "at-zeros": lambda x: x == 0,
+    "negative-inputs": lambda x: x < 0,
+    "positive-inputs": lambda x: x > 0,
+}
+
+
+def inputs_of(at: Failure, kind: str) -> list[Any]:
+    """Return a mask of the entries whose input is of this kind, for each argument of the leaf's shape."""
+    args = [np.asarray(arg) for arg in jax.tree.leaves(at.point.args) if np.shape(arg) == at.leaf.wrong.shape]
+    return [INPUTS[kind](arg) for arg in args if jnp.issubdtype(arg.dtype, jnp.floating)]
+
+
+def _where_input(kind: str, words: str) -> Callable[[Failure], str | None]:
     def test(at: Failure) -> str | None:
         """Return the sentence if every wrong entry is one whose input is of this kind."""
-        for arg in jax.tree.leaves(at.point.args):
-            if np.shape(arg) == at.leaf.wrong.shape and jnp.issubdtype(np.asarray(arg).dtype, jnp.floating):
-                mask = kind(arg)
-                if np.all(mask[at.leaf.wrong]):
-                    return f"result{at.leaf.path} is wrong only where its input is {words}"
+        if any(np.all(mask[at.leaf.wrong]) for mask in inputs_of(at, kind)):
+            return f"result{at.leaf.path} is wrong only where its input is {words}"
         return None
 
     return test
@@ -230,9 +240,9 @@ TESTS: dict[str, Callable[[Failure], str | None]] = {
     "convention-mean": _mean,
     "convention-half": _half,
     "factor": _factor,
-    "at-zeros": _where_input(lambda x: x == 0, "zero"),
-    "negative-inputs": _where_input(lambda x: x < 0, "negative"),
-    "positive-inputs": _where_input(lambda x: x > 0, "positive"),
+    "at-zeros": _where_input("at-zeros", "zero"),
+    "negative-inputs": _where_input("negative-inputs", "negative"),
+    "positive-inputs": _where_input("positive-inputs", "positive"),
     "first-row": _row(0, "first"),
     "last-row": _row(-1, "last"),
     "at-ties": _ties,

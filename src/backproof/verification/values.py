@@ -146,6 +146,17 @@ def _whole(spec: Specification, low: Any, high: Any, leaf: Any, rng: Any) -> np.
     return rng.integers(least, max(most, least) + 1, leaf.shape).astype(leaf.dtype)
 
 
+def within(spec: Specification, value: Any, dims: Dims) -> bool:
+    """Return whether every element of `value` respects the bounds of `spec`."""
+    if not (spec.is_floating and np.size(value)):
+        return True
+    low, high = evaluate(spec.low, dims), evaluate(spec.high, dims)
+    least, most = float(np.min(value)), float(np.max(value))
+    above = low is None or (least > low if spec.low_open else least >= np.asarray(low, spec.dtype))
+    below = high is None or (most < high if spec.high_open else most <= np.asarray(high, spec.dtype))
+    return bool(above and below)
+
+
 def _spread(values: np.ndarray, least: Any, most: Any, rng: Any) -> np.ndarray:
     """Return `values`, in one draw of four with magnitudes of every order up to the larger bound."""
     bound = max(abs(float(least)), abs(float(most)))

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+LONGEST_LINE = 400
+
 
 class Verdict(StrEnum):
     """Names the outcome of a verification; the first three are good."""
@@ -34,21 +36,21 @@ class Counterexample:
 
     Attributes:
         args: the argument tuple.
-        direction: the cotangent (for a jvp, the tangents).
+        cotangent: the cotangent of the result (for a jvp, the tangents of the arguments).
         leaf: the path of the leaf in the result, e.g. `[0]['W']`.
         index: the index of the entry in that leaf.
-        hand, truth: the two values there.
+        hand, oracle: the two values there: by hand, and by autodiff in float64.
         noise: the measured rounding noise of that entry.
         distance: how many noise units lie between them.
         difference: the finite difference of the primal for that entry, where there is one.
     """
 
     args: tuple[Any, ...]
-    direction: Any
+    cotangent: Any
     leaf: str
     index: tuple[int, ...]
     hand: Any
-    truth: Any
+    oracle: Any
     noise: float
     distance: float
     difference: float | None = None
@@ -56,7 +58,7 @@ class Counterexample:
     @property
     def repro(self) -> str:
         """Python that rebuilds the example: `args` and `cotangent`."""
-        return f"args = {_code(self.args)}\ncotangent = {_code(self.direction)}"
+        return f"args = {_code(self.args)}\ncotangent = {_code(self.cotangent)}"
 
 
 @dataclass(frozen=True)
@@ -112,13 +114,13 @@ class Report:
         found = self.counterexample
         example = found and {
             "args": _plain(found.args),
-            "cotangent": _plain(found.direction),
+            "cotangent": _plain(found.cotangent),
             "leaf": found.leaf,
             "index": list(found.index),
             "hand": _plain(found.hand),
-            "autodiff": _plain(found.truth),
+            "oracle": _plain(found.oracle),
             "finite_difference": found.difference,
-            "noise_units": found.distance,
+            "noise_units": _plain(found.distance),
             "repro": found.repro,
         }
         keys = ("name", "cause", "explanation", "examples", "skipped", "worst", "seconds")
@@ -141,12 +143,17 @@ def _example_lines(found: Counterexample) -> list[str]:
     values = [
         f"  where     result{place}",
         f"  by hand   {found.hand}",
-        f"  autodiff  {found.truth}{apart}",
+        f"  autodiff  {found.oracle}{apart}",
     ]
     if found.difference is not None:
         values.append(f"  finite difference  {found.difference:.10g}")
     shown = values if found.hand is not None else []
-    return [*shown, "  smallest example:", *(f"    {line}" for line in found.repro.splitlines())]
+    return [*shown, "  smallest example:", *(f"    {_shortened(line)}" for line in found.repro.splitlines())]
+
+
+def _shortened(line: str) -> str:
+    """Return a line of the example, cut where it is too long to read; `counterexample.repro` has it whole."""
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} … (whole in counterexample.repro)"
 
 
 def _code(tree: Any) -> str:
@@ -168,17 +175,16 @@ def _code(tree: Any) -> str:
 
 
 def _plain(tree: Any) -> Any:
+    """Return `tree` as JSON can hold it: arrays as lists, and what is not finite as text."""
     if isinstance(tree, dict):
         return {str(key): _plain(value) for key, value in tree.items()}
     if isinstance(tree, tuple | list):
         return [_plain(value) for value in tree]
-    if tree is None or isinstance(tree, bool | int | float | str):
+    if isinstance(tree, float):
+        return tree if np.isfinite(tree) else str(tree)
+    if tree is None or isinstance(tree, bool | int | str):
         return tree
     array = np.asarray(tree)
-    if (
-        jnp.issubdtype(array.dtype, np.floating)
-        or np.issubdtype(array.dtype, np.integer)
-        or array.dtype == bool
-    ):
-        return array.tolist() if np.all(np.isfinite(array)) else [str(v) for v in np.ravel(array)]
+    if array.dtype.kind in "biuf" or jnp.issubdtype(array.dtype, jnp.floating):
+        return _plain(array.astype(np.float64).tolist() if array.dtype.kind not in "biu" else array.tolist())
     return str(array.tolist())

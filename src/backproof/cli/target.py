@@ -1,0 +1,36 @@
+"""A target of the command line: `module:function`, imported from the path or the current folder."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from backproof.errors import UsageError, message
+
+
+def load_target(text: str) -> Any:
+    """Return the object that `module:name` names.
+
+    Raises:
+        UsageError: the text has no colon, or there is no such module or name.
+    """
+    module_name, _, name = text.partition(":")
+    if not (module_name and name):
+        raise _no_target(text, "a target is written module:function", repr(text))
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise _no_target(text, "the module must be importable from here", str(error)) from error
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise _no_target(text, f"{module_name} must define {name}", f"no {part}")
+        found = getattr(found, part)
+    return found
+
+
+def _no_target(text: str, must: str, found: str) -> UsageError:
+    return UsageError(message(must=must, found=found, where=text, do="check the spelling"))

@@ -1,0 +1,71 @@
+"""`backproof verify`: its table, its JSON and its exit status, from the arguments to the end."""
+
+import json
+
+import pytest
+
+import backproof as bp
+from backproof.catalogue import SHIPPED
+from backproof.cli import main, verify
+
+FEW = (bp.rules.relu, bp.rules.sigmoid, bp.losses.half_squared_error)
+NEGATED = bp.rules.tanh._replace(name="negated", backward=lambda params, a, delta: ((), -delta * (1 - a * a)))
+
+
+def strictly(text):
+    """Return what JSON says; NaN and Infinity are no JSON."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.fixture
+def shipped(monkeypatch):
+    """Put other rules in the place of the shipped catalogue."""
+    return lambda *rules: monkeypatch.setattr(verify, "SHIPPED", rules)
+
+
+@pytest.mark.as_user
+def test_good_rules_end_with_status_0_and_a_row_each(shipped, tmp_path, capsys):
+    shipped(*FEW)
+    path = tmp_path / "reports.json"
+    assert main(["verify", "--examples", "5", "--json", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for rule, line in zip(FEW, lines[1:], strict=False):
+        assert line.split()[0] == rule.name
+        assert line.split()[1] in ("AGREES", "SUBGRADIENT")
+    assert "3 of 3 good, in " in lines[-1]
+    reports = strictly(path.read_text("utf-8"))
+    assert [report["name"] for report in reports] == [rule.name for rule in FEW]
+    assert all(report["ok"] and report["examples"] >= 5 for report in reports)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.as_user
+def test_one_wrong_rule_among_good_ones_ends_with_status_1_and_is_shown(shipped, tmp_path, capsys):
+    shipped(bp.rules.relu, NEGATED)
+    path = tmp_path / "reports.json"
+    assert main(["verify", "--examples", "5", "--json", str(path)]) == 1
+    said = capsys.readouterr().out
+    assert "1 of 2 good" in said
+    assert "negated: WRONG (sign)" in said
+    assert "smallest example" in said
+    relu, negated = strictly(path.read_text("utf-8"))
+    assert (relu["ok"], negated["ok"], negated["verdict"], negated["cause"]) == (True, False, "WRONG", "sign")
+
+
+def test_what_is_verified_is_the_whole_catalogue_with_the_settings_given(monkeypatch, capsys):
+    seen = []
+
+    def agreeing(rule, **settings):
+        seen.append((rule, settings))
+        return bp.verification.Report(rule.name, bp.verification.Verdict.AGREES)
+
+    monkeypatch.setattr(verify, "verify", agreeing)
+    assert main(["verify", "--examples", "7", "--seed", "3"]) == 0
+    assert [rule for rule, _ in seen] == list(SHIPPED)
+    assert all(settings == {"examples": 7, "seed": 3} for _, settings in seen)
+    rows = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "AGREES" in line]
+    assert len(rows) == len(SHIPPED)

@@ -1,0 +1,68 @@
+"""The table and what stands below it: every verdict has a row, and only what needs a word gets one."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+import backproof as bp
+from backproof.reporting import print_reports
+from backproof.reporting.terminal import STYLES
+from backproof.verification import Report, Verdict
+
+
+def printed(*reports, **settings):
+    console = Console(file=io.StringIO(), width=100, **settings)
+    assert print_reports(iter(reports), console) == list(reports)
+    return console.file.getvalue()
+
+
+def test_every_verdict_has_a_style():
+    assert set(STYLES) == set(Verdict)
+
+
+def test_a_report_is_a_row_of_its_numbers():
+    said = printed(Report("tanh", Verdict.AGREES, examples=1234, worst=1.26, seconds=0.44))
+    heading, row = said.splitlines()
+    assert heading.split() == ["rule", "verdict", "worst", "(noise", "units)", "examples", "seconds"]
+    assert row.split() == ["tanh", "AGREES", "1.3", "1,234", "0.4"]
+
+
+def test_a_subgradient_gets_one_line_and_an_agreement_none():
+    said = printed(
+        Report("relu", Verdict.SUBGRADIENT, explanation="slope 0 at z = 0"),
+        Report("sin", Verdict.AGREES, explanation="nothing to say"),
+    )
+    assert said.splitlines()[-1] == "relu: slope 0 at z = 0"
+    assert "nothing to say" not in said
+
+
+@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if not verdict.ok])
+def test_what_is_not_good_is_explained_below_the_table(verdict):
+    report = Report("f[0]", verdict, cause="why", explanation="because [bold]of[/bold] it")
+    assert str(report) in printed(report)  # brackets are no markup
+
+
+@pytest.mark.as_user
+def test_a_wrong_report_shows_where_and_the_smallest_example():
+    wrong = bp.rules.tanh._replace(backward=lambda params, a, delta: ((), -delta * (1 - a * a)))
+    report = bp.verify(wrong, examples=5)
+    said = printed(report)
+    row, below = said.splitlines()[1], said.split("\n\n", 1)[1]
+    assert row.split()[:2] == ["tanh", "WRONG"]
+    assert below == f"{report}\n"
+    for text in (
+        "tanh: WRONG (sign)",
+        "by hand",
+        "autodiff",
+        "smallest example:",
+        "args = (",
+        "cotangent = ",
+    ):
+        assert text in below
+
+
+def test_output_that_is_no_terminal_has_no_colour():
+    report = Report("f", Verdict.WRONG)
+    assert "\x1b" not in printed(report)
+    assert "\x1b" in printed(report, force_terminal=True)

@@ -1,0 +1,44 @@
+"""Every example runs as a user runs it, and prints what it is there to show."""
+
+import pathlib
+import runpy
+
+import pytest
+
+EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
+
+
+def load(name):
+    """Return the names of an example, without running its main."""
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))
+
+
+def test_every_example_is_run_here():
+    tested = {"bench_step", "train_digits", "verify_a_custom_vjp"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
+
+
+@pytest.mark.as_user
+def test_the_slip_is_found_and_the_mended_gradient_agrees(capsys):
+    load("verify_a_custom_vjp")["main"]()
+    slip, mended = capsys.readouterr().out.split("\n\n")
+    assert slip.startswith("logsumexp: WRONG")
+    assert "smallest example:" in slip
+    assert mended.startswith("logsumexp: AGREES")
+
+
+@pytest.mark.as_user
+def test_the_digits_are_learnt(capsys):
+    outcome = load("train_digits")["main"](epochs=4)
+    first, *epochs = capsys.readouterr().out.splitlines()
+    assert first in ("mlp(3-4-2, relu, identity): AGREES", "mlp(3-4-2, relu, identity): SUBGRADIENT")
+    assert [line.split()[1] for line in epochs] == ["1", "2", "3", "4"]
+    assert outcome.history[-1].metric > 0.9
+
+
+@pytest.mark.as_user
+def test_the_bench_compiles_both_sides_to_the_same_figures():
+    bench = load("bench_step")
+    (hand, auto), args = bench["compiled_pair"](16)
+    assert hand(*args)[0] == auto(*args)[0]
+    assert hand.cost_analysis()["flops"] <= 1.1 * auto.cost_analysis()["flops"]

@@ -1,0 +1,159 @@
+"""A cause is named where it is the cause, and `unknown` stands where none of the names is."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import lax
+from jax.custom_batching import custom_vmap
+
+import backproof as bp
+from backproof.verification import Verdict, causes
+from backproof.verification.conduct import LAWFUL, REPEATABLE
+from backproof.verification.symptoms import TESTS
+
+pytestmark = pytest.mark.as_user
+N, M_N = bp.array("n"), bp.array("m n")
+TWO = [bp.array("n", where=lambda x: x.size > 1)]
+OTHERS = {"second-order", "accuracy", "reference", "unknown"}
+CONTRACT = {"contract-raises", "contract-tree", "contract-shape", "contract-dtype", "missing-sum"}
+
+
+def verified(of, vjp, args, **how):
+    return bp.verify(of=of, vjp=vjp, args=args, examples=60, **{"dtypes": (), "second_order": False, **how})
+
+
+def raising(args, ct):
+    raise ValueError("no kernel")
+
+
+def bilinear(W, x):
+    return W @ x
+
+
+def through_square(W, x):
+    return jnp.tanh(W @ x)
+
+
+def through_square_pullback(W_back):
+    def vjp(args, ct):
+        W, x = args
+        delta = ct * (1 - jnp.tanh(W @ x) ** 2)
+        return jnp.outer(delta, x), W_back(W) @ delta
+
+    return vjp
+
+
+def swapping(args, ct):
+    x, y = args
+    return ct * x * jnp.cos(y), ct * jnp.sin(y)
+
+
+def wrongly_batched(args, ct):
+    scaled = custom_vmap(lambda x, ct: jnp.cos(x) * ct)
+    scaled.def_vmap(lambda size, in_batched, x, ct: (jnp.cos(x) * ct[:1], True))
+    return (scaled(args[0], ct),)
+
+
+def popping(args, ct):
+    return ({"W": jnp.cos(args[0].pop("W")) * ct},)
+
+
+def squares(x):
+    return jnp.square(x).sum()
+
+
+def half_square(x):
+    return jnp.square(x) / 2
+
+
+def at(mask, by=2.0):
+    """Return the pullback of x²/2 that is wrong by a factor where `mask(x)` holds."""
+    return lambda a, ct: (ct * a[0] * jnp.where(mask(a[0]), by, 1),)
+
+
+def first(x):
+    return jnp.arange(x.shape[0]) == 0
+
+
+def last(x):
+    return jnp.arange(x.shape[0]) == x.shape[0] - 1
+
+
+SQUARE = [bp.array("n n"), N]
+PLANTED = {
+    "contract-raises": (jnp.sin, raising, [N]),
+    "contract-tree": (jnp.sin, lambda a, ct: jnp.cos(a[0]) * ct, [N]),
+    "contract-shape": (jnp.sin, lambda a, ct: ((jnp.cos(a[0]) * ct).sum(),), [N]),
+    "contract-dtype": (jnp.sin, lambda a, ct: ((jnp.cos(a[0]) * ct).astype("float16"),), [N]),
+    "missing-sum": (jnp.multiply, lambda a, ct: (ct * a[1], ct * a[0]), [M_N, N]),
+    "contract-mutates": (lambda p: jnp.sin(p["W"]), popping, [{"W": N}]),
+    "transform-vmap": (jnp.sin, wrongly_batched, [N]),
+    "not-finite": (jnp.square, lambda a, ct: (2 * a[0] ** 2 / a[0] * ct,), [N]),
+    "cotangent-ignored": (jnp.sin, lambda a, ct: (jnp.cos(a[0]),), [N]),
+    "cotangent-nonlinear": (jnp.sin, lambda a, ct: (jnp.cos(a[0]) * jnp.abs(ct),), [N]),
+    "missing": (bilinear, lambda a, ct: (jnp.outer(ct, a[1]), None), [M_N, N]),
+    "sign": (jnp.sin, lambda a, ct: (-jnp.cos(a[0]) * ct,), [N]),
+    "transpose": (bilinear, lambda a, ct: (jnp.outer(a[1], ct), a[0].T @ ct), SQUARE),
+    "swapped": (lambda x, y: x * jnp.sin(y), swapping, [N, N]),
+    "slope-at-output": (jnp.tanh, lambda a, ct: (ct * (1 - jnp.tanh(jnp.tanh(a[0])) ** 2),), [N]),
+    "argument-transposed": (bilinear, lambda a, ct: (jnp.outer(ct, a[1]), a[0] @ ct), SQUARE),
+    "convention-mean": (squares, lambda a, ct: (2 * a[0] / a[0].shape[0] * ct,), [bp.array("3 n")]),
+    "convention-half": (squares, lambda a, ct: (a[0] * ct,), [N]),
+    "factor": (jnp.sin, lambda a, ct: (jnp.cos(a[0]) * ct * jnp.sqrt(2.0).astype(ct.dtype),), [N]),
+    "at-zeros": (half_square, lambda a, ct: (ct * jnp.where(a[0] == 0, 1, a[0]),), [N]),
+    "at-ties": (jnp.max, lambda a, ct: (ct * (a[0] == a[0].max()),), TWO),
+    "negative-inputs": (half_square, at(lambda x: x < 0, 0.0), [N]),
+    "positive-inputs": (half_square, at(lambda x: x > 0, 1.5), [N]),
+    "first-row": (half_square, at(first), TWO),
+    "last-row": (half_square, at(last), TWO),
+    "unknown": (half_square, lambda a, ct: (ct * (a[0] + 1e-3 * jnp.sin(7 * a[0]) + 1e-3),), [N]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(PLANTED))
+def test_an_error_of_its_kind_is_called_by_its_name(name):
+    report = verified(*PLANTED[name])
+    assert report.verdict is Verdict.WRONG
+    assert report.cause == name
+    assert report.explanation
+
+
+NAMELESS = {
+    "a term dropped": (jnp.tanh, lambda a, ct: (ct * (1 - jnp.tanh(a[0])),), [N]),
+    "another function's slope": (jnp.tanh, lambda a, ct: (ct * jnp.cos(a[0]),), [N]),
+    "a shifted argument": (jnp.sin, lambda a, ct: (ct * jnp.cos(a[0] + 1e-3),), [N]),
+    "rolled by one": (jnp.sin, lambda a, ct: (jnp.roll(ct * jnp.cos(a[0]), 1),), [N]),
+    "noise added": (jnp.sin, lambda a, ct: (ct * (jnp.cos(a[0]) + 1e-6 * jnp.sin(999 * a[0]) + 1e-6),), [N]),
+    "another slope at both ends": (jax.nn.softplus, lambda a, ct: (ct * jax.nn.sigmoid(2 * a[0]),), [N]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", sorted(NAMELESS))
+def test_an_error_without_a_name_gets_none(what):
+    report = verified(*NAMELESS[what])
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "unknown")
+
+
+def test_the_second_order_accuracy_and_reference_are_named():
+    frozen = lambda a, ct: (lax.stop_gradient(jnp.cos(a[0])) * ct,)
+    assert verified(jnp.sin, frozen, [N], second_order=True).cause == "second-order"
+    overflowing = lambda a, ct: (ct * jnp.exp(a[0]) / (1 + jnp.exp(a[0])),)
+    softplus = lambda z: jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
+    assert verified(softplus, overflowing, [N]).cause == "accuracy"
+    logistic = lambda z: 1 / (1 + jnp.exp(-z))
+    stable = lambda a, ct: (ct * logistic(a[0]) * (1 - logistic(a[0])),)
+    assert verified(logistic, stable, [N]).cause == "reference"
+
+
+def test_the_table_holds_the_names_that_the_code_gives():
+    rows = re.findall(r"^\| (`.*`) \|", causes.__doc__, re.MULTILINE)
+    documented = [name for row in rows for name in re.findall(r"`([\w-]+)`", row)]
+    assert len(documented) == len(set(documented))
+    assert set(documented) == {*TESTS, *REPEATABLE, *LAWFUL, *CONTRACT, *OTHERS}
+
+
+def test_every_name_is_produced_by_a_test():
+    elsewhere = {"contract-forward", "contract-impure", "not-deterministic"}  # test_conduct
+    assert {*TESTS, *REPEATABLE, *LAWFUL, *CONTRACT} - set(PLANTED) <= elsewhere | {"contract-descend"}

@@ -1,0 +1,94 @@
+"""In low precision an implementation must do what autodiff does there, row by row."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from jax import lax
+
+import backproof as bp
+from backproof.verification import Verdict
+from backproof.verification.native import by_row
+
+pytestmark = pytest.mark.as_user
+ARGS = [bp.array("b n", low=-5, high=5), bp.array("n", low=-5, high=5)]
+
+
+def scaled(x, gain):
+    return x * gain
+
+
+def summed_one_by_one(terms, dtype):
+    """Return the sum over the first axis, every partial sum rounded to `dtype`."""
+    total, _ = lax.scan(
+        lambda so_far, term: (so_far + term.astype(dtype), None), jnp.zeros(terms.shape[1:], dtype), terms
+    )
+    return total.astype(terms.dtype)
+
+
+def in_its_own_dtype(args, ct):
+    x, gain = args
+    return ct * gain, summed_one_by_one(ct * x, ct.dtype)
+
+
+def in_float32_or_wider(args, ct):
+    x, gain = args
+    return ct * gain, summed_one_by_one(ct * x, jnp.promote_types(ct.dtype, jnp.float32))
+
+
+def test_a_long_sum_in_bfloat16_is_unstable():
+    report = bp.verify(of=scaled, vjp=in_its_own_dtype, args=ARGS, examples=40, dtypes=("bfloat16",))
+    assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
+    assert report.counterexample.leaf == "[1]"
+    assert "bfloat16" in report.explanation
+    assert not report.ok
+
+
+def test_the_same_sum_in_float32_is_accepted():
+    assert bp.verify(of=scaled, vjp=in_float32_or_wider, args=ARGS, examples=40).verdict is Verdict.AGREES
+
+
+def test_without_dtypes_only_the_formula_is_judged():
+    report = bp.verify(of=scaled, vjp=in_its_own_dtype, args=ARGS, examples=40, dtypes=())
+    assert report.verdict is Verdict.AGREES
+
+
+def test_exp_over_one_plus_exp_overflows_in_float32():
+    """At 300 the formula is right in float64; in float32 it is ∞/∞."""
+    softplus = lambda z: jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
+    bounded = [bp.array("n", low=-300, high=300)]
+    overflowing = lambda a, ct: (ct * jnp.exp(a[0]) / (1 + jnp.exp(a[0])),)
+    stable = lambda a, ct: (ct * jnp.exp(-jnp.logaddexp(0, -a[0])),)
+    report = bp.verify(of=softplus, vjp=overflowing, args=bounded)
+    assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
+    assert np.isnan(report.counterexample.hand)
+    assert "not finite" in report.explanation
+    assert bp.verify(of=softplus, vjp=overflowing, args=bounded, dtypes=()).ok
+    assert bp.verify(of=softplus, vjp=stable, args=bounded).ok
+
+
+@pytest.mark.parametrize("rule", [bp.rules.sigmoid, bp.rules.gelu, bp.rules.softmax], ids=lambda r: r.name)
+def test_a_right_rule_is_stable_in_every_precision(rule):
+    assert bp.verify(rule, examples=60, second_order=False).verdict is Verdict.AGREES
+
+
+def test_one_small_row_that_is_inaccurate_is_not_hidden_by_a_large_one():
+    """The error is a few roundings of the large row, and most of the small one."""
+    x = np.array([[1e6, 2e6, -3e6], [1.0, -2.0, 0.5]], np.float32)
+
+    def through_the_largest(args, ct):
+        g = 2 * args[0] * ct
+        shift = 4 * jnp.abs(g).max()
+        return ((g + shift) - shift,)
+
+    report = bp.verify(of=jnp.square, vjp=through_the_largest, args=st.just((x,)), dtypes=("float32",))
+    assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
+    assert report.counterexample.index[0] == 1
+    only_large = st.just((x[:1],))
+    assert bp.verify(of=jnp.square, vjp=through_the_largest, args=only_large, dtypes=("float32",)).ok
+
+
+def test_a_row_is_all_that_lies_along_the_last_axis():
+    values = np.arange(24.0).reshape(2, 3, 4)
+    assert by_row(values).tolist() == [[3, 7, 11], [15, 19, 23]]
+    assert by_row(np.float64(2.0)).tolist() == 2.0

@@ -1,0 +1,91 @@
+"""Hand, autodiff and finite differences vote: a reference that is wrong itself is not believed."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import lax
+
+import backproof as bp
+from backproof.verification import Verdict
+
+pytestmark = pytest.mark.as_user
+N = [bp.array("n", low=-3, high=3)]
+FIRST_ORDER = {"examples": 60, "dtypes": (), "second_order": False}
+
+
+@jax.custom_jvp
+def sine(x):
+    return jnp.sin(x)
+
+
+sine.defjvp(lambda p, t: (jnp.sin(p[0]), 1.01 * jnp.cos(p[0]) * t[0]))
+
+
+def of(x):
+    """A reference built on a tangent that is 1 % off."""
+    return sine(x) + x
+
+
+def verdict(of, vjp, args=N):
+    return bp.verify(of=of, vjp=vjp, args=args, examples=60, dtypes=()).verdict
+
+
+def test_a_wrong_reference_that_the_hand_side_repeats_is_suspect():
+    as_autodiff_says = lambda a, ct: (ct * (1.01 * jnp.cos(a[0]) + 1),)
+    report = bp.verify(of=of, vjp=as_autodiff_says, args=N, **FIRST_ORDER)
+    assert (report.verdict, report.cause) == (Verdict.REFERENCE_SUSPECT, "reference")
+    assert "finite differences" in report.explanation
+
+
+def test_a_right_reference_is_not_suspected():
+    assert verdict(lambda x: jnp.sin(x) + x, lambda a, ct: (ct * (jnp.cos(a[0]) + 1),)) is Verdict.AGREES
+
+
+def root(x):
+    return jnp.where(x > 0, jnp.sqrt(x), 0)
+
+
+def root_pullback(factor):
+    def vjp(args, ct):
+        (x,) = args
+        return (ct * jnp.where(x > 0, factor / jnp.sqrt(jnp.where(x > 0, x, 1)), 0),)
+
+    return vjp
+
+
+# at 0 itself the root has no slope, only an infinite one from the right
+AWAY = [bp.array("n", low=-3, high=3, where=lambda x: not (abs(x) < 2**-8).any())]
+
+
+def test_autodiff_that_is_nan_where_the_hand_value_is_right_is_suspect():
+    report = bp.verify(of=root, vjp=root_pullback(0.5), args=AWAY, examples=60, dtypes=())
+    assert (report.verdict, report.cause) == (Verdict.REFERENCE_SUSPECT, "reference")
+
+
+def test_autodiff_that_is_nan_excuses_no_wrong_hand_value():
+    assert verdict(root, root_pullback(0.25), AWAY) is Verdict.WRONG
+    wrong_where_autodiff_is_nan = lambda a, ct: (root_pullback(0.5)(a, ct)[0] + ct * (a[0] < 0),)
+    assert verdict(root, wrong_where_autodiff_is_nan, AWAY) is Verdict.WRONG
+
+
+def test_only_the_reference_that_is_safe_too_agrees():
+    safe = lambda x: jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1)), 0)
+    assert verdict(safe, root_pullback(0.5), AWAY) is Verdict.AGREES
+
+
+def test_a_stop_gradient_in_the_primal_is_noted_and_its_convention_accepted():
+    held = lambda x: x * lax.stop_gradient(jnp.sin(x))
+    report = bp.verify(of=held, vjp=lambda a, ct: (ct * jnp.sin(a[0]),), args=N, **FIRST_ORDER)
+    assert report.verdict is Verdict.AGREES
+    assert any("stop_gradient" in note for note in report.notes)
+    full = lambda a, ct: (ct * (jnp.sin(a[0]) + a[0] * jnp.cos(a[0])),)
+    assert verdict(held, full) is Verdict.WRONG
+
+
+def test_a_stop_gradient_inside_a_loop_is_found_too():
+    def looped(x):
+        return lax.scan(lambda c, _: (c * lax.stop_gradient(jnp.cos(c)), None), x, None, length=1)[0]
+
+    report = bp.verify(of=looped, vjp=lambda a, ct: (ct * jnp.cos(a[0]),), args=N, **FIRST_ORDER)
+    assert report.ok
+    assert any("stop_gradient" in note for note in report.notes)
