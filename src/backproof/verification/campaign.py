@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import hypothesis
 import jax
-from hypothesis import HealthCheck, Phase
-from hypothesis.errors import Unsatisfiable
 
 from backproof.errors import UsageError, message
 from backproof.verification.claim import Claim
 from backproof.verification.conduct import LAWFUL, REPEATABLE, Law
 from backproof.verification.contract import Broken, broken_contract, missing_sum
+from backproof.verification.drawing import draw
 from backproof.verification.interpreter import float64
 from backproof.verification.judge import Judgement, Outcome, first_look, judge, judge_alone
 from backproof.verification.native import ACCURATE_WITHIN, DTYPES, Row, judge_native, judge_sums
@@ -67,6 +65,7 @@ class Findings:
     rows: list[Row] = field(default_factory=list)
     second: Judgement | None = None
     doubt: str | None = None
+    vindicated: bool = False
     blind: dict[str, str] = field(default_factory=dict)
     leaves: int = 0
     notes: list[str] = field(default_factory=list)
@@ -81,7 +80,9 @@ class Findings:
 def investigate(claim: Claim, runner: Runner, settings: Settings) -> Findings:
     """Return everything that is found out about `claim`."""
     found = Findings()
-    draws = sorted(draw(claim, settings), key=lambda one: (one.empty, one.size, one.shapes))
+    draws = sorted(
+        draw(claim, settings.examples, settings.seed), key=lambda one: (one.empty, one.size, one.shapes)
+    )
     groups = [list(group) for _, group in itertools.groupby(draws, key=lambda one: one.shapes)]
     found.drawn, found.shapes = len(draws), [group[0].shapes for group in groups]
     looks = _looks(claim, runner, groups, found)
@@ -92,58 +93,29 @@ def investigate(claim: Claim, runner: Runner, settings: Settings) -> Findings:
     if found.unlawful:
         return found
     found.looked, found.judged = len(looks), judge_all(runner, looks)
+    convention = bool(generic) and _is_convention(claim, generic[-1], found)
     if not looks or any(one.outcome is Outcome.WRONG for one in found.judged):
+        if not claim.forward and not convention:
+            _vote(runner, generic, found)
         return found
     found.blind = blind_to([truth for _, _, truth in looks])
     found.leaves = len(jax.tree.leaves(looks[0][2].value))
     found.unlawful = _unlawful(runner, generic, LAWFUL)
     found.rows = _rows(claim, groups, settings)
-    if settings.second_order and not claim.forward:
+    if settings.second_order and not claim.forward and not convention:
         found.second = _second(claim, generic, found)
-    if not claim.forward and generic and not _is_convention(claim, generic[-1], found):
-        found.doubt = next(filter(None, (reference_in_doubt(runner, point) for point in generic[-2:])), None)
+    if not claim.forward and not convention:
+        _vote(runner, generic, found)
     return found
 
 
-def draw(claim: Claim, settings: Settings) -> list[Drawn]:
-    """Return the drawn argument tuples: `settings.examples` of them, the same for the same seed.
-
-    Raises:
-        UsageError: nothing satisfies the specification.
-    """
-    found: list[Drawn] = []
-
-    @hypothesis.seed(settings.seed)
-    @hypothesis.settings(
-        max_examples=-(-settings.examples // claim.points.block),
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        # the metaclass of HealthCheck hides its type
-        suppress_health_check=tuple(HealthCheck),  # pyright: ignore[reportArgumentType]
-    )
-    @hypothesis.given(claim.points.strategy)
-    def collect(block: list[Drawn]) -> None:
-        found.extend(block)
-
-    try:
-        collect()
-    except Unsatisfiable as error:
-        raise _unsatisfiable(claim) from error
-    if not found:
-        raise _unsatisfiable(claim)
-    return found[: settings.examples]
-
-
-def _unsatisfiable(claim: Claim) -> UsageError:
-    return UsageError(
-        message(
-            must="some argument must satisfy the specification",
-            found="none among those drawn",
-            where=claim.name,
-            do="widen the bounds or the where= predicate, or pass a strategy that builds such arguments",
-        )
-    )
+def _vote(runner: Runner, generic: list[Point], found: Findings) -> None:
+    """Ask finite differences of the reference, and whether they side with the hand-written side."""
+    for point in generic[-2:]:
+        found.doubt = found.doubt or reference_in_doubt(runner, point, runner.truth(point).value)
+    if found.doubt:
+        doubts = [reference_in_doubt(runner, point, runner.hand(point).value) for point in generic[-2:]]
+        found.vindicated = not any(doubts)
 
 
 def _looks(claim: Claim, runner: Runner, groups: list[list[Drawn]], found: Findings) -> list[Look]:

@@ -43,6 +43,9 @@ def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, 
     """Return verdict, cause, explanation and counterexample."""
     if found.broken:
         return _verdict(Verdict.WRONG, *found.broken)
+    if found.doubt and found.vindicated:
+        text = f"{found.doubt}; the hand-written side agrees with the differences"
+        return _verdict(Verdict.REFERENCE_SUSPECT, "reference", text)
     for outcome in GRAVE:
         failing = [one for one in found.judged if one.outcome is outcome]
         if failing:
@@ -61,12 +64,14 @@ def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, 
         return _verdict(Verdict.REFERENCE_SUSPECT, "reference", found.doubt)
     blind = [f"result{leaf}: {what}" for leaf, what in found.blind.items() if what.startswith("blind")]
     blind += ["the gradient is zero within noise wherever it was tried"] if found.all_zero else []
-    if blind or not any(one.says_something and one.outcome is not Outcome.SKIPPED for one in found.judged):
-        seen = "; ".join(blind) or (
+    seen = any(one.says_something and one.outcome is not Outcome.SKIPPED for one in found.judged)
+    everything_declared = bool(declared) and not found.leaves
+    if not everything_declared and (blind or not seen):
+        unseen = "; ".join(blind) or (
             "wherever it was tried, the function is not finite, does not exist, "
             "or has no entry to differentiate"
         )
-        return _verdict(Verdict.INCONCLUSIVE, None, f"nothing could have been seen: {seen}")
+        return _verdict(Verdict.INCONCLUSIVE, None, f"nothing could have been seen: {unseen}")
     kinked = [one for one in found.judged if one.outcome is Outcome.SUBGRADIENT]
     if kinked:
         small = plainer(runner, kinked[0])

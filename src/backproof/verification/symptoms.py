@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from backproof.verification.differences import is_number
 from backproof.verification.noise import AGREES_WITHIN, units
 from backproof.verification.oracles import Point, Runner
 
@@ -50,30 +50,23 @@ def _not_finite(at: Failure) -> str | None:
 
 
 def _ignored(at: Failure) -> str | None:
-    doubled = Point(at.point.args, jax.tree.map(_doubled, at.point.direction))
-    again = jax.tree.leaves(at.runner.hand(doubled).value)
-    stays = all(
-        same(a, leaf.mine, leaf.noise + np.abs(leaf.mine) * 1e-15)
-        for a, leaf in zip(again, at.leaves, strict=True)
-    )
-    return (
-        "the result does not change when the cotangent is doubled" if stays and np.any(at.leaf.mine) else None
-    )
+    if not np.any(at.leaf.mine) or not (_scales(at, 2.0, 1.0) and _scales(at, -2.0, 1.0)):
+        return None
+    return "the result does not change when the cotangent is doubled or turned round"
 
 
 def _nonlinear(at: Failure) -> str | None:
-    scaled = Point(
-        at.point.args,
-        jax.tree.map(
-            lambda c: _doubled(c) * -1.85 if c.dtype != jax.dtypes.float0 else c, at.point.direction
-        ),
+    return None if _scales(at, -3.7, -3.7) else "−3.7 times the cotangent does not give −3.7 times the result"
+
+
+def _scales(at: Failure, factor: float, expected: float) -> bool:
+    """Return whether `factor` times the cotangent gives `expected` times the result."""
+    scaled = jax.tree.map(lambda c: c if c.dtype == jax.dtypes.float0 else factor * c, at.point.direction)
+    before, again = at.runner.hand(at.point), at.runner.hand(Point(at.point.args, scaled))
+    parts = zip(*map(jax.tree.leaves, (before.value, before.noise, again.value, again.noise)), strict=True)
+    return all(
+        same(after, expected * value, own + abs(expected) * noise) for value, noise, after, own in parts
     )
-    again = jax.tree.leaves(at.runner.hand(scaled).value)
-    linear = all(
-        same(a, -3.7 * leaf.mine, 8 * leaf.noise + np.abs(leaf.mine) * 1e-14)
-        for a, leaf in zip(again, at.leaves, strict=True)
-    )
-    return None if linear else "−3.7 times the cotangent does not give −3.7 times the result"
 
 
 def _missing(at: Failure) -> str | None:
@@ -123,9 +116,7 @@ def _turned(arg: Any) -> Any:
 def _with_other_args(at: Failure, change: Callable[[Any], Any]) -> bool:
     """Return whether the value by hand is the gradient at other arguments, one leaf changed or all."""
     leaves, tree = jax.tree.flatten(at.point.args)
-    changed = [
-        change(leaf) if jnp.issubdtype(np.asarray(leaf).dtype, jnp.floating) else leaf for leaf in leaves
-    ]
+    changed = [change(leaf) if is_number(leaf) else leaf for leaf in leaves]
     for which in [i for i, (a, b) in enumerate(zip(leaves, changed, strict=True)) if a is not b]:
         args = tree.unflatten([*leaves[:which], changed[which], *leaves[which + 1 :]])
         truth = at.runner.truth(Point(args, at.point.direction))
@@ -162,6 +153,8 @@ def ratio_of(leaf: Leaf) -> Any:
     """Return the constant by which the value by hand is the gradient; None if there is none."""
     if not np.any(leaf.true) or not np.all(np.isfinite(leaf.mine)):
         return None
+    if same(leaf.mine, np.zeros_like(leaf.mine), leaf.noise):
+        return None
     at = np.unravel_index(np.argmax(np.abs(leaf.true)), leaf.true.shape)
     ratio = leaf.mine[at] / leaf.true[at]
     return ratio if leaf.is_times(ratio) else None
@@ -185,14 +178,14 @@ INPUTS: dict[str, Callable[[Any], Any]] = {
 
 def inputs_of(at: Failure, kind: str) -> list[Any]:
     """Return a mask of the entries whose input is of this kind, for each argument of the leaf's shape."""
-    args = [np.asarray(arg) for arg in jax.tree.leaves(at.point.args) if np.shape(arg) == at.leaf.wrong.shape]
-    return [INPUTS[kind](arg) for arg in args if jnp.issubdtype(arg.dtype, jnp.floating)]
+    numbers = [arg for arg in jax.tree.leaves(at.point.args) if is_number(arg)]
+    return [INPUTS[kind](arg) for arg in numbers if np.shape(arg) == at.leaf.wrong.shape]
 
 
 def _where_input(kind: str, words: str) -> Callable[[Failure], str | None]:
     def test(at: Failure) -> str | None:
         """Return the sentence if every wrong entry is one whose input is of this kind."""
-        if any(np.all(mask[at.leaf.wrong]) for mask in inputs_of(at, kind)):
+        if np.any(at.leaf.wrong) and any(np.all(mask[at.leaf.wrong]) for mask in inputs_of(at, kind)):
             return f"result{at.leaf.path} is wrong only where its input is {words}"
         return None
 
@@ -201,7 +194,7 @@ def _where_input(kind: str, words: str) -> Callable[[Failure], str | None]:
 
 def _ties(at: Failure) -> str | None:
     for arg in jax.tree.leaves(at.point.args):
-        flat = np.abs(np.ravel(arg)) if jnp.issubdtype(np.asarray(arg).dtype, jnp.floating) else np.zeros(0)
+        flat = np.abs(np.ravel(arg)) if is_number(arg) else np.zeros(0)
         if len(np.unique(flat)) < len(flat):
             return f"result{at.leaf.path} is wrong only where inputs tie"
     return None
@@ -211,7 +204,7 @@ def _row(end: int, words: str) -> Callable[[Failure], str | None]:
     def test(at: Failure) -> str | None:
         for axis, size in enumerate(at.leaf.wrong.shape):
             where = np.argwhere(at.leaf.wrong)[:, axis]
-            if size > 1 and np.all(where == end % size):
+            if size > 1 and len(where) and np.all(where == end % size):
                 return f"result{at.leaf.path} is wrong only at the {words} index of axis {axis}"
         return None
 
@@ -221,10 +214,6 @@ def _row(end: int, words: str) -> Callable[[Failure], str | None]:
 def _batch_size(point: Point) -> int:
     shaped = [np.shape(leaf) for leaf in jax.tree.leaves(point.args) if np.ndim(leaf)]
     return int(shaped[-1][0]) if shaped else 0
-
-
-def _doubled(leaf: Any) -> Any:
-    return leaf if leaf.dtype == jax.dtypes.float0 else 2 * leaf
 
 
 TESTS: dict[str, Callable[[Failure], str | None]] = {
