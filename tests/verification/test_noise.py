@@ -77,6 +77,13 @@ def test_nan_is_never_equal_and_infinities_only_to_themselves():
     assert units(1.0, inf, inf) == inf
 
 
+def test_what_xla_flushes_to_zero_is_noise_in_all_that_follows():
+    """At z = −709 the sigmoid is subnormal: XLA gives 0, and a cotangent of 10⁴ makes that visible."""
+    slope = lambda z: 1e4 * jax.nn.sigmoid(z) * (1 - jax.nn.sigmoid(z))
+    measured = measure(slope, np.float64(-709.2))
+    assert units(0.0, measured.value, measured.noise) <= AGREES_WITHIN
+
+
 def test_float64_is_left_behind():
     measure(jnp.sin, np.float64(1.0))
     assert not jax.config.jax_enable_x64

@@ -32,6 +32,8 @@ Look = tuple[Point, Any, Measured]
 ENOUGH = 5
 # Entries judged in one precision at one shape: large arrays get fewer points, never none.
 BUDGET = 2**21
+# The same for low precision, which NumPy computes slowly.
+NATIVE_BUDGET = 2**17
 NATIVE_POINTS = 14
 
 
@@ -227,7 +229,8 @@ def _unlawful(runner: Runner, generic: list[Point], laws: dict[str, Law]) -> tup
 def _rows(claim: Claim, groups: list[list[Drawn]], settings: Settings) -> list[Row]:
     """Return the rows that err beyond what autodiff does, and the sums that saturate, in each precision."""
     full = [group for group in groups if not group[0].empty and group[0].size <= BUDGET]
-    ordinary = full[-1][:NATIVE_POINTS] if full else []
+    fitting = max(1, NATIVE_BUDGET // max(full[-1][0].size, 1)) if full else 0
+    ordinary = full[-1][: min(NATIVE_POINTS, fitting)] if full else []
     rows: list[Row] = []
     for dtype in [one for one in settings.dtypes if one != "float16"]:
         rows += [row for row in judge_native(claim, dtype, ordinary) if row.distance > ACCURATE_WITHIN]

@@ -9,6 +9,8 @@ import numpy as np
 
 from backproof.verification.primitives import LOOSE, LOOSE_ULPS, ROUGH, SPECIAL, SUMS, summed_terms
 
+WIDE = (np.longdouble, np.clongdouble)
+
 
 def perturbed(
     name: str,
@@ -50,11 +52,17 @@ def moved(value: Any, size: Any, ulps: float, rng: np.random.Generator) -> Any:
     step = np.where(draw < 0, draw - 0.5, draw + 0.5)
     if jnp.issubdtype(value.dtype, np.complexfloating):
         step = step * np.exp(2j * np.pi * rng.random(np.shape(value)))
-    shift = step * (ulps * epsilon(value.dtype)) * np.where(np.isfinite(size), size, 0)
-    return (value + shift).astype(value.dtype)
+    unit = ulps * epsilon(value.dtype) * np.where(np.isfinite(size), size, 0)
+    least = smallest_normal(value.dtype)  # below it XLA flushes to zero, and what follows may be large
+    return (value + step * np.where(np.abs(value) < least, least, unit)).astype(value.dtype)
+
+
+def smallest_normal(dtype: Any) -> Any:
+    """Return the smallest normal number of `dtype`; of float64 where it is held wider."""
+    return np.finfo(np.float64).tiny if dtype in WIDE else ml_dtypes.finfo(dtype).tiny
 
 
 def epsilon(dtype: Any) -> float:
     """Return the spacing of numbers of `dtype` at 1."""
-    known = np.finfo if dtype in (np.longdouble, np.clongdouble) else ml_dtypes.finfo
+    known = np.finfo if dtype in WIDE else ml_dtypes.finfo
     return float(known(dtype).eps)

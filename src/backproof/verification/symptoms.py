@@ -182,10 +182,16 @@ def inputs_of(at: Failure, kind: str) -> list[Any]:
     return [INPUTS[kind](arg) for arg in numbers if np.shape(arg) == at.leaf.wrong.shape]
 
 
+def _explains(mask: Any, wrong: Any) -> bool:
+    """Return whether the wrong entries are among those of the mask, and make up at least half of them."""
+    return bool(np.any(wrong) and np.all(mask[wrong]) and 2 * np.sum(wrong) >= np.sum(mask))
+
+
 def _where_input(kind: str, words: str) -> Callable[[Failure], str | None]:
     def test(at: Failure) -> str | None:
         """Return the sentence if every wrong entry is one whose input is of this kind."""
-        if np.any(at.leaf.wrong) and any(np.all(mask[at.leaf.wrong]) for mask in inputs_of(at, kind)):
+        visible = (at.leaf.true != 0) | (at.leaf.mine != 0)
+        if any(_explains(mask & visible, at.leaf.wrong) for mask in inputs_of(at, kind)):
             return f"result{at.leaf.path} is wrong only where its input is {words}"
         return None
 
