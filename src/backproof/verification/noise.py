@@ -2,7 +2,7 @@
 
 No user states a tolerance. A function is run as an ensemble (see `interpreter`), and the spread of
 each entry, plus one unit in its last place, is that entry's noise at this point. A right formula
-stays within a few units; a wrong one stands 10^6 to 10^14 units away.
+stays within a few units; the slips that people make stand 10^6 to 10^14 units away.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,12 @@ import numpy as np
 from backproof.verification.interpreter import Program, run, trace
 from backproof.verification.perturbation import epsilon
 
-# Perturbed runs per measurement: the largest of four spreads is below a third of its typical size
-# less than once in 10^4 entries, and AGREES_WITHIN leaves room for that.
+# Perturbed runs per measurement. Each single rounding moves by at least half a unit, so one operation is
+# never missed; of a sum of many, the largest of four spreads is below a third of its median in about one
+# entry of sixty, and AGREES_WITHIN leaves room for that.
 REPLICAS = 4
-# A right formula lies within this many noise units, always. Wrong formulas start about 10^6 further up.
+# A right formula lies within this many noise units. The slips that people make stand 10^6 or more away; a
+# constant wrong in its twelfth digit would stand a few thousand away.
 AGREES_WITHIN = 8.0
 # Below the smallest normal number XLA flushes to zero: there a value is known to this and no better.
 FLUSHED = 4.0
