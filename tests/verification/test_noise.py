@@ -52,6 +52,12 @@ def test_decisions_are_replayed_so_noise_never_crosses_a_kink():
     assert np.all(measure(f, np.array([0.7, 0.7])).noise < 1e-14)
 
 
+def test_a_sign_at_zero_is_a_decision_too():
+    """What cancels to zero may be perturbed to a tiny number; its sign stays that of the plain run."""
+    step = lambda x: jnp.sign(x[0] - x[1]) + jnp.floor(x[0] - x[1])
+    assert measure(step, np.array([0.7, 0.7])).noise < 1e-14
+
+
 def test_wide_arithmetic_drops_the_error_of_a_right_formula():
     if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
         pytest.skip("longdouble is no wider than float64 on this machine")

@@ -19,7 +19,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from backproof.verification import primitives
 from backproof.verification.perturbation import moved, perturbed
-from backproof.verification.primitives import EXACT, NUMPY, SOLVER_ULPS, SOLVERS, widest
+from backproof.verification.primitives import EXACT, NUMPY, SOLVER_ULPS, SOLVERS, STEPS, widest
 
 Values = tuple[Any, ...]  # one value, or one for each replica
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
@@ -129,7 +129,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
         return _call(inner, operands, how)
     params = _widened(params, how.wide and name in NUMPY)
     operation = NUMPY.get(name) or _bound(eqn.primitive)
-    discrete = all(not jnp.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
+    discrete = name in STEPS or all(not jnp.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
     inexact = name not in EXACT and not discrete
     count = 1 if discrete or (not inexact and all(len(v) == 1 for v in operands)) else how.replicas + 1
     runs = []

@@ -29,6 +29,8 @@ EXACT = frozenset(
         "sign", "slice", "sort", "split", "squeeze", "stop_gradient", "transpose", "xor",
     }
 )  # fmt: skip
+# Steps: decisions with a floating result, taken once like every other decision.
+STEPS = frozenset({"ceil", "floor", "round", "sign"})
 # Library functions of another make may differ by a few units in the last place.
 LOOSE_ULPS = 4.0
 LOOSE = frozenset(
