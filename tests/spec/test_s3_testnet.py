@@ -65,7 +65,7 @@ def test_w_i_j_leads_from_unit_j_below_to_unit_i(n, seed):
 @given(net=networks(batches=[()], activations=[rules.relu], lasts=[rules.identity]))
 def test_z_i_is_its_bias_plus_the_weighted_components_below(net):
     def components(params, a):
-        for l, layer in enumerate(params, start=1):  # noqa: E741
+        for l, layer in enumerate(params, start=1):  # noqa: E741 - the document's letter
             W, b = layer["W"], layer["b"]
             z = [b[i] + sum(W[i, j] * a[j] for j in range(W.shape[1])) for i in range(len(b))]
             a = [jnp.where(z_i > 0, z_i, 0) if l < net.depth else z_i for z_i in z]
