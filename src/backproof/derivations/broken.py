@@ -39,13 +39,13 @@ def unrepeatable(function: Callable[..., Any], replayer: Replayer | None, table:
     first = table.runs[0]
     if replayer is not None:
         again = Replayer(function).at(first.points)
-    elif RANDOM_NAMES & set(getattr(function, "__code__", function).co_names):
+    elif RANDOM_NAMES & set(names_of(function)):
         again = replay_as_it_stands(function)
     else:
         return None
     for number, here in enumerate(first.lines):
         if here >= len(again.values):
-            return f"line {number} is not there when the derivation is run again: it must not draw its own numbers"
+            return f"line {number} is not there when the derivation is run again: it must not draw numbers"
         before, after = (jax.tree.leaves(run.values[here].value) for run in (first, again))
         if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, after, strict=True)):
             row = first.steps[here].row
@@ -54,6 +54,11 @@ def unrepeatable(function: Callable[..., Any], replayer: Replayer | None, table:
                 "draw its own random numbers; make them arguments, or fix the seed"
             )
     return None
+
+
+def names_of(function: Any) -> tuple[str, ...]:
+    """Return the global names and attributes that a function mentions."""
+    return function.__code__.co_names
 
 
 def _shapes(args: Any) -> str:

@@ -126,7 +126,7 @@ def _right_somewhere(table: Table, look: Look, name: str) -> bool:
         if len(run.lines) <= look.number:
             continue
         seen = table.seen(run, look.number, look.other)
-        for i in np.flatnonzero(seen.states == State.FOLLOWS):
+        for i in map(int, np.flatnonzero(seen.states == State.FOLLOWS)):
             here = run.values[table.lines[look.number]]
             visible = jax.tree.map(
                 lambda v, n, i=i: np.any(2 * np.abs(v[i]) > 2 * AGREES_WITHIN * n[i]), *here

@@ -41,7 +41,8 @@ def conclude(
     rows = {number: table.row(number, table.before(number)) for number in range(len(table.lines))}
     raised = min((run.raised for run in table.runs if run.raised), default=None, key=lambda one: one.number)
     failing = [n for n, row in rows.items() if not table.is_start(n) and (row.fails or row.broken)]
-    wrong = min([*failing, *([raised.number] if raised else [])], default=None)
+    stops: list[int] = [*failing, *([raised.number] if raised else [])]
+    wrong = min(stops) if stops else None
     lines = tuple(_line(table, source, number, rows[number], wrong) for number in rows)
     facts |= {"lines": lines, "notes": tuple(_notes(table, source, rows))}
     if wrong is None:

@@ -63,11 +63,9 @@ def _failing(replayer: Replayer, look: Look) -> Callable[[Args], bool]:
 
 def _smaller(points: Points, found: Args, fails: Callable[[Args], bool]) -> Args | None:
     """Return the smallest drawn tuple with fewer entries that fails."""
-    tried = 0
-    for drawn in points.small():
-        if drawn.size >= entries(found) or tried >= TRIES:
+    for drawn in points.small()[:TRIES]:
+        if drawn.size >= entries(found):
             return None
-        tried += 1
         with float64():
             args = widen(drawn.build())
         if points.admits(args) and fails(args):

@@ -23,8 +23,10 @@ SYMBOLS = {
 }  # fmt: skip
 # These wrap one argument and show it as it is.
 WRAPPERS = frozenset(
-    {"text", "mathrm", "mathbf", "boldsymbol", "mathit", "mathsf", "operatorname", "texttt", "textbf", "mathcal",
-     "textrm", "bm", "mathbb", "underbrace", "overbrace"}
+    {
+        "text", "mathrm", "mathbf", "boldsymbol", "mathit", "mathsf", "operatorname", "texttt", "textbf",
+        "mathcal", "textrm", "bm", "mathbb", "underbrace", "overbrace",
+    }
 )  # fmt: skip
 ACCENTS = {
     "hat": "\u0302",

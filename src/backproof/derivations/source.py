@@ -32,7 +32,7 @@ class Source:
         first: the line of the file on which it begins.
     """
 
-    function: FunctionType
+    function: Any
     tree: ast.FunctionDef
     text: str
     first: int
@@ -132,7 +132,7 @@ def _assigned(tree: ast.FunctionDef) -> dict[str, list[ast.AST]]:
     return found
 
 
-def names_in(function: FunctionType) -> dict[str, Any]:
+def names_in(function: Any) -> dict[str, Any]:
     """Return what the free names of a function stand for."""
     closed: dict[str, Any] = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -156,7 +156,7 @@ def resolved(node: ast.expr, names: dict[str, Any]) -> list[Any]:
     return []
 
 
-def _is_neighbour(found: Any, function: FunctionType) -> bool:
+def _is_neighbour(found: Any, function: Any) -> bool:
     """Return whether `found` is a function written in the same file."""
     return isinstance(found, FunctionType) and found.__globals__ is function.__globals__
 
