@@ -1,5 +1,6 @@
 """Executable derivations: which line of my derivation is wrong?"""
 
+from backproof.derivations.files import find
 from backproof.derivations.form import Derivation, derivation
 from backproof.derivations.lines import assume, at_least, at_most, differ, equal, holds, less
 from backproof.derivations.report import Mark, Refutes, Report, Verdict
@@ -16,6 +17,7 @@ __all__ = [
     "derivation",
     "differ",
     "equal",
+    "find",
     "holds",
     "less",
 ]

@@ -43,11 +43,16 @@ class Derivation:
         return getattr(self.function, "__name__", repr(self.function))
 
     @property
+    def path(self) -> str:
+        """The file that defines it."""
+        code = getattr(self.function, "__code__", None)
+        return code.co_filename if code else "?"
+
+    @property
     def file(self) -> str:
         """The file that defines it, relative to the current folder where it lies inside."""
-        code = getattr(self.function, "__code__", None)
-        path = code.co_filename if code else "?"
-        return os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
+        inside = os.path.abspath(self.path).startswith(os.getcwd() + os.sep)
+        return os.path.relpath(self.path) if inside else self.path
 
     @property
     def row(self) -> int:

@@ -170,8 +170,11 @@ class Report:
     def body(self) -> list[str]:
         """Return the lines below the headline."""
         said = [f"  assumed  {readable(text)}" for text in self.assumptions]
-        said += _table(self.lines)
-        said += [f"  {self.explanation}"] if self.explanation else []
+        return [*said, *_table(self.lines), *self.details()]
+
+    def details(self) -> list[str]:
+        """Return what is said below the lines: why, what it refutes and rests on, the example."""
+        said = [f"  {self.explanation}"] if self.explanation else []
         if self.refutes:
             said.append(f"  refutes {self.refutes.erratum}: {self.refutes.because}")
         said += [f"  rests on {', '.join(self.uses)}"] if self.uses else []
