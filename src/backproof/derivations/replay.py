@@ -1,0 +1,121 @@
+"""Replays a derivation at many points of one shape: every line with its value and its rounding noise.
+
+The whole generator is traced once, under vmap over the points, and run by the verifier's NumPy
+interpreter with its roundings varied; nothing is compiled, so a new shape costs milliseconds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from backproof.derivations.lines import Kind, Step
+from backproof.derivations.walk import Raised, Walked, walk
+from backproof.verification.interpreter import Program, float64, trace
+from backproof.verification.noise import FLUSHED, Measured, measure_program
+from backproof.verification.oracles import shapes_of
+
+PyTree = Any
+Args = tuple[PyTree, ...]
+
+
+@dataclass
+class Replay:
+    """Holds the lines of a derivation at points of one shape; the first axis of each array is the points.
+
+    Attributes:
+        points: the argument tuples.
+        steps: the lines' kinds, formulas and reasons, without their arrays.
+        raised: what ended the derivation early at this shape, or None.
+        values: each step's arrays and their noise.
+        program: the traced derivation, or None where it was run as it stands.
+    """
+
+    points: Sequence[Args]
+    steps: list[Step]
+    raised: Raised | None
+    values: list[Measured]
+    program: Program | None
+    _wide: list[Measured] | None = field(default=None, repr=False)
+
+    @property
+    def lines(self) -> list[int]:
+        """The positions in `steps` of the lines that are no assumptions."""
+        return [i for i, step in enumerate(self.steps) if step.kind is not Kind.ASSUMED]
+
+    def wide(self) -> list[Measured]:
+        """Return each step's arrays and noise in long double; where it was not traced, as they are."""
+        if self.program is None:
+            return self.values
+        if self._wide is None:
+            self._wide = _measured(self.program, self.points, wide=True)
+        return self._wide
+
+
+class Replayer:
+    """Replays one function, and remembers what it traced.
+
+    A class because the traced programs must live exactly as long as one verification does.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        """Prepare to replay `function`; nothing is traced yet."""
+        self.function = function
+        self._traced: dict[Any, tuple[Program, Walked]] = {}
+
+    def at(self, points: Sequence[Args]) -> Replay:
+        """Return the lines at `points`, all of one shape.
+
+        Raises:
+            LineError: a yielded line is none.
+        """
+        key = (len(points), shapes_of(points[0]))
+        if key not in self._traced:
+            self._traced[key] = self.trace(points)
+        program, walked = self._traced[key]
+        return Replay(points, walked.steps, walked.raised, _measured(program, points, wide=False), program)
+
+    def trace(self, points: Sequence[Args]) -> tuple[Program, Walked]:
+        """Return the function traced anew at the shape of `points`, and its lines without their arrays."""
+        found: list[Walked] = []
+
+        def once(*args: PyTree) -> list[PyTree]:
+            found[:] = [walk(self.function, args)]
+            return [step.payload for step in found[0].steps]
+
+        program = trace(jax.vmap(once), *stacked(points))
+        steps = [step._replace(payload=None) for step in found[0].steps]
+        return program, Walked(steps, found[0].raised)
+
+
+def replay_as_it_stands(function: Callable[..., Any]) -> Replay:
+    """Return the lines of a function of no arguments, run once as Python runs it.
+
+    No rounding can be varied here, so the noise of an entry is a unit in its last place.
+    """
+    with float64():
+        walked = walk(function, ())
+        held = [jax.tree.map(lambda leaf: np.asarray(leaf)[None], step.payload) for step in walked.steps]
+    values = [Measured(value, jax.tree.map(_last_place, value)) for value in held]
+    return Replay([()], [s._replace(payload=None) for s in walked.steps], walked.raised, values, None)
+
+
+def stacked(points: Sequence[Args]) -> Args:
+    """Return the points of one shape along a new first axis."""
+    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *points)
+
+
+def _measured(program: Program, points: Sequence[Args], *, wide: bool) -> list[Measured]:
+    value, noise = measure_program(program, stacked(points), wide=wide)
+    spread = jax.tree.map(lambda v, n: np.where(n == 0, _last_place(v), n), value, noise)
+    return [Measured(*pair) for pair in zip(value, spread, strict=True)]
+
+
+def _last_place(value: Any) -> Any:
+    """Return a unit in the last place of each entry; of float64 where it is a whole number."""
+    dtype = value.dtype if value.dtype.kind in "fc" else np.dtype(np.float64)
+    with np.errstate(all="ignore"):
+        size = np.abs(value.astype(dtype)) if dtype.kind != "c" else np.abs(value)
+        return np.finfo(dtype).eps * size + FLUSHED * np.finfo(np.float64).tiny

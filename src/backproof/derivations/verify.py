@@ -1,0 +1,75 @@
+"""The road from a derivation to its report: draw, replay, compare, and say what was found."""
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from backproof.derivations import broken, conclusion
+from backproof.derivations.lines import LineError
+from backproof.derivations.places import drawn_points, places
+from backproof.derivations.replay import Replayer, replay_as_it_stands
+from backproof.derivations.report import Report, Verdict
+from backproof.derivations.source import source_of
+from backproof.derivations.table import Table
+from backproof.errors import UsageError
+
+if TYPE_CHECKING:
+    from backproof.derivations.form import Derivation
+
+# Points drawn at each shape, beside one of plain numbers.
+EXAMPLES = 10
+
+
+def verify(derivation: "Derivation", *, examples: int = EXAMPLES, seed: int = 0) -> Report:
+    """Return the report on one derivation; those it rests on are checked first."""
+    began = time.perf_counter()
+    lemmas = [verify(lemma, examples=examples, seed=seed) for lemma in derivation.uses]
+    report = _verify(derivation, examples, seed)
+    fallen = next((one for one in lemmas if not one.ok), None)
+    if fallen and report.ok:
+        text = f"it rests on {fallen.name}, which is {fallen.verdict}: {fallen.explanation}"
+        report = replace(report, verdict=Verdict.INCONCLUSIVE, explanation=text)
+    return replace(report, seconds=time.perf_counter() - began)
+
+
+def _verify(derivation: "Derivation", examples: int, seed: int) -> Report:
+    about = _about(derivation)
+    try:
+        function, source = derivation.function, source_of(derivation.function)
+        if not _takes_arguments(function):
+            table = Table([replay_as_it_stands(function)])
+            replayer, points = None, None
+        else:
+            points = places(function, derivation.args)
+            replayer = Replayer(function)
+            groups = drawn_points(derivation.name, points, examples, seed)
+            table = Table([replayer.at(group) for group in groups])
+        problem = broken.malformed(table) or broken.unrepeatable(function, replayer, table)
+        if problem:
+            return Report(**about, verdict=Verdict.BROKEN, explanation=problem)
+        return conclusion.conclude(about, derivation, source, replayer, points, table)
+    except LineError as error:
+        row = error.row or derivation.row
+        text = f"line {error.number} ({derivation.file}:{row}): {error}"
+        return Report(**{**about, "row": row}, verdict=Verdict.BROKEN, wrong=error.number, explanation=text)
+    except UsageError as error:
+        return Report(**about, verdict=Verdict.BROKEN, explanation=str(error))
+
+
+def _takes_arguments(function: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is None or bool(code.co_argcount or code.co_flags & 0x0C)
+
+
+def _about(derivation: "Derivation") -> dict[str, Any]:
+    """Return what a report says of a derivation before anything is run."""
+    return {
+        "name": derivation.name,
+        "latex": derivation.latex,
+        "file": derivation.file,
+        "row": derivation.row,
+        "prose": derivation.prose,
+        "items": derivation.items,
+        "uses": tuple(one.name for one in derivation.uses),
+        "refutes": derivation.refutes,
+    }
