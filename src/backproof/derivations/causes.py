@@ -1,7 +1,16 @@
 """Names why a line does not follow, by the verifier's list; `unknown` rather than a wrong name.
 
-A cause is named only if its test holds at every failing point that was looked at and, where it would show
-at any input, if no point refutes it.
+Two ways lead to a name. A symptom is seen in the values: it must show at every failing point that is looked
+at and, where it would show at any input, no point may refute it. A mend is found in the source: with one
+small change of the line it follows everywhere. Beside the names of `verification.causes` there are
+
+| cause | what was seen |
+|---|---|
+| `order` | the factors of a product stand in the wrong order |
+| `index` | another index, axis or order of letters makes the line follow |
+| `missing-factor` | times a factor that stands in another line it follows |
+| `wrong-name` | another name in the place of one makes the line follow |
+| `claim` | a line that is no equality is false |
 """
 
 from collections.abc import Sequence
@@ -12,14 +21,18 @@ import numpy as np
 
 from backproof.derivations.example import Look, failing_points
 from backproof.derivations.judgement import State
-from backproof.derivations.lines import LineError
+from backproof.derivations.lines import Kind, LineError
+from backproof.derivations.mends import find_mend
 from backproof.derivations.places import Args
 from backproof.derivations.replay import Replayer
+from backproof.derivations.source import Source
 from backproof.derivations.table import Table
 from backproof.verification.causes import ALWAYS
 from backproof.verification.noise import AGREES_WITHIN, Measured, units
 from backproof.verification.oracles import Point
 from backproof.verification.symptoms import TESTS, Failure, Leaf, axis_hint, ratio_of
+
+Named = tuple[str, str]
 
 # Failing points that are asked for a cause; every one must show it.
 ASKED = 8
@@ -54,20 +67,63 @@ class Lines(NamedTuple):
         return Measured(*jax.tree.map(lambda leaf: leaf[0], tuple(run.values[self.step])))
 
 
-def name_cause(replayer: Replayer, table: Table, look: Look, small: Args | None) -> tuple[str, str]:
-    """Return the name of the first test that every failing point passes, and its sentence."""
+def name_cause(
+    replayer: Replayer | None, source: Source | None, table: Table, look: Look, small: Args | None
+) -> Named:
+    """Return the name of the cause and its sentence; with `small`, the smallest example, asked first."""
+    if look.number >= len(table.lines) and table.ended:
+        return "contract-raises", f"raises {table.ended.text}"
+    if look.other is None and not table.is_value(look.number):
+        return "claim", table.row(look.number, None).broken or "the claim is false"
+    broken = table.row(look.number, look.other).broken
+    mend = find_mend(source, table, look) if broken else None
+    seen = None if mend or replayer is None else _symptom(replayer, table, look, small)
+    mend = mend or (None if seen else find_mend(source, table, look))
+    if mend:
+        how = f"with {mend.after} in place of {mend.before} it follows"
+        return mend.cause, f"{broken}; {how}" if broken else how
+    if seen:
+        return seen
+    if broken:
+        return _of_form(table, look), broken
+    return "unknown", "it differs from the line before"
+
+
+def _symptom(replayer: Replayer, table: Table, look: Look, small: Args | None) -> Named | None:
+    """Return the first of the verifier's tests that every failing point passes; None if none does."""
     failing = [*([small] if small else []), *failing_points(table, look)]
-    if look.other is None:
-        return "claim", "the claim is false here"
     failures = [_failure(replayer, table, look, args) for args in _spread(failing)]
     for name, sentence in SENTENCES.items():
-        if (
-            failures
-            and all(_shows(name, one) for one in failures)
-            and not _refuted(name, table, look, failures)
-        ):
+        shown = bool(failures) and all(_shows(name, one) for one in failures)
+        if shown and not _refuted(name, table, look, failures):
             return name, _said(sentence, failures[0])
-    return "unknown", "it differs from the line before"
+    return None
+
+
+def _of_form(table: Table, look: Look) -> str:
+    """Return the name of a broken form: it raises, or has another tree or shape than the line before."""
+    here, before = table.lines[look.number], table.lines[look.other or 0]
+    for run in table.runs:
+        if run.steps[here].kind is Kind.OPEN:
+            return "contract-raises"
+        mine, true = run.values[here].value, run.values[before].value
+        if jax.tree.structure(mine) != jax.tree.structure(true):
+            return "contract-tree"
+    return "missing-sum" if _summed(table, here, before) else "contract-shape"
+
+
+def _summed(table: Table, here: int, before: int) -> bool:
+    """Return whether the line, summed over what it has more of, is the line before at every shape."""
+    for run in table.runs:
+        mine, true = run.values[here], run.values[before]
+        for a, n, b, m in zip(*map(jax.tree.leaves, (*mine, *true)), strict=True):
+            extra = tuple(range(1, 1 + a.ndim - b.ndim))
+            kept = a.sum(extra) if a.ndim >= b.ndim else None
+            if kept is None or kept.shape != b.shape:
+                return False
+            if np.any(units(kept, b, n.sum(extra) + m) > AGREES_WITHIN):
+                return False
+    return True
 
 
 def _shows(name: str, at: Failure) -> bool:

@@ -40,10 +40,12 @@ def failing_points(table: Table, look: Look) -> list[Args]:
     return found
 
 
-def smallest(replayer: Replayer, points: Points, found: list[Args], look: Look) -> Args:
-    """Return a small and plain argument tuple at which the line still fails."""
+def smallest(replayer: Replayer, points: Points, found: list[Args], look: Look) -> Args | None:
+    """Return a small and plain argument tuple at which the line fails by its values; None if none does."""
     fails = _failing(replayer, look)
-    start = _smaller(points, found[0], fails) or found[0]
+    start = _smaller(points, found[0] if found else None, fails) or (found[0] if found else None)
+    if start is None:
+        return None
     return with_plain_numbers(Point(start, ()), points.admits, lambda point: fails(point.args)).args
 
 
@@ -61,10 +63,10 @@ def _failing(replayer: Replayer, look: Look) -> Callable[[Args], bool]:
     return fails
 
 
-def _smaller(points: Points, found: Args, fails: Callable[[Args], bool]) -> Args | None:
-    """Return the smallest drawn tuple with fewer entries that fails."""
+def _smaller(points: Points, found: Args | None, fails: Callable[[Args], bool]) -> Args | None:
+    """Return the smallest drawn tuple that fails, with fewer entries than `found`."""
     for drawn in points.small()[:TRIES]:
-        if drawn.size >= entries(found):
+        if found is not None and drawn.size >= entries(found):
             return None
         with float64():
             args = widen(drawn.build())

@@ -60,6 +60,9 @@ def assumptions(run: Replay) -> list[np.ndarray]:
 
 def equality(run: Replay, here: int, before: int) -> Seen:
     """Return whether the value of step `here` equals that of step `before`, at each point."""
+    if run.steps[before].kind is Kind.OPEN:
+        nothing = np.full(len(run.points), State.SKIPPED)
+        return Seen(nothing, np.zeros(len(run.points)))
     broken = misfit(run.values[here].value, run.values[before].value)
     if broken:
         fails = np.full(len(run.points), State.FAILS)
@@ -82,6 +85,12 @@ def claim(run: Replay, here: int) -> Seen:
         return seen
     swapped = {State.FOLLOWS: State.FAILS, State.SKIPPED: State.SKIPPED, State.FAILS: State.FOLLOWS}
     return seen._replace(states=np.array([swapped[State(s)] for s in seen.states]), not_finite=None)
+
+
+def left_open(run: Replay, number: int) -> Seen:
+    """Return what is seen of a line that raises at this shape."""
+    said = next((one.text for one in run.raised if one.number == number), "it is left open")
+    return Seen(np.full(len(run.points), State.FAILS), np.full(len(run.points), np.inf), f"it raises {said}")
 
 
 def misfit(value: Any, other: Any) -> str | None:

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     DIFFERS = "differ"
     DIFFERS_SOMEWHERE = "differ somewhere"
     HOLDS = "holds"
+    OPEN = "open"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Step(NamedTuple):
     latex: str
     reason: str
     row: int
+
+    @property
+    def is_line(self) -> bool:
+        """Whether it counts as a line; an assumption does not."""
+        return self.kind is not Kind.ASSUMED
 
 
 class LineError(UsageError):
@@ -119,6 +125,8 @@ def read(yielded: Any, row: int, number: int) -> Step:
     ):
         raise LineError(f"a line is a tuple (value, latex, reason), but found {_short(yielded)}", row, number)
     value, latex, reason = yielded
+    if value is ...:  # left open, because it raises
+        return Step(Kind.OPEN, (), latex, reason, row)
     if isinstance(value, Stated):
         return Step(value.kind, _matched(value, row, number), latex, reason, row)
     return Step(Kind.VALUE, _arrays(value, row, number), latex, reason, row)

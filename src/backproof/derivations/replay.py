@@ -11,8 +11,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from backproof.derivations.lines import Kind, Step
-from backproof.derivations.walk import Raised, Walked, walk
+from backproof.derivations.lines import Step
+from backproof.derivations.source import Source
+from backproof.derivations.walk import Raised, Walked, bridged, walk
 from backproof.verification.interpreter import Program, float64, trace
 from backproof.verification.noise import FLUSHED, Measured, measure_program
 from backproof.verification.oracles import shapes_of
@@ -28,14 +29,16 @@ class Replay:
     Attributes:
         points: the argument tuples.
         steps: the lines' kinds, formulas and reasons, without their arrays.
-        raised: what ended the derivation early at this shape, or None.
+        raised: what was raised at this shape in place of lines, which are open.
+        ended: what ended the derivation early at this shape, or None.
         values: each step's arrays and their noise.
         program: the traced derivation, or None where it was run as it stands.
     """
 
     points: Sequence[Args]
     steps: list[Step]
-    raised: Raised | None
+    raised: tuple[Raised, ...]
+    ended: Raised | None
     values: list[Measured]
     program: Program | None
     _wide: list[Measured] | None = field(default=None, repr=False)
@@ -43,7 +46,7 @@ class Replay:
     @property
     def lines(self) -> list[int]:
         """The positions in `steps` of the lines that are no assumptions."""
-        return [i for i, step in enumerate(self.steps) if step.kind is not Kind.ASSUMED]
+        return [i for i, step in enumerate(self.steps) if step.is_line]
 
     def wide(self) -> list[Measured]:
         """Return each step's arrays and noise in long double; where it was not traced, as they are."""
@@ -60,9 +63,9 @@ class Replayer:
     A class because the traced programs must live exactly as long as one verification does.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        """Prepare to replay `function`; nothing is traced yet."""
-        self.function = function
+    def __init__(self, function: Callable[..., Any], source: Source | None) -> None:
+        """Prepare to replay `function`; nothing is traced yet. With its source, past lines that raise."""
+        self.function, self.source = function, source
         self._traced: dict[Any, tuple[Program, Walked]] = {}
 
     def at(self, points: Sequence[Args]) -> Replay:
@@ -75,31 +78,52 @@ class Replayer:
         if key not in self._traced:
             self._traced[key] = self.trace(points)
         program, walked = self._traced[key]
-        return Replay(points, walked.steps, walked.raised, _measured(program, points, wide=False), program)
+        values = _measured(program, points, wide=False)
+        return Replay(points, walked.steps, walked.raised, walked.ended, values, program)
 
     def trace(self, points: Sequence[Args]) -> tuple[Program, Walked]:
         """Return the function traced anew at the shape of `points`, and its lines without their arrays."""
-        found: list[Walked] = []
+        programs: list[Program] = []
 
-        def once(*args: PyTree) -> list[PyTree]:
-            found[:] = [walk(self.function, args)]
-            return [step.payload for step in found[0].steps]
+        def once(function: Callable[..., Any]) -> Walked:
+            found: list[Walked] = []
 
-        program = trace(jax.vmap(once), *stacked(points))
-        steps = [step._replace(payload=None) for step in found[0].steps]
-        return program, Walked(steps, found[0].raised)
+            def payloads(*args: PyTree) -> list[PyTree]:
+                found[:] = [walk(function, args)]
+                return [step.payload for step in found[0].steps]
+
+            programs.append(trace(jax.vmap(payloads, axis_size=len(points)), *stacked(points)))
+            return _bare(found[0])
+
+        walked = bridged(self.function, self.source, once)
+        return programs[-1], walked
 
 
-def replay_as_it_stands(function: Callable[..., Any]) -> Replay:
+def replay_as_it_stands(function: Callable[..., Any], source: Source | None) -> Replay:
     """Return the lines of a function of no arguments, run once as Python runs it.
 
     No rounding can be varied here, so the noise of an entry is a unit in its last place.
     """
     with float64():
-        walked = walk(function, ())
+        walked = bridged(function, source, lambda one: walk(one, ()))
         held = [jax.tree.map(lambda leaf: np.asarray(leaf)[None], step.payload) for step in walked.steps]
     values = [Measured(value, jax.tree.map(_last_place, value)) for value in held]
-    return Replay([()], [s._replace(payload=None) for s in walked.steps], walked.raised, values, None)
+    return Replay([()], _bare(walked).steps, walked.raised, walked.ended, values, None)
+
+
+def retraced(function: Callable[..., Any], eager: Replay) -> Replay:
+    """Return a function of no arguments traced after all, its noise measured; `eager` where it cannot be."""
+    again = Replayer(function, None).at([()])
+    return eager if again.ended else again
+
+
+def _at_least_last_place(noise: Any, value: Any) -> Any:
+    return np.where(noise == 0, _last_place(value), noise)
+
+
+def _bare(walked: Walked) -> Walked:
+    """Return the walk without the arrays of its lines."""
+    return walked._replace(steps=[step._replace(payload=None) for step in walked.steps])
 
 
 def stacked(points: Sequence[Args]) -> Args:
@@ -109,7 +133,7 @@ def stacked(points: Sequence[Args]) -> Args:
 
 def _measured(program: Program, points: Sequence[Args], *, wide: bool) -> list[Measured]:
     value, noise = measure_program(program, stacked(points), wide=wide)
-    spread = jax.tree.map(lambda v, n: np.where(n == 0, _last_place(v), n), value, noise)
+    spread = jax.tree.map(_at_least_last_place, noise, value)
     return [Measured(*pair) for pair in zip(value, spread, strict=True)]
 
 

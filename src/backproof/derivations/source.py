@@ -2,10 +2,11 @@
 
 import ast
 import builtins
+import copy
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
@@ -161,32 +162,36 @@ def _is_neighbour(found: Any, function: Any) -> bool:
     return isinstance(found, FunctionType) and found.__globals__ is function.__globals__
 
 
-def rebuilt(source: Source, tree: ast.FunctionDef) -> Callable[..., Any]:
+def planted(source: Source, row: int, expression: ast.expr) -> Source:
+    """Return the source with another value in the line yielded on `row`, and its function with it."""
+    found = source.line_at(row)
+    if found is None or not isinstance(found.value, ast.Tuple):
+        return source
+    place = list(ast.walk(source.tree)).index(found)
+    tree = copy.deepcopy(source.tree)
+    target: Any = list(ast.walk(tree))[place]
+    old = target.value.elts[0]
+    target.value.elts[0] = ast.copy_location(expression, old)
+    for node in ast.walk(expression):  # all of it stands where the old value stood
+        ast.copy_location(node, old)
+    return replace(source, tree=tree, function=_compiled(source, tree))
+
+
+def _compiled(source: Source, tree: ast.FunctionDef) -> Callable[..., Any]:
     """Return the function that `tree` defines, with the names and the rows of the one in `source`.
 
-    Decorators are left out; the names that the function closes over are handed to it anew.
+    Decorators and annotations are left out; the names that the function closes over are handed to it.
     """
     names = source.function.__code__.co_freevars
-    plain = ast.FunctionDef(
-        name=tree.name, args=_without_annotations(tree.args), body=tree.body, decorator_list=[], lineno=1
-    )
-    maker = ast.FunctionDef(
-        name="_maker",
-        args=ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, []),
-        body=[plain, ast.Return(ast.Name(tree.name, ast.Load()))],
-        decorator_list=[],
-        lineno=1,
-    )
-    module = ast.fix_missing_locations(ast.Module([maker], []))
-    ast.increment_lineno(module, source.first - 1)
+    module = ast.parse(f"def _maker({', '.join(names)}):\n    return {tree.name}")
+    maker: Any = module.body[0]
+    tree = copy.deepcopy(tree)
+    tree.decorator_list, tree.returns = [], None
+    for argument in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs):
+        argument.annotation = None
+    maker.body.insert(0, tree)
+    ast.increment_lineno(ast.fix_missing_locations(module), source.first - 1)
     space: dict[str, Any] = {}
     exec(compile(module, source.function.__code__.co_filename, "exec"), source.function.__globals__, space)
     closed = names_in(source.function)
     return space["_maker"](*(closed.get(name) for name in names))
-
-
-def _without_annotations(args: ast.arguments) -> ast.arguments:
-    bare = [ast.arg(one.arg) for one in args.args]
-    return ast.arguments(
-        [ast.arg(one.arg) for one in args.posonlyargs], bare, args.vararg, [], [], args.kwarg, args.defaults
-    )

@@ -1,14 +1,16 @@
-"""Gathers what was seen of every line at every shape, and finds the first that does not follow."""
+"""Gathers what was seen of every line at every shape."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from backproof.derivations.judgement import Seen, State, admitted, claim, equality
+from backproof.derivations.judgement import Seen, State, admitted, claim, equality, left_open
 from backproof.derivations.lines import Kind, Step
 from backproof.derivations.replay import Replay
+from backproof.derivations.walk import Raised
 
 
 class Row(NamedTuple):
@@ -25,10 +27,10 @@ class Row(NamedTuple):
 
     fails: bool
     judged: int
-    skipped: int
-    worst: float
-    broken: str | None
-    never_finite: bool
+    skipped: int = 0
+    worst: float = 0.0
+    broken: str | None = None
+    never_finite: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,51 +43,76 @@ class Table:
 
     runs: Sequence[Replay]
 
-    @property
+    @cached_property
     def steps(self) -> list[Step]:
-        """The lines as the shape that reached most of them shows them."""
-        return max((run.steps for run in self.runs), key=len)
+        """The steps, each as a shape shows it at which it does not raise."""
+        longest = max((run.steps for run in self.runs), key=len)
+        found = []
+        for i, step in enumerate(longest):
+            there = [run.steps[i] for run in self.runs if len(run.steps) > i]
+            found.append(next((one for one in there if one.kind is not Kind.OPEN), step))
+        return found
 
-    @property
+    @cached_property
     def lines(self) -> list[int]:
         """The positions in `steps` of the lines."""
-        return [i for i, step in enumerate(self.steps) if step.kind is not Kind.ASSUMED]
+        return [i for i, step in enumerate(self.steps) if step.is_line]
+
+    @cached_property
+    def ended(self) -> Raised | None:
+        """What ended the derivation early at some shape, the earliest first; None if nothing did."""
+        return min((run.ended for run in self.runs if run.ended), default=None, key=lambda one: one.number)
+
+    @property
+    def points(self) -> int:
+        """How many points the assumptions admit."""
+        return sum(int(np.sum(admitted(run))) for run in self.runs)
+
+    def is_value(self, number: int) -> bool:
+        """Return whether line `number` is a value, and not a claim of another kind."""
+        return self.steps[self.lines[number]].kind in (Kind.VALUE, Kind.OPEN)
 
     def before(self, number: int) -> int | None:
         """Return the number of the value that line `number` must equal; None for the first and for claims."""
-        kinds = [self.steps[i].kind for i in self.lines]
-        if kinds[number] is not Kind.VALUE:
+        if number < len(self.lines) and not self.is_value(number):
             return None
-        earlier = [n for n in range(number) if kinds[n] is Kind.VALUE]
-        return earlier[-1] if earlier else None
+        return next((n for n in reversed(range(number)) if self.is_value(n)), None)
 
-    def is_start(self, number: int) -> bool:
-        """Return whether line `number` is a value with none before it."""
-        return self.steps[self.lines[number]].kind is Kind.VALUE and self.before(number) is None
+    @property
+    def start(self) -> int | None:
+        """The number of the first value, which nothing comes before."""
+        return next((n for n in range(len(self.lines)) if self.is_value(n)), None)
 
     def seen(self, run: Replay, number: int, other: int | None) -> Seen:
         """Return what is seen of line `number` against line `other`, or of its claim, where it counts."""
         here = self.lines[number]
-        seen = claim(run, here) if other is None else equality(run, here, self.lines[other])
+        if run.steps[here].kind is Kind.OPEN:
+            seen = left_open(run, number)
+        else:
+            seen = claim(run, here) if other is None else equality(run, here, self.lines[other])
         return seen._replace(states=np.where(admitted(run), seen.states, State.SKIPPED))
 
     def row(self, number: int, other: int | None) -> Row:
         """Return what is seen of line `number` against `other` at all shapes that reach it."""
-        if self.is_start(number):
-            return Row(False, sum(int(np.sum(admitted(run))) for run in self.runs), 0, 0.0, None, False)
-        found = [self.seen(run, number, other) for run in self.runs if len(run.lines) > number]
-        kept = [admitted(run) for run in self.runs if len(run.lines) > number]
-        states = np.concatenate([one.states[keep] for one, keep in zip(found, kept, strict=True)])
-        distances = np.concatenate([one.distances[keep] for one, keep in zip(found, kept, strict=True)])
-        lost = [
-            one.not_finite[keep] for one, keep in zip(found, kept, strict=True) if one.not_finite is not None
-        ]
+        runs = [run for run in self.runs if len(run.lines) > number]
+        if number == self.start:
+            opened = (run for run in runs if run.steps[self.lines[number]].kind is Kind.OPEN)
+            broken = next((left_open(run, number).broken for run in opened), None)
+            return Row(broken is not None, self.points, broken=broken)
+        found = [self.seen(run, number, other) for run in runs]
+        kept = [admitted(run) for run in runs]
+        states, distances = (
+            np.concatenate([getattr(one, what)[keep] for one, keep in zip(found, kept, strict=True)])
+            for what in ("states", "distances")
+        )
+        pairs = zip(found, kept, strict=True)
+        lost = any(np.any(one.not_finite[keep]) for one, keep in pairs if one.not_finite is not None)
         skipped = int(np.sum(states == State.SKIPPED))
-        never = bool(len(states)) and skipped == len(states) and any(np.any(one) for one in lost)
+        never = lost and skipped == len(states)
         somewhere = self.steps[self.lines[number]].kind is Kind.DIFFERS_SOMEWHERE
-        fails = np.any(states == State.FAILS) and not (somewhere and np.any(states == State.FOLLOWS))
+        fails = bool(np.any(states == State.FAILS)) and not (somewhere and np.any(states == State.FOLLOWS))
         return Row(
-            bool(fails) or never,
+            fails or never,
             len(states) - skipped,
             skipped,
             float(np.max(distances[states == State.FOLLOWS], initial=0.0)),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from backproof.derivations import broken, conclusion
 from backproof.derivations.lines import LineError
 from backproof.derivations.places import drawn_points, places
-from backproof.derivations.replay import Replayer, replay_as_it_stands
+from backproof.derivations.replay import Replayer, replay_as_it_stands, retraced
 from backproof.derivations.report import Report, Verdict
-from backproof.derivations.source import source_of
+from backproof.derivations.source import Source, source_of
 from backproof.derivations.table import Table
 from backproof.errors import UsageError
 
@@ -36,15 +36,14 @@ def _verify(derivation: "Derivation", examples: int, seed: int) -> Report:
     about = _about(derivation)
     try:
         function, source = derivation.function, source_of(derivation.function)
-        if not _takes_arguments(function):
-            table = Table([replay_as_it_stands(function)])
-            replayer, points = None, None
+        if not takes_arguments(function):
+            table, replayer, points = _of_one_point(function, source), None, None
         else:
             points = places(function, derivation.args)
-            replayer = Replayer(function)
+            replayer = Replayer(function, source)
             groups = drawn_points(derivation.name, points, examples, seed)
             table = Table([replayer.at(group) for group in groups])
-        problem = broken.malformed(table) or broken.unrepeatable(function, replayer, table)
+        problem = broken.malformed(table) or broken.unrepeatable(replayer, function, table)
         if problem:
             return Report(**about, verdict=Verdict.BROKEN, explanation=problem)
         return conclusion.conclude(about, derivation, source, replayer, points, table)
@@ -56,7 +55,16 @@ def _verify(derivation: "Derivation", examples: int, seed: int) -> Report:
         return Report(**about, verdict=Verdict.BROKEN, explanation=str(error))
 
 
-def _takes_arguments(function: Any) -> bool:
+def _of_one_point(function: Any, source: Source | None) -> Table:
+    """Return the lines of a function without arguments; where one fails, with their noise measured."""
+    eager = replay_as_it_stands(function, source)
+    table = Table([eager])
+    doubtful = any(table.row(n, table.before(n)).fails for n in range(len(table.lines)))
+    return Table([retraced(function, eager)]) if doubtful and not (eager.raised or eager.ended) else table
+
+
+def takes_arguments(function: Any) -> bool:
+    """Return whether a derivation has arguments; one that has none is run once, as it stands."""
     code = getattr(function, "__code__", None)
     return code is None or bool(code.co_argcount or code.co_flags & 0x0C)
 

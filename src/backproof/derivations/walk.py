@@ -1,18 +1,20 @@
-"""Walks a generator of lines once, at arrays or at tracers, and notes where it stops."""
+"""Walks a generator of lines once, at arrays or at tracers, past the lines that raise."""
 
+import ast
 import inspect
 import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from backproof.derivations.lines import Kind, LineError, Step, read
+from backproof.derivations.lines import LineError, Step, read
+from backproof.derivations.source import Source, planted
 
 
 class Raised(NamedTuple):
     """Holds what was raised in place of a line.
 
     Attributes:
-        number: the index of the line that was not reached.
+        number: the index of the line.
         row: the line of the file on which it was raised, in the derivation itself.
         text: type and message of the error.
     """
@@ -23,10 +25,17 @@ class Raised(NamedTuple):
 
 
 class Walked(NamedTuple):
-    """Holds the steps of one walk and what ended it early, or None."""
+    """Holds the steps of one walk.
+
+    Attributes:
+        steps: the lines; one that raises is left open.
+        raised: what was raised in place of the open ones.
+        ended: what ended the walk before its end, or None.
+    """
 
     steps: list[Step]
-    raised: Raised | None
+    raised: tuple[Raised, ...] = ()
+    ended: Raised | None = None
 
 
 def walk(function: Callable[..., Any], args: tuple[Any, ...]) -> Walked:
@@ -42,19 +51,40 @@ def walk(function: Callable[..., Any], args: tuple[Any, ...]) -> Walked:
     try:
         generator = function(*args)
         for yielded in generator:
-            steps.append(read(yielded, generator.gi_frame.f_lineno, _lines(steps)))
+            steps.append(read(yielded, generator.gi_frame.f_lineno, count(steps)))
     except LineError:
         raise
     except Exception as error:
         # Whatever a line raises is that line's finding.
-        row = _row_within(function, error)
-        return Walked(steps, Raised(_lines(steps), row, _said(error)))
-    return Walked(steps, None)
+        return Walked(steps, (), Raised(count(steps), _row_within(function, error), _said(error)))
+    return Walked(steps)
 
 
-def _lines(steps: list[Step]) -> int:
+def bridged(
+    function: Callable[..., Any], source: Source | None, once: Callable[[Callable[..., Any]], Walked]
+) -> Walked:
+    """Return the walk by `once`, begun again past every line that raises: that line is left open.
+
+    Args:
+        function: the derivation.
+        source: its source; without it nothing can be left open.
+        once: walks a function once.
+    """
+    walked, raised = once(function), []
+    while walked.ended and source is not None:
+        found = source.line_at(walked.ended.row)
+        # the same row again: what raises there is not the value of the line
+        if found is None or any(one.row == walked.ended.row for one in raised):
+            break
+        raised.append(walked.ended)
+        source = planted(source, walked.ended.row, ast.Constant(...))
+        walked = once(source.function)
+    return walked._replace(raised=tuple(raised))
+
+
+def count(steps: list[Step]) -> int:
     """Return how many lines there are so far; assumptions are not counted."""
-    return sum(step.kind is not Kind.ASSUMED for step in steps)
+    return sum(step.is_line for step in steps)
 
 
 def _row_within(function: Any, error: Exception) -> int:
@@ -65,5 +95,6 @@ def _row_within(function: Any, error: Exception) -> int:
 
 
 def _said(error: Exception) -> str:
-    first = str(error).strip().split("\n\n")[0].replace("\n", " ")
-    return f"{type(error).__name__}: {first if len(first) <= 300 else first[:299] + '…'}"
+    name, first = type(error).__name__, str(error).strip().split("\n")[0]
+    hint = "; a derivation is traced: write jnp.where, or assume" if "Tracer" in name else ""
+    return f"{name}: {first if len(first) <= 300 else first[:299] + '…'}{hint}"
