@@ -17,7 +17,6 @@ M = 2; nothing below reads M.
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 import backproof as bp
@@ -397,26 +396,21 @@ def below_the_first_layer(phi, x_i, dz_1):
     )
 
 
-@bp.derivation(r"\frac{\partial L_i}{\partial \phi} \text{ bit for bit}", items=("S1.9",))
-def the_same_arithmetic():
+@bp.derivation(
+    r"\frac{\partial L_i}{\partial \phi} \text{ bit for bit}", items=("S1.9",), args=[PHI, DATUM, OUTPUT]
+)
+def the_same_arithmetic(phi, x_i, dz_M):
     """The loop to ι = 0 does not only equal the special case: it is the same arithmetic."""
-    rng = np.random.default_rng(0)
-    phi = tuple(
-        {"W": jnp.asarray(rng.normal(size=(n, m))), "b": jnp.asarray(rng.normal(size=n))}
-        for m, n in ((2, 4), (4, 3), (3, 5))
-    )
-    x_i, dz_M = jnp.asarray(rng.normal(size=2)), jnp.asarray(rng.normal(size=5))
-    net = bp.mlp(widths(phi), bp.rules.relu)
-    _, residuals = net.forward(phi, x_i)
-    grads, _ = net.backward(phi, residuals, dz_M)
+    _, residuals = bp.mlp(widths(phi), bp.rules.relu).forward(phi, x_i)
+    grads, _ = bp.mlp(widths(phi), bp.rules.relu).backward(phi, residuals, dz_M)
     dz_0 = bp.deltas(phi, residuals, dz_M)[0]
     yield (
-        bp.holds(np.array_equal(grads[0]["W"], dz_0[:, None] * x_i[None, :])),
+        bp.holds(grads[0]["W"] == dz_0[:, None] * x_i[None, :]),
         r"\frac{\partial L_i}{\partial W_0} = \frac{\partial L_i}{\partial z_0} x_i^{\top}",
-        "the general loop gives the document's special case bit for bit",
+        "the general loop gives the document's special case, every bit of it",
     )
     yield (
-        bp.holds(np.array_equal(grads[0]["b"], dz_0)),
+        bp.holds(grads[0]["b"] == dz_0),
         r"\frac{\partial L_i}{\partial b_0} = \frac{\partial L_i}{\partial z_0}",
         "and so for the bias",
     )
@@ -793,10 +787,10 @@ def a_dead_unit(phi, x_i, dz_1):
         line=2,
         erratum="E1(c)",
         cause="argument-transposed",
-        because="The book printed the chain with its partial derivatives in the order of the numerator layout"
-        " but the matrices of the other: W dz for Wᵀ dz. It fits only where W is square, and there it is"
-        " silently"
-        " another number. Its author: 'extremely difficult to find this kind of error in your own work'.",
+        because="The book printed the chain with its partial derivatives in the order of the numerator"
+        " layout but the matrices of the other: W dz for Wᵀ dz. It fits only where W is square, and there it"
+        " is silently another number. Its author: 'extremely difficult to find this kind of error in your"
+        " own work'.",
     ),
 )
 def order_of_partials(
@@ -824,11 +818,9 @@ def order_of_partials(
         line=2,
         erratum="E1(d)",
         cause="contract-shape",
-        because="The book's chapter and appendix put ∂f_j/∂z_i at (i, j): denominator layout, the"
-        " transpose of"
-        " what autodiff returns. The two may not be mixed in one line; in that layout gradients stay"
-        " columns and"
-        " the product runs Jacobian times gradient.",
+        because="The book's chapter and appendix put ∂f_j/∂z_i at (i, j): denominator layout, the transpose"
+        " of what autodiff returns. The two may not be mixed in one line; in that layout gradients stay"
+        " columns and the product runs Jacobian times gradient.",
     ),
 )
 def two_layouts(W: Float[Array, "n m"], b: Float[Array, " n"], z: Float[Array, " m"]):
@@ -859,10 +851,8 @@ def two_layouts(W: Float[Array, "n m"], b: Float[Array, " n"], z: Float[Array, "
         erratum="E1(e)",
         cause="at-zeros",
         because="The book's notebook 7.2 opens the gate where x > 0, notebook 7.3 where x ≥ 0: two"
-        " subgradients,"
-        " equal but at z = 0. With W = 1, b = 0, x = 0, y = 1 the first gives ∂L/∂b_0 = 0, the second −1."
-        " Either"
-        " may be taken; one network must not take both.",
+        " subgradients, equal but at z = 0. With W = 1, b = 0, x = 0, y = 1 the first gives ∂L/∂b_0 = 0, the"
+        " second −1. Either may be taken; one network must not take both.",
     ),
 )
 def two_gates(W: Float[Array, "n m"], b: Float[Array, " n"], z: Float[Array, " m"], dz: Float[Array, " n"]):

@@ -23,7 +23,6 @@ import inspect
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float
 
@@ -570,6 +569,7 @@ def bias_gradients(W_1, b_1, W_2, b_2, x):
 
 # Descent
 
+half_squared_error = bp.losses.half_squared_error
 LAYERS = ({"W": bp.array("p d"), "b": bp.array("p")}, {"W": bp.array("q p"), "b": bp.array("q")})
 
 
@@ -581,7 +581,6 @@ LAYERS = ({"W": bp.array("p d"), "b": bp.array("p")}, {"W": bp.array("q p"), "b"
 )
 def descent(theta, x, t, eta):
     """θ ← θ − η ∂g^K/∂θ, with W^k and b^k merged into θ. The loss here is half the squared error to t."""
-    half_squared_error = bp.losses.half_squared_error
 
     def loss(theta):
         y = f_hidden(theta[0]["W"] @ x + theta[0]["b"])
@@ -613,30 +612,30 @@ def descent(theta, x, t, eta):
     )
 
 
-@bp.derivation(r"\theta - \eta \frac{\partial g^K}{\partial \theta}", items=("S2.11",), uses=(descent,))
-def descent_is_optax_sgd():
-    """The document's update is the one that optax calls SGD: bit for bit."""
-    rng, eta = np.random.default_rng(0), 0.3
-    theta = tuple(
-        {
-            "W": jnp.asarray(rng.normal(size=(n, m)), "float32"),
-            "b": jnp.asarray(rng.normal(size=n), "float32"),
-        }
-        for m, n in ((2, 4), (4, 3))
+@bp.derivation(
+    r"\theta - \eta \frac{\partial g^K}{\partial \theta}",
+    items=("S2.11",),
+    uses=(descent,),
+    args=[LAYERS, INPUT, bp.array("q"), bp.array("")],
+)
+def descent_is_optax_sgd(theta, x, t, eta):
+    """The document's update is the one that optax calls SGD, bit for bit."""
+    net, loss = (
+        bp.mlp((x.size, len(theta[0]["b"]), t.size), bp.rules.tanh, bp.rules.sigmoid),
+        half_squared_error,
     )
-    x, t = (jnp.asarray(rng.normal(size=n), "float32") for n in (2, 3))
-    net, loss = bp.mlp((2, 4, 3), bp.rules.tanh, bp.rules.sigmoid), bp.losses.half_squared_error
-    _, grads = bp.value_and_grad(net, loss)(theta, x, t)
     y_K, kept = net.forward(theta, x)
     ours, _ = bp.descend(
         net, theta, kept, loss.backward(loss.forward(y_K, t)[1]), lambda p, of_p: p - eta * of_p
     )
     optimizer = optax.sgd(eta)
-    theirs = optax.apply_updates(theta, optimizer.update(grads, optimizer.init(theta))[0])
+    with jax.numpy_dtype_promotion("standard"):
+        updates, _ = optimizer.update(bp.value_and_grad(net, loss)(theta, x, t)[1], optimizer.init(theta))
+        theirs = optax.apply_updates(theta, updates)
     for k, (mine, other) in enumerate(zip(ours, theirs, strict=True), start=1):
         for leaf in ("W", "b"):
             yield (
-                bp.holds(np.array_equal(mine[leaf], other[leaf])),
+                bp.holds(mine[leaf] == other[leaf]),
                 rf"{leaf}^{k} - \eta \frac{{\partial g}}{{\partial {leaf}^{k}}} = \texttt{{optax.sgd}}",
                 "every bit",
             )
@@ -649,19 +648,18 @@ def descent_is_optax_sgd():
     r"\tilde W \tilde y",
     items=("E2",),
     uses=(bias_as_a_column,),
+    args=[bp.array("3 5"), bp.array("3"), bp.array("5")],
     refutes=bp.Refutes(
         line=1,
         erratum="E2(a)",
         cause="contract-raises",
-        because="W_{n_{k−1}+1, j} = b names row n_{k−1} + 1 of a matrix that has n_k rows. Where there is"
-        " no such"
-        " row, as for 3 × 5, there is nowhere to write; where there is, it belongs to another unit. The"
-        " bias is"
-        " the last COLUMN: W̃_{j, n_{k−1}+1} = b_j.",
+        because="W_{n_{k−1}+1, j} = b names row n_{k−1} + 1 of a matrix that has n_k rows. Where there is no"
+        " such row, as for 3 × 5, there is nowhere to write; where there is, it belongs to another unit. The"
+        " bias is the last COLUMN: W̃_{j, n_{k−1}+1} = b_j.",
     ),
 )
-def bias_as_a_row(W: Float[Array, "n m"], b: Float[Array, " n"], y: Float[Array, " m"]):
-    """The extra weight with its indices as printed: the row n_{k−1} + 1."""
+def bias_as_a_row(W, b, y):
+    """The extra weight with its indices as printed, the row n_{k−1} + 1, for n_k = 3 and n_{k−1} = 5."""
     yield W @ y + b, r"W y + b", "definition"
     rows = list(with_bias(W, jnp.zeros_like(b)))
     rows[y.size] = jnp.full(y.size + 1, b[0])
@@ -676,9 +674,8 @@ def bias_as_a_row(W: Float[Array, "n m"], b: Float[Array, " n"], y: Float[Array,
         line=1,
         erratum="E2(b)",
         cause="unknown",
-        because="'= b for every j' gives all units one number. That is another model, whose single bias"
-        " has the"
-        " sum of the errors, Σ_j δ_j, for its gradient. Each unit needs a bias of its own, b_j.",
+        because="'= b for every j' gives all units one number. That is another model, whose single bias has"
+        " the sum of the errors, Σ_j δ_j, for its gradient. Each unit needs a bias of its own, b_j.",
     ),
 )
 def one_bias_for_all(W: Float[Array, "n m"], b: Float[Array, " n"], y: Float[Array, " m"]):
@@ -720,9 +717,8 @@ def gradient_of_one_bias(W: Float[Array, "n m"], beta: Float[Array, ""], y: Floa
         erratum="E2(f)",
         cause="missing",
         because="'g^k ≡ g^K, only the independent variable differs' is true of values and false of partial"
-        " derivatives. g^K(W^K, y^{K−1}) has no argument W^k: with y^{K−1} held fixed its derivative by"
-        " W^k is 0."
-        " ∂g^K/∂θ has to be read as the total derivative, through y^{K−1}, and that is ∂g^k/∂W^k.",
+        " derivatives. g^K(W^K, y^{K−1}) has no argument W^k: with y^{K−1} held fixed its derivative by W^k"
+        " is 0. ∂g^K/∂θ has to be read as the total derivative, through y^{K−1}, and that is ∂g^k/∂W^k.",
     ),
 )
 def the_last_g_differentiated_partially(weights, x):

@@ -15,7 +15,6 @@ import itertools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float
 
@@ -274,49 +273,62 @@ def nobody_needs_the_last_one(levels, x_1, t):
     )
 
 
-def swept(levels, x, t, eta, first):
-    """Return ∂L/∂ω^1 as the sweep over two levels without f takes it; `first`: ω^2 is updated before use."""
-    one, two = levels
-    dx_3 = two * one * x - t
-    new_two = two - eta * dx_3 * one * x
-    return dx_3 * (new_two if first else two) * x
+@bp.derivation(
+    r"\frac{\partial L}{\partial \omega^1}",
+    items=("S4.3",),
+    uses=(sweep,),
+    args=[bp.array("", low=1, high=1), bp.array("", low=0.25, high=1)],
+)
+def smallest_network_updated_first(one, eta):
+    """ω^1 = ω^2 = x = 1, t = 0, no f, no b: the smallest network in which the order of the steps shows.
 
-
-@bp.derivation(r"\frac{\partial L}{\partial \omega^1}", items=("S4.3",), uses=(sweep,))
-def smallest_network_updated_first():
-    """ω^1 = ω^2 = x = 1, t = 0, no f: the smallest network in which the order of the steps shows."""
-    one = {"W": jnp.ones((1, 1)), "b": jnp.zeros(1)}
-    net = bp.mlp((1, 1, 1), bp.rules.identity)
-    x_3, kept = net.forward((one, one), jnp.ones(1))
-    for eta, late in ((0.5, 0.5), (1.0, 0.0)):
-        new, _ = bp.descend(net, (one, one), kept, x_3 - 0.0, lambda p, dp, eta=eta: p - eta * dp)
-        yield (
-            bp.equal((1.0 - new[0]["W"][0, 0]) / eta, 1.0),
-            rf"\frac{{\partial L}}{{\partial \omega^1}} = 1, \; \eta = {eta:g}",
-            "both derivatives, then the update: what this library runs",
-        )
-        yield (
-            bp.equal(swept((1.0, 1.0), 1.0, 0.0, eta, first=True), late),
-            rf"\frac{{\partial L}}{{\partial x^3}} \omega^2_{{\text{{new}}}} x = {late:g}, \; \eta = {eta:g}",
-            "ω^2 updated first: derivative 2 is taken with ω^2 − η ∂L/∂ω^2",
-        )
-        yield (
-            bp.differ(
-                swept((1.0, 1.0), 1.0, 0.0, eta, first=True), swept((1.0, 1.0), 1.0, 0.0, eta, first=False)
-            ),
-            rf"1 \neq {late:g}",
-            "so the order matters",
-        )
+    ∂L/∂ω^1 is 1. With ω^2 updated before its second use it would be 1 − η: ½ at η = ½, and 0 at η = 1.
+    """
+    omega_1, omega_2, x, dx_3 = one, one, one, one * one * one  # ∂L/∂x^3 = x^3 − t = 1
+    d_omega_2 = dx_3 * (omega_1 * x)
+    yield (
+        jax.grad(lambda omega_1: (omega_2 * omega_1 * x) ** 2 / 2)(omega_1),
+        r"\frac{\partial}{\partial \omega^1} \tfrac12 (\omega^2 \omega^1 x)^2",
+        "definition",
+    )
+    yield (
+        dx_3 * omega_2 * x,
+        r"\frac{\partial L}{\partial x^3} \omega^2 x",
+        "both derivatives of level 2, then its update",
+    )
+    layer = {"W": one[None, None], "b": jnp.zeros(1)}
+    _, kept = bp.mlp((1, 1, 1), bp.rules.identity).forward((layer, layer), jnp.ones(1))
+    new, _ = bp.descend(
+        bp.mlp((1, 1, 1), bp.rules.identity), (layer, layer), kept, dx_3[None], lambda p, dp: p - eta * dp
+    )
+    yield (
+        (omega_1 - new[0]["W"][0, 0]) / eta,
+        r"\texttt{backproof}",
+        "read off the step that this library takes",
+    )
+    yield (
+        bp.equal(dx_3 * (omega_2 - eta * d_omega_2) * x, 1 - eta),
+        r"\frac{\partial L}{\partial x^3} \left(\omega^2 - \eta \frac{\partial L}{\partial \omega^2}\right) x"
+        r" = 1 - \eta",
+        "W already updated: derivative 2 of level 2 is taken with the new ω^2",
+    )
+    yield (
+        bp.differ(dx_3 * (omega_2 - eta * d_omega_2) * x, dx_3 * omega_2 * x),
+        r"1 - \eta \neq 1",
+        "so the order matters, for every η",
+    )
 
 
 # All batches
+
+SMALL = ({"W": bp.array("4 2"), "b": bp.array("4")}, {"W": bp.array("3 4"), "b": bp.array("3")})
 
 
 @bp.derivation(
     r"\text{after an epoch}",
     items=("S4.5",),
     uses=(sweep,),
-    args=[LEVELS[:2], bp.array("3 d"), bp.array("3 q"), RATE],
+    args=[SMALL, bp.array("3 2"), bp.array("3 3"), RATE],
 )
 def an_epoch(levels, xs, ts, eta):
     """Three batches of one sample: the loop of the document is a scan of plain SGD, as optax has it."""
@@ -366,27 +378,27 @@ def an_epoch(levels, xs, ts, eta):
     )
 
 
-@bp.derivation(r"\theta - \eta \frac{\partial L}{\partial \theta}", items=("S4.5",), uses=(sweep,))
-def order_of_levels():
-    """Where all derivatives are taken first, the levels may be updated in any order."""
-    rng = np.random.default_rng(0)
-    levels = tuple(
-        {"W": rng.normal(size=(n, m)), "b": rng.normal(size=n)} for m, n in ((2, 4), (4, 3), (3, 5))
-    )
-    x_1, t = rng.normal(size=2), rng.normal(size=5)
-    grads = jax.jit(bp.value_and_grad(network(levels), half_squared_error))(levels, x_1, t)[1]
+@bp.derivation(
+    r"\theta - \eta \frac{\partial L}{\partial \theta}",
+    items=("S4.5",),
+    uses=(sweep,),
+    args=[LEVELS, INPUT, TARGET, RATE],
+)
+def order_of_levels(levels, x_1, t, eta):
+    """Where all derivatives are taken first, the levels may be updated in any order: to the last bit."""
+    grads = bp.value_and_grad(network(levels), half_squared_error)(levels, x_1, t)[1]
 
     def updated(order):
         new = list(levels)
         for n in order:
-            new[n] = jax.tree.map(lambda p, dp: p - 0.1 * np.asarray(dp), new[n], grads[n])
+            new[n - 1] = jax.tree.map(lambda p, dp: p - eta * dp, new[n - 1], grads[n - 1])
         return jax.tree.leaves(new)
 
-    for order in itertools.permutations(range(3)):
-        same = all(np.array_equal(a, b) for a, b in zip(updated(order), updated((2, 1, 0)), strict=True))
+    for order in itertools.permutations((1, 2, 3)):
+        same = [jnp.all(a == b) for a, b in zip(updated(order), updated((3, 2, 1)), strict=True)]
         yield (
-            bp.holds(same),
-            rf"n = {', '.join(str(n + 1) for n in order)}",
+            bp.holds(jnp.stack(same)),
+            rf"n = {order[0]}, {order[1]}, {order[2]}",
             "the same bits as from the top down",
         )
 
@@ -443,9 +455,9 @@ def reduction_of_a_batch(levels, xs, ts):
         line=2,
         erratum="E4(c)",
         cause="missing",
-        because="∂L/∂b^n is used in the update and derived nowhere. Read with the document's own forward map,"
-        " f(w^n x^n), it is 0 and no bias would ever move. With b^n inside f it is ∂L/∂x^{n+1} ⊙ f′(z^n): the"
-        " factor that ∂L/∂ω^n has anyway.",
+        because="∂L/∂b^n is used in the update and derived nowhere. Read with the document's own forward"
+        " map, f(w^n x^n), it is 0 and no bias would ever move. With b^n inside f it is ∂L/∂x^{n+1} ⊙"
+        " f′(z^n): the factor that ∂L/∂ω^n has anyway.",
     ),
 )
 def derivative_of_the_bias(
@@ -477,10 +489,9 @@ def derivative_of_the_bias(
         line=2,
         erratum="E4(d)",
         cause="unknown",
-        because="L = f(w^n x^n) leaves out b^n and all levels above n. Without b^n the slope f′ is taken"
-        " at another"
-        " z, and every derivative changes wherever b ≠ 0. What is meant is x^{n+1} = f(ω^n x^n + b^n), with L"
-        " further up.",
+        because="L = f(w^n x^n) leaves out b^n and all levels above n. Without b^n the slope f′ is taken at"
+        " another z, and every derivative changes wherever b ≠ 0. What is meant is x^{n+1} = f(ω^n x^n +"
+        " b^n), with L further up.",
     ),
 )
 def forward_map_without_the_bias(
@@ -514,10 +525,8 @@ def forward_map_without_the_bias(
         erratum="E4(e)",
         cause="contract-raises",
         because="∂L/∂x^{n+1} · ∂x^{n+1}/∂x^n in this order wants a row on the left. Gradients are kept as"
-        " columns,"
-        " like the x they belong to, and then the product is (∂x^{n+1}/∂x^n)ᵀ ∂L/∂x^{n+1}. As printed it"
-        " holds for"
-        " numbers, and for rows.",
+        " columns, like the x they belong to, and then the product is (∂x^{n+1}/∂x^n)ᵀ ∂L/∂x^{n+1}. As"
+        " printed it holds for numbers, and for rows.",
     ),
 )
 def a_column_on_the_left(omega, b, x, dx_above):
@@ -550,11 +559,9 @@ def a_column_on_the_left(omega, b, x, dx_above):
         erratum="E4(f)",
         cause="unknown",
         because="'Used at once for the update of this level' invites updating ω^n before derivative 2 is"
-        " taken. Then"
-        " W is already updated: ∂L/∂x^n is formed with the new ω^n, and every level below descends along"
-        " something"
-        " else. With ω^1 = ω^2 = x = 1, t = 0, η = ½ the derivative 1 becomes ½. Take both derivatives"
-        " first.",
+        " taken. Then W is already updated: ∂L/∂x^n is formed with the new ω^n, and every level below"
+        " descends along something else. With ω^1 = ω^2 = x = 1, t = 0, η = ½ the derivative 1 becomes ½."
+        " Take both derivatives first.",
     ),
 )
 def updated_before_its_second_use(omega, b, x, dx_above, eta):
