@@ -291,7 +291,7 @@ def a_convention_is_named_as_one():
     )
 
 
-# X.3: mistakes, each on the smallest network that shows it
+# X.3: mistakes, each on the smallest network that shows it; the gate at zero, for relu alone, is in doc_001
 
 
 def slope(z):
@@ -333,49 +333,99 @@ def swept(params, x, y, slip=None):
     return tuple(grads)
 
 
-# The smallest network for each: batch, then widths.
-SLIPS = {
-    (1, 1, 1): ("sign", "factor 2", "missing outer slope", "dropped cotangent"),
-    (2, 1, 1): ("mean of b only",),
-    (1, 1, 2): ("shared bias",),
-    (1, 1, 1, 1): (
-        "z for a",
-        "W updated first",
-        "missing hidden slope",
-        "slope at a",
-        "slope of the wrong layer",
-    ),
-    (1, 1, 2, 2): ("missing transpose",),
-}
+def shipped(params, x, y):
+    """Return the gradients of half the squared error, as this library takes them."""
+    net = bp.mlp(widths(params), bp.rules.sigmoid, bp.rules.sigmoid)
+    return bp.value_and_grad(net, bp.losses.half_squared_error)(params, x, y)[1]
 
 
 def drawn(batch, *sizes):
     """Return what the parameters, the input and the target of a network of these sizes may be."""
     params = tuple({"W": bp.array(f"{n} {m}"), "b": bp.array(f"{n}")} for m, n in pairwise(sizes))
-    return params, bp.array(f"{batch} {sizes[0]}"), bp.array(f"{batch} {sizes[-1]}")
+    return [params, bp.array(f"{batch} {sizes[0]}"), bp.array(f"{batch} {sizes[-1]}")]
 
 
-@bp.derivation(r"\text{one slip each}", items=("X.3",), args=[tuple(drawn(*sizes) for sizes in SLIPS)])
-def every_slip_is_seen(networks):
-    """A sweep with one slip differs from the shipped pass on the smallest network that can show it.
-
-    The gate at zero, the one slip that needs a relu, is shown in `doc_001.py`.
-    """
-    for (sizes, slips), (params, x, y) in zip(SLIPS.items(), networks, strict=True):
-        net = bp.mlp(widths(params), bp.rules.sigmoid, bp.rules.sigmoid)
-        shipped = bp.value_and_grad(net, bp.losses.half_squared_error)(params, x, y)[1]
-        name = ", ".join(map(str, sizes[1:]))
+@bp.derivation(r"n = 1, 1", items=("X.3",), args=drawn(1, 1, 1))
+def slips_seen_by_one_unit(params, x, y):
+    """One weight, one bias, one sample: enough to see these four."""
+    yield (
+        bp.equal(shipped(params, x, y), swept(params, x, y)),
+        r"\nabla J",
+        "without a slip: the pass that is shipped",
+    )
+    for slip in ("sign", "factor 2", "missing outer slope", "dropped cotangent"):
         yield (
-            bp.equal(shipped, swept(params, x, y)),
-            rf"\text{{no slip}}, \; n = {name}",
-            "the sweep is the shipped one",
+            bp.differ(shipped(params, x, y), swept(params, x, y, slip), somewhere=True),
+            rf"\nabla J \neq \text{{{slip}}}",
+            "by one thing",
         )
-        for slip in slips:
-            yield (
-                bp.differ(shipped, swept(params, x, y, slip), somewhere=True),
-                rf"\text{{{slip}}}, \; n = {name}",
-                f"it shows with widths {name} and a batch of {sizes[0]}",
-            )
+
+
+@bp.derivation(r"n = 1, 1; B = 2", items=("X.3",), args=drawn(2, 1, 1))
+def a_mean_of_b_alone(params, x, y):
+    """Two samples: W summed and b averaged."""
+    yield (
+        bp.equal(shipped(params, x, y), swept(params, x, y)),
+        r"\nabla J",
+        "without a slip: the pass that is shipped",
+    )
+    yield (
+        bp.differ(shipped(params, x, y), swept(params, x, y, "mean of b only"), somewhere=True),
+        r"\nabla J \neq \text{mean of b only}",
+        "by one thing",
+    )
+
+
+@bp.derivation(r"n = 1, 2", items=("X.3",), args=drawn(1, 1, 2))
+def a_shared_bias(params, x, y):
+    """Two outputs: one bias for both."""
+    yield (
+        bp.equal(shipped(params, x, y), swept(params, x, y)),
+        r"\nabla J",
+        "without a slip: the pass that is shipped",
+    )
+    yield (
+        bp.differ(shipped(params, x, y), swept(params, x, y, "shared bias"), somewhere=True),
+        r"\nabla J \neq \text{shared bias}",
+        "by one thing",
+    )
+
+
+@bp.derivation(r"n = 1, 1, 1", items=("X.3",), args=drawn(1, 1, 1, 1))
+def slips_seen_by_two_units(params, x, y):
+    """One unit after the other: what can go wrong between two layers."""
+    yield (
+        bp.equal(shipped(params, x, y), swept(params, x, y)),
+        r"\nabla J",
+        "without a slip: the pass that is shipped",
+    )
+    for slip in (
+        "z for a",
+        "W updated first",
+        "missing hidden slope",
+        "slope at a",
+        "slope of the wrong layer",
+    ):
+        yield (
+            bp.differ(shipped(params, x, y), swept(params, x, y, slip), somewhere=True),
+            rf"\nabla J \neq \text{{{slip}}}",
+            "by one thing",
+        )
+
+
+@bp.derivation(r"n = 1, 2, 2", items=("X.3",), args=drawn(1, 1, 2, 2))
+def a_missing_transpose(params, x, y):
+    """Two and two: W for Wᵀ fits, for W is square, and shows where W is not symmetric."""
+    yield (
+        bp.equal(shipped(params, x, y), swept(params, x, y)),
+        r"\nabla J",
+        "without a slip: the pass that is shipped",
+    )
+    yield (
+        bp.differ(shipped(params, x, y), swept(params, x, y, "missing transpose"), somewhere=True),
+        r"\nabla J \neq \text{missing transpose}",
+        "by one thing",
+    )
 
 
 # X.4: inputs at which passes go wrong

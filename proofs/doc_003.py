@@ -1121,7 +1121,7 @@ BARE = [bp.array("n m"), bp.array("2 n"), bp.array("m"), LABEL]
     args=[*BARE, bp.array("", low=1, high=100)],
 )
 def misclassified_without_bias(W_1, W_2, x, y, c):
-    """What is true. Two classes, no biases, a sample that is misclassified: at least c times, for every c ≥ 1.
+    """What is true. Two classes, no biases, a misclassified sample: at least c times, for every c ≥ 1.
 
     Without biases the network is homogeneous: c x gives c z at every layer, and the gates stay. For two
     classes δ = (1 − p_y) u with a u that only the class decides. So the gradient is multiplied by
