@@ -817,7 +817,7 @@ def order_of_partials(
     refutes=bp.Refutes(
         line=2,
         erratum="E1(d)",
-        cause="contract-shape",
+        cause="transpose",
         because="The book's chapter and appendix put ∂f_j/∂z_i at (i, j): denominator layout, the transpose"
         " of what autodiff returns. The two may not be mixed in one line; in that layout gradients stay"
         " columns and the product runs Jacobian times gradient.",

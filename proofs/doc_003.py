@@ -1406,7 +1406,7 @@ def sum_over_the_wrong_index(W: Float[Array, "n n"], b: Float[Array, " n"], a: F
     refutes=bp.Refutes(
         line=2,
         erratum="E3(e)",
-        cause="contract-raises",
+        cause="transpose",
         because="The summary's ∂J/∂z^(2) · a^(1) is a column times a column, (2 × 1)(4 × 1), which do not"
         " multiply. It lacks the transpose: ∂J/∂z^(2) (a^(1))ᵀ, (2 × 1)(1 × 4).",
     ),
@@ -1436,7 +1436,7 @@ def summary_without_the_transpose(layer, a_1, y):
     refutes=bp.Refutes(
         line=2,
         erratum="E3(f)",
-        cause="contract-shape",
+        cause="transpose",
         because="Row i of ∂J/∂W^(1) lies down, 1 × 3, and a^(0) stands up, 3 × 1: it must be (a^(0))ᵀ.",
     ),
 )
