@@ -1,5 +1,7 @@
 """Derivations that are none: too few lines, lines that come and go, numbers drawn in passing."""
 
+import random
+from types import CodeType, FunctionType
 from typing import Any
 
 import jax
@@ -9,7 +11,7 @@ from backproof.derivations.lines import Kind
 from backproof.derivations.replay import Replayer, replay_as_it_stands
 from backproof.derivations.table import Table
 
-# A function without arguments is run twice only if it mentions one of these: it may be slow.
+# Names that speak of random numbers.
 RANDOM_NAMES = frozenset({"random", "default_rng", "rand", "randn", "shuffle"})
 
 
@@ -35,15 +37,19 @@ def malformed(table: Table) -> str | None:
     return None
 
 
-def unrepeatable(replayer: Replayer | None, function: Any, table: Table) -> str | None:
-    """Return a sentence if a line has another value when it is computed again at the same point."""
+def unrepeatable(replayer: Replayer | None, function: Any, table: Table, moved: bool) -> str | None:
+    """Return a sentence if a line has another value when it is computed again at the same point.
+
+    It is computed again only where something speaks of random numbers: a name in the function or in those
+    it calls, or a global generator that `moved` meanwhile.
+    """
+    if not moved and not RANDOM_NAMES & _mentioned(function):
+        return None
     first = table.runs[0]
     if replayer is not None:
         again = Replayer(function, replayer.source).at(first.points)
-    elif RANDOM_NAMES & set(function.__code__.co_names):
-        again = replay_as_it_stands(function, None)
     else:
-        return None
+        again = replay_as_it_stands(function, None)
     for number, here in enumerate(first.lines):
         same = here < len(again.values) and _equal(first.values[here].value, again.values[here].value)
         if not same:
@@ -52,6 +58,32 @@ def unrepeatable(replayer: Replayer | None, function: Any, table: Table) -> str 
                 "again: it must not draw its own random numbers; make them arguments, or fix the seed"
             )
     return None
+
+
+def generators() -> tuple[Any, ...]:
+    """Return the state of the global random generators."""
+    state: Any = np.random.get_state()  # noqa: NPY002 - whether somebody else uses it is the question
+    return (random.getstate(), state[0], bytes(state[1]), *state[2:])
+
+
+def _mentioned(function: Any) -> set[str]:
+    """Return the global names in a function, in those it defines and in those of its file that it calls."""
+    names: set[str] = set()
+    waiting, seen = [function.__code__], set()
+    while waiting:
+        code = waiting.pop()
+        if code in seen:
+            continue
+        seen.add(code)
+        names |= set(code.co_names)
+        waiting += [const for const in code.co_consts if isinstance(const, CodeType)]
+        called = (function.__globals__.get(name) for name in code.co_names)
+        waiting += [
+            f.__code__
+            for f in called
+            if isinstance(f, FunctionType) and f.__globals__ is function.__globals__
+        ]
+    return names
 
 
 def _equal(one: Any, other: Any) -> bool:

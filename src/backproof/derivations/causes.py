@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from backproof.derivations.example import Look, failing_points
-from backproof.derivations.judgement import State
+from backproof.derivations.judgement import State, misfit
 from backproof.derivations.lines import Kind, LineError
 from backproof.derivations.mends import find_mend
 from backproof.derivations.places import Args
@@ -106,16 +106,19 @@ def _of_form(table: Table, look: Look) -> str:
     for run in table.runs:
         if run.steps[here].kind is Kind.OPEN:
             return "contract-raises"
-        mine, true = run.values[here].value, run.values[before].value
-        if jax.tree.structure(mine) != jax.tree.structure(true):
+        if jax.tree.structure(run.values[here].value) != jax.tree.structure(run.values[before].value):
             return "contract-tree"
-    return "missing-sum" if _summed(table, here, before) else "contract-shape"
+        if misfit(run.values[here].value, run.values[before].value):
+            return "missing-sum" if _summed(table, here, before) else "contract-shape"
+    return "contract-shape"
 
 
 def _summed(table: Table, here: int, before: int) -> bool:
     """Return whether the line, summed over what it has more of, is the line before at every shape."""
     for run in table.runs:
         mine, true = run.values[here], run.values[before]
+        if run.steps[here].kind is Kind.OPEN:
+            return False
         for a, n, b, m in zip(*map(jax.tree.leaves, (*mine, *true)), strict=True):
             extra = tuple(range(1, 1 + a.ndim - b.ndim))
             kept = a.sum(extra) if a.ndim >= b.ndim else None

@@ -49,7 +49,8 @@ def drop_transpose(node: ast.AST) -> list[ast.expr]:
 
 def add_transpose(node: ast.AST) -> list[ast.expr]:
     """Turn X into X.T, for a name, an entry and a product."""
-    if isinstance(node, ast.Name | ast.Subscript) and isinstance(node.ctx, ast.Load):
+    is_column = isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple)  # v[:, None]
+    if isinstance(node, ast.Name | ast.Subscript) and isinstance(node.ctx, ast.Load) and not is_column:
         return [ast.Attribute(node, "T", ast.Load())]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.MatMult):
         return [ast.Attribute(node, "T", ast.Load())]
@@ -95,6 +96,11 @@ def other_index(node: ast.AST) -> list[ast.expr]:
         steps = (-1, 1) if index else (1,)
         if index is not None:
             return [ast.Subscript(node.value, ast.Constant(index + step), ast.Load()) for step in steps]
+        if isinstance(node.slice, ast.Tuple) and any(
+            map(_is_none, node.slice.elts)
+        ):  # v[:, None] → v[None, :]
+            turned = ast.Tuple(node.slice.elts[::-1], ast.Load())
+            return [ast.Subscript(node.value, turned, ast.Load())]
     if isinstance(node, ast.Call):
         return _other_axis(node) + (_other_letters(node) if _called(node) == "einsum" else [])
     return []
@@ -155,6 +161,10 @@ def _called(node: ast.Call) -> str:
 
 def _is_number(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _whole(node: ast.expr) -> int | None:

@@ -26,7 +26,7 @@ from backproof.derivations.source import Source, planted
 from backproof.derivations.table import Table
 
 # Changes that are tried; each is traced once at one shape, and only what works there at the others.
-TRIED_AT_MOST = 60
+TRIED_AT_MOST = 40
 
 
 class Mend(NamedTuple):
@@ -108,7 +108,7 @@ def _inputs_of_names(source: Source) -> dict[str, list[str]]:
 
 def _works(source: Source, table: Table, look: Look, row: int, expression: ast.expr) -> bool:
     """Return whether the line follows at every drawn point with `expression` as its value."""
-    replayer = Replayer(planted(source, row, expression).function, None)
+    replayer = Replayer(planted(source, row, expression).function, None, look.number)
     for run in table.runs[::-1]:
         try:
             again = replayer.at(run.points)

@@ -24,16 +24,14 @@ Args = tuple[Any, ...]
 def sizes_of(specs: list[Specification]) -> list[dict[str, Any]]:
     """Return the sizes at which a derivation is tried, the smallest first.
 
-    All 1; every other name 1, and the others 1, so that each is seen beside larger ones; all distinct,
-    in two orders.
+    All 1; every second name 1, then the others, so that each is seen beside larger ones; all distinct.
     """
     names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
     stars = [name for name in names if name.startswith("*")]
     plain = [name for name in names if not name.startswith("*")]
     distinct = dict(zip(plain, itertools.cycle(SIZES), strict=False))
-    rotated = dict(zip(plain, itertools.cycle(SIZES[1:] + SIZES[:1]), strict=False))
     halves = [{**distinct, **dict.fromkeys(plain[first::2], 1)} for first in (0, 1) if len(plain) > 1]
-    sizes = [dict.fromkeys(plain, 1), *halves, distinct, rotated]
+    sizes = [dict.fromkeys(plain, 1), *halves, distinct]
     batches = itertools.cycle(((), (5,), (1,), (2, 4)))
     found = [{**size, **dict.fromkeys(stars, next(batches))} for size in sizes]
     return [one for i, one in enumerate(found) if one not in found[:i]]

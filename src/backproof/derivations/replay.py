@@ -63,9 +63,9 @@ class Replayer:
     A class because the traced programs must live exactly as long as one verification does.
     """
 
-    def __init__(self, function: Callable[..., Any], source: Source | None) -> None:
-        """Prepare to replay `function`; nothing is traced yet. With its source, past lines that raise."""
-        self.function, self.source = function, source
+    def __init__(self, function: Callable[..., Any], source: Source | None, until: int | None = None) -> None:
+        """Prepare to replay `function` up to line `until`; with its source, past lines that raise."""
+        self.function, self.source, self.until = function, source, until
         self._traced: dict[Any, tuple[Program, Walked]] = {}
 
     def at(self, points: Sequence[Args]) -> Replay:
@@ -89,7 +89,7 @@ class Replayer:
             found: list[Walked] = []
 
             def payloads(*args: PyTree) -> list[PyTree]:
-                found[:] = [walk(function, args)]
+                found[:] = [walk(function, args, self.until)]
                 return [step.payload for step in found[0].steps]
 
             programs.append(trace(jax.vmap(payloads, axis_size=len(points)), *stacked(points)))

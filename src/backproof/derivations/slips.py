@@ -15,7 +15,7 @@ import numpy as np
 
 from backproof.derivations.edits import SLIPS, Edit, edits, negated
 from backproof.derivations.form import Derivation
-from backproof.derivations.judgement import admitted
+from backproof.derivations.judgement import admitted, misfit
 from backproof.derivations.lines import Kind, LineError
 from backproof.derivations.places import drawn_points, places
 from backproof.derivations.replay import Replay, Replayer, replay_as_it_stands
@@ -36,6 +36,7 @@ class Outcome(StrEnum):
     MISSED = "missed"
     UNCHANGED = "changes nothing"
     STILL_TRUE = "still true"
+    FALSE_ALARM = "named without a change"
 
 
 class Slip(NamedTuple):
@@ -106,7 +107,7 @@ def _table(derivation: Derivation, source: Source, examples: int, seed: int) -> 
 def _outcome(source: Source, table: Table, number: int, row: int, edit: Edit) -> Outcome:
     """Return what becomes of one slip: the shapes are tried until one shows it, the most telling first."""
     changed = planted(source, row, edit.expression)
-    replayer = Replayer(changed.function, changed)
+    replayer = Replayer(changed.function, changed, number)
     moved = False
     for run in table.runs[::-1]:
         try:
@@ -116,10 +117,10 @@ def _outcome(source: Source, table: Table, number: int, row: int, edit: Edit) ->
                 else replayer.at(run.points)
             )
         except LineError:
-            return Outcome.FOUND  # no line at all: the sides of a claim no longer fit
-        if _first_wrong(again) == number:
-            return Outcome.FOUND
+            return Outcome.FOUND  # the sides of a claim no longer fit
         moved |= _moves(run, again, number)
+        if _first_wrong(again) == number:
+            return Outcome.FOUND if moved else Outcome.FALSE_ALARM
     if not moved:
         return Outcome.UNCHANGED
     kind = table.steps[table.lines[number]].kind
@@ -137,8 +138,12 @@ def _first_wrong(run: Replay) -> int | None:
 
 
 def _moves(run: Replay, again: Replay, number: int) -> bool:
-    """Return whether a slip changes the line at some admitted point, finite there, by more than rounding."""
+    """Return whether a slip changes the line: its form, or an entry by more than rounding can."""
     here = run.lines[number]
+    if number >= len(again.lines) or again.steps[here].kind is Kind.OPEN:
+        return True
+    if misfit(again.values[here].value, run.values[here].value):
+        return True
     pairs = zip(
         jax.tree.leaves(run.values[here].value), jax.tree.leaves(again.values[here].value), strict=True
     )
@@ -146,6 +151,6 @@ def _moves(run: Replay, again: Replay, number: int) -> bool:
         a, b = (np.asarray(v, np.float64).reshape(len(v), -1)[admitted(run)] for v in (before, after))
         with np.errstate(all="ignore"):
             apart = np.abs(a - b) > HALF_THE_DIGITS * np.maximum(np.abs(a), np.abs(b))
-        if np.any(apart & np.isfinite(a) & np.isfinite(b)):
+        if np.any(apart & np.isfinite(a)):
             return True
     return False

@@ -12,12 +12,8 @@ from typing import Any
 
 import jax
 
-ANCHORS = {
-    f: f"jax.{f.__name__}"
-    for f in (
-        jax.grad, jax.value_and_grad, jax.jacfwd, jax.jacrev, jax.hessian, jax.vjp, jax.jvp, jax.linearize,
-    )
-}  # fmt: skip
+AUTODIFF = ("grad", "value_and_grad", "jacfwd", "jacrev", "jacobian", "hessian", "vjp", "jvp", "linearize")
+ANCHORS = {getattr(jax, name): f"jax.{name}" for name in AUTODIFF}
 # What a derivation shows may come from here; what only states or checks it may not.
 SHIPPED = ("rules", "losses", "network", "compose", "gradient", "training", "rule")
 

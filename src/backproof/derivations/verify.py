@@ -1,6 +1,7 @@
 """The road from a derivation to its report: draw, replay, compare, and say what was found."""
 
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,20 +23,40 @@ EXAMPLES = 10
 
 def verify(derivation: "Derivation", *, examples: int = EXAMPLES, seed: int = 0) -> Report:
     """Return the report on one derivation; those it rests on are checked first."""
-    began = time.perf_counter()
-    lemmas = [verify(lemma, examples=examples, seed=seed) for lemma in derivation.uses]
-    report = _verify(derivation, examples, seed)
-    fallen = next((one for one in lemmas if not one.ok), None)
-    if fallen and report.ok:
-        text = f"it rests on {fallen.name}, which is {fallen.verdict}: {fallen.explanation}"
-        report = replace(report, verdict=Verdict.INCONCLUSIVE, explanation=text)
-    return replace(report, seconds=time.perf_counter() - began)
+    return next(iter(verify_each([derivation], examples=examples, seed=seed)))
+
+
+def verify_each(
+    derivations: "Iterable[Derivation]", *, examples: int = EXAMPLES, seed: int = 0
+) -> Iterator[Report]:
+    """Yield the report on each derivation; one that others rest on is checked once."""
+    known: dict[Derivation, Report] = {}
+
+    def report_on(one: "Derivation") -> Report:
+        if one not in known:
+            lemmas = [report_on(lemma) for lemma in one.uses]
+            began = time.perf_counter()
+            report = _with_lemmas(_verify(one, examples, seed), lemmas)
+            known[one] = replace(report, seconds=time.perf_counter() - began)
+        return known[one]
+
+    yield from map(report_on, derivations)
+
+
+def _with_lemmas(report: Report, lemmas: list[Report]) -> Report:
+    """Return the report, INCONCLUSIVE if what it rests on does not hold."""
+    fallen = next((one for one in lemmas if one.verdict is not Verdict.HOLDS), None)
+    if fallen is None or not report.ok:
+        return report
+    text = f"it rests on {fallen.name}, which is {fallen.verdict}: {fallen.explanation}"
+    return replace(report, verdict=Verdict.INCONCLUSIVE, explanation=text)
 
 
 def _verify(derivation: "Derivation", examples: int, seed: int) -> Report:
     about = _about(derivation)
     try:
         function, source = derivation.function, source_of(derivation.function)
+        state = broken.generators()
         if not takes_arguments(function):
             table, replayer, points = _of_one_point(function, source), None, None
         else:
@@ -43,7 +64,9 @@ def _verify(derivation: "Derivation", examples: int, seed: int) -> Report:
             replayer = Replayer(function, source)
             groups = drawn_points(derivation.name, points, examples, seed)
             table = Table([replayer.at(group) for group in groups])
-        problem = broken.malformed(table) or broken.unrepeatable(replayer, function, table)
+        problem = broken.malformed(table) or broken.unrepeatable(
+            replayer, function, table, state != broken.generators()
+        )
         if problem:
             return Report(**about, verdict=Verdict.BROKEN, explanation=problem)
         return conclusion.conclude(about, derivation, source, replayer, points, table)

@@ -38,8 +38,8 @@ class Walked(NamedTuple):
     ended: Raised | None = None
 
 
-def walk(function: Callable[..., Any], args: tuple[Any, ...]) -> Walked:
-    """Return the lines that `function(*args)` yields, up to the end or to what it raises.
+def walk(function: Callable[..., Any], args: tuple[Any, ...], until: int | None = None) -> Walked:
+    """Return the lines that `function(*args)` yields, up to the end, the line `until`, or what it raises.
 
     Raises:
         LineError: a yielded line is none, or the function is no generator.
@@ -52,6 +52,8 @@ def walk(function: Callable[..., Any], args: tuple[Any, ...]) -> Walked:
         generator = function(*args)
         for yielded in generator:
             steps.append(read(yielded, generator.gi_frame.f_lineno, count(steps)))
+            if until is not None and count(steps) > until:
+                break
     except LineError:
         raise
     except Exception as error:

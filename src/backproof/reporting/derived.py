@@ -11,6 +11,7 @@ from rich.text import Text
 
 from backproof.derivations import Derivation, Mark, Report, Verdict
 from backproof.derivations.latex import readable
+from backproof.derivations.verify import verify_each
 
 STYLES = {
     Verdict.HOLDS: "green",
@@ -37,10 +38,9 @@ def print_derivations(found: Sequence[Derivation], console: Console, **settings:
     reports: list[Report] = []
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("verifying", total=len(found))
-        for one in found:
-            progress.update(task, description=f"{one.file} {one.name}")
-            report = one.verify(**settings)
+        for report in verify_each(found, **settings):
             reports.append(report)
+            progress.update(task, description=f"{report.file} {report.name}")
             progress.console.print(_row(report), highlight=False, soft_wrap=True)
             progress.advance(task)
     for report in reports:
