@@ -167,13 +167,13 @@ def reduction(params, x, y):
         r"\frac{1}{B} \nabla \sum_i L_i",
         "a number comes out of a derivative",
     )
+    total = bp.value_and_grad(net, bp.losses.half_squared_error)(params, x, y)
+    yield bp.equal(total[0], jnp.sum(squares(params))), r"\sum_i L_i", "and without being asked: the sum"
     yield (
         bp.value_and_grad(net, bp.losses.mean(bp.losses.half_squared_error))(params, x, y),
         r"\texttt{backproof}",
         "what this library runs, asked for the mean",
     )
-    total = bp.value_and_grad(net, bp.losses.half_squared_error)(params, x, y)
-    yield bp.equal(total[0], jnp.sum(squares(params))), r"\sum_i L_i", "and without being asked: the sum"
 
 
 @bp.derivation(r"\text{columns, rows}", items=("X.2",), args=[NET, bp.array("B d"), bp.array("B q")])
@@ -317,7 +317,7 @@ def swept(params, x, y, slip=None):
     if slip == "dropped cotangent":
         delta = slope(z[-1])
     deltas = [delta]
-    for l in range(len(params) - 1, 0, -1):  # noqa: E741 - the documents' letter
+    for l in range(len(params) - 1, 0, -1):
         W = params[l]["W"]
         if slip == "W updated first":
             W = W - 0.5 * deltas[0].T @ a[l]
@@ -498,11 +498,6 @@ def sizes_of_one(W, b, x, delta):
         "definition",
     )
     yield delta * x, r"\delta x", "numbers"
-    yield (
-        bp.rules.affine(1).backward({"W": W, "b": b}, x, delta)[0]["W"],
-        r"\texttt{backproof}",
-        "what this library runs",
-    )
     for batch in ((), (1,), (3, 1)):
         net = bp.mlp((1, 1), bp.rules.tanh)
         a, kept = net.forward(({"W": W, "b": b},), jnp.ones((*batch, 1)))
@@ -512,3 +507,8 @@ def sizes_of_one(W, b, x, delta):
             rf"\text{{batch }} {batch}",
             "shapes are kept",
         )
+    yield (
+        bp.rules.affine(1).backward({"W": W, "b": b}, x, delta)[0]["W"],
+        r"\texttt{backproof}",
+        "what this library runs",
+    )

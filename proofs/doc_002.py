@@ -154,14 +154,14 @@ def f_acts_on_each_component(z: Float[Array, " n"]):
     )
     y, kept = bp.rules.tanh.forward((), z)
     yield (
-        jax.vmap(lambda e: bp.rules.tanh.backward((), kept, e)[1])(jnp.eye(z.size)),
-        r"\texttt{backproof}",
-        "row by row, what this library runs",
-    )
-    yield (
         bp.equal(y, jnp.stack([f_hidden(z_i) for z_i in z])),
         r"f(z) = (f(z_1), \ldots, f(z_n))",
         "by component",
+    )
+    yield (
+        jax.vmap(lambda e: bp.rules.tanh.backward((), kept, e)[1])(jnp.eye(z.size)),
+        r"\texttt{backproof}",
+        "row by row, what this library runs",
     )
 
 
@@ -488,14 +488,14 @@ def bias_as_a_column(W: Float[Array, "n m"], b: Float[Array, " n"], y: Float[Arr
         "one sum, with W̃ = [W | b] and ỹ = [y; 1]",
     )
     yield (
-        bp.rules.affine(len(b)).forward({"W": W, "b": b}, y)[0],
-        r"\texttt{backproof}",
-        "what this library runs",
-    )
-    yield (
         bp.holds(with_bias(W, b).shape == (len(b), y.size + 1)),
         r"\tilde W \in \mathbb{R}^{n_k \times (n_{k-1} + 1)}",
         "a column more and no row: nothing feeds the constant neuron, and no f acts on it",
+    )
+    yield (
+        bp.rules.affine(len(b)).forward({"W": W, "b": b}, y)[0],
+        r"\texttt{backproof}",
+        "what this library runs",
     )
 
 

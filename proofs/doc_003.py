@@ -51,7 +51,7 @@ def indicator(y, z):
     return one_if(jnp.arange(z.size) == y)
 
 
-def J_of(z, y):  # noqa: N802 - the document's letter
+def J_of(z, y):
     """Return J = −Σ_k 1(y = k) ln p(y = k)."""
     return -jnp.sum(indicator(y, z) * jnp.log(h(z)))
 
@@ -112,11 +112,6 @@ def a_tie(x: Float[Array, ""]):
     yield jnp.array([0.5, 0.5]), r"(\tfrac12, \tfrac12)", "shared"
     _, kept = bp.rules.relu_with(0.5).forward((), x[None] - x[None])
     slope = bp.rules.relu_with(0.5).backward((), kept, jnp.ones(1))[1][0]
-    yield (
-        jnp.stack([bp.rules.relu_with(0.5).backward((), kept, jnp.ones(1))[1][0], 1 - slope]),
-        r"\texttt{backproof}",
-        "max(x, y) = y + relu(x − y), with slope ½ at 0",
-    )
     raised = jax.jvp(lambda s: jnp.maximum(x + s, x + s), (jnp.zeros(()),), (jnp.ones(()),))[1]
     yield (
         bp.equal(raised, 1.0),
@@ -127,6 +122,11 @@ def a_tie(x: Float[Array, ""]):
         bp.differ(one_if(x >= x) + one_if(x >= x), raised),
         r"1(x \ge x) + 1(x \ge x) = 2 \neq 1",
         "the indicators of the course would have it rise twice as much",
+    )
+    yield (
+        jnp.stack([bp.rules.relu_with(0.5).backward((), kept, jnp.ones(1))[1][0], 1 - slope]),
+        r"\texttt{backproof}",
+        "max(x, y) = y + relu(x − y), with slope ½ at 0",
     )
 
 
@@ -179,14 +179,14 @@ def a_neuron(w: Float[Array, " 3"], x: Float[Array, " 2"]):
     _, kept = bp.mlp((2, 1), bp.rules.sigmoid, bp.rules.sigmoid).forward((params,), x)
     grads, of_x = bp.layer_step(params, kept[0], jnp.ones(1))
     yield (
-        (jnp.concatenate([grads["W"][0], grads["b"]]), bp.layer_step(params, kept[0], jnp.ones(1))[1]),
-        r"\texttt{backproof}",
-        "what this library runs",
-    )
-    yield (
         bp.equal(of_x, (1 - f) * f * w[:2]),
         r"\frac{\partial f}{\partial x} = (1 - f) f\, w",
         "and so w is what x hears",
+    )
+    yield (
+        (jnp.concatenate([grads["W"][0], grads["b"]]), bp.layer_step(params, kept[0], jnp.ones(1))[1]),
+        r"\texttt{backproof}",
+        "what this library runs",
     )
 
 
@@ -226,12 +226,12 @@ def rows_are_outputs(W: Float[Array, "m n"], b: Float[Array, " m"], x: Float[Arr
     )
     yield jnp.diag(one_if(W @ x + b >= 0)) @ W, r"\mathrm{diag}(1(z \ge 0))\, W", "y = relu(z), z = W x + b"
     _, kept = bp.mlp((x.size, len(b)), gate_open, gate_open).forward((params,), x)
+    yield bp.holds(W.shape == (len(b), x.size)), r"m \times n", "numerator layout"
     yield (
         jnp.stack([bp.layer_step(params, kept[0], e_i)[1] for e_i in jnp.eye(len(b))]),
         r"\texttt{backproof}",
         "row i is the backward pass of component i",
     )
-    yield bp.holds(W.shape == (len(b), x.size)), r"m \times n", "numerator layout"
 
 
 @bp.derivation(r"\frac{\partial a}{\partial z}", items=("S3.2", "S3.13"))
@@ -321,17 +321,28 @@ def forward(params, a_0):
         r"W^{(2)} \mathrm{relu}(W^{(1)} a^{(0)} + b^{(1)}) + b^{(2)}",
         "the hidden layer likewise; no activation after the last",
     )
+    _, kept = bp.mlp((3, 4, 2), bp.rules.relu_with(1.0)).forward(params, a_0)
+    yield bp.equal(kept[0].x, a_0), r"a^{(0)} = x", "the input layer calculates nothing"
     yield (
         bp.mlp((3, 4, 2), bp.rules.relu_with(1.0)).forward(params, a_0)[0],
         r"\texttt{backproof}",
         "what this library runs",
     )
-    _, kept = bp.mlp((3, 4, 2), bp.rules.relu_with(1.0)).forward(params, a_0)
-    yield bp.equal(kept[0].x, a_0), r"a^{(0)} = x", "the input layer calculates nothing"
+
+
+@bp.derivation(r"z^{(2)}", items=("S3.5",), uses=(forward,), args=[TESTNET[1], bp.array("4")])
+def the_output_layer_has_no_activation(layer, a_1):
+    """The scores go into the probabilities as they are, negative ones too."""
+    z = layer["W"] @ a_1 + layer["b"]
     yield (
-        bp.differ(W_2 @ a_1 + b_2, relu(W_2 @ a_1 + b_2), somewhere=True),
+        bp.differ(z, relu(z), somewhere=True),
         r"z^{(2)} \neq \mathrm{relu}(z^{(2)})",
-        "an activation after the last layer would show",
+        "an activation would show",
+    )
+    yield (
+        bp.equal(bp.mlp((4, 2), gate_open).forward((layer,), a_1)[0], z),
+        r"\texttt{backproof} = W^{(2)} a^{(1)} + b^{(2)}",
+        "what this library runs",
     )
 
 
@@ -355,8 +366,8 @@ def softmax(z: Float[Array, " K"]):
         r"\frac{\exp(z - m)}{\sum \exp(z - m)}, \quad m = \max z",
         "numerator and denominator divided by e^m",
     )
-    yield bp.rules.softmax.forward((), z)[0], r"\texttt{backproof}", "what this library runs"
     yield bp.equal(jnp.sum(bp.rules.softmax.forward((), z)[0]), 1.0), r"\sum_k p(y = k) = 1", "they sum to 1"
+    yield bp.rules.softmax.forward((), z)[0], r"\texttt{backproof}", "what this library runs"
 
 
 @bp.derivation(r"J", items=("S3.7",), uses=(softmax,), args=[SCORES, CLASS])
@@ -481,11 +492,6 @@ def jacobian_of_softmax(z: Float[Array, " K"]):
     )
     yield jnp.diag(p) - jnp.outer(p, p), r"\mathrm{diag}(p) - p p^{\top}", "both cases in one"
     _, kept = bp.rules.softmax.forward((), z)
-    yield (
-        jnp.stack([bp.rules.softmax.backward((), kept, e_i)[1] for e_i in jnp.eye(z.size)]),
-        r"\texttt{backproof}",
-        "row by row, what this library runs",
-    )
     S = jnp.diag(p) - jnp.outer(p, p)
     yield bp.equal(S, S.T), r"S = S^{\top}", "symmetric"
     yield (
@@ -497,6 +503,11 @@ def jacobian_of_softmax(z: Float[Array, " K"]):
         bp.equal(jnp.linalg.det(S[:-1, :-1]), jnp.prod(p)),
         r"\det S_{1..K-1} = p_1 \cdots p_K \neq 0",
         "so its rank is K − 1",
+    )
+    yield (
+        jnp.stack([bp.rules.softmax.backward((), kept, e_i)[1] for e_i in jnp.eye(z.size)]),
+        r"\texttt{backproof}",
+        "row by row, what this library runs",
     )
 
 
@@ -552,14 +563,14 @@ def residuals_cancel(params, a_0, y):
     yield jnp.zeros(4), r"0", "1 − 1 = 0"
     grads = bp.value_and_grad(bp.mlp((3, 4, 2), gate_open), cross_entropy)(params, a_0, y)[1]
     yield (
-        bp.value_and_grad(bp.mlp((3, 4, 2), gate_open), cross_entropy)(params, a_0, y)[1][1]["W"].sum(axis=0),
-        r"\texttt{backproof}",
-        "what this library runs",
-    )
-    yield (
         bp.equal(jnp.sum(grads[1]["b"]), 0.0),
         r"\sum_k \frac{\partial J}{\partial b^{(2)}_k} = 0",
         "the same for b^(2)",
+    )
+    yield (
+        bp.value_and_grad(bp.mlp((3, 4, 2), gate_open), cross_entropy)(params, a_0, y)[1][1]["W"].sum(axis=0),
+        r"\texttt{backproof}",
+        "what this library runs",
     )
 
 
@@ -580,14 +591,14 @@ def targets_that_do_not_sum_to_one(z: Float[Array, " K"], t: Float[Array, " K"])
     yield p * jnp.sum(t) - t, r"p_k \sum_i t_i - t_k", "p_i cancels"
     dense = bp.losses.softmax_cross_entropy_dense
     yield (
-        bp.losses.softmax_cross_entropy_dense.backward(dense.forward(z, t)[1]),
-        r"\texttt{backproof}",
-        "what this library runs",
-    )
-    yield (
         bp.differ(p * jnp.sum(t) - t, p - t, somewhere=True),
         r"p \sum t - t \neq p - t",
         "the short form is another",
+    )
+    yield (
+        bp.losses.softmax_cross_entropy_dense.backward(dense.forward(z, t)[1]),
+        r"\texttt{backproof}",
+        "what this library runs",
     )
 
 
@@ -603,14 +614,14 @@ def smallest_unnormalised_target(one):
     )
     yield jnp.array([34 / 36, -34 / 36]), r"2 p - t = (\tfrac{34}{36}, -\tfrac{34}{36})", "p Σ t − t"
     yield (
-        bp.losses.softmax_cross_entropy_dense.backward(dense.forward(z, t)[1]),
-        r"\texttt{backproof}",
-        "what this library runs",
-    )
-    yield (
         bp.differ(jax.nn.softmax(z) * jnp.sum(t) - t, jax.nn.softmax(z) - t),
         r"2 p - t \neq p - t = (-\tfrac{1}{36}, -\tfrac{35}{36})",
         "the short form",
+    )
+    yield (
+        bp.losses.softmax_cross_entropy_dense.backward(dense.forward(z, t)[1]),
+        r"\texttt{backproof}",
+        "what this library runs",
     )
 
 
@@ -939,14 +950,14 @@ def factor_at_a_fixed_residual(
     yield delta[:, None] @ (c * x)[None, :], r"\delta (c x)^{\top}", "a column times a row"
     yield c * (delta[:, None] @ x[None, :]), r"c\, \delta x^{\top}", "c is a number"
     yield (
-        c * bp.rules.affine(len(b)).backward({"W": W, "b": b}, x, delta)[0]["W"],
-        r"c \cdot \texttt{backproof}",
-        "what this library runs",
-    )
-    yield (
         bp.equal(bp.rules.affine(len(b)).backward({"W": W, "b": b}, c * x, delta)[0]["b"], delta),
         r"\frac{\partial J}{\partial b} = \delta",
         "the bias does not carry it",
+    )
+    yield (
+        c * bp.rules.affine(len(b)).backward({"W": W, "b": b}, x, delta)[0]["W"],
+        r"c \cdot \texttt{backproof}",
+        "what this library runs",
     )
 
 
@@ -1106,7 +1117,7 @@ def missing(z, y):
     return 1 / (1 + jnp.exp(-away))
 
 
-def stable_J(z, y):  # noqa: N802 - the document's letter
+def stable_J(z, y):
     """Return J with the logarithm taken before the quotient: c x may be large."""
     return -jnp.vdot(indicator(y, z), jax.nn.log_softmax(z))
 
@@ -1178,7 +1189,7 @@ def misclassified_without_bias(W_1, W_2, x, y, c):
         r"1 - p_y(c z) \ge 1 - p_y(z)",
         "p_y falls: y has the lower score",
     )
-    for l, (large, small) in enumerate(zip(gradient(c * x), gradient(x), strict=True), start=1):  # noqa: E741
+    for l, (large, small) in enumerate(zip(gradient(c * x), gradient(x), strict=True), start=1):
         yield (
             bp.at_least(jnp.abs(large), c * jnp.abs(small)),
             rf"\left|\frac{{\partial J}}{{\partial W^{{({l})}}}}\right|_{{c x}} \ge"
@@ -1414,18 +1425,18 @@ def sum_over_the_wrong_index(W: Float[Array, "n n"], b: Float[Array, " n"], a: F
 def summary_without_the_transpose(layer, a_1, y):
     """The summary's line for ∂J/∂W^(2), with the columns that the document has."""
     z = layer["W"] @ a_1 + layer["b"]
-    delta = (h(z) - indicator(y, z))[:, None]
+    delta, a = (h(z) - indicator(y, z))[:, None], a_1[:, None]
     yield (
         jax.grad(lambda W: J_of(W @ a_1 + layer["b"], y))(layer["W"]),
         r"\frac{\partial J}{\partial W^{(2)}}",
         "definition",
     )
     yield (
-        delta @ a_1[:, None].T,
+        delta @ a.T,
         r"\frac{\partial J}{\partial z^{(2)}} (a^{(1)})^{\top}",
         "the document's own derivation",
     )
-    yield delta @ a_1[:, None], r"\frac{\partial J}{\partial z^{(2)}} \cdot a^{(1)}", "its summary"
+    yield delta @ a, r"\frac{\partial J}{\partial z^{(2)}} \cdot a^{(1)}", "its summary"
 
 
 @bp.derivation(
