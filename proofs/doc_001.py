@@ -902,7 +902,7 @@ def slopes_at_zero():
         )
 
 
-@bp.derivation(r"\frac{\partial L}{\partial b_0}", items=("E1", "S1.7"), uses=(two_gates,))
+@bp.derivation(r"\frac{\partial L}{\partial b_0}", items=("E1", "S1.7"))
 def smallest_network_at_the_kink():
     """W = 1, b = 0, x = 0, y = 1, half the squared error: z = 0, and the gates part."""
     phi, x, y = ({"W": jnp.ones((1, 1)), "b": jnp.zeros(1)},), jnp.zeros(1), jnp.ones(1)

@@ -684,7 +684,7 @@ def one_bias_for_all(W: Float[Array, "n m"], b: Float[Array, " n"], y: Float[Arr
     yield W @ y + b[0], r"W y + b_1 (1, \ldots, 1)^{\top}", "the same b for every j, as printed"
 
 
-@bp.derivation(r"\frac{\partial g}{\partial \beta}", items=("E2",), uses=(one_bias_for_all,))
+@bp.derivation(r"\frac{\partial g}{\partial \beta}", items=("E2",))
 def gradient_of_one_bias(W: Float[Array, "n m"], beta: Float[Array, ""], y: Float[Array, " m"]):
     """The other model, taken at its word: its gradient is the sum of all errors."""
     z = W @ y + beta
