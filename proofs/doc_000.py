@@ -407,7 +407,8 @@ def shipped_gradient(params, x, y):
 
 
 @bp.derivation(
-        r"\frac{\partial J}{\partial W^l}, \frac{\partial J}{\partial b^l}",
+    r"\frac{\partial J}{\partial W^l} = \delta^l (a^{l-1})^{\top}, \;"
+    r"\frac{\partial J}{\partial b^l} = \delta^l",
     items=("S0.8",),
     args=NETWORK,
     uses=(output_weights, output_bias),
@@ -653,7 +654,7 @@ def missing_parenthesis_on_columns(
     refutes=bp.Refutes(
         1,
         "E0(b)",
-        "index",
+        "transpose",
         "“Each column vector of the weight matrix” is true of the columns of Wᵀ, the rows of W. Taken of W "
         "itself, σ′(z^l) has the wrong length, or scales the wrong axis if W is square.",
     ),

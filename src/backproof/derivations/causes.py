@@ -75,7 +75,10 @@ def name_cause(
         return "contract-raises", f"raises {table.ended.text}"
     if look.other is None and not table.is_value(look.number):
         return "claim", table.row(look.number, None).broken or "the claim is false"
-    broken = table.row(look.number, look.other).broken
+    row = table.row(look.number, look.other)
+    if row.never_finite:
+        return "not-finite", "it is finite nowhere, although the line before is"
+    broken = row.broken
     mend = find_mend(source, table, look) if broken else None
     seen = None if mend or replayer is None else _symptom(replayer, table, look, small)
     mend = mend or (None if seen else find_mend(source, table, look))

@@ -47,6 +47,16 @@ def drop_transpose(node: ast.AST) -> list[ast.expr]:
     return [node.value] if isinstance(node, ast.Attribute) and node.attr in ("T", "mT") else []
 
 
+def turn_column(node: ast.AST) -> list[ast.expr]:
+    """Turn v[:, None] into v[None, :], and back."""
+    if not (isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple)):
+        return []
+    parts = node.slice.elts
+    has_none = any(isinstance(part, ast.Constant) and part.value is None for part in parts)
+    turned = ast.Subscript(node.value, ast.Tuple(parts[::-1], ast.Load()), ast.Load())
+    return [turned] if has_none and isinstance(node.ctx, ast.Load) else []
+
+
 def add_transpose(node: ast.AST) -> list[ast.expr]:
     """Turn X into X.T, for a name, an entry and a product."""
     is_column = isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple)  # v[:, None]
@@ -90,24 +100,19 @@ def swap_product(node: ast.AST) -> list[ast.expr]:
 
 
 def other_index(node: ast.AST) -> list[ast.expr]:
-    """x[k] → x[k − 1] and x[k + 1], axis=0 → axis=1, the letters of an einsum turned."""
+    """Turn x[k] into x[k − 1] and x[k + 1], axis=0 into axis=1, and the letters of an einsum round."""
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
         index = _whole(node.slice)
         steps = (-1, 1) if index else (1,)
         if index is not None:
             return [ast.Subscript(node.value, ast.Constant(index + step), ast.Load()) for step in steps]
-        if isinstance(node.slice, ast.Tuple) and any(
-            map(_is_none, node.slice.elts)
-        ):  # v[:, None] → v[None, :]
-            turned = ast.Tuple(node.slice.elts[::-1], ast.Load())
-            return [ast.Subscript(node.value, turned, ast.Load())]
     if isinstance(node, ast.Call):
         return _other_axis(node) + (_other_letters(node) if _called(node) == "einsum" else [])
     return []
 
 
 def unwrap(node: ast.AST) -> list[ast.expr]:
-    """f(g(x)) → f(x): the output in place of the input."""
+    """Turn f(g(x)) into f(x): the output stood in place of the input."""
     if isinstance(node, ast.Call) and len(node.args) == 1 and isinstance(node.args[0], ast.Call):
         inner = node.args[0]
         return [ast.Call(node.func, [one], node.keywords) for one in inner.args[-1:]]
@@ -163,10 +168,6 @@ def _is_number(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
-
-
 def _whole(node: ast.expr) -> int | None:
     """Return the whole number that a node writes, −1 included; None if it writes none."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -178,7 +179,7 @@ def _whole(node: ast.expr) -> int | None:
 
 
 SLIPS: dict[str, Rule] = {
-    "transpose": drop_transpose,
+    "transpose": lambda node: [*drop_transpose(node), *turn_column(node)],
     "sign": flip_sign,
     "half": drop_half,
     "slope": drop_factor,

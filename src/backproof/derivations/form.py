@@ -76,7 +76,7 @@ class Derivation:
         """Return the report: the first line that does not follow, why, and the smallest example.
 
         Args:
-            **settings: `examples` (points tried at each shape) and `seed`.
+            **settings: `examples` (points drawn at each shape), `shapes` (how many are tried) and `seed`.
         """
         return verify(self, **settings)
 

@@ -17,6 +17,7 @@ from backproof.derivations.edits import (
     other_index,
     renamed,
     swap_product,
+    turn_column,
     unwrap,
 )
 from backproof.derivations.example import Look
@@ -42,6 +43,8 @@ def find_mend(source: Source | None, table: Table, look: Look) -> Mend | None:
     if source is None or look.other is None:
         return None
     row = table.steps[table.lines[look.number]].row
+    if len(table.at_row(source, row)) > 1:
+        return None
     expression = source.expression_at(row) if row else None
     if expression is None:
         return None
@@ -57,7 +60,7 @@ def _candidates(source: Source, expression: ast.expr) -> Iterator[Edit]:
     """Yield the changes that are tried, the likeliest first."""
     inputs, names = _inputs_of_names(source), _names(source)
     rules: dict[str, list[Rule]] = {
-        "transpose": [drop_transpose, add_transpose],
+        "transpose": [drop_transpose, turn_column, add_transpose],
         "order": [swap_product],
         "sign": [flip_sign],
         "slope-at-output": [unwrap, renamed(inputs)],

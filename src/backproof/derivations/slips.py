@@ -86,7 +86,8 @@ def campaign(derivation: Derivation, examples: int = EXAMPLES, seed: int = 0) ->
     table = _table(derivation, source, examples, seed)
     for number, here in enumerate(table.lines):
         step = table.steps[here]
-        if number == 0 and step.kind is Kind.VALUE:
+        first = table.at_row(source, step.row)[0]
+        if first < number or number == table.start:  # in a loop a slip is planted in all lines at once
             continue
         expression = source.expression_at(step.row)
         for edit in slips_of(expression) if expression is not None else ():

@@ -10,6 +10,7 @@ import numpy as np
 from backproof.derivations.judgement import Seen, State, admitted, claim, equality, left_open
 from backproof.derivations.lines import Kind, Step
 from backproof.derivations.replay import Replay
+from backproof.derivations.source import Source
 from backproof.derivations.walk import Raised
 
 
@@ -62,6 +63,11 @@ class Table:
     def ended(self) -> Raised | None:
         """What ended the derivation early at some shape, the earliest first; None if nothing did."""
         return min((run.ended for run in self.runs if run.ended), default=None, key=lambda one: one.number)
+
+    def at_row(self, source: Source, row: int) -> list[int]:
+        """Return the numbers of the lines that the yield on `row` gives: several if it stands in a loop."""
+        found = source.line_at(row)
+        return [n for n, i in enumerate(self.lines) if source.line_at(self.steps[i].row) is found]
 
     @property
     def points(self) -> int:

@@ -21,22 +21,40 @@ if TYPE_CHECKING:
 EXAMPLES = 10
 
 
-def verify(derivation: "Derivation", *, examples: int = EXAMPLES, seed: int = 0) -> Report:
-    """Return the report on one derivation; those it rests on are checked first."""
-    return next(iter(verify_each([derivation], examples=examples, seed=seed)))
+def verify(derivation: "Derivation", **settings: Any) -> Report:
+    """Return the report on one derivation; those it rests on are checked first.
+
+    Args:
+        derivation: what is verified.
+        **settings: as `verify_each` takes them.
+    """
+    return next(iter(verify_each([derivation], **settings)))
 
 
 def verify_each(
-    derivations: "Iterable[Derivation]", *, examples: int = EXAMPLES, seed: int = 0
+    derivations: "Iterable[Derivation]",
+    *,
+    examples: int = EXAMPLES,
+    seed: int = 0,
+    shapes: int | None = None,
+    known: "dict[Derivation, Report] | None" = None,
 ) -> Iterator[Report]:
-    """Yield the report on each derivation; one that others rest on is checked once."""
-    known: dict[Derivation, Report] = {}
+    """Yield the report on each derivation; one that others rest on is checked once.
+
+    Args:
+        derivations: what is verified, in turn.
+        examples: the points drawn at each shape, beside one of plain numbers.
+        seed: the seed of every draw.
+        shapes: how many shapes are tried, the largest of the menu; None for all.
+        known: what was verified before; it grows.
+    """
+    known = {} if known is None else known
 
     def report_on(one: "Derivation") -> Report:
         if one not in known:
             lemmas = [report_on(lemma) for lemma in one.uses]
             began = time.perf_counter()
-            report = _with_lemmas(_verify(one, examples, seed), lemmas)
+            report = _with_lemmas(_verify(one, examples, seed, shapes), lemmas)
             known[one] = replace(report, seconds=time.perf_counter() - began)
         return known[one]
 
@@ -45,14 +63,14 @@ def verify_each(
 
 def _with_lemmas(report: Report, lemmas: list[Report]) -> Report:
     """Return the report, INCONCLUSIVE if what it rests on does not hold."""
-    fallen = next((one for one in lemmas if one.verdict is not Verdict.HOLDS), None)
+    fallen = next((one for one in lemmas if not one.ok), None)
     if fallen is None or not report.ok:
         return report
     text = f"it rests on {fallen.name}, which is {fallen.verdict}: {fallen.explanation}"
     return replace(report, verdict=Verdict.INCONCLUSIVE, explanation=text)
 
 
-def _verify(derivation: "Derivation", examples: int, seed: int) -> Report:
+def _verify(derivation: "Derivation", examples: int, seed: int, shapes: int | None) -> Report:
     about = _about(derivation)
     try:
         function, source = derivation.function, source_of(derivation.function)
@@ -63,7 +81,7 @@ def _verify(derivation: "Derivation", examples: int, seed: int) -> Report:
             points = places(function, derivation.args)
             replayer = Replayer(function, source)
             groups = drawn_points(derivation.name, points, examples, seed)
-            table = Table([replayer.at(group) for group in groups])
+            table = Table([replayer.at(group) for group in groups[-(shapes or len(groups)) :]])
         problem = broken.malformed(table) or broken.unrepeatable(
             replayer, function, table, state != broken.generators()
         )

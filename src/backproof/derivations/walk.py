@@ -75,8 +75,8 @@ def bridged(
     walked, raised = once(function), []
     while walked.ended and source is not None:
         found = source.line_at(walked.ended.row)
-        # the same row again: what raises there is not the value of the line
-        if found is None or any(one.row == walked.ended.row for one in raised):
+        # what raises is not the value of the line, or the line stands in a loop and others are yielded there
+        if found is None or any(source.line_at(step.row) is found for step in walked.steps):
             break
         raised.append(walked.ended)
         source = planted(source, walked.ended.row, ast.Constant(...))

@@ -1,6 +1,6 @@
 """Derivations in the terminal: a progress bar and what failed, or every line as it is read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from backproof.derivations import Derivation, Mark, Report, Verdict
 from backproof.derivations.latex import readable
-from backproof.derivations.verify import verify_each
+from backproof.derivations.slips import Outcome, Slip, campaign
 
 STYLES = {
     Verdict.HOLDS: "green",
@@ -33,20 +33,48 @@ MARKS = {
 }
 
 
-def print_derivations(found: Sequence[Derivation], console: Console, **settings: Any) -> list[Report]:
-    """Print a line for each derivation as it is verified, then what fails, and return the reports."""
-    reports: list[Report] = []
+def print_derivations(reports: Iterable[Report], total: int, console: Console) -> list[Report]:
+    """Print a line for each report as it comes, then what fails, and return them all."""
+    finished: list[Report] = []
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("verifying", total=len(found))
-        for report in verify_each(found, **settings):
-            reports.append(report)
-            progress.update(task, description=f"{report.file} {report.name}")
+        task = progress.add_task("verifying", total=total)
+        for report in reports:
+            finished.append(report)
+            progress.update(task, advance=1, description=f"{report.file} {report.name}")
             progress.console.print(_row(report), highlight=False, soft_wrap=True)
-            progress.advance(task)
-    for report in reports:
+    for report in finished:
         if not report.ok:
             console.print(f"\n{report}", markup=False, highlight=False, soft_wrap=True)
-    return reports
+    return finished
+
+
+def print_slips(found: Sequence[Derivation], console: Console, **settings: Any) -> int:
+    """Plant slips in each derivation that should hold, print what becomes of them; 0 if all is well."""
+    planted: list[Slip] = []
+    right = [one for one in found if not one.refutes]
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("planting", total=len(right))
+        for one in right:
+            planted += campaign(one, **settings)
+            progress.update(task, advance=1, description=f"{one.file} {one.name}")
+    table = Table("slip", box=None, pad_edge=False, header_style="bold")
+    for outcome in Outcome:
+        table.add_column(str(outcome), justify="right")
+    for kind in dict.fromkeys(slip.kind for slip in planted):
+        counts = [sum(s.kind == kind and s.outcome is outcome for s in planted) for outcome in Outcome]
+        table.add_row(kind, *map(str, counts))
+    bad = [slip for slip in planted if slip.outcome in (Outcome.MISSED, Outcome.FALSE_ALARM)]
+    for slip in planted:
+        if slip.outcome is not Outcome.FOUND:
+            place = f"{slip.file}:{slip.row} {slip.derivation}, line {slip.line}"
+            style = "red" if slip in bad else "dim"
+            console.print(
+                Text(f"{slip.outcome}: {place}: {slip.before} → {slip.after}", style), soft_wrap=True
+            )
+    console.print(table)
+    named = sum(slip.outcome is Outcome.FOUND for slip in planted)
+    console.print(f"\n{named} of {named + len(bad)} slips that change a line are named at that line")
+    return 1 if bad else 0
 
 
 def _row(report: Report) -> Text:
