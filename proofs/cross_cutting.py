@@ -273,7 +273,7 @@ def one_half(y: Float[Array, " n"], t: Float[Array, " n"]):
 )
 def a_convention_is_named_as_one():
     """The verifier names a convention as one: a mean for a sum, a ½, another slope at a kink."""
-    settings = {"args": [bp.array("b n")], "examples": 20, "second_order": False}
+    settings = {"args": [bp.array("b n")], "examples": 20, "dtypes": ("float32",), "second_order": False}
 
     def squares(x):
         return (x**2).sum() / 2
