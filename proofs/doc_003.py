@@ -597,9 +597,9 @@ def targets_that_do_not_sum_to_one(z: Float[Array, " K"], t: Float[Array, " K"])
     p = h(z)
     yield jax.grad(lambda z: -jnp.sum(t * jnp.log(h(z))))(z), r"\frac{\partial J}{\partial z_k}", "definition"
     yield (
-        jnp.einsum("i,ik->k", -t / p, jnp.diag(p) - jnp.outer(p, p)),
-        r"-\sum_i \frac{t_i}{p_i} (\delta_{ik}\, p_k - p_i p_k)",
-        "chain rule at p",
+        -(t / p) * p + p * jnp.sum((t / p) * p),
+        r"-\frac{t_k}{p_k}\, p_k + p_k \sum_i \frac{t_i}{p_i}\, p_i",
+        "chain rule at p, with ∂p_i/∂z_k = δ_ik p_k − p_i p_k",
     )
     yield p * jnp.sum(t) - t, r"p_k \sum_i t_i - t_k", "p_i cancels"
     dense = bp.losses.softmax_cross_entropy_dense
