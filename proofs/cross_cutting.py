@@ -461,7 +461,11 @@ def saturated_scores(z, y):
     """Scores far apart: the error of the logits stays that of log_softmax."""
     cross_entropy = bp.losses.softmax_cross_entropy
     yield (
-        jax.grad(lambda z: -jnp.sum(jnp.where(jnp.arange(z.size) == y, jax.nn.log_softmax(100 * z), 0.0)))(z),
+        jax.grad(
+            lambda z: (
+                -jnp.sum(jnp.where(jnp.arange(z.size, dtype=y.dtype) == y, jax.nn.log_softmax(100 * z), 0.0))
+            )
+        )(z),
         r"\nabla_z \left(-\ln p_y(100 z)\right)",
         "definition",
     )

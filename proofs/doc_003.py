@@ -48,7 +48,7 @@ def h(z):
 
 def indicator(y, z):
     """Return (1(y = 1), …, 1(y = K))."""
-    return one_if(jnp.arange(z.size) == y)
+    return one_if(jnp.arange(z.size, dtype=jnp.int32) == y)
 
 
 def J_of(z, y):
