@@ -8,14 +8,14 @@ from the verdict: the changed line is held against the line as it was written, t
 import ast
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from backproof.derivations.edits import SLIPS, Edit, edits, negated
 from backproof.derivations.form import Derivation
-from backproof.derivations.judgement import admitted, misfit
+from backproof.derivations.judgement import SHRINKS_TO, admitted, misfit
 from backproof.derivations.lines import Kind, LineError
 from backproof.derivations.places import drawn_points, places
 from backproof.derivations.replay import Replay, Replayer, replay_as_it_stands
@@ -145,13 +145,19 @@ def _moves(run: Replay, again: Replay, number: int) -> bool:
         return True
     if misfit(again.values[here].value, run.values[here].value):
         return True
-    pairs = zip(
-        jax.tree.leaves(run.values[here].value), jax.tree.leaves(again.values[here].value), strict=True
+    values = [jax.tree.leaves(one[here].value) for one in (run.values, again.values)]
+    wide = [jax.tree.leaves(one[here].value) for one in (run.wide(), again.wide())]
+    return any(_apart(admitted(run), *leaves) for leaves in zip(*values, *wide, strict=True))
+
+
+def _apart(kept: np.ndarray, before: Any, after: Any, before_wide: Any, after_wide: Any) -> bool:
+    """Return whether an entry differs by half its digits, and in long double no less: rounding shrinks."""
+    a, b, c, d = (
+        np.asarray(leaf, np.longdouble).reshape(len(leaf), -1)[kept]
+        for leaf in (before, after, before_wide, after_wide)
     )
-    for before, after in pairs:
-        a, b = (np.asarray(v, np.float64).reshape(len(v), -1)[admitted(run)] for v in (before, after))
-        with np.errstate(all="ignore"):
-            apart = np.abs(a - b) > HALF_THE_DIGITS * np.maximum(np.abs(a), np.abs(b))
-        if np.any(apart & np.isfinite(a)):
-            return True
-    return False
+    with np.errstate(all="ignore"):
+        gap = np.abs(a - b)
+        stays = np.abs(c - d) > SHRINKS_TO * gap
+        differs = (gap > HALF_THE_DIGITS * np.maximum(np.abs(a), np.abs(b))) & stays
+    return bool(np.any((differs | ~np.isfinite(b)) & np.isfinite(a)))
