@@ -44,6 +44,12 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", metavar="FILE", type=new_file, help="write the reports to FILE as JSON as well"
     )
+    parser.add_argument(
+        "--compilation-cache",
+        metavar="DIR",
+        type=Path,
+        help="keep what XLA compiles in DIR, so that the next run compiles nothing again",
+    )
     parser.add_argument("--examples", metavar="N", type=whole_number(1), help="examples tried for each rule")
     parser.add_argument("--seed", metavar="S", type=seed, default=0, help="default: %(default)s")
 

@@ -2,8 +2,10 @@
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import jax
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings: dict[str, Any] = {"seed": arguments.seed}
     if arguments.examples is not None:
         settings["examples"] = arguments.examples
+    if arguments.compilation_cache:
+        _keep_compiled(arguments.compilation_cache)
     console = Console()
     if arguments.self_test:
         return _self_test(settings, console)
@@ -36,6 +40,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write_json([report], arguments.json)
     return 0 if report.ok else 1
+
+
+def _keep_compiled(folder: Path) -> None:
+    """Switch on JAX's persistent compilation cache, for small programs too; this process is ours."""
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 def _catalogue(settings: dict[str, Any], console: Console, arguments: argparse.Namespace) -> int:

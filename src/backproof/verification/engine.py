@@ -62,7 +62,7 @@ def verify(
     claim = claim if not said else not_compared(claim, fn if of is None else of, said)
     runner = Runner(claim)
     found = investigate(claim, runner, chosen)
-    return conclude(claim, runner, found, time.perf_counter() - began, said)
+    return conclude(claim, runner, found, said, seed=chosen.seed, seconds=time.perf_counter() - began)
 
 
 def check(fn: Any = None, **how: Any) -> Report:
