@@ -63,7 +63,7 @@ apply/matrixP => j l; rewrite !mxE; congr (_ * _).
 by apply: eq_bigr => q _; rewrite !mxE.
 Qed.
 
-(* The network is regular on a batch if it is on every sample. *)
+(* The network is regular on a batch if it is on every sample (S1.8). *)
 Theorem regular_columns n m p (A : arch R n m p) (th : params A) B (Z : batch R m B) :
   (forall i, regular th (col i Z)) -> regular th Z.
 Proof.

@@ -17,7 +17,7 @@ Fixpoint smooth n m p (A : arch R n m p) : Prop :=
   | Layer _ _ _ _ s A' => (forall x, is_derive x 1 (act s) (slope s x)) /\ smooth A'
   end.
 
-(* Such a network is regular at every point: nothing has to be assumed of parameters or inputs. *)
+(* Such a network is regular at every point: nothing is assumed of parameters or inputs (S0.2). *)
 Theorem smooth_is_regular n m p (A : arch R n m p) (th : params A) (z : bat m) :
   smooth A -> regular th z.
 Proof.
@@ -38,7 +38,7 @@ move=> sA; apply: backprop_correct; first exact: smooth_is_regular.
 exact: half_squared_error_gradient.
 Qed.
 
-(* For instance tanh, softplus and a sigmoid on the output: smooth, whatever the widths. *)
+(* For instance tanh, softplus and a sigmoid on the output: smooth, whatever the widths (S0.2). *)
 Theorem smooth_example n h k p :
   smooth (Layer n (tanh R) (Layer h (softplus R) (Last k p (sigmoid R)))).
 Proof.
@@ -66,7 +66,7 @@ Fixpoint off_kinks n m p (A : arch R n m p) B : params A -> batch R m B -> Prop 
       (forall i j, z i j != 0) /\ off_kinks th.2 (z1 th.2 (map_mx (act s) z))
   end.
 
-(* A ReLU network is regular off its kinks. *)
+(* A ReLU network is regular off its kinks (S1.5, S1.7). *)
 Theorem relu_net_is_regular n m p (A : arch R n m p) (th : params A) B (z : batch R m B) :
   relu_net A -> off_kinks th z -> regular th z.
 Proof.

@@ -11,7 +11,7 @@ Implicit Types (f : 'M[R]_(m.+1, n.+1) -> R) (x g : 'M[R]_(m.+1, n.+1)).
 (* g is the gradient ∂f/∂x: f is differentiable at x, and f(x + h) = f(x) + <g, h> + o(h). *)
 Definition is_grad f x g : Prop := is_diff x f (dot g).
 
-(* The entries of the gradient are the partial derivatives ∂f/∂x_ij. *)
+(* The entries of the gradient are the partial derivatives ∂f/∂x_ij (S2.6). *)
 Theorem gradient_entries f x g i j :
   is_grad f x g -> is_derive x (delta_mx i j) f (g i j).
 Proof.
@@ -19,7 +19,7 @@ move=> [df dfE]; apply: DeriveDef; first exact: diff_derivable.
 by rewrite deriveE // dfE dot_delta.
 Qed.
 
-(* There is at most one gradient. *)
+(* There is at most one gradient, so that "the gradient ∂J/∂W" means something (S0.4). *)
 Theorem gradient_unique f x g1 g2 : is_grad f x g1 -> is_grad f x g2 -> g1 = g2.
 Proof.
 move=> G1 G2; apply/matrixP => i j.

@@ -10,7 +10,7 @@ Variable R : realType.
 (* σ(x) = x with slope 1: no activation (S1.1, S3.5). *)
 Definition identity : activation R := Activation id (fun=> 1).
 
-(* The derivative of x is 1. *)
+(* The derivative of x is 1 (S3.5). *)
 Theorem identity_derivative (x : R) : is_derive x 1 (act identity) (slope identity x).
 Proof. exact: is_derive_id. Qed.
 

@@ -5,7 +5,7 @@ From Backproof Require Import prelude products differentials gradient network re
 Local Open Scope ring_scope.
 Local Open Scope classical_set_scope.
 
-Section Parameters.
+Section Gradients.
 Variables (R : realType) (B : nat).
 Notation vec n := (vec R n).
 Notation mat m n := (mat R m n).
@@ -126,7 +126,8 @@ case: th => -[W b] t [rs rA] gJ.
 exact: (layer_in_front (F := fun q => J (forward q.2 q.1)) rs (ih t _ J g rA gJ)).
 Qed.
 
-(* So every directional derivative exists, and is <∂J/∂x, dx> + Σ_l <∂J/∂W^l, dW^l> + <∂J/∂b^l, db^l>. *)
+(* So every directional derivative exists, and is <∂J/∂x, dx> + Σ_l <∂J/∂W^l, dW^l> + <∂J/∂b^l, db^l>
+   (S0.8). *)
 Theorem backprop_directional n m p (A : arch R n m p) (th : params A) (x : bat n)
     (J : bat p -> R) (g : bat p) (dx : bat n) (dth : params A) :
   regular th (z1 th x) -> is_grad J (forward th x) g ->
@@ -138,4 +139,4 @@ move=> rA gJ; have [df dfE] := backprop_correct rA gJ.
 by apply: DeriveDef; [exact: diff_derivable|rewrite deriveE // dfE].
 Qed.
 
-End Parameters.
+End Gradients.

@@ -53,18 +53,6 @@ apply: (output_error (J := fun a => J (W *m a + spread B.+1 b)) rs).
 exact: error_through_affine.
 Qed.
 
-(* On the last layer delta is ∂J/∂a^L ⊙ σ′(z^L) (S0.3). *)
-Theorem delta_last n m (s : activation R) (th : params (Last n m s)) (z g : bat m) :
-  delta th z g = g ⊙ map_mx (slope s) z.
-Proof. by []. Qed.
-
-(* On every other layer delta is (W^{l+1})ᵀ δ^{l+1} ⊙ σ′(z^l) (S0.12, S1.5, S3.16). *)
-Theorem delta_layer n m k p (s : activation R) (A : arch R m k p)
-    (th : params (Layer n s A)) (z : bat m) (g : bat p)
-    (z' := z1 th.2 (map_mx (act s) z)) :
-  delta th z g = (W1 th.2)^T *m delta th.2 z' g ⊙ map_mx (slope s) z.
-Proof. by []. Qed.
-
 (* δ^l = ∂J/∂z^l at every layer, for any loss, any depth, any widths and any batch (S0.7, S0.9, S0.12). *)
 Theorem delta_correct n m p (A : arch R n m p) (th : params A) (J : bat p -> R)
     (z : bat m) (g : bat p) :
@@ -76,5 +64,17 @@ elim: A th z => [{}n {}m s|{}n {}m k {}p s A ih] th z in J g *.
 case=> rs rA gJ; apply: (step (J := fun z' => J (from_z th.2 z')) rs).
 exact: ih.
 Qed.
+
+(* On the last layer delta is ∂J/∂a^L ⊙ σ′(z^L) (S0.3). *)
+Theorem delta_last n m (s : activation R) (th : params (Last n m s)) (z g : bat m) :
+  delta th z g = g ⊙ map_mx (slope s) z.
+Proof. by []. Qed.
+
+(* On every other layer delta is (W^{l+1})ᵀ δ^{l+1} ⊙ σ′(z^l) (S0.12, S1.5, S3.16). *)
+Theorem delta_layer n m k p (s : activation R) (A : arch R m k p)
+    (th : params (Layer n s A)) (z : bat m) (g : bat p)
+    (z' := z1 th.2 (map_mx (act s) z)) :
+  delta th z g = (W1 th.2)^T *m delta th.2 z' g ⊙ map_mx (slope s) z.
+Proof. by []. Qed.
 
 End Recursion.
