@@ -41,6 +41,21 @@ have -> : spread B.+1 (0 : vec R k) = 0 by apply/matrixP => i j; rewrite !mxE.
 by rewrite mul0mx add0r addr0.
 Qed.
 
+(* By component: ∂z^{l+1}_i / ∂z^l_j = W_ij σ′(z^l_j), the entry (j, i) of Wᵀ ⊙ (σ′(z^l), …, σ′(z^l)),
+   for every sample k (S0.11). *)
+Theorem next_z_entries m p (s : activation R) (W : mat R p m) (b : vec R p) (z : bat m) i j k :
+  regular_at s z ->
+  is_derive z (delta_mx j k) (fun z' => (W *m map_mx (act s) z' + spread B.+1 b) i k : R)
+            (W i j * slope s (z j k)).
+Proof.
+move=> rs; move: (is_diff_coord i k (next_z_differential W b rs)) => -[df dfE].
+apply: DeriveDef; first exact: diff_derivable.
+rewrite deriveE // dfE.
+transitivity (\sum_l W i l * (map_mx (slope s) z ⊙ delta_mx j k) l k); first exact: mxE.
+rewrite (bigD1 j) //= big1 => [|l /negbTE lj]; last by rewrite !mxE lj !mulr0.
+by rewrite !mxE !eqxx mulr1 addr0.
+Qed.
+
 (* The step: if d is the true error δ^{l+1}, then Wᵀ d ⊙ σ′(z^l) is the true error δ^l (S0.9, S0.12). *)
 Theorem step m k (s : activation R) (W : mat R k m) (b : vec R k) (J : bat k -> R)
     (z : bat m) (z' := W *m map_mx (act s) z + spread B.+1 b) (d : bat k) :
