@@ -42,6 +42,14 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--self-test", action="store_true", help="run the verifier on its own cases")
     parser.add_argument(
+        "--formal",
+        action="store_const",
+        dest="command",  # a module of its own runs, without jax
+        const="formal",
+        default=argparse.SUPPRESS,
+        help="check the machine-checked proofs, in a clone and with Coq installed",
+    )
+    parser.add_argument(
         "--json", metavar="FILE", type=new_file, help="write the reports to FILE as JSON as well"
     )
     parser.add_argument(
