@@ -14,7 +14,7 @@ def load(name):
 
 
 def test_every_example_is_run_here():
-    tested = {"bench_step", "train_digits", "verify_a_custom_vjp"}
+    tested = {"bench_step", "derive_your_own", "train_digits", "verify_a_custom_vjp"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -25,6 +25,17 @@ def test_the_slip_is_found_and_the_mended_gradient_agrees(capsys):
     assert slip.startswith("logsumexp: WRONG")
     assert "smallest example:" in slip
     assert mended.startswith("logsumexp: AGREES")
+
+
+@pytest.mark.as_user
+def test_the_wrong_line_is_named_and_the_mended_derivation_ends_in_a_verified_gradient(capsys):
+    load("derive_your_own")["main"]()
+    slip, mended, verified = capsys.readouterr().out.split("\n\n")
+    assert slip.startswith("with_a_slip, x̄: FAILS at line 2")
+    assert "smallest example:" in slip
+    assert mended.startswith("mended, x̄: HOLDS")
+    assert "anchored in jax.vjp" in mended
+    assert verified.startswith("layer: AGREES")
 
 
 @pytest.mark.as_user

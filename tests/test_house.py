@@ -14,7 +14,8 @@ FILES = sorted(SRC.rglob("*.py"))
 # From the ground up; a place may import from those before it and from itself.
 FLOORS = (
     "errors", "arguments", "rule", "rules", "losses", "datasets", "compose", "network", "gradient",
-    "catalogue", "verification", "selftest", "training", "reporting", "cli", "__main__", "__init__",
+    "catalogue", "verification", "derivations", "selftest", "training", "reporting", "cli", "__main__",
+    "__init__",
 )  # fmt: skip
 ONLY_IN = {"optax": "training", "hypothesis": ("verification", "selftest"), "rich": ("reporting", "cli")}
 

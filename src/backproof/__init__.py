@@ -28,31 +28,50 @@ _HOME = {
     "fit": "training",
     "batch_descent": "training",
     "in_sweep_sgd": "training",
+    "derivation": "derivations",
+    "Refutes": "derivations",
+    "assume": "derivations",
+    "at_least": "derivations",
+    "at_most": "derivations",
+    "differ": "derivations",
+    "equal": "derivations",
+    "holds": "derivations",
+    "less": "derivations",
     "GradientError": "errors",
     "UsageError": "errors",
     "DataError": "errors",
     "DivergedError": "errors",
 }
-_PACKAGES = ("rules", "losses", "datasets", "training", "verification")
+_PACKAGES = ("rules", "losses", "datasets", "training", "verification", "derivations")
 
 __all__ = [
     "DataError",
     "DivergedError",
     "GradientError",
     "Loss",
+    "Refutes",
     "Rule",
     "UsageError",
     "array",
+    "assume",
+    "at_least",
+    "at_most",
     "batch_descent",
     "chain",
     "check",
     "datasets",
     "deltas",
+    "derivation",
+    "derivations",
     "descend",
+    "differ",
+    "equal",
     "fit",
+    "holds",
     "in_sweep_sgd",
     "integers",
     "layer_step",
+    "less",
     "losses",
     "mlp",
     "parse",
@@ -67,6 +86,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from backproof import datasets as datasets
+    from backproof import derivations as derivations
     from backproof import losses as losses
     from backproof import rules as rules
     from backproof import training as training
@@ -77,6 +97,15 @@ if TYPE_CHECKING:
     from backproof.compose import chain as chain
     from backproof.compose import remat as remat
     from backproof.compose import repeat as repeat
+    from backproof.derivations import Refutes as Refutes
+    from backproof.derivations import assume as assume
+    from backproof.derivations import at_least as at_least
+    from backproof.derivations import at_most as at_most
+    from backproof.derivations import derivation as derivation
+    from backproof.derivations import differ as differ
+    from backproof.derivations import equal as equal
+    from backproof.derivations import holds as holds
+    from backproof.derivations import less as less
     from backproof.errors import DataError as DataError
     from backproof.errors import DivergedError as DivergedError
     from backproof.errors import GradientError as GradientError

@@ -20,7 +20,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"backproof {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    _add_verify(commands.add_parser("verify", help="check hand-written gradients against autodiff"))
+    _add_verify(commands.add_parser("verify", help="check gradients and derivations written by hand"))
+    _add_show(commands.add_parser("show", help="read derivations with the verdict on each line"))
     _add_train(commands.add_parser("train", help="train a network by hand-written gradients"))
     return parser
 
@@ -28,17 +29,24 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_verify(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Check hand-written gradients against autodiff: every shipped one, or yours. "
+        "Derivations in files, line by line: backproof verify my_derivation.py. "
         "A function with a rule of its own: backproof verify my_kernels:layernorm --args 'f32[b,n] f32[n]'. "
         "A derivative beside its function: --of my_kernels:f --vjp my_kernels:f_vjp --args …"
     )
     parser.add_argument(
-        "target", nargs="?", metavar="module:function", help="a Rule, a Loss, a jax.custom_vjp or custom_jvp"
+        "targets",
+        nargs="*",
+        metavar="module:function|PATH",
+        help="a Rule, a Loss, a jax.custom_vjp or custom_jvp; or files and folders with derivations",
     )
     parser.add_argument("--of", metavar="module:function", help="the plain function")
     for way, form in (("vjp", "(args, cotangent)"), ("grad", "(*args)"), ("jvp", "(args, tangents)")):
         parser.add_argument(f"--{way}", metavar="module:function", help=f"its {way} by hand: {way}{form}")
     parser.add_argument(
         "--args", metavar="SPECS", help="what the arguments may be, e.g. 'f32[b,n] f32[n]>0 i32[b]>=0<n'"
+    )
+    parser.add_argument(
+        "--slips", action="store_true", help="plant slips in every line of the derivations, and count"
     )
     parser.add_argument("--self-test", action="store_true", help="run the verifier on its own cases")
     parser.add_argument(
@@ -59,6 +67,15 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         help="keep what XLA compiles in DIR, so that the next run compiles nothing again",
     )
     parser.add_argument("--examples", metavar="N", type=whole_number(1), help="examples tried for each rule")
+    parser.add_argument("--seed", metavar="S", type=seed, default=0, help="default: %(default)s")
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Show derivations as they are read: prose, then each line's formula, its reason and its verdict."
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", type=Path, help="a Python file or a folder")
+    parser.add_argument("--markdown", action="store_true", help="print Markdown with LaTeX formulas")
     parser.add_argument("--seed", metavar="S", type=seed, default=0, help="default: %(default)s")
 
 

@@ -1,4 +1,4 @@
-"""A target of the command line: `module:function`, imported from the path or the current folder."""
+"""A target of the command line: a path, or `module:function` importable from here."""
 
 import importlib
 import sys
@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from backproof.errors import UsageError, message
+
+
+def is_path(text: str) -> bool:
+    """Return whether a target names a file or a folder rather than `module:function`."""
+    return ":" not in text and (text.endswith(".py") or "/" in text or Path(text).exists())
 
 
 def load_target(text: str) -> Any:

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from backproof.arguments import parse_many
 from backproof.catalogue import SHIPPED
-from backproof.cli.target import load_target
+from backproof.cli import derivations
+from backproof.cli.target import is_path, load_target
 from backproof.errors import UsageError, message
 from backproof.reporting import print_reports, write_json
 from backproof.verification import Report, verify
@@ -33,8 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     if arguments.self_test:
         return _self_test(settings, console)
-    if arguments.target is None and arguments.of is None:
+    if not arguments.targets and arguments.of is None:
         return _catalogue(settings, console, arguments)
+    if any(is_path(target) for target in arguments.targets):
+        return derivations.run(arguments, settings, console)
     report = _target(arguments, settings)
     console.print(str(report), markup=False, highlight=False, soft_wrap=True)
     if arguments.json:
@@ -60,11 +63,11 @@ def _catalogue(settings: dict[str, Any], console: Console, arguments: argparse.N
 def _target(arguments: argparse.Namespace, settings: dict[str, Any]) -> Report:
     """Return the report on `module:function`, with what the options say of it."""
     given = {way: getattr(arguments, way) for way in DERIVATIVES if getattr(arguments, way)}
-    if (arguments.target is not None) + len(given) != 1:
+    if len(arguments.targets) + len(given) != 1:
         raise UsageError(
             message(
                 must="exactly one derivative must be named: TARGET, or --vjp, --grad or --jvp with --of",
-                found=", ".join(["TARGET"] * (arguments.target is not None) + [f"--{way}" for way in given])
+                found=", ".join(["TARGET"] * len(arguments.targets) + [f"--{way}" for way in given])
                 or "none",
                 where="backproof verify",
                 do="write e.g. backproof verify my_kernels:layernorm --args 'f32[b,n] f32[n]'",
@@ -72,7 +75,7 @@ def _target(arguments: argparse.Namespace, settings: dict[str, Any]) -> Report:
         )
     loaded = {way: load_target(text) for way, text in given.items()}
     return verify(
-        load_target(arguments.target) if arguments.target else None,
+        load_target(arguments.targets[0]) if arguments.targets else None,
         of=load_target(arguments.of) if arguments.of else None,
         args=parse_many(arguments.args) if arguments.args is not None else None,
         **loaded,

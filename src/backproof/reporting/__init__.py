@@ -1,6 +1,8 @@
 """One verdict, many pages: the terminal and JSON."""
 
+from backproof.reporting.derived import print_derivations, print_slips, show
+from backproof.reporting.markdown import markdown
 from backproof.reporting.terminal import print_reports
 from backproof.reporting.to_json import write_json
 
-__all__ = ["print_reports", "write_json"]
+__all__ = ["markdown", "print_derivations", "print_reports", "print_slips", "show", "write_json"]

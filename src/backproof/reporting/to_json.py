@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from backproof.verification import Report
+from backproof import derivations, verification
 
 
-def write_json(reports: Sequence[Report], path: Path) -> None:
+def write_json(reports: Sequence[verification.Report | derivations.Report], path: Path) -> None:
     """Write `reports` to `path` as a list of JSON objects, whole or not at all."""
     text = json.dumps([json.loads(report.to_json()) for report in reports], indent=2)
     partial = path.with_name(path.name + ".partial")

@@ -222,13 +222,14 @@ def pullback(of: Callable[..., PyTree], wrt: Sequence[int] | None = None) -> Cal
     return truth
 
 
-def points_of(args: Any, of: Callable[..., PyTree]) -> Points:
+def points_of(args: Any, of: Callable[..., PyTree], **drawing: Any) -> Points:
     """Return the points that `args` stands for.
 
     Args:
         args: a list with a specification, or an example array or pytree, for each argument; or a
             strategy that draws the whole tuple; or None where `of` carries jaxtyping annotations.
         of: the function whose annotations are read.
+        **drawing: `styles` and `sizes_of`, as `from_arguments` takes them.
     """
     if args is None:
         args = from_annotations(of)
@@ -243,7 +244,7 @@ def points_of(args: Any, of: Callable[..., PyTree]) -> Points:
                 do="write e.g. args=[backproof.array('b n'), backproof.array('n')]",
             )
         )
-    return from_arguments(tuple(args))
+    return from_arguments(tuple(args), **drawing)
 
 
 def _as_drawn(pair: tuple[Any, int]) -> list[Drawn]:

@@ -7,7 +7,7 @@ mixed scales, and the edges of the declared domain.
 """
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -133,7 +133,13 @@ class Points(NamedTuple):
     admits: Callable[[tuple[PyTree, ...]], bool] = anything
 
 
-def from_arguments(arguments: PyTree, arrange: Callable[[PyTree], tuple[PyTree, ...]] = tuple) -> Points:
+def from_arguments(
+    arguments: PyTree,
+    arrange: Callable[[PyTree], tuple[PyTree, ...]] = tuple,
+    *,
+    styles: Sequence[Style] = STYLES,
+    sizes_of: Callable[[list[Specification]], list[dict[str, Any]]] = menu,
+) -> Points:
     """Return the points that fit `arguments`.
 
     Hypothesis draws a seed; from it comes a draw at every size of the menu, each in a style of its own.
@@ -143,10 +149,12 @@ def from_arguments(arguments: PyTree, arrange: Callable[[PyTree], tuple[PyTree, 
             shapes are kept, whose numbers are varied and whose integers stay as given.
         arrange: makes the argument tuple from the pytree of leaves; what it adds (shapes of
             parameters) is drawn like any floating array.
+        styles: the kinds of numbers that are drawn.
+        sizes_of: gives the sizes that are tried for the names in the specifications.
     """
     leaves, tree = jax.tree.flatten(arguments, is_leaf=is_specification)
     specs = [leaf for leaf in leaves if is_specification(leaf)]
-    sizes = menu(specs)
+    sizes = sizes_of(specs)
     arranged: dict[str, tuple[PyTree, ...] | None] = {}
     checked = any(spec.where is not None or not spec.is_differentiable for spec in specs)
 
@@ -184,7 +192,7 @@ def from_arguments(arguments: PyTree, arrange: Callable[[PyTree], tuple[PyTree, 
     def draw(draw_one: Callable[[st.SearchStrategy[Any]], Any]) -> list[Drawn]:
         seed = draw_one(SEEDS)
         places = enumerate(sizes * FIXED if len(sizes) == 1 else sizes)
-        made = every((dims, STYLES[(seed + i) % len(STYLES)], seed + i) for i, dims in places)
+        made = every((dims, styles[(seed + i) % len(styles)], seed + i) for i, dims in places)
         assume(made)
         return made
 

@@ -5,7 +5,7 @@ of its numbers is replaced by a plain one where the failure, with its outcome an
 1, −1 and 2 come before 0, so that nothing slides onto a kink that was not the failure.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -28,11 +28,14 @@ def plainer(runner: Runner, found: Judgement) -> Judgement:
     found = _smaller(runner, found)
     if entries(found.point) > LARGE:
         return _all_ones(runner, found)
-    quick = _replaced(runner, found, _differs_in(runner, found))
+    admits = runner.claim.points.admits
+    quick = with_plain_numbers(found.point, admits, _differs_in(runner, found))
     judged = judge_alone(runner, quick)
     if _same_failure(judged, found):
         return judged
-    careful = _replaced(runner, found, lambda point: _same_failure(judge_alone(runner, point), found))
+    careful = with_plain_numbers(
+        found.point, admits, lambda point: _same_failure(judge_alone(runner, point), found)
+    )
     judged = judge_alone(runner, careful)
     return judged if _same_failure(judged, found) else found
 
@@ -88,15 +91,21 @@ def _differs_in(runner: Runner, found: Judgement) -> Any:
     return differs
 
 
-def _replaced(runner: Runner, found: Judgement, still_fails: Any) -> Point:
-    """Return the point with each number, in turn, replaced by the first plain one that `still_fails`."""
-    leaves, tree = jax.tree.flatten(found.point)
+def with_plain_numbers(point: Point, admits: Callable[..., bool], still_fails: Callable[..., bool]) -> Point:
+    """Return the point with each number, in turn, replaced by the first plain one that `still_fails`.
+
+    Args:
+        point: where it fails.
+        admits: whether an argument tuple lies in the declared domain.
+        still_fails: whether the same failure is seen at another point.
+    """
+    leaves, tree = jax.tree.flatten(point)
 
     def try_all(which: int, candidates: Iterable[np.ndarray]) -> None:
         """Replace leaf `which` by the first candidate that still fails."""
         for changed in candidates:
             tried = Point(*tree.unflatten([*leaves[:which], changed, *leaves[which + 1 :]]))
-            if runner.claim.points.admits(tried.args) and still_fails(tried):
+            if admits(tried.args) and still_fails(tried):
                 leaves[which] = changed
                 return
 

@@ -246,7 +246,7 @@ def _row(end: int, words: str) -> Callable[[Failure], str | None]:
     def test(at: Failure) -> str | None:
         for axis, size in enumerate(at.leaf.wrong.shape):
             where = np.argwhere(at.leaf.wrong)[:, axis]
-            if size > 1 and len(where) and np.all(where == end % size):
+            if size and len(where) and np.all(where == end % size):
                 return f"result{at.leaf.path} is wrong only at the {words} index of axis {axis}"
         return None
 

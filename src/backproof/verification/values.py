@@ -95,6 +95,18 @@ STYLES = (
     Style(plain, twins=True),
     Style(_huge, twins=True),
 )
+# Numbers for what is said of the reals: nothing here overflows an exponential or cancels its digits.
+MODERATE = (
+    Style(plain),
+    Style(grid),
+    Style(plain),
+    Style(_zeros),
+    Style(plain, edges=True),
+    Style(_tied),
+    Style(plain, twins=True),
+    Style(_tiny),
+    Style(grid, twins=True),
+)
 
 
 class Holder:

@@ -60,7 +60,7 @@ class Counterexample:
     @property
     def repro(self) -> str:
         """Python that rebuilds the example: `args` and `cotangent`."""
-        return f"args = {_code(self.args)}\ncotangent = {_code(self.cotangent)}"
+        return f"args = {pasted(self.args)}\ncotangent = {pasted(self.cotangent)}"
 
 
 @dataclass(frozen=True)
@@ -117,14 +117,14 @@ class Report:
         """Return the report as JSON."""
         found = self.counterexample
         example = found and {
-            "args": _plain(found.args),
-            "cotangent": _plain(found.cotangent),
+            "args": plain_json(found.args),
+            "cotangent": plain_json(found.cotangent),
             "leaf": found.leaf,
             "index": list(found.index),
-            "hand": _plain(found.hand),
-            "oracle": _plain(found.oracle),
+            "hand": plain_json(found.hand),
+            "oracle": plain_json(found.oracle),
             "finite_difference": found.difference,
-            "noise_units": _plain(found.distance),
+            "noise_units": plain_json(found.distance),
             "repro": found.repro,
         }
         keys = ("name", "cause", "explanation", "examples", "skipped", "worst", "seed", "seconds")
@@ -160,14 +160,14 @@ def _shortened(line: str) -> str:
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} … (whole in counterexample.repro)"
 
 
-def _code(tree: Any) -> str:
+def pasted(tree: Any) -> str:
     """Return Python that rebuilds a pytree of arrays."""
     if isinstance(tree, dict):
-        return "{" + ", ".join(f"{key!r}: {_code(value)}" for key, value in tree.items()) + "}"
+        return "{" + ", ".join(f"{key!r}: {pasted(value)}" for key, value in tree.items()) + "}"
     if isinstance(tree, tuple) and not hasattr(tree, "_fields"):
-        return "(" + ", ".join(_code(value) for value in tree) + ("," if len(tree) == 1 else "") + ")"
+        return "(" + ", ".join(pasted(value) for value in tree) + ("," if len(tree) == 1 else "") + ")"
     if isinstance(tree, list):
-        return "[" + ", ".join(_code(value) for value in tree) + "]"
+        return "[" + ", ".join(pasted(value) for value in tree) + "]"
     if tree is None or not hasattr(tree, "dtype"):
         return repr(tree)
     array = np.asarray(tree)
@@ -183,17 +183,19 @@ def _code(tree: Any) -> str:
     return shown.replace("inf", "np.inf").replace("nan", "np.nan")
 
 
-def _plain(tree: Any) -> Any:
+def plain_json(tree: Any) -> Any:
     """Return `tree` as JSON can hold it: arrays as lists, and what is not finite as text."""
     if isinstance(tree, dict):
-        return {str(key): _plain(value) for key, value in tree.items()}
+        return {str(key): plain_json(value) for key, value in tree.items()}
     if isinstance(tree, tuple | list):
-        return [_plain(value) for value in tree]
+        return [plain_json(value) for value in tree]
     if isinstance(tree, float):
         return tree if np.isfinite(tree) else str(tree)
     if tree is None or isinstance(tree, bool | int | str):
         return tree
     array = np.asarray(tree)
     if array.dtype.kind in "biuf" or jnp.issubdtype(array.dtype, jnp.floating):
-        return _plain(array.astype(np.float64).tolist() if array.dtype.kind not in "biu" else array.tolist())
+        return plain_json(
+            array.astype(np.float64).tolist() if array.dtype.kind not in "biu" else array.tolist()
+        )
     return str(array.tolist())

@@ -1,0 +1,90 @@
+"""From a derivation to a verified gradient: RMS normalisation, y = x / r with r = √(mean(x²) + ε).
+
+python examples/derive_your_own.py
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+import backproof as bp
+
+EPSILON = 1e-6
+
+
+def rms(x):
+    return jnp.sqrt(jnp.mean(x**2, axis=-1, keepdims=True) + EPSILON)
+
+
+def rmsnorm(x):
+    return x / rms(x)
+
+
+# The usual slip: r is held fixed, although it depends on x. The line says what is meant, and is wrong.
+@bp.derivation(r"\bar x")
+def with_a_slip(x: Float[Array, " n"], g: Float[Array, " n"]):
+    """The pullback of y = x / r for a cotangent g."""
+    r = rms(x)
+    yield jax.vjp(rmsnorm, x)[1](g)[0], r"(\partial y/\partial x)^\top g", "definition"
+    yield (
+        jax.jacobian(rmsnorm)(x).T @ g,
+        r"\Bigl(\frac{\partial y_i}{\partial x_j}\Bigr)^\top g",
+        "the same, written out",
+    )
+    yield g / r, r"g / r", "y = x / r"
+
+
+# Mended: the quotient rule has a second term, by way of r.
+@bp.derivation(r"\bar x")
+def mended(x: Float[Array, " n"], g: Float[Array, " n"]):
+    """The pullback of y = x / r for a cotangent g, one rule a line."""
+    r, n = rms(x), len(x)
+    yield jax.vjp(rmsnorm, x)[1](g)[0], r"(\partial y/\partial x)^\top g", "definition"
+    yield (
+        (jnp.eye(n) / r - jnp.outer(x, jax.grad(lambda x: rms(x)[0])(x)) / r**2).T @ g,
+        r"\Bigl(\frac{I}{r} - \frac{x}{r^2} \frac{\partial r}{\partial x}\Bigr)^\top g",
+        "quotient rule",
+    )
+    yield (
+        (jnp.eye(n) / r - jnp.outer(x, x) / (n * r**3)).T @ g,
+        r"\Bigl(\frac{I}{r} - \frac{x x^\top}{n r^3}\Bigr)^\top g",
+        "∂r/∂x = x / (n r)",
+    )
+    yield (
+        g / r - x * jnp.mean(g * x) / r**3,
+        r"\frac{g}{r} - \frac{x}{r^3} \operatorname{mean}(g x)",
+        "no matrix is left",
+    )
+    y = x / r
+    yield (g - y * jnp.mean(g * y)) / r, r"\frac{1}{r} (g - y \operatorname{mean}(g y))", "y = x / r again"
+
+
+# The last line, for rows of a batch, as JAX takes it.
+@jax.custom_vjp
+def layer(x):
+    return rmsnorm(x)
+
+
+def forward(x):
+    r = rms(x)
+    return x / r, (x / r, r)
+
+
+def backward(residuals, g):
+    y, r = residuals
+    return ((g - y * jnp.mean(g * y, axis=-1, keepdims=True)) / r,)
+
+
+layer.defvjp(forward, backward)
+
+
+def main():
+    print(with_a_slip.verify())  # line 2, and the smallest example that shows it
+    print()
+    print(mended.verify())
+    print()
+    print(bp.verify(layer, args=[bp.array("b n", where=lambda x: x.size > 0)]))
+
+
+if __name__ == "__main__":
+    main()

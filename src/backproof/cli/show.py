@@ -1,0 +1,24 @@
+"""`backproof show`: derivations as they are read, with the verdict on each line."""
+
+import argparse
+
+from rich.console import Console
+
+from backproof.derivations import find
+from backproof.reporting import markdown, show
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the derivations in the files that are named; return 0 if all are good, else 1.
+
+    Raises:
+        UsageError: a file cannot be used.
+    """
+    reports = [one.verify(seed=arguments.seed) for one in find(arguments.paths)]
+    if arguments.markdown:
+        print("\n".join(markdown(report) for report in reports))
+    else:
+        console = Console()
+        for report in reports:
+            show(report, console)
+    return 0 if all(report.ok for report in reports) else 1

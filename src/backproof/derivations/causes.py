@@ -1,0 +1,211 @@
+"""Names why a line does not follow, by the verifier's list; `unknown` rather than a wrong name.
+
+Two ways lead to a name. A symptom is seen in the values: it must show at every failing point that is looked
+at and, where it would show at any input, no point may refute it. A mend is found in the source: with one
+small change of the line it follows everywhere. Beside the names of `verification.causes` there are
+
+| cause | what was seen |
+|---|---|
+| `order` | the factors of a product stand in the wrong order |
+| `index` | another index, axis or order of letters makes the line follow |
+| `missing-factor` | times a factor that stands in another line it follows |
+| `wrong-name` | another name in the place of one makes the line follow |
+| `claim` | a line that is no equality is false |
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from backproof.derivations.example import Look, failing_points
+from backproof.derivations.judgement import State, misfit
+from backproof.derivations.lines import Kind, LineError
+from backproof.derivations.mends import find_mend
+from backproof.derivations.places import Args
+from backproof.derivations.replay import Replayer
+from backproof.derivations.source import Source
+from backproof.derivations.table import Table
+from backproof.verification.causes import ALWAYS
+from backproof.verification.noise import AGREES_WITHIN, Measured, units
+from backproof.verification.oracles import Point
+from backproof.verification.symptoms import TESTS, Failure, Leaf, axis_hint, ratio_of
+
+Named = tuple[str, str]
+
+# Failing points that are asked for a cause; every one must show it.
+ASKED = 8
+# What these tests see in a line, in words; the other tests of the verifier speak of cotangents.
+SENTENCES = {
+    "not-finite": "it is not finite where the line before is",
+    "missing": "{leaf} is zero where the line before is not",
+    "sign": "{leaf} has the opposite sign",
+    "transpose": "{leaf} is the transpose of the line before",
+    "swapped": "{leaf} is another leaf of the line before",
+    "argument-transposed": "{leaf} is the line before with an argument transposed: W for Wᵀ",
+    "convention-half": "it is {ratio:g} times the line before: a ½ or a 2 too many",
+    "factor": "{leaf} is {ratio:.6g} times the line before{hint}",
+    "at-zeros": "{leaf} is wrong only where its input is zero",
+    "negative-inputs": "{leaf} is wrong only where its input is negative",
+    "positive-inputs": "{leaf} is wrong only where its input is positive",
+    "first-row": "{leaf} is wrong only at the first index of an axis",
+    "last-row": "{leaf} is wrong only at the last index of an axis",
+    "at-ties": "{leaf} is wrong only where inputs tie",
+}
+
+
+class Lines(NamedTuple):
+    """Answers what the verifier's tests ask of a runner: the line before, at other arguments."""
+
+    replayer: Replayer
+    step: int
+
+    def truth(self, point: Point) -> Measured:
+        """Return the value of the line before, at one point."""
+        run = self.replayer.at([point.args])
+        return Measured(*jax.tree.map(lambda leaf: leaf[0], tuple(run.values[self.step])))
+
+
+def name_cause(
+    replayer: Replayer | None, source: Source | None, table: Table, look: Look, small: Args | None
+) -> Named:
+    """Return the name of the cause and its sentence; with `small`, the smallest example, asked first."""
+    if look.number >= len(table.lines) and table.ended:
+        return "contract-raises", f"raises {table.ended.text}"
+    if look.other is None and not table.is_value(look.number):
+        return "claim", table.row(look.number, None).broken or "the claim is false"
+    row = table.row(look.number, look.other)
+    if row.never_finite:
+        return "not-finite", "it is finite nowhere, although the line before is"
+    broken = row.broken
+    mend = find_mend(source, table, look) if broken else None
+    seen = None if mend or replayer is None else _symptom(replayer, table, look, small)
+    mend = mend or (None if seen else find_mend(source, table, look))
+    if mend:
+        how = f"with {mend.after} in place of {mend.before} it follows"
+        return mend.cause, f"{broken}; {how}" if broken else how
+    if seen:
+        return seen
+    if broken:
+        return _of_form(table, look), broken
+    return "unknown", "it differs from the line before"
+
+
+def _symptom(replayer: Replayer, table: Table, look: Look, small: Args | None) -> Named | None:
+    """Return the first of the verifier's tests that every failing point passes; None if none does."""
+    failing = [*([small] if small else []), *failing_points(table, look)]
+    failures = [_failure(replayer, table, look, args) for args in _spread(failing)]
+    for name, sentence in SENTENCES.items():
+        shown = bool(failures) and all(_shows(name, one) for one in failures)
+        if shown and not _refuted(name, table, look, failures):
+            return name, _said(sentence, failures[0])
+    return None
+
+
+def _of_form(table: Table, look: Look) -> str:
+    """Return the name of a broken form: it raises, or has another tree or shape than the line before."""
+    here, before = table.lines[look.number], table.lines[look.other or 0]
+    for run in table.runs:
+        if run.steps[here].kind is Kind.OPEN:
+            return "contract-raises"
+        if jax.tree.structure(run.values[here].value) != jax.tree.structure(run.values[before].value):
+            return "contract-tree"
+        if misfit(run.values[here].value, run.values[before].value):
+            return "missing-sum" if _summed(table, here, before) else "contract-shape"
+    return "contract-shape"
+
+
+def _summed(table: Table, here: int, before: int) -> bool:
+    """Return whether the line, summed over what it has more of, is the line before at every shape."""
+    for run in table.runs:
+        mine, true = run.values[here], run.values[before]
+        if run.steps[here].kind is Kind.OPEN:
+            return False
+        for a, n, b, m in zip(*map(jax.tree.leaves, (*mine, *true)), strict=True):
+            extra = tuple(range(1, 1 + a.ndim - b.ndim))
+            kept = a.sum(extra) if a.ndim >= b.ndim else None
+            if kept is None or kept.shape != b.shape:
+                return False
+            if np.any(units(kept, b, n.sum(extra) + m) > AGREES_WITHIN):
+                return False
+    return True
+
+
+def _shows(name: str, at: Failure) -> bool:
+    try:
+        return bool(TESTS[name](at))
+    except LineError:
+        return False
+
+
+def _spread(points: Sequence[Args]) -> list[Args]:
+    """Return a few of the points, the first one and others of every shape."""
+    step = max(1, len(points) // ASKED)
+    return [*points[:1], *points[1::step]][: ASKED + 1]
+
+
+def _failure(replayer: Replayer, table: Table, look: Look, args: Args) -> Failure:
+    run = replayer.at([args])
+    return _failure_in(replayer, table, look, run, 0)
+
+
+def _failure_in(replayer: Replayer, table: Table, look: Look, run: Any, i: int) -> Failure:
+    """Return what the tests look at, at point `i` of a replay."""
+    here, before = table.lines[look.number], table.lines[look.other or 0]
+    mine, true = (jax.tree.map(lambda v: v[i], tuple(run.values[step])) for step in (here, before))
+    rest = zip(*map(jax.tree.leaves, (true[0], mine[1], true[1])), strict=True)
+    leaves = [
+        Leaf(jax.tree_util.keystr(path), _number(a), _number(b), np.asarray(n + m))
+        for (path, a), (b, n, m) in zip(jax.tree_util.tree_leaves_with_path(mine[0]), rest, strict=True)
+    ]
+    worst = max(leaves, key=lambda leaf: np.max(units(leaf.mine, leaf.true, leaf.noise), initial=0.0))
+    runner: Any = Lines(replayer, before)
+    return Failure(runner, Point(run.points[i], ()), worst, leaves)
+
+
+def _number(value: Any) -> np.ndarray:
+    return value if value.dtype.kind in "fc" else np.asarray(value, np.float64)
+
+
+def _refuted(name: str, table: Table, look: Look, failures: list[Failure]) -> bool:
+    """Return whether some point speaks against a cause that would show everywhere."""
+    if name == "factor":
+        ratios = [ratio_of(one.leaf) for one in failures]
+        same = len(failures) > 1 and all(one.leaf.is_times(ratios[0]) for one in failures)
+        if not same and not all(axis_hint(one) for one in failures):
+            return True
+    return (
+        name in ALWAYS | {"transpose", "factor"} and name != "swapped" and _right_somewhere(table, look, name)
+    )
+
+
+def _right_somewhere(table: Table, look: Look, name: str) -> bool:
+    """Return whether the line is right, and not zero, where this cause would be seen."""
+    if name == "transpose":  # a symmetric value is right, and shows nothing
+        return False
+    for run in table.runs:
+        if len(run.lines) <= look.number:
+            continue
+        seen = table.seen(run, look.number, look.other)
+        for i in map(int, np.flatnonzero(seen.states == State.FOLLOWS)):
+            here = run.values[table.lines[look.number]]
+            visible = jax.tree.map(
+                lambda v, n, i=i: np.any(2 * np.abs(v[i]) > 2 * AGREES_WITHIN * n[i]), *here
+            )
+            if any(jax.tree.leaves(visible)) and not (name == "factor" and 1 in _sizes(run.points[i])):
+                return True
+    return False
+
+
+def _sizes(args: Args) -> set[int]:
+    return {n for leaf in jax.tree.leaves(args) for n in np.shape(leaf)}
+
+
+def _said(sentence: str, at: Failure) -> str:
+    ratio = ratio_of(at.leaf) if "{ratio" in sentence else 1.0
+    return sentence.format(
+        leaf=f"leaf {at.leaf.path}" if at.leaf.path else "it",
+        ratio=np.real(ratio if ratio is not None else np.nan),
+        hint=axis_hint(at) if "{hint}" in sentence else "",
+    )

@@ -1,0 +1,187 @@
+"""From what was seen of every line to a report: the first that does not follow gives the verdict."""
+
+import inspect
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backproof.derivations.causes import name_cause
+from backproof.derivations.example import Look, failing_points, shown, smallest
+from backproof.derivations.judgement import State, assumptions
+from backproof.derivations.lines import Kind
+from backproof.derivations.replay import Replayer
+from backproof.derivations.report import Line, Mark, Report, Verdict
+from backproof.derivations.source import Source, anchor, shipped
+from backproof.derivations.table import Row, Table
+from backproof.verification.points import Points
+
+if TYPE_CHECKING:
+    from backproof.derivations.form import Derivation
+
+
+def conclude(
+    about: dict[str, Any],
+    derivation: "Derivation",
+    source: Source | None,
+    replayer: Replayer | None,
+    points: Points | None,
+    table: Table,
+) -> Report:
+    """Return the report on a derivation whose lines are well formed."""
+    facts: dict[str, Any] = {
+        **about,
+        "assumptions": tuple(s.latex for s in table.steps if s.kind is Kind.ASSUMED),
+        "points": table.points,
+        "shapes": len(table.runs),
+    }
+    if not table.points:
+        text = "no drawn point satisfies its assumptions, so nothing was seen"
+        return Report(**facts, verdict=Verdict.INCONCLUSIVE, explanation=text)
+    rows = {number: table.row(number, table.before(number)) for number in range(len(table.lines))}
+    stops = [n for n, row in rows.items() if row.fails or row.broken]
+    stops += [table.ended.number] if table.ended else []
+    wrong = min(stops) if stops else None
+    facts |= {
+        "lines": (*(_line(table, source, number, rows[number], wrong) for number in rows), *_last(table)),
+        "notes": tuple(_notes(table, source, rows, wrong)),
+    }
+    if wrong is None:
+        return _without_failure(facts, derivation, replayer, points, table, rows)
+    names = tuple(inspect.signature(derivation.function).parameters)
+    look = Look(wrong, table.before(wrong))
+    small, example = None, None
+    if wrong < len(table.lines) and wrong != table.start:
+        found = failing_points(table, look)
+        small = smallest(replayer, points, found, look) if replayer and points else None
+        run = replayer.at([small]) if replayer and small else (table.runs[0] if found else None)
+        example = shown(table, run, names, look) if run else None
+    cause, said = name_cause(replayer, source, table, look, small)
+    text = f"line {wrong}: {said}{_carried(table, wrong)}"
+    report = Report(
+        **facts, verdict=Verdict.FAILS, wrong=wrong, cause=cause, explanation=text, example=example
+    )
+    return _as_expected(report)
+
+
+def _without_failure(
+    facts: dict[str, Any],
+    derivation: "Derivation",
+    replayer: Replayer | None,
+    points: Points | None,
+    table: Table,
+    rows: dict[int, Row],
+) -> Report:
+    """Return the report where every line follows: it holds, unless nothing was seen or it should fail."""
+    blind = [n for n, row in rows.items() if not row.judged]
+    if blind:
+        text = f"line {blind[0]} is not finite at any drawn point, so nothing was seen of it"
+        return Report(**facts, verdict=Verdict.INCONCLUSIVE, explanation=text)
+    if derivation.refutes:
+        text = f"line {derivation.refutes.line} should not follow, but every line does"
+        return Report(**facts, verdict=Verdict.NOT_REFUTED, explanation=text)
+    report = Report(**facts, verdict=Verdict.HOLDS)
+    somewhere = [n for n in rows if table.steps[table.lines[n]].kind is Kind.DIFFERS_SOMEWHERE]
+    if not somewhere or replayer is None or points is None:
+        return report
+    look = Look(somewhere[-1], None, State.FOLLOWS)
+    small = smallest(replayer, points, failing_points(table, look), look)
+    names = tuple(inspect.signature(derivation.function).parameters)
+    return replace(report, example=shown(table, replayer.at([small]), names, look)) if small else report
+
+
+def _as_expected(report: Report) -> Report:
+    """Return the report as it reads beside what was expected: an erratum that fails as stated is good."""
+    stated = report.refutes
+    if not stated:
+        return report
+    if (report.wrong, report.cause) == (stated.line, stated.cause):
+        return replace(report, verdict=Verdict.REFUTED)
+    text = (
+        f"line {stated.line} should be the first that fails, by {stated.cause!r}; it is line {report.wrong}, "
+        f"by {report.cause!r}: {report.explanation}"
+    )
+    return replace(report, verdict=Verdict.NOT_REFUTED, explanation=text)
+
+
+def _carried(table: Table, wrong: int) -> str:
+    """Return what the lines after a wrong one say of it: they may follow from it, and not from line 0."""
+    start = table.start
+    after = [n for n in range(wrong + 1, len(table.lines)) if table.is_value(n)]
+    if start is None or wrong >= len(table.lines) or not table.is_value(wrong) or not after:
+        return ""
+    if wrong == start or table.row(wrong, table.before(wrong)).broken:
+        return ""
+    follow = [table.row(n, wrong) for n in after]
+    if any(row.fails or row.broken or not row.judged for row in follow):
+        return ""
+    if wrong == min(n for n in range(len(table.lines)) if table.is_value(n) and n > start):
+        return f"; lines {start} and {wrong} disagree, and every later line agrees with {wrong}: look at both"
+    return "; the lines after it follow from it"
+
+
+def _line(table: Table, source: Source | None, number: int, row: Row, wrong: int | None) -> Line:
+    step = table.steps[table.lines[number]]
+    return Line(
+        number=number,
+        kind=str(Kind.VALUE if step.kind is Kind.OPEN else step.kind),
+        latex=step.latex,
+        reason=step.reason,
+        row=step.row,
+        mark=_mark(table, number, row, wrong),
+        note=_provenance(table, source, number),
+        worst=row.worst,
+        skipped=row.skipped,
+    )
+
+
+def _last(table: Table) -> list[Line]:
+    """Return the line that was not reached because something before its yield raises, if there is one."""
+    ended = table.ended
+    if ended is None or ended.number < len(table.lines):
+        return []
+    return [Line(ended.number, str(Kind.VALUE), "", f"raises {ended.text}", ended.row, Mark.FAILS)]
+
+
+def _mark(table: Table, number: int, row: Row, wrong: int | None) -> Mark:
+    """Return what is said of a line: from the first wrong one on, values are held against line 0."""
+    if not table.is_value(number):
+        return Mark.IS_FALSE if row.fails or row.broken else Mark.HOLDS
+    if number == wrong:
+        return Mark.FAILS
+    if number == table.start:
+        return Mark.STARTS
+    if wrong is None or number < wrong:
+        return Mark.FOLLOWS
+    against = table.row(number, table.start)
+    if not against.judged:
+        return Mark.UNSEEN
+    return Mark.WOULD_BE_WRONG if against.fails or against.broken else Mark.WOULD_BE_RIGHT
+
+
+def _provenance(table: Table, source: Source | None, number: int) -> str:
+    """Return what anchors the first line, and what of this library the last one runs."""
+    if source is None:
+        return ""
+    row = table.steps[table.lines[number]].row
+    if number == table.start:
+        found = anchor(source, row)
+        return f"anchored in {found}" if found else "not anchored"
+    found = shipped(source, row) if number == len(table.lines) - 1 else None
+    return f"this is what runs: {found}" if found else ""
+
+
+def _notes(table: Table, source: Source | None, rows: dict[int, Row], wrong: int | None) -> list[str]:
+    notes = []
+    latex = [step.latex for step in table.steps if step.kind is Kind.ASSUMED]
+    for i, text in enumerate(latex):
+        if all(np.all(assumptions(run)[i]) for run in table.runs if len(assumptions(run)) > i):
+            notes.append(f"vacuous: the assumption {text} was never false at a drawn point")
+    for number, row in rows.items():
+        if row.skipped and row.judged and (wrong is None or number <= wrong):
+            notes.append(
+                f"line {number} could not be judged at {row.skipped} points: something is not finite"
+            )
+    if source is None:
+        notes.append("the source is not at hand: anchor and shipped code were not looked for")
+    return notes

@@ -1,0 +1,116 @@
+"""The smallest example: the smallest shape and the plainest numbers at which a line still fails."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from backproof.derivations.judgement import State
+from backproof.derivations.lines import Kind, LineError
+from backproof.derivations.places import Args, entries
+from backproof.derivations.replay import Replay, Replayer
+from backproof.derivations.report import Example
+from backproof.derivations.table import Table
+from backproof.verification.interpreter import float64
+from backproof.verification.oracles import Point, shapes_of, widen
+from backproof.verification.points import Points
+from backproof.verification.shrink import with_plain_numbers
+
+# Shapes smaller than the one that failed that are tried.
+TRIES = 24
+
+
+class Look(NamedTuple):
+    """Says which failure is looked for: of which line, against which, and that it is one of values."""
+
+    number: int
+    other: int | None
+    wanted: State = State.FAILS
+
+
+def failing_points(table: Table, look: Look) -> list[Args]:
+    """Return the drawn points at which the line fails by its values, the smallest shape first."""
+    found: list[Args] = []
+    for run in table.runs:
+        if len(run.lines) > look.number:
+            seen = table.seen(run, look.number, look.other)
+            if seen.broken is None:
+                found += [p for p, state in zip(run.points, seen.states, strict=True) if state == look.wanted]
+    return found
+
+
+def smallest(replayer: Replayer, points: Points, found: list[Args], look: Look) -> Args | None:
+    """Return a small and plain argument tuple at which the line fails by its values; None if none does."""
+    fails = _failing(replayer, look)
+    start = _smaller(points, found[0] if found else None, fails) or (found[0] if found else None)
+    if start is None:
+        return None
+    return with_plain_numbers(Point(start, ()), points.admits, lambda point: fails(point.args)).args
+
+
+def _failing(replayer: Replayer, look: Look) -> Callable[[Args], bool]:
+    def fails(args: Args) -> bool:
+        try:
+            run = replayer.at([args])
+        except LineError:
+            return False
+        if len(run.lines) <= look.number:
+            return False
+        seen = Table([run]).seen(run, look.number, look.other)
+        return seen.broken is None and bool(seen.states[0] == look.wanted)
+
+    return fails
+
+
+def _smaller(points: Points, found: Args | None, fails: Callable[[Args], bool]) -> Args | None:
+    """Return the smallest drawn tuple that fails, with fewer entries than `found`."""
+    for drawn in points.small()[:TRIES]:
+        if found is not None and drawn.size >= entries(found):
+            return None
+        with float64():
+            args = widen(drawn.build())
+        if points.admits(args) and fails(args):
+            return args
+    return None
+
+
+def shown(table: Table, run: Replay, names: tuple[str, ...], look: Look) -> Example:
+    """Return both sides at the one point of `run`, and the entry in which they differ most."""
+    here = table.lines[look.number]
+    if look.other is None:
+        kind, value = run.steps[here].kind, run.values[here].value
+        sides = ("condition",) if kind is Kind.HOLDS else ("left", "right")
+        values = tuple(_alone(side) for side in value)
+        noise = run.values[here].noise
+    else:
+        before = table.lines[look.other]
+        sides = (f"line {look.other}", f"line {look.number}")
+        values = tuple(_alone(run.values[i].value) for i in (before, here))
+        noise = tuple(run.values[i].noise for i in (before, here))
+    entry, distance = _worst(values, tuple(map(_alone, noise))) if len(values) == 2 else ("", 0.0)
+    return Example(names, run.points[0], sides, values, entry, distance)
+
+
+def _alone(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[0], tree)
+
+
+def _worst(values: tuple[Any, Any], noise: tuple[Any, Any]) -> tuple[str, float]:
+    """Return the path and index of the entry furthest apart, and its distance in noise units."""
+    entry, largest = "", 0.0
+    with_path = jax.tree_util.tree_leaves_with_path(values[0])
+    rest = zip(*map(jax.tree.leaves, (values[1], *noise)), strict=True)
+    for (path, a), (b, n, m) in zip(with_path, rest, strict=True):
+        with np.errstate(all="ignore"):
+            units = np.nan_to_num(np.abs(np.asarray(a, float) - np.asarray(b, float)) / (n + m), nan=np.inf)
+        if units.size and np.max(units) > largest:
+            index = np.unravel_index(int(np.argmax(units)), units.shape)
+            place = f"[{', '.join(map(str, index))}]" if units.ndim else ""
+            entry, largest = f"{jax.tree_util.keystr(path)}{place}", float(np.max(units))
+    return entry, largest
+
+
+def same_shape(points: list[Args], like: Args) -> list[Args]:
+    """Return those of `points` that have the shapes of `like`."""
+    return [one for one in points if shapes_of(one) == shapes_of(like)]

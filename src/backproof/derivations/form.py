@@ -1,0 +1,122 @@
+"""A derivation: a generator of lines, each of which must equal the line before it."""
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from backproof.derivations.report import Refutes, Report
+from backproof.derivations.verify import verify
+from backproof.errors import GradientError
+
+
+class Derivation:
+    """Holds one derivation: a generator function and what it is about. Made by `derivation`.
+
+    Attributes:
+        function: the generator function.
+        latex: what is derived.
+        items: the items of a specification that it shows.
+        uses: the derivations it rests on.
+        refutes: how it is expected to fail, or None.
+        args: what its arguments may be, or None where its annotations say so.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        latex: str,
+        items: tuple[str, ...],
+        uses: "tuple[Derivation, ...]",
+        refutes: Refutes | None,
+        args: Any,
+    ) -> None:
+        """Hold the function; nothing is run."""
+        self.function, self.latex, self.items = function, latex, items
+        self.uses, self.refutes, self.args = uses, refutes, args
+        functools.update_wrapper(self, function)
+
+    @property
+    def name(self) -> str:
+        """The name of the function."""
+        return getattr(self.function, "__name__", repr(self.function))
+
+    @property
+    def path(self) -> str:
+        """The file that defines it."""
+        code = getattr(self.function, "__code__", None)
+        return code.co_filename if code else "?"
+
+    @property
+    def file(self) -> str:
+        """The file that defines it, relative to the current folder where it lies inside."""
+        inside = os.path.abspath(self.path).startswith(os.getcwd() + os.sep)
+        return os.path.relpath(self.path) if inside else self.path
+
+    @property
+    def row(self) -> int:
+        """The line of the file on which it begins."""
+        code = getattr(self.function, "__code__", None)
+        return code.co_firstlineno if code else 0
+
+    @property
+    def prose(self) -> str:
+        """What its docstring says."""
+        return inspect.getdoc(self.function) or ""
+
+    def __call__(self, *args: Any) -> Any:
+        """Return the generator of its lines at `args`."""
+        return self.function(*args)
+
+    def __repr__(self) -> str:
+        return f"<derivation {self.name} in {self.file}:{self.row}>"
+
+    def verify(self, **settings: Any) -> Report:
+        """Return the report: the first line that does not follow, why, and the smallest example.
+
+        Args:
+            **settings: `examples` (points drawn at each shape), `shapes` (how many are tried) and `seed`.
+        """
+        return verify(self, **settings)
+
+    def check(self, **settings: Any) -> Report:
+        """Return what `verify` returns, and raise `GradientError` unless the report is good."""
+        report = self.verify(**settings)
+        if not report.ok:
+            raise GradientError(str(report))
+        return report
+
+
+def derivation(
+    latex: str,
+    *,
+    items: Sequence[str] = (),
+    uses: Sequence[Derivation] = (),
+    refutes: Refutes | None = None,
+    args: Any = None,
+) -> Callable[[Callable[..., Any]], Derivation]:
+    r"""Return a decorator that makes a derivation of a generator of lines.
+
+    Each line is `(value, latex, reason)` and must equal the line before it, at every drawn point, in
+    float64, within the rounding noise measured there. Line 0 is the definition.
+
+        @bp.derivation(r"\delta^L")
+        def output_delta(z: Float[Array, " n"], y: Float[Array, " n"]):
+            J = lambda z: jnp.sum((jnp.tanh(z) - y) ** 2) / 2
+            yield jax.grad(J)(z), r"\frac{\partial J}{\partial z}", "definition"
+            a = jnp.tanh(z)
+            yield (a - y) * (1 - a**2), r"(a - y) \odot \sigma'(z)", "σ acts elementwise"
+
+    Args:
+        latex: what is derived.
+        items: the items of a specification that it shows.
+        uses: derivations this one rests on; they are checked first, and must hold.
+        refutes: how it is expected to fail; then it is good if and only if it fails so.
+        args: what the arguments may be, as in `backproof.verify`; None reads jaxtyping annotations.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Derivation:
+        return Derivation(function, latex, tuple(items), tuple(uses), refutes, args)
+
+    return decorate

@@ -1,0 +1,181 @@
+"""What a derivation may yield: an assumption, a value that equals the line before it, or a claim."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backproof.errors import UsageError
+
+PyTree = Any
+
+
+class Kind(StrEnum):
+    """Names what a yielded line says."""
+
+    ASSUMED = "assume"
+    VALUE = "value"
+    AT_MOST = "at_most"
+    LESS = "less"
+    EQUAL = "equal"
+    DIFFERS = "differ"
+    DIFFERS_SOMEWHERE = "differ somewhere"
+    HOLDS = "holds"
+    OPEN = "open"
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """Holds a condition that restricts the points of a derivation, and its formula."""
+
+    condition: Any
+    latex: str
+
+
+@dataclass(frozen=True)
+class Stated:
+    """Holds a claim that is no equality with the line before: its kind and its sides."""
+
+    kind: Kind
+    sides: tuple[PyTree, ...]
+
+
+class Step(NamedTuple):
+    """Holds one yielded line.
+
+    Attributes:
+        kind: what it says.
+        payload: its arrays: a value, the sides of a claim, or the condition of an assumption.
+        latex: its formula.
+        reason: why it follows.
+        row: the line of the file on which it is yielded.
+    """
+
+    kind: Kind
+    payload: PyTree
+    latex: str
+    reason: str
+    row: int
+
+    @property
+    def is_line(self) -> bool:
+        """Whether it counts as a line; an assumption does not."""
+        return self.kind is not Kind.ASSUMED
+
+
+class LineError(UsageError):
+    """Is raised for a yielded line that is none; `row` is the line of the file, `number` its index."""
+
+    def __init__(self, text: str, row: int = 0, number: int = 0) -> None:
+        """Hold the text and the place."""
+        super().__init__(text)
+        self.row, self.number = row, number
+
+
+def assume(condition: Any, latex: str) -> Assumption:
+    """Return an assumption: the derivation is tried only at points where every entry of it is true."""
+    return Assumption(condition, latex)
+
+
+def at_most(left: PyTree, right: PyTree) -> Stated:
+    """Return the claim left ≤ right, entry by entry, at every point."""
+    return Stated(Kind.AT_MOST, (left, right))
+
+
+def at_least(left: PyTree, right: PyTree) -> Stated:
+    """Return the claim left ≥ right, entry by entry, at every point."""
+    return Stated(Kind.AT_MOST, (right, left))
+
+
+def less(left: PyTree, right: PyTree) -> Stated:
+    """Return the claim left < right, entry by entry, at every point."""
+    return Stated(Kind.LESS, (left, right))
+
+
+def equal(left: PyTree, right: PyTree) -> Stated:
+    """Return the claim left = right, which says nothing of the line before."""
+    return Stated(Kind.EQUAL, (left, right))
+
+
+def differ(left: PyTree, right: PyTree, *, somewhere: bool = False) -> Stated:
+    """Return the claim left ≠ right in some entry: at every point, or at some point if `somewhere`."""
+    return Stated(Kind.DIFFERS_SOMEWHERE if somewhere else Kind.DIFFERS, (left, right))
+
+
+def holds(condition: Any) -> Stated:
+    """Return the claim that every entry of `condition` is true, at every point."""
+    return Stated(Kind.HOLDS, (condition,))
+
+
+def read(yielded: Any, row: int, number: int) -> Step:
+    """Return the step that `yielded` stands for.
+
+    Raises:
+        LineError: it is neither an assumption nor `(value or claim, latex, reason)`.
+    """
+    if isinstance(yielded, Assumption):
+        return Step(Kind.ASSUMED, _arrays(yielded.condition, row, number), yielded.latex, "", row)
+    if isinstance(yielded, Stated):
+        raise LineError("a claim is yielded with its formula and reason: (claim, latex, reason)", row, number)
+    if not (
+        isinstance(yielded, tuple) and len(yielded) == 3 and all(isinstance(t, str) for t in yielded[1:])
+    ):
+        raise LineError(f"a line is a tuple (value, latex, reason), but found {_short(yielded)}", row, number)
+    value, latex, reason = yielded
+    if value is ...:  # left open, because it raises
+        return Step(Kind.OPEN, (), latex, reason, row)
+    if isinstance(value, Stated):
+        return Step(value.kind, _matched(value, row, number), latex, reason, row)
+    return Step(Kind.VALUE, _arrays(value, row, number), latex, reason, row)
+
+
+def _matched(stated: Stated, row: int, number: int) -> tuple[PyTree, ...]:
+    """Return the sides of a claim, of one shape where one is a number and the other an array."""
+    sides = tuple(_arrays(side, row, number) for side in stated.sides)
+    if len(sides) == 1:
+        return sides
+    left, right = sides
+    if jax.tree.structure(left) == jax.tree.structure(right):
+        pairs = zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True)
+        if all(jnp.shape(a) == jnp.shape(b) or () in (jnp.shape(a), jnp.shape(b)) for a, b in pairs):
+            pairs = jax.tree.map(jnp.broadcast_arrays, left, right)
+            return jax.tree.transpose(jax.tree.structure(left), jax.tree.structure([0, 0]), pairs)
+    raise LineError(
+        f"the sides of a claim have one tree and shape, but found {_form(left)} and {_form(right)}",
+        row,
+        number,
+    )
+
+
+def _arrays(value: PyTree, row: int, number: int) -> PyTree:
+    """Return `value` with every leaf an array of numbers.
+
+    Raises:
+        LineError: it has no leaf, or one that is no array.
+    """
+    leaves, tree = jax.tree.flatten(value)
+    for leaf in leaves:
+        dtype = getattr(leaf, "dtype", None) if not isinstance(leaf, bool | int | float | complex) else True
+        if dtype is None or (dtype is not True and not _is_number(dtype)):
+            raise LineError(
+                f"a line is an array or a pytree of arrays, but found {_short(leaf)}", row, number
+            )
+    if not leaves:
+        raise LineError(f"a line is an array or a pytree of arrays, but found {_short(value)}", row, number)
+    return tree.unflatten([jnp.asarray(leaf) for leaf in leaves])
+
+
+def _is_number(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, np.bool_)
+
+
+def _form(value: PyTree) -> str:
+    return str(jax.tree.map(lambda leaf: jnp.shape(leaf), value))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 80 else text[:77] + '…'}"

@@ -1,0 +1,125 @@
+"""What would make a wrong line follow: one small change of its own expression, tried and seen to work.
+
+A mend is a stronger name for a cause than any symptom: with it the line follows at every drawn point.
+"""
+
+import ast
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from backproof.derivations.edits import (
+    Edit,
+    Rule,
+    add_transpose,
+    drop_transpose,
+    edits,
+    flip_sign,
+    other_index,
+    renamed,
+    swap_product,
+    turn_column,
+    unwrap,
+)
+from backproof.derivations.example import Look
+from backproof.derivations.lines import LineError
+from backproof.derivations.replay import Replayer
+from backproof.derivations.source import Source, planted
+from backproof.derivations.table import Table
+
+# Changes that are tried; each is traced once at one shape, and only what works there at the others.
+TRIED_AT_MOST = 40
+
+
+class Mend(NamedTuple):
+    """Holds a change that makes the line follow: the name of the cause, and what to write for what."""
+
+    cause: str
+    before: str
+    after: str
+
+
+def find_mend(source: Source | None, table: Table, look: Look) -> Mend | None:
+    """Return the first small change with which the line follows everywhere; None if none does."""
+    if source is None or look.other is None:
+        return None
+    row = table.steps[table.lines[look.number]].row
+    if len(table.at_row(source, row)) > 1:
+        return None
+    expression = source.expression_at(row) if row else None
+    if expression is None:
+        return None
+    for number, edit in enumerate(_candidates(source, expression)):
+        if number >= TRIED_AT_MOST:
+            return None
+        if _works(source, table, look, row, edit.expression):
+            return Mend(edit.kind, edit.before, edit.after)
+    return None
+
+
+def _candidates(source: Source, expression: ast.expr) -> Iterator[Edit]:
+    """Yield the changes that are tried, the likeliest first."""
+    inputs, names = _inputs_of_names(source), _names(source)
+    rules: dict[str, list[Rule]] = {
+        "transpose": [drop_transpose, turn_column, add_transpose],
+        "order": [swap_product],
+        "sign": [flip_sign],
+        "slope-at-output": [unwrap, renamed(inputs)],
+        "missing-factor": [_times(expression, _factors(source))],
+        "index": [other_index],
+        "wrong-name": [renamed(dict.fromkeys(names, names))],
+    }
+    for kind, several in rules.items():
+        for rule in several:
+            yield from edits(expression, {kind: rule})
+
+
+def _factors(source: Source) -> list[ast.expr]:
+    """Return the factors that stand in the other lines, each once."""
+    found: dict[str, ast.expr] = {}
+    for node in (part for line in source.yields() for part in ast.walk(line)):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            found |= {ast.unparse(side): side for side in (node.left, node.right)}
+    return list(found.values())
+
+
+def _times(whole: ast.expr, factors: list[ast.expr]) -> Rule:
+    """Return the rule that multiplies the whole expression by one of the factors."""
+
+    def rule(node: ast.AST) -> list[ast.expr]:
+        return [ast.BinOp(whole, ast.Mult(), factor) for factor in factors] if node is whole else []
+
+    return rule
+
+
+def _names(source: Source) -> list[str]:
+    """Return the arguments of the derivation and what it assigns at its top."""
+    assigned = [t for node in source.tree.body if isinstance(node, ast.Assign) for t in node.targets]
+    own = [target.id for target in assigned if isinstance(target, ast.Name)]
+    return [*(arg.arg for arg in source.tree.args.args), *own]
+
+
+def _inputs_of_names(source: Source) -> dict[str, list[str]]:
+    """Return for each local name that is the result of a call the names it is computed from."""
+    known = _names(source)
+    found: dict[str, list[str]] = {}
+    for node in source.tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            inside = [n.id for n in ast.walk(node.value) if isinstance(n, ast.Name) and n.id in known]
+            found |= {t.id: inside for t in node.targets if isinstance(t, ast.Name)}
+    return found
+
+
+def _works(source: Source, table: Table, look: Look, row: int, expression: ast.expr) -> bool:
+    """Return whether the line follows at every drawn point with `expression` as its value."""
+    replayer = Replayer(planted(source, row, expression).function, None, look.number)
+    for run in table.runs[::-1]:
+        try:
+            again = replayer.at(run.points)
+        except LineError:
+            return False
+        if len(again.lines) <= look.number:
+            return False
+        row_seen = Table([again]).row(look.number, look.other)
+        if row_seen.fails or row_seen.broken or not row_seen.judged:
+            return False
+    return True

@@ -1,0 +1,73 @@
+"""Where a derivation is tried: a short menu of shapes, and numbers of moderate size.
+
+A derivation speaks of real numbers, so numbers whose exponentials overflow are left out; zeros, ties,
+signed zeros, whole and half numbers and tiny ones stay in.
+"""
+
+import itertools
+from typing import Any
+
+import jax
+import numpy as np
+
+from backproof.arguments import Specification, names_of
+from backproof.verification.claim import Claim, points_of
+from backproof.verification.drawing import draw
+from backproof.verification.interpreter import float64
+from backproof.verification.oracles import shapes_of, widen
+from backproof.verification.points import SIZES, Points
+from backproof.verification.values import MODERATE
+
+Args = tuple[Any, ...]
+
+
+def sizes_of(specs: list[Specification]) -> list[dict[str, Any]]:
+    """Return the sizes at which a derivation is tried, the smallest first.
+
+    All 1; every second name 1, then the others, so that each is seen beside larger ones; all distinct.
+    """
+    names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
+    stars = [name for name in names if name.startswith("*")]
+    plain = [name for name in names if not name.startswith("*")]
+    distinct = dict(zip(plain, itertools.cycle(SIZES), strict=False))
+    halves = [{**distinct, **dict.fromkeys(plain[first::2], 1)} for first in (0, 1) if len(plain) > 1]
+    sizes = [dict.fromkeys(plain, 1), *halves, distinct]
+    batches = itertools.cycle(((), (5,), (1,), (2, 4)))
+    found = [{**size, **dict.fromkeys(stars, next(batches))} for size in sizes]
+    return [one for i, one in enumerate(found) if one not in found[:i]]
+
+
+def places(function: Any, args: Any) -> Points:
+    """Return where a derivation can be tried.
+
+    Raises:
+        UsageError: an argument is neither specified nor annotated.
+    """
+    return points_of(args, function, styles=MODERATE, sizes_of=sizes_of)
+
+
+def drawn_points(name: str, points: Points, examples: int, seed: int) -> list[list[Args]]:
+    """Return the drawn argument tuples, shape by shape, the smallest first; each held in float64.
+
+    Raises:
+        UsageError: nothing satisfies the specification.
+    """
+    claim = Claim(name, _nothing, _nothing, _nothing, True, points)
+    plain = points.plain()
+    draws = [*plain, *draw(claim, examples * max(len(plain), 1), seed)]
+    draws = sorted((one for one in draws if not one.empty), key=lambda one: one.size)
+    with float64():
+        args = [widen(one.build()) for one in draws]
+    groups: dict[Any, list[Args]] = {}
+    for one in args:
+        groups.setdefault(shapes_of(one), []).append(one)
+    return list(groups.values())
+
+
+def _nothing(*_: Any) -> None:
+    return None
+
+
+def entries(args: Args) -> int:
+    """Return how many numbers an argument tuple has."""
+    return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(args))

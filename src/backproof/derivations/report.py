@@ -1,0 +1,214 @@
+"""What is said of a derivation: its lines, the first that does not follow, and the smallest example."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from backproof.derivations.latex import readable
+from backproof.verification.verdict import pasted, plain_json
+
+
+class Verdict(StrEnum):
+    """Names the outcome for one derivation; the first two are good."""
+
+    HOLDS = "HOLDS"
+    REFUTED = "REFUTED"
+    FAILS = "FAILS"
+    NOT_REFUTED = "NOT_REFUTED"
+    BROKEN = "BROKEN"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the derivation is what it says it is."""
+        return self in (Verdict.HOLDS, Verdict.REFUTED)
+
+
+class Mark(StrEnum):
+    """Names what is said of one line."""
+
+    STARTS = "starts"
+    FOLLOWS = "follows"
+    HOLDS = "holds"
+    FAILS = "DOES NOT FOLLOW"
+    IS_FALSE = "IS FALSE"
+    WOULD_BE_RIGHT = "would be right"
+    WOULD_BE_WRONG = "would not be right"
+    UNSEEN = "not reached"
+
+
+@dataclass(frozen=True)
+class Refutes:
+    """States how a derivation is expected to fail: an erratum of a document, say.
+
+    Attributes:
+        line: the index of the first line that does not follow.
+        erratum: the name of the erratum, e.g. `E0(c)`.
+        cause: the cause by which it must be named.
+        because: what a reader needs to know, in a sentence or two.
+    """
+
+    line: int
+    erratum: str
+    cause: str
+    because: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """Holds what is said of one line.
+
+    Attributes:
+        number: its index; assumptions are not counted.
+        kind: `value`, or the kind of the claim.
+        latex, reason: its formula and why it follows.
+        row: the line of the file.
+        mark: what was found.
+        note: that it is anchored, or what this library runs; empty otherwise.
+        worst: the largest distance from what it must equal, where it follows, in noise units.
+        skipped: at how many points it could not be judged, because something is not finite there.
+    """
+
+    number: int
+    kind: str
+    latex: str
+    reason: str
+    row: int
+    mark: Mark
+    note: str = ""
+    worst: float = 0.0
+    skipped: int = 0
+
+
+@dataclass(frozen=True)
+class Example:
+    """Holds the smallest example found, and both sides there.
+
+    Attributes:
+        names: the names of the arguments.
+        args: the argument tuple.
+        sides: what the two sides are called.
+        values: both sides, whole; empty where the line raises.
+        entry: the entry in which they differ most.
+        distance: how many noise units lie between them there.
+    """
+
+    names: tuple[str, ...]
+    args: tuple[Any, ...]
+    sides: tuple[str, ...]
+    values: tuple[Any, ...]
+    entry: str
+    distance: float
+
+    @property
+    def repro(self) -> str:
+        """Python that rebuilds the arguments."""
+        pairs = zip(self.names, self.args, strict=True)
+        return "\n".join(f"{name} = {pasted(arg)}" for name, arg in pairs)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Holds the outcome for one derivation; `str(report)` is what a person reads.
+
+    Attributes:
+        name, latex, file, row, prose: which derivation.
+        items: the items of a specification that it shows.
+        uses: the names of the derivations it rests on.
+        verdict: the outcome; `ok` says whether it is good.
+        lines: what is said of each line.
+        assumptions: the formulas of what is assumed.
+        wrong: the index of the first line that does not follow, or None.
+        cause: a short stable name of what is wrong, or None.
+        explanation: that cause, or what else is wrong, in a sentence.
+        example: the smallest example that shows it, or None.
+        refutes: how it was expected to fail, or None.
+        points: at how many points it was tried.
+        shapes: how many shapes these points have.
+        notes: what else a reader should know.
+        seconds: how long it took.
+    """
+
+    name: str
+    latex: str
+    file: str
+    row: int
+    prose: str
+    verdict: Verdict
+    items: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    wrong: int | None = None
+    cause: str | None = None
+    explanation: str = ""
+    example: Example | None = None
+    refutes: Refutes | None = None
+    points: int = 0
+    shapes: int = 0
+    notes: tuple[str, ...] = field(default_factory=tuple)
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the derivation is what it says it is."""
+        return self.verdict.ok
+
+    def __str__(self) -> str:
+        """Return the report as a person reads it."""
+        return "\n".join([self.headline, *self.body()])
+
+    @property
+    def headline(self) -> str:
+        """The name, what is derived, the verdict and the place, in one line."""
+        at = "" if self.wrong is None else f" at line {self.wrong}"
+        cause = f" ({self.cause})" if self.cause else ""
+        row = next((line.row for line in self.lines if line.number == self.wrong), self.row)
+        return f"{self.name}, {readable(self.latex)}: {self.verdict}{at}{cause}  [{self.file}:{row}]"
+
+    def body(self) -> list[str]:
+        """Return the lines below the headline."""
+        said = [f"  assumed  {readable(text)}" for text in self.assumptions]
+        return [*said, *_table(self.lines), *self.details()]
+
+    def details(self) -> list[str]:
+        """Return what is said below the lines: why, what it refutes and rests on, the example."""
+        said = [f"  {self.explanation}"] if self.explanation else []
+        if self.refutes:
+            said.append(f"  refutes {self.refutes.erratum}: {self.refutes.because}")
+        said += [f"  rests on {', '.join(self.uses)}"] if self.uses else []
+        said += [f"  note: {note}" for note in self.notes]
+        return said + (_example(self.example) if self.example else [])
+
+    def to_json(self) -> str:
+        """Return the report as JSON."""
+        fields = {key: value for key, value in asdict(self).items() if key != "example"}
+        found = self.example
+        example = found and {
+            "args": plain_json(dict(zip(found.names, found.args, strict=True))),
+            "values": plain_json(dict(zip(found.sides, found.values, strict=False))),
+            "entry": found.entry,
+            "noise_units": plain_json(found.distance),
+            "repro": found.repro,
+        }
+        return json.dumps({"ok": self.ok, **plain_json(fields), "example": example})
+
+
+def _table(lines: tuple[Line, ...]) -> list[str]:
+    formulas = [readable(line.latex) for line in lines]
+    width = min(max((len(text) for text in formulas), default=0), 48)
+    rows = []
+    for line, formula in zip(lines, formulas, strict=True):
+        note = f"; {line.note}" if line.note else ""
+        rows.append(f"  {line.number:>2}  {formula:<{width}}  {line.mark}: {line.reason}{note}")
+    return rows
+
+
+def _example(found: Example) -> list[str]:
+    apart = f"  ({found.distance:.3g} noise units apart)" if 0 < found.distance < float("inf") else ""
+    said = ["  smallest example:", *(f"    {text}" for text in found.repro.splitlines())]
+    width = max((len(name) for name in found.sides), default=0)
+    for name, value in zip(found.sides, found.values, strict=False):
+        said.append(f"    {name:<{width}} = {pasted(value)}")
+    return said + ([f"    they differ most in entry {found.entry}{apart}"] if found.entry and apart else [])

@@ -1,0 +1,157 @@
+"""Plants slips in every line of a derivation, and counts whether the line that is named is the planted one.
+
+A slip is a transform of the syntax tree of one line: a transpose dropped, a sign turned, a ½ or a slope
+forgotten, the factors of a product exchanged, another index. Whether it changes anything is asked apart
+from the verdict: the changed line is held against the line as it was written, to half the digits.
+"""
+
+import ast
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from backproof.derivations.edits import SLIPS, Edit, edits, negated
+from backproof.derivations.form import Derivation
+from backproof.derivations.judgement import admitted, misfit
+from backproof.derivations.lines import Kind, LineError
+from backproof.derivations.places import drawn_points, places
+from backproof.derivations.replay import Replay, Replayer, replay_as_it_stands
+from backproof.derivations.source import Source, planted, source_of
+from backproof.derivations.table import Table
+from backproof.derivations.verify import EXAMPLES, takes_arguments
+
+# A slip that moves no entry by this part of it changes nothing that is looked for: half of 52 bits.
+HALF_THE_DIGITS = 2.0**-26
+# Slips of one kind planted in one line.
+EACH_KIND = 2
+
+
+class Outcome(StrEnum):
+    """Names what became of a planted slip."""
+
+    FOUND = "found"
+    MISSED = "missed"
+    UNCHANGED = "changes nothing"
+    STILL_TRUE = "still true"
+    FALSE_ALARM = "named without a change"
+
+
+class Slip(NamedTuple):
+    """Holds one planted slip and what was said of it.
+
+    Attributes:
+        derivation: the name of the derivation.
+        file: the file that defines it.
+        row: the line of the file.
+        line: the index of the line that was changed.
+        kind: the kind of slip.
+        before, after: the changed part of the expression.
+        outcome: whether the line was named.
+    """
+
+    derivation: str
+    file: str
+    row: int
+    line: int
+    kind: str
+    before: str
+    after: str
+    outcome: Outcome
+
+
+def slips_of(expression: ast.expr) -> Iterator[Edit]:
+    """Yield the slips that apply to one line: a few of each kind, and the whole negated."""
+    seen: dict[str, int] = {}
+    for edit in edits(expression, SLIPS):
+        seen[edit.kind] = seen.get(edit.kind, 0) + 1
+        if seen[edit.kind] <= EACH_KIND:
+            yield edit
+    sides = expression.args if isinstance(expression, ast.Call) else []
+    name = getattr(getattr(expression, "func", None), "attr", "")
+    if name in ("at_most", "at_least", "less", "equal", "differ", "holds"):
+        whole = ast.Call(expression.func, [negated(sides[0]), *sides[1:]], expression.keywords)  # pyright: ignore[reportAttributeAccessIssue]
+        yield Edit("sign", ast.unparse(sides[0]), f"-({ast.unparse(sides[0])})", whole)
+    else:
+        yield Edit("sign", ast.unparse(expression), f"-({ast.unparse(expression)})", negated(expression))
+
+
+def campaign(derivation: Derivation, examples: int = EXAMPLES, seed: int = 0) -> Iterator[Slip]:
+    """Yield what becomes of every slip planted in a line after the first of a derivation that holds."""
+    source = source_of(derivation.function)
+    if source is None:
+        return
+    table = _table(derivation, source, examples, seed)
+    for number, here in enumerate(table.lines):
+        step = table.steps[here]
+        first = table.at_row(source, step.row)[0]
+        if first < number or number == table.start:  # in a loop a slip is planted in all lines at once
+            continue
+        expression = source.expression_at(step.row)
+        for edit in slips_of(expression) if expression is not None else ():
+            outcome = _outcome(source, table, number, step.row, edit)
+            place = (derivation.name, derivation.file, step.row, number)
+            yield Slip(*place, edit.kind, edit.before, edit.after, outcome)
+
+
+def _table(derivation: Derivation, source: Source, examples: int, seed: int) -> Table:
+    function = derivation.function
+    if not takes_arguments(function):
+        return Table([replay_as_it_stands(function, source)])
+    points = drawn_points(derivation.name, places(function, derivation.args), examples, seed)
+    replayer = Replayer(function, source)
+    return Table([replayer.at(group) for group in points])
+
+
+def _outcome(source: Source, table: Table, number: int, row: int, edit: Edit) -> Outcome:
+    """Return what becomes of one slip: the shapes are tried until one shows it, the most telling first."""
+    changed = planted(source, row, edit.expression)
+    replayer = Replayer(changed.function, changed, number)
+    moved = False
+    for run in table.runs[::-1]:
+        try:
+            again = (
+                replay_as_it_stands(changed.function, changed)
+                if run.program is None
+                else replayer.at(run.points)
+            )
+        except LineError:
+            return Outcome.FOUND  # the sides of a claim no longer fit
+        moved |= _moves(run, again, number)
+        if _first_wrong(again) == number:
+            return Outcome.FOUND if moved else Outcome.FALSE_ALARM
+    if not moved:
+        return Outcome.UNCHANGED
+    kind = table.steps[table.lines[number]].kind
+    return Outcome.MISSED if kind in (Kind.VALUE, Kind.EQUAL) else Outcome.STILL_TRUE
+
+
+def _first_wrong(run: Replay) -> int | None:
+    """Return the first line that does not follow at one shape."""
+    table = Table([run])
+    for number in range(len(table.lines)):
+        row = table.row(number, table.before(number))
+        if row.fails or row.broken:
+            return number
+    return table.ended.number if table.ended else None
+
+
+def _moves(run: Replay, again: Replay, number: int) -> bool:
+    """Return whether a slip changes the line: its form, or an entry by more than rounding can."""
+    here = run.lines[number]
+    if number >= len(again.lines) or again.steps[here].kind is Kind.OPEN:
+        return True
+    if misfit(again.values[here].value, run.values[here].value):
+        return True
+    pairs = zip(
+        jax.tree.leaves(run.values[here].value), jax.tree.leaves(again.values[here].value), strict=True
+    )
+    for before, after in pairs:
+        a, b = (np.asarray(v, np.float64).reshape(len(v), -1)[admitted(run)] for v in (before, after))
+        with np.errstate(all="ignore"):
+            apart = np.abs(a - b) > HALF_THE_DIGITS * np.maximum(np.abs(a), np.abs(b))
+        if np.any(apart & np.isfinite(a)):
+            return True
+    return False

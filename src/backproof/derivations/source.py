@@ -1,0 +1,193 @@
+"""The source of a derivation: its yields in order, and what the names in them stand for."""
+
+import ast
+import builtins
+import copy
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from types import FunctionType
+from typing import Any
+
+import jax
+
+AUTODIFF = ("grad", "value_and_grad", "jacfwd", "jacrev", "jacobian", "hessian", "vjp", "jvp", "linearize")
+ANCHORS = {getattr(jax, name): f"jax.{name}" for name in AUTODIFF}
+# What a derivation shows may come from here; what only states or checks it may not.
+SHIPPED = ("rules", "losses", "network", "compose", "gradient", "training", "rule")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Holds the syntax tree of a generator function, with the rows of its file.
+
+    Attributes:
+        function: the function itself.
+        tree: its definition.
+        text: its source, dedented.
+        first: the line of the file on which it begins.
+    """
+
+    function: Any
+    tree: ast.FunctionDef
+    text: str
+    first: int
+
+    def line_at(self, row: int) -> ast.Yield | None:
+        """Return the yield that stands on a line of the file."""
+        here = row - self.first + 1
+        spans = [node for node in self.yields() if node.lineno <= here <= (node.end_lineno or node.lineno)]
+        return spans[-1] if spans else None
+
+    def yields(self) -> list[ast.Yield]:
+        """Return every yield, in the order of the source."""
+        found = [node for node in ast.walk(self.tree) if isinstance(node, ast.Yield)]
+        return sorted(found, key=lambda node: (node.lineno, node.col_offset))
+
+    def expression_at(self, row: int) -> ast.expr | None:
+        """Return the value part of the line yielded on a line of the file."""
+        found = self.line_at(row)
+        return value_of(found) if found else None
+
+
+def value_of(node: ast.Yield) -> ast.expr | None:
+    """Return the first part of the tuple that is yielded."""
+    return node.value.elts[0] if isinstance(node.value, ast.Tuple) and node.value.elts else node.value
+
+
+def source_of(function: Any) -> Source | None:
+    """Return the source of a function; None where Python does not know it."""
+    try:
+        text = textwrap.dedent(inspect.getsource(function))
+        tree = ast.parse(text).body[0]
+    except (OSError, TypeError, SyntaxError):
+        return None
+    first = function.__code__.co_firstlineno
+    return Source(function, tree, text, first) if isinstance(tree, ast.FunctionDef) else None
+
+
+def anchor(source: Source, row: int) -> str | None:
+    """Return which autodiff the line yielded on `row` calls, directly or by a function of its file."""
+    for found in _reached(source, source.expression_at(row)):
+        try:
+            if found in ANCHORS:
+                return ANCHORS[found]
+        except TypeError:  # what has no hash is no function
+            continue
+    return None
+
+
+def shipped(source: Source, row: int) -> str | None:
+    """Return what of backproof the line yielded on `row` runs, directly or by a function of its file."""
+    for found in _reached(source, source.expression_at(row)):
+        module = _module(found)
+        if module.split(".")[:1] == ["backproof"] and module.split(".")[1:2] in [[name] for name in SHIPPED]:
+            return getattr(found, "name", None) or getattr(found, "__name__", None) or module
+    return None
+
+
+def _module(found: Any) -> str:
+    own = getattr(found, "__module__", None)
+    return own if isinstance(own, str) else type(found).__module__
+
+
+def _reached(source: Source, expression: ast.expr | None) -> Iterator[Any]:
+    """Yield what the names of `expression` stand for, and those of the functions and locals behind them."""
+    waiting: list[tuple[Source, ast.AST]] = [(source, expression)] if expression else []
+    seen: set[int] = set()
+    while waiting:
+        where, node = waiting.pop(0)
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        assigned = _assigned(where.tree)
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name):
+                waiting += [(where, one) for one in assigned.get(part.id, [])]
+            if not isinstance(part, ast.Name | ast.Attribute):
+                continue
+            for found in resolved(part, names_in(where.function)):
+                yield found
+                if _is_neighbour(found, source.function):
+                    inner = source_of(found)
+                    if inner and id(found) not in seen:
+                        seen.add(id(found))
+                        waiting.append((inner, inner.tree))
+
+
+def _assigned(tree: ast.FunctionDef) -> dict[str, list[ast.AST]]:
+    """Return what is assigned to each local name, functions defined inside included."""
+    found: dict[str, list[ast.AST]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr) and node.value:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for name in (n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)):
+                found.setdefault(name, []).append(node.value)
+        elif isinstance(node, ast.FunctionDef) and node is not tree:
+            found.setdefault(node.name, []).append(node)
+    return found
+
+
+def names_in(function: Any) -> dict[str, Any]:
+    """Return what the free names of a function stand for."""
+    closed: dict[str, Any] = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            closed[name] = cell.cell_contents
+        except ValueError:  # not yet assigned
+            continue
+    return {**vars(builtins), **function.__globals__, **closed}
+
+
+def resolved(node: ast.expr, names: dict[str, Any]) -> list[Any]:
+    """Return the object that a name or an attribute stands for, and those on the way to it."""
+    if isinstance(node, ast.Name):
+        return [names[node.id]] if node.id in names else []
+    if isinstance(node, ast.Attribute):
+        owner = resolved(node.value, names)
+        try:
+            return [*owner, getattr(owner[-1], node.attr)] if owner else []
+        except AttributeError:
+            return owner
+    return []
+
+
+def _is_neighbour(found: Any, function: Any) -> bool:
+    """Return whether `found` is a function written in the same file."""
+    return isinstance(found, FunctionType) and found.__globals__ is function.__globals__
+
+
+def planted(source: Source, row: int, expression: ast.expr) -> Source:
+    """Return the source with another value in the line yielded on `row`, and its function with it."""
+    found = source.line_at(row)
+    if found is None or not isinstance(found.value, ast.Tuple):
+        return source
+    place = list(ast.walk(source.tree)).index(found)
+    tree = copy.deepcopy(source.tree)
+    target: Any = list(ast.walk(tree))[place]
+    old = target.value.elts[0]
+    target.value.elts[0] = ast.copy_location(expression, old)
+    for node in ast.walk(expression):  # all of it stands where the old value stood
+        ast.copy_location(node, old)
+    return replace(source, tree=tree, function=_compiled(source, tree))
+
+
+def _compiled(source: Source, tree: ast.FunctionDef) -> Callable[..., Any]:
+    """Return the function that `tree` defines, with the names and the rows of the one in `source`.
+
+    Decorators and annotations are left out; the names that the function closes over are handed to it.
+    """
+    names = source.function.__code__.co_freevars
+    module = ast.parse(f"def _maker({', '.join(names)}):\n    return {tree.name}")
+    maker: Any = module.body[0]
+    tree = copy.deepcopy(tree)
+    tree.decorator_list, tree.returns = [], None
+    for argument in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs):
+        argument.annotation = None
+    maker.body.insert(0, tree)
+    ast.increment_lineno(ast.fix_missing_locations(module), source.first - 1)
+    space: dict[str, Any] = {}
+    exec(compile(module, source.function.__code__.co_filename, "exec"), source.function.__globals__, space)
+    closed = names_in(source.function)
+    return space["_maker"](*(closed.get(name) for name in names))

@@ -1,0 +1,102 @@
+"""Walks a generator of lines once, at arrays or at tracers, past the lines that raise."""
+
+import ast
+import inspect
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from backproof.derivations.lines import LineError, Step, read
+from backproof.derivations.source import Source, planted
+
+
+class Raised(NamedTuple):
+    """Holds what was raised in place of a line.
+
+    Attributes:
+        number: the index of the line.
+        row: the line of the file on which it was raised, in the derivation itself.
+        text: type and message of the error.
+    """
+
+    number: int
+    row: int
+    text: str
+
+
+class Walked(NamedTuple):
+    """Holds the steps of one walk.
+
+    Attributes:
+        steps: the lines; one that raises is left open.
+        raised: what was raised in place of the open ones.
+        ended: what ended the walk before its end, or None.
+    """
+
+    steps: list[Step]
+    raised: tuple[Raised, ...] = ()
+    ended: Raised | None = None
+
+
+def walk(function: Callable[..., Any], args: tuple[Any, ...], until: int | None = None) -> Walked:
+    """Return the lines that `function(*args)` yields, up to the end, the line `until`, or what it raises.
+
+    Raises:
+        LineError: a yielded line is none, or the function is no generator.
+    """
+    if not inspect.isgeneratorfunction(function):
+        row = getattr(getattr(function, "__code__", None), "co_firstlineno", 0)
+        raise LineError("a derivation is a generator: it yields its lines", row)
+    steps: list[Step] = []
+    try:
+        generator = function(*args)
+        for yielded in generator:
+            steps.append(read(yielded, generator.gi_frame.f_lineno, count(steps)))
+            if until is not None and count(steps) > until:
+                break
+    except LineError:
+        raise
+    except Exception as error:
+        # Whatever a line raises is that line's finding.
+        return Walked(steps, (), Raised(count(steps), _row_within(function, error), _said(error)))
+    return Walked(steps)
+
+
+def bridged(
+    function: Callable[..., Any], source: Source | None, once: Callable[[Callable[..., Any]], Walked]
+) -> Walked:
+    """Return the walk by `once`, begun again past every line that raises: that line is left open.
+
+    Args:
+        function: the derivation.
+        source: its source; without it nothing can be left open.
+        once: walks a function once.
+    """
+    walked, raised = once(function), []
+    while walked.ended and source is not None:
+        found = source.line_at(walked.ended.row)
+        # what raises is not the value of the line, or the line stands in a loop and others are yielded there
+        if found is None or any(source.line_at(step.row) is found for step in walked.steps):
+            break
+        raised.append(walked.ended)
+        source = planted(source, walked.ended.row, ast.Constant(...))
+        walked = once(source.function)
+    return walked._replace(raised=tuple(raised))
+
+
+def count(steps: list[Step]) -> int:
+    """Return how many lines there are so far; assumptions are not counted."""
+    return sum(step.is_line for step in steps)
+
+
+def _row_within(function: Any, error: Exception) -> int:
+    """Return the line of the derivation itself on which `error` was raised, or its first line."""
+    code = function.__code__
+    rows = [row for frame, row in traceback.walk_tb(error.__traceback__) if frame.f_code is code]
+    return rows[-1] if rows else code.co_firstlineno
+
+
+def _said(error: Exception) -> str:
+    name, first = type(error).__name__, str(error).strip().split("\n")[0]
+    hint = "; a derivation is traced: write jnp.where, or assume" if "Tracer" in name else ""
+    return f"{name}: {first if len(first) <= 300 else first[:299] + '…'}{hint}"

@@ -1,0 +1,109 @@
+"""Derivations in the terminal: a progress bar and what failed, or every line as it is read."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from backproof.derivations import Derivation, Mark, Report, Verdict
+from backproof.derivations.latex import readable
+from backproof.derivations.slips import Outcome, Slip, campaign
+
+STYLES = {
+    Verdict.HOLDS: "green",
+    Verdict.REFUTED: "green",
+    Verdict.FAILS: "red",
+    Verdict.NOT_REFUTED: "red",
+    Verdict.BROKEN: "red",
+    Verdict.INCONCLUSIVE: "yellow",
+}
+MARKS = {
+    Mark.STARTS: "·",
+    Mark.FOLLOWS: "✓",
+    Mark.HOLDS: "✓",
+    Mark.FAILS: "✗",
+    Mark.IS_FALSE: "✗",
+    Mark.WOULD_BE_RIGHT: "(✓)",
+    Mark.WOULD_BE_WRONG: "(✗)",
+    Mark.UNSEEN: "?",
+}
+
+
+def print_derivations(reports: Iterable[Report], total: int, console: Console) -> list[Report]:
+    """Print a line for each report as it comes, then what fails, and return them all."""
+    finished: list[Report] = []
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("verifying", total=total)
+        for report in reports:
+            finished.append(report)
+            progress.update(task, advance=1, description=f"{report.file} {report.name}")
+            progress.console.print(_row(report), highlight=False, soft_wrap=True)
+    for report in finished:
+        if not report.ok:
+            console.print(f"\n{report}", markup=False, highlight=False, soft_wrap=True)
+    return finished
+
+
+def print_slips(found: Sequence[Derivation], console: Console, **settings: Any) -> int:
+    """Plant slips in each derivation that should hold, print what becomes of them; 0 if all is well."""
+    planted: list[Slip] = []
+    right = [one for one in found if not one.refutes]
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("planting", total=len(right))
+        for one in right:
+            planted += campaign(one, **settings)
+            progress.update(task, advance=1, description=f"{one.file} {one.name}")
+    table = Table("slip", box=None, pad_edge=False, header_style="bold")
+    for outcome in Outcome:
+        table.add_column(str(outcome), justify="right")
+    for kind in dict.fromkeys(slip.kind for slip in planted):
+        counts = [sum(s.kind == kind and s.outcome is outcome for s in planted) for outcome in Outcome]
+        table.add_row(kind, *map(str, counts))
+    bad = [slip for slip in planted if slip.outcome in (Outcome.MISSED, Outcome.FALSE_ALARM)]
+    for slip in planted:
+        if slip.outcome is not Outcome.FOUND:
+            place = f"{slip.file}:{slip.row} {slip.derivation}, line {slip.line}"
+            style = "red" if slip in bad else "dim"
+            console.print(
+                Text(f"{slip.outcome}: {place}: {slip.before} → {slip.after}", style), soft_wrap=True
+            )
+    console.print(table)
+    named = sum(slip.outcome is Outcome.FOUND for slip in planted)
+    console.print(f"\n{named} of {named + len(bad)} slips that change a line are named at that line")
+    return 1 if bad else 0
+
+
+def _row(report: Report) -> Text:
+    row = Text(f"{report.verdict:<12}", style=STYLES[report.verdict])
+    row.append(f" {report.file}:{report.row} {report.name}", style="default")
+    if report.ok and report.refutes:
+        row.append(f"  {report.refutes.erratum}, line {report.wrong}, {report.cause}", style="dim")
+    return row
+
+
+def show(report: Report, console: Console) -> None:
+    """Print one derivation: prose, then each line's formula and reason with its verdict."""
+    title = Text(f"{report.name}  ", style="bold").append(readable(report.latex), style="default")
+    if report.items:
+        title.append(f"  {', '.join(report.items)}", style="dim")
+    console.print(title, highlight=False)
+    if report.prose:
+        console.print(Padding(Text(report.prose), (0, 2)), highlight=False)
+    for latex in report.assumptions:
+        console.print(Text(f"  where {readable(latex)}", style="italic"), highlight=False)
+    table = Table(box=None, show_header=False, pad_edge=True, padding=(0, 1))
+    for line in report.lines:
+        sign = "=" if line.kind == "value" and line.mark is not Mark.STARTS else ""
+        reason = Text(line.reason)
+        if line.note:
+            reason.append(f"  ({line.note})", style="dim")
+        table.add_row(MARKS[line.mark], str(line.number), Text(f"{sign:<2}{readable(line.latex)}"), reason)
+    console.print(table)
+    verdict = Text(f"  {report.verdict}", style=STYLES[report.verdict])
+    console.print(verdict, highlight=False)
+    rest = report.details()
+    console.print("\n".join(rest) + "\n" if rest else "", markup=False, highlight=False, soft_wrap=True)

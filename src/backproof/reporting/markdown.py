@@ -1,0 +1,30 @@
+"""Derivations as Markdown, with their formulas in LaTeX and the verdict on each line."""
+
+from backproof.derivations import Mark, Report
+
+GOOD = (Mark.STARTS, Mark.FOLLOWS, Mark.HOLDS)
+
+
+def markdown(report: Report) -> str:
+    """Return one derivation as a section of Markdown."""
+    items = f" ({', '.join(report.items)})" if report.items else ""
+    parts = [f"## `{report.name}`{items}", f"${report.latex}$"]
+    parts += [report.prose] if report.prose else []
+    parts += [f"Assumed: ${latex}$." for latex in report.assumptions]
+    rows = ["| | formula | reason | verdict |", "|---|---|---|---|"]
+    for line in report.lines:
+        sign = "= " if line.kind == "value" and line.mark is not Mark.STARTS else ""
+        note = f" ({line.note})" if line.note else ""
+        mark = str(line.mark) if line.mark in GOOD else f"**{line.mark}**"
+        rows.append(f"| {line.number} | ${sign}{_cell(line.latex)}$ | {_cell(line.reason)}{note} | {mark} |")
+    parts.append("\n".join(rows))
+    at = "" if report.wrong is None else f" at line {report.wrong}"
+    parts.append(f"**{report.verdict}**{at}" + (f": {report.explanation}" if report.explanation else ""))
+    if report.refutes:
+        parts.append(f"Refutes {report.refutes.erratum}: {report.refutes.because}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Return `text` as a cell of a table can hold it."""
+    return text.replace("|", r"\vert ").replace("\n", " ") if "\\" in text else text.replace("|", r"\|")

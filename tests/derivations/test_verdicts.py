@@ -1,0 +1,230 @@
+"""The first line that does not follow is named, with its cause and the smallest example that shows it."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array, Float
+
+import backproof as bp
+from backproof.derivations import Mark, Verdict
+
+LATEX, REASON = r"\delta", "because"
+
+
+def sigma(z):
+    return jnp.tanh(z)
+
+
+def slope(z):
+    return 1 - jnp.tanh(z) ** 2
+
+
+def column(*lines, **form):
+    """Return the derivation of (W, z, delta) with these lines, each a function, after the definition."""
+
+    @bp.derivation(LATEX, **form)
+    def derived(W: Float[Array, "m n"], z: Float[Array, " n"], delta: Float[Array, " m"]):
+        yield jax.vjp(lambda z: W @ sigma(z), z)[1](delta)[0], LATEX, "definition"
+        for line in lines:
+            yield line(W, z, delta), LATEX, REASON
+
+    return derived
+
+
+def right(W, z, delta):
+    return W.T @ delta * slope(z)
+
+
+def test_a_right_derivation_holds():
+    report = column(right).verify()
+    assert report.verdict is Verdict.HOLDS
+    assert [line.mark for line in report.lines] == [Mark.STARTS, Mark.FOLLOWS]
+    assert report.ok
+    assert column(right).check().ok
+
+
+SLIPS = {
+    "sign": lambda W, z, delta: -(W.T @ delta) * slope(z),
+    "missing": lambda W, z, delta: 0 * z,
+    "convention-half": lambda W, z, delta: W.T @ delta * slope(z) / 2,
+    "factor": lambda W, z, delta: 3 * (W.T @ delta) * slope(z),
+    "negative-inputs": lambda W, z, delta: W.T @ delta * slope(z) * jnp.where(z < 0, 2.0, 1.0),
+    "unknown": lambda W, z, delta: W.T @ delta,
+    "contract-shape": lambda W, z, delta: jnp.outer(delta, z),
+    "contract-tree": lambda W, z, delta: (z, z),
+}
+
+
+@pytest.mark.parametrize("cause", SLIPS)
+def test_a_slip_is_named_at_its_line(cause):
+    report = column(right, SLIPS[cause], right).verify()
+    assert (report.verdict, report.wrong, report.cause) == (Verdict.FAILS, 2, cause)
+    assert report.lines[3].mark is Mark.WOULD_BE_RIGHT
+
+
+@bp.derivation(LATEX)
+def output_in_place_of_input(W: Float[Array, "m n"], z: Float[Array, " n"], delta: Float[Array, " m"]):
+    a = sigma(z)
+    yield jax.vjp(lambda z: W @ sigma(z), z)[1](delta)[0], LATEX, "definition"
+    yield (W.T @ delta) * slope(a), LATEX, REASON
+
+
+@bp.derivation(LATEX)
+def wrong_order(W: Float[Array, "m n"], z: Float[Array, " n"], delta: Float[Array, " m"]):
+    matrix = W.T * slope(z)[:, None]
+    yield jax.vjp(lambda z: W @ sigma(z), z)[1](delta)[0], LATEX, "definition"
+    yield delta @ matrix, LATEX, REASON
+    yield matrix @ delta, LATEX, REASON
+
+
+@bp.derivation(LATEX)
+def wrong_index(z: Float[Array, " 3"]):
+    yield jax.grad(lambda z: z[0] * z[1] * z[2])(z)[0], LATEX, "definition"
+    yield z[1] * z[1], LATEX, REASON
+
+
+@bp.derivation(LATEX)
+def forgotten_slope(W: Float[Array, "m n"], z: Float[Array, " n"], delta: Float[Array, " m"]):
+    yield jax.vjp(lambda z: W @ sigma(z), z)[1](delta)[0], LATEX, "definition"
+    yield W.T @ delta, LATEX, REASON
+    yield (W.T @ delta) * slope(z), LATEX, REASON
+
+
+@bp.derivation(LATEX)
+def another_name(u: Float[Array, " n"], v: Float[Array, " n"]):
+    yield jax.grad(lambda u: jnp.sum(u * v))(u), LATEX, "definition"
+    yield 1.0 * u, LATEX, REASON
+
+
+@pytest.mark.parametrize(
+    ("derived", "cause", "mended"),
+    [
+        (output_in_place_of_input, "slope-at-output", "with z in place of a"),
+        (wrong_order, "transpose", "with matrix.T in place of matrix"),
+        (wrong_index, "index", "with z[2] in place of z[1]"),
+        (forgotten_slope, "missing-factor", "* slope(z)"),
+        (another_name, "wrong-name", "with v in place of u"),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_a_line_that_one_change_mends_is_shown_the_change(derived, cause, mended):
+    report = derived.verify()
+    assert (report.wrong, report.cause) == (1, cause)
+    assert mended in report.explanation
+
+
+def test_a_sum_that_is_missing_is_told_from_another_shape():
+    @bp.derivation(LATEX)
+    def bias(delta: Float[Array, "b n"], b: Float[Array, " n"]):
+        yield jax.grad(lambda b: jnp.sum(delta * b[None, :]))(b), LATEX, "definition"
+        yield delta, LATEX, REASON
+
+    assert bias.verify().cause == "missing-sum"
+
+
+def test_the_example_is_of_the_smallest_shape_and_plain_numbers():
+    example = column(SLIPS["sign"]).verify().example
+    assert example.names == ("W", "z", "delta")
+    assert [np.shape(arg) for arg in example.args] == [(1, 1), (1,), (1,)]
+    assert {float(arg.flat[0]) for arg in example.args} == {1.0}
+    line_0, line_1 = example.values
+    assert line_0 == -line_1
+
+
+def test_a_failure_that_needs_two_units_is_shown_with_two():
+    example = wrong_order.verify().example
+    assert np.shape(example.args[0]) == (2, 2)
+
+
+def test_a_line_that_raises_does_not_hide_those_after_it():
+    report = wrong_order.verify()
+    assert "TypeError" in report.explanation
+    assert [line.mark for line in report.lines] == [Mark.STARTS, Mark.FAILS, Mark.WOULD_BE_RIGHT]
+
+
+def test_a_slip_that_is_carried_on_is_told_from_one_that_is_not():
+    report = column(right, SLIPS["sign"], SLIPS["sign"]).verify()
+    assert report.lines[3].mark is Mark.WOULD_BE_WRONG
+    assert "the lines after it follow from it" in report.explanation
+
+
+def test_a_slip_in_line_0_is_a_disagreement_of_the_anchor_and_line_1():
+    @bp.derivation(LATEX)
+    def squares(z: Float[Array, " n"]):
+        yield -jax.grad(lambda z: jnp.sum(z**2))(z), LATEX, "definition, with a slip"
+        yield 2 * z, LATEX, REASON
+        yield z + z, LATEX, REASON
+
+    report = squares.verify()
+    assert report.wrong == 1
+    assert "lines 0 and 1 disagree, and every later line agrees with 1" in report.explanation
+
+
+def test_pytrees_are_compared_leaf_by_leaf():
+    def layer(W, z, delta):
+        return {"W": jnp.outer(delta, z), "z": W.T @ delta}
+
+    @bp.derivation(LATEX)
+    def both(W: Float[Array, "m n"], z: Float[Array, " n"], delta: Float[Array, " m"]):
+        grads = jax.grad(lambda W, z: delta @ (W @ z), (0, 1))(W, z)
+        yield {"W": grads[0], "z": grads[1]}, LATEX, "definition"
+        yield layer(W, z, delta), LATEX, REASON
+        yield {**layer(W, z, delta), "z": -(W.T @ delta)}, LATEX, REASON
+
+    report = both.verify()
+    assert (report.wrong, report.cause) == (2, "sign")
+    assert report.example.entry == "['z'][0]"
+
+
+def test_rounding_is_no_failure_however_large():
+    @bp.derivation(LATEX)
+    def cancelling(x: Float[Array, " n"]):
+        yield 1 - jnp.cos(x * 1e-3), LATEX, "loses ten digits"
+        yield 2 * jnp.sin(x * 1e-3 / 2) ** 2, LATEX, "half angle"
+
+    assert cancelling.verify().ok
+
+
+def test_an_erratum_is_good_only_where_and_as_it_is_stated():
+    def stated(line, cause):
+        return bp.Refutes(line, "E(x)", cause, "the sign is lost")
+
+    assert column(SLIPS["sign"], refutes=stated(1, "sign")).verify().verdict is Verdict.REFUTED
+    for wrong in (stated(2, "sign"), stated(1, "factor")):
+        report = column(SLIPS["sign"], refutes=wrong).verify()
+        assert report.verdict is Verdict.NOT_REFUTED
+        assert "it is line 1, by 'sign'" in report.explanation
+    assert column(right, refutes=stated(1, "sign")).verify().verdict is Verdict.NOT_REFUTED
+
+
+def test_what_rests_on_a_lemma_falls_with_it():
+    fallen = column(SLIPS["sign"])
+    report = column(right, uses=(fallen,)).verify()
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "rests on derived, which is FAILS" in report.explanation
+    assert column(right, uses=(column(right),)).verify().uses == ("derived",)
+
+
+def test_a_check_that_fails_raises_with_the_report():
+    with pytest.raises(bp.GradientError, match="FAILS at line 1"):
+        column(SLIPS["sign"]).check()
+
+
+def test_the_same_seed_gives_the_same_report():
+    def told(seed):
+        return column(right).verify(seed=seed).lines[1].worst
+
+    assert told(3) == told(3)
+
+
+def test_a_report_is_json_and_a_page():
+    report = column(SLIPS["sign"]).verify()
+    found = json.loads(report.to_json(), parse_constant=pytest.fail)
+    assert (found["ok"], found["verdict"], found["wrong"], found["cause"]) == (False, "FAILS", 1, "sign")
+    assert found["example"]["repro"] == report.example.repro
+    said = str(report)
+    for text in ("derived, δ: FAILS at line 1 (sign)", "DOES NOT FOLLOW", "smallest example", "line 0 = "):
+        assert text in said
