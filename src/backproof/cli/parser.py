@@ -50,6 +50,14 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--self-test", action="store_true", help="run the verifier on its own cases")
     parser.add_argument(
+        "--full",
+        action="store_true",
+        help="with --self-test: every mutant, and 313 seeds a rule (hours)",
+    )
+    parser.add_argument(
+        "--seeds", metavar="N", type=whole_number(0), help="with --self-test: seeds for each shipped rule"
+    )
+    parser.add_argument(
         "--formal",
         action="store_const",
         dest="command",  # a module of its own runs, without jax

@@ -50,8 +50,8 @@ WITNESSES = 40
 # These would show at any input: a leaf that is right somewhere, and not zero there, refutes them.
 ALWAYS = frozenset({"missing", "sign", "convention-half", "swapped"})
 
-# These claim a whole leaf, and running them takes more evaluations of the function.
 ENDS = frozenset({"first-row", "last-row"})
+# These claim a whole leaf, and running them takes more evaluations of the function.
 WHOLE = frozenset({"cotangent-ignored", "slope-at-output", "argument-transposed"})
 
 
