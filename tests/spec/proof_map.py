@@ -28,7 +28,7 @@ def code_of(derivation):
     """Return what of the library the last line of a derivation runs; empty if nothing."""
     source = source_of(derivation.function)
     yields = source.yields() if source else []
-    return (shipped(source, source.first + yields[-1].lineno - 1) if yields else None) or ""
+    return (shipped(source, yields[-1].lineno) if yields else None) or ""
 
 
 def tests_of():

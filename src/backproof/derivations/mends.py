@@ -4,7 +4,7 @@ A mend is a stronger name for a cause than any symptom: with it the line follows
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from backproof.derivations.edits import (
@@ -22,6 +22,7 @@ from backproof.derivations.edits import (
 )
 from backproof.derivations.example import Look
 from backproof.derivations.lines import LineError
+from backproof.derivations.places import Args
 from backproof.derivations.replay import Replayer
 from backproof.derivations.source import Source, planted
 from backproof.derivations.table import Table
@@ -110,16 +111,22 @@ def _inputs_of_names(source: Source) -> dict[str, list[str]]:
 
 
 def _works(source: Source, table: Table, look: Look, row: int, expression: ast.expr) -> bool:
-    """Return whether the line follows at every drawn point with `expression` as its value."""
+    """Return whether the line follows with `expression` as its value: at one point, then at all."""
     replayer = Replayer(planted(source, row, expression).function, None, look.number)
-    for run in table.runs[::-1]:
-        try:
-            again = replayer.at(run.points)
-        except LineError:
-            return False
-        if len(again.lines) <= look.number:
-            return False
-        row_seen = Table([again]).row(look.number, look.other)
-        if row_seen.fails or row_seen.broken or not row_seen.judged:
-            return False
-    return True
+    largest = table.runs[-1]
+    return all(
+        _follows(replayer, look, points)
+        for points in (largest.points[:1], *(run.points for run in table.runs[::-1]))
+    )
+
+
+def _follows(replayer: Replayer, look: Look, points: Sequence[Args]) -> bool:
+    try:
+        run = replayer.at(points)
+    except LineError:
+        return False
+    if len(run.lines) <= look.number:
+        return False
+    seen = Table([run]).row(look.number, look.other)
+    outside = not seen.judged and not seen.skipped  # no point that the assumptions admit
+    return not (seen.fails or seen.broken) and (bool(seen.judged) or outside)

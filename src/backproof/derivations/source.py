@@ -6,7 +6,7 @@ import copy
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
@@ -24,20 +24,15 @@ class Source:
 
     Attributes:
         function: the function itself.
-        tree: its definition.
-        text: its source, dedented.
-        first: the line of the file on which it begins.
+        tree: its definition, with the rows of the file; never changed in place.
     """
 
     function: Any
     tree: ast.FunctionDef
-    text: str
-    first: int
 
     def line_at(self, row: int) -> ast.Yield | None:
         """Return the yield that stands on a line of the file."""
-        here = row - self.first + 1
-        spans = [node for node in self.yields() if node.lineno <= here <= (node.end_lineno or node.lineno)]
+        spans = [node for node in self.yields() if node.lineno <= row <= (node.end_lineno or node.lineno)]
         return spans[-1] if spans else None
 
     def yields(self) -> list[ast.Yield]:
@@ -63,8 +58,10 @@ def source_of(function: Any) -> Source | None:
         tree = ast.parse(text).body[0]
     except (OSError, TypeError, SyntaxError):
         return None
-    first = function.__code__.co_firstlineno
-    return Source(function, tree, text, first) if isinstance(tree, ast.FunctionDef) else None
+    if not isinstance(tree, ast.FunctionDef):
+        return None
+    ast.increment_lineno(tree, function.__code__.co_firstlineno - 1)
+    return Source(function, tree)
 
 
 def anchor(source: Source, row: int) -> str | None:
@@ -163,31 +160,42 @@ def planted(source: Source, row: int, expression: ast.expr) -> Source:
     found = source.line_at(row)
     if found is None or not isinstance(found.value, ast.Tuple):
         return source
-    place = list(ast.walk(source.tree)).index(found)
-    tree = copy.deepcopy(source.tree)
-    target: Any = list(ast.walk(tree))[place]
-    old = target.value.elts[0]
-    target.value.elts[0] = ast.copy_location(expression, old)
+    old = found.value.elts[0]
     for node in ast.walk(expression):  # all of it stands where the old value stood
         ast.copy_location(node, old)
-    return replace(source, tree=tree, function=_compiled(source, tree))
+    tree = _exchanged(source.tree, old, expression)
+    return Source(_compiled(source.function, tree), tree)
 
 
-def _compiled(source: Source, tree: ast.FunctionDef) -> Callable[..., Any]:
-    """Return the function that `tree` defines, with the names and the rows of the one in `source`.
+def _exchanged(node: Any, old: ast.AST, new: ast.AST) -> Any:
+    """Return `node` with `old` exchanged for `new`; only what lies on the way to it is copied."""
+    if node is old:
+        return new
+    for name, value in ast.iter_fields(node):
+        children = value if isinstance(value, list) else [value]
+        for place, child in enumerate(children):
+            changed = _exchanged(child, old, new) if isinstance(child, ast.AST) else child
+            if changed is not child:
+                copied = copy.copy(node)
+                whole = [*children[:place], changed, *children[place + 1 :]]
+                setattr(copied, name, whole if isinstance(value, list) else changed)
+                return copied
+    return node
+
+
+def _compiled(function: Any, tree: ast.FunctionDef) -> Callable[..., Any]:
+    """Return the function that `tree` defines, with the names of `function`.
 
     Decorators and annotations are left out; the names that the function closes over are handed to it.
     """
-    names = source.function.__code__.co_freevars
+    names = function.__code__.co_freevars
     module = ast.parse(f"def _maker({', '.join(names)}):\n    return {tree.name}")
     maker: Any = module.body[0]
-    tree = copy.deepcopy(tree)
-    tree.decorator_list, tree.returns = [], None
-    for argument in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs):
-        argument.annotation = None
-    maker.body.insert(0, tree)
-    ast.increment_lineno(ast.fix_missing_locations(module), source.first - 1)
+    bare, args = copy.copy(tree), copy.copy(tree.args)
+    bare.decorator_list, bare.returns, bare.args = [], None, args
+    args.args = [ast.copy_location(ast.arg(one.arg), one) for one in args.args]
+    maker.body.insert(0, bare)
     space: dict[str, Any] = {}
-    exec(compile(module, source.function.__code__.co_filename, "exec"), source.function.__globals__, space)
-    closed = names_in(source.function)
+    exec(compile(module, function.__code__.co_filename, "exec"), function.__globals__, space)
+    closed = names_in(function)
     return space["_maker"](*(closed.get(name) for name in names))
