@@ -273,7 +273,7 @@ def one_half(y: Float[Array, " n"], t: Float[Array, " n"]):
 )
 def a_convention_is_named_as_one():
     """The verifier names a convention as one: a mean for a sum, a ½, another slope at a kink."""
-    settings = {"args": [bp.array("b n")], "examples": 20, "second_order": False}
+    settings = {"args": [bp.array("b n")], "examples": 20, "dtypes": ("float32",), "second_order": False}
 
     def squares(x):
         return (x**2).sum() / 2
@@ -461,7 +461,11 @@ def saturated_scores(z, y):
     """Scores far apart: the error of the logits stays that of log_softmax."""
     cross_entropy = bp.losses.softmax_cross_entropy
     yield (
-        jax.grad(lambda z: -jnp.sum(jnp.where(jnp.arange(z.size) == y, jax.nn.log_softmax(100 * z), 0.0)))(z),
+        jax.grad(
+            lambda z: (
+                -jnp.sum(jnp.where(jnp.arange(z.size, dtype=y.dtype) == y, jax.nn.log_softmax(100 * z), 0.0))
+            )
+        )(z),
         r"\nabla_z \left(-\ln p_y(100 z)\right)",
         "definition",
     )

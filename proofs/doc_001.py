@@ -877,8 +877,8 @@ def two_gates(W: Float[Array, "n m"], b: Float[Array, " n"], z: Float[Array, " m
     )
 
 
-@bp.derivation(r"f'(0)", items=("E1", "S1.7"))
-def slopes_at_zero():
+@bp.derivation(r"f'(0)", items=("E1", "S1.7"), args=[bp.array("", low=0, high=0)])
+def slopes_at_zero(zero):
     """Equal functions, to which autodiff gives different slopes at the kink; each has a rule here."""
     slopes = {
         "jax.nn.relu": (f, 0.0),
@@ -889,9 +889,9 @@ def slopes_at_zero():
     }
     for name, (function, slope) in slopes.items():
         rule = bp.rules.relu_with(slope) if slope else bp.rules.relu
-        _, residuals = rule.forward((), jnp.zeros(1))
+        _, residuals = rule.forward((), zero[None])
         yield (
-            bp.equal(jax.grad(function)(0.0), slope),
+            bp.equal(jax.grad(function)(zero), slope),
             rf"\text{{{name}}}: f'(0) = {slope}",
             "autodiff of this way to write ReLU",
         )

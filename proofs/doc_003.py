@@ -48,7 +48,7 @@ def h(z):
 
 def indicator(y, z):
     """Return (1(y = 1), …, 1(y = K))."""
-    return one_if(jnp.arange(z.size) == y)
+    return one_if(jnp.arange(z.size, dtype=jnp.int32) == y)
 
 
 def J_of(z, y):
@@ -495,8 +495,8 @@ def jacobian_of_softmax(z: Float[Array, " K"]):
     S = jnp.diag(p) - jnp.outer(p, p)
     yield bp.equal(S, S.T), r"S = S^{\top}", "symmetric"
     yield (
-        bp.equal(S @ jnp.ones(z.size), jnp.zeros(z.size)),
-        r"S 1 = 0",
+        bp.equal(jnp.diag(p) @ jnp.ones(z.size), jnp.outer(p, p) @ jnp.ones(z.size)),
+        r"\mathrm{diag}(p)\, 1 = p\, p^{\top} 1, \quad S 1 = 0",
         "a shift of all scores changes nothing",
     )
     yield (
@@ -541,36 +541,49 @@ def output_residual(z, y):
 
 
 @bp.derivation(
-    r"\sum_k \delta^{(2)}_k", items=("S3.9",), uses=(output_residual,), args=[TESTNET, DATUM, LABEL]
+    r"-\frac{\partial J}{\partial W^{(2)}_{y,j}}",
+    items=("S3.9",),
+    uses=(output_residual,),
+    args=[TESTNET, DATUM, LABEL],
 )
 def residuals_cancel(params, a_0, y):
-    """Probabilities and indicators both sum to 1: the residuals of the classes cancel."""
+    """Probabilities and indicators both sum to 1: the residual of the class is minus the sum of the others.
+
+    So the residuals sum to 0, and with them every column of ∂J/∂W^(2), and ∂J/∂b^(2).
+    """
     (W_1, b_1), (W_2, b_2) = ((layer["W"], layer["b"]) for layer in params)
     a_1 = relu(W_1 @ a_0 + b_1)
     p = h(W_2 @ a_1 + b_2)
     t = indicator(y, p)
     yield (
-        jnp.sum(jax.grad(lambda W_2: J_of(W_2 @ a_1 + b_2, y))(W_2), axis=0),
-        r"\sum_k \frac{\partial J}{\partial W^{(2)}_{k,j}}",
+        -jnp.einsum("k,kj->j", t, jax.grad(lambda W_2: J_of(W_2 @ a_1 + b_2, y))(W_2)),
+        r"-\frac{\partial J}{\partial W^{(2)}_{y,j}}",
         "definition",
     )
-    yield jnp.sum(p - t) * a_1, r"\sum_k (p_k - 1(y=k))\, a^{(1)}_j", "∂J/∂W^(2) = δ^(2) (a^(1))ᵀ"
     yield (
-        (jnp.sum(p) - jnp.sum(t)) * a_1,
-        r"\left(\sum_k p_k - \sum_k 1(y=k)\right) a^{(1)}_j",
-        "the sum split",
+        (1 - jnp.vdot(t, p)) * a_1,
+        r"(1 - p_y)\, a^{(1)}_j",
+        "∂J/∂W^(2) = δ^(2) (a^(1))ᵀ, and δ_y = p_y − 1",
     )
-    yield jnp.zeros(4), r"0", "1 − 1 = 0"
+    yield (
+        jnp.vdot(1 - t, p) * a_1,
+        r"\left(\sum_{k \neq y} p_k\right) a^{(1)}_j",
+        "the probabilities sum to 1",
+    )
     grads = bp.value_and_grad(bp.mlp((3, 4, 2), gate_open), cross_entropy)(params, a_0, y)[1]
     yield (
-        bp.equal(jnp.sum(grads[1]["b"]), 0.0),
-        r"\sum_k \frac{\partial J}{\partial b^{(2)}_k} = 0",
+        bp.equal(jnp.vdot(1 - t, grads[1]["b"]), -jnp.vdot(t, grads[1]["b"])),
+        r"\sum_{k \neq y} \frac{\partial J}{\partial b^{(2)}_k} = -\frac{\partial J}{\partial b^{(2)}_y}",
         "the same for b^(2)",
     )
     yield (
-        bp.value_and_grad(bp.mlp((3, 4, 2), gate_open), cross_entropy)(params, a_0, y)[1][1]["W"].sum(axis=0),
-        r"\texttt{backproof}",
-        "what this library runs",
+        jnp.einsum(
+            "k,kj->j",
+            1 - t,
+            bp.value_and_grad(bp.mlp((3, 4, 2), gate_open), cross_entropy)(params, a_0, y)[1][1]["W"],
+        ),
+        r"\sum_{k \neq y} \texttt{backproof}_{k,j}",
+        "what this library runs, summed over the other classes",
     )
 
 
@@ -584,9 +597,9 @@ def targets_that_do_not_sum_to_one(z: Float[Array, " K"], t: Float[Array, " K"])
     p = h(z)
     yield jax.grad(lambda z: -jnp.sum(t * jnp.log(h(z))))(z), r"\frac{\partial J}{\partial z_k}", "definition"
     yield (
-        jnp.einsum("i,ik->k", -t / p, jnp.diag(p) - jnp.outer(p, p)),
-        r"-\sum_i \frac{t_i}{p_i} (\delta_{ik}\, p_k - p_i p_k)",
-        "chain rule at p",
+        -(t / p) * p + p * jnp.sum((t / p) * p),
+        r"-\frac{t_k}{p_k}\, p_k + p_k \sum_i \frac{t_i}{p_i}\, p_i",
+        "chain rule at p, with ∂p_i/∂z_k = δ_ik p_k − p_i p_k",
     )
     yield p * jnp.sum(t) - t, r"p_k \sum_i t_i - t_k", "p_i cancels"
     dense = bp.losses.softmax_cross_entropy_dense
