@@ -56,7 +56,7 @@ def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, 
             named = name_cause(runner, failing, small, found.judged)
             if outcome is Outcome.WRONG and claim.rule is not None:
                 layer = first_wrong_layer(claim.rule, [one.point for one in (small, *failing)])
-                found.notes += [str(layer)] if layer else []
+                found.notes += layer.notes() if layer else []
                 if layer and layer.cause and named[0] == "unknown":
                     named = layer.cause, f"in layer {layer.layer} of {layer.of}: {layer.slip}"
             return _verdict(VERDICTS[outcome], *named, _counterexample(runner, small))

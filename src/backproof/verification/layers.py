@@ -61,13 +61,13 @@ class WrongLayer(NamedTuple):
         """Return the name of the slip in the list of causes."""
         return CAUSES[self.slip] if self.slip else None
 
-    def __str__(self) -> str:
-        """Return the finding as a sentence."""
-        where = f"layer {self.layer} of {self.of}, counted from the input," if self.layer else "∂J/∂x"
+    def notes(self) -> list[str]:
+        """Return the finding as sentences: the layer, and the conservation laws that fail."""
+        where = f"layer {self.layer} of {self.of}" if self.layer else "∂J/∂x"
         slip = f", as with {self.slip}" if self.slip else ""
         above = "; everything above it is right" if self.layer < self.of else ""
-        laws = f"; seen without autodiff: {', '.join(self.unbalanced)}" if self.unbalanced else ""
-        return f"from the output down, {where} is the first that is wrong: {self.what}{slip}{above}{laws}"
+        found = f"{where} is the first that is wrong, seen from the output: {self.what}{slip}{above}"
+        return [found, *([f"seen without autodiff: {', '.join(self.unbalanced)}"] if self.unbalanced else [])]
 
 
 class Sides(NamedTuple):
@@ -163,7 +163,7 @@ def _what(wrong: list[str], delta: bool, number: int, count: int) -> str:
     """Return what is wrong: the products, or the δ from which both follow."""
     if delta:
         step = f"the step from δ^{number + 1}" if number < count else "the step from ∂J/∂a"
-        return f"δ^{number}, and with it ∂W = δaᵀ and ∂b = δ ({step})"
+        return f"δ^{number} ({step}), and with it ∂W = δaᵀ and ∂b = δ"
     return " and ".join(f"∂{name}^{number}" for name in wrong) + ("" if len(wrong) > 1 else " alone")
 
 

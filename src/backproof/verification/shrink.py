@@ -114,9 +114,12 @@ def with_plain_numbers(point: Point, admits: Callable[..., bool], still_fails: C
         for index in np.ndindex(np.shape(leaves[which])):
             plain = _plainer_than(leaves[which][index])
             try_all(which, [_with_entry(leaves[which], index, value) for value in plain])
-    for which in [i for i in numbers if not np.all(np.isin(leaves[i], PLAIN))]:
+    for which in [i for i in numbers if leaves[i].size]:
         # large leaves, and those whose entries hang together: a tie breaks if one of them moves
-        try_all(which, [np.full_like(leaves[which], value) for value in PLAIN])
+        leaf = leaves[which]
+        tied = float(leaf.flat[0]) if np.all(leaf == leaf.flat[0]) else np.nan
+        plain = () if np.all(np.isin(leaf, PLAIN)) and np.isnan(tied) else _plainer_than(tied)
+        try_all(which, [np.full_like(leaf, value) for value in plain])
     return Point(*tree.unflatten(leaves))
 
 
