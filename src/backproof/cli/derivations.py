@@ -1,10 +1,10 @@
 """`backproof verify PATH…`: the derivations in files and folders, several at a time."""
 
 import argparse
-import functools
+import itertools
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,18 @@ from typing import Any
 from rich.console import Console
 
 from backproof.derivations import Derivation, Report, find
+from backproof.derivations.slips import Slip, campaign
 from backproof.derivations.verify import verify_each
 from backproof.errors import UsageError, message
 from backproof.reporting import print_derivations, print_slips, write_json
 
+Places = Sequence[tuple[str, str]]
+Work = Callable[[Places, dict[str, Any]], list[Any]]
+
 # What one process has verified: a derivation on which several rest is checked once in each process.
 _KNOWN: dict[Derivation, Report] = {}
+# The derivations of the files that one process has imported.
+_NAMED: dict[tuple[str, str], Derivation] = {}
 # So many derivations are handed to a process at once; fewer are not worth starting one.
 CHUNK = 6
 
@@ -41,8 +47,9 @@ def run(arguments: argparse.Namespace, settings: dict[str, Any], console: Consol
         )
     found = find(Path(target) for target in arguments.targets)
     if arguments.slips:
-        return print_slips(found, console, **settings)
-    reports = print_derivations(_reports(found, settings), len(found), console)
+        right = [one for one in found if not one.refutes]
+        return 0 if print_slips(_shared(_planted, right, settings), len(right), console) else 1
+    reports = print_derivations(_shared(_verified, found, settings), len(found), console)
     good = sum(report.ok for report in reports)
     console.print(f"\n{good} of {len(reports)} derivations good", highlight=False)
     if arguments.json:
@@ -50,17 +57,18 @@ def run(arguments: argparse.Namespace, settings: dict[str, Any], console: Consol
     return 0 if good == len(reports) else 1
 
 
-def _reports(found: Sequence[Derivation], settings: dict[str, Any]) -> Iterator[Report]:
-    """Yield the report on each derivation, in order; a long list is shared among processes."""
+def _shared(work: Work, found: Sequence[Derivation], settings: dict[str, Any]) -> Iterator[Any]:
+    """Yield what `work` gives for each derivation, in order; a long list is shared among processes."""
     workers = min(os.cpu_count() or 1, -(-len(found) // CHUNK))
-    if workers < 2 or len(found) <= CHUNK:
-        yield from verify_each(found, **settings)
-        return
     chunks = [tuple((one.path, one.name) for one in chunk) for chunk in _chunks(found)]
+    if workers < 2:
+        _NAMED.update({(one.path, one.name): one for one in found})
+        yield from (result for chunk in chunks for result in work(chunk, settings))
+        return
     context = multiprocessing.get_context("spawn")  # what jax has started does not survive a fork
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        for reports in pool.map(functools.partial(_verified, settings=settings), chunks):
-            yield from reports
+        for results in pool.map(work, chunks, itertools.repeat(settings)):
+            yield from results
 
 
 def _chunks(found: Sequence[Derivation]) -> Iterator[Sequence[Derivation]]:
@@ -68,12 +76,18 @@ def _chunks(found: Sequence[Derivation]) -> Iterator[Sequence[Derivation]]:
         yield found[start : start + CHUNK]
 
 
-def _verified(places: Sequence[tuple[str, str]], settings: dict[str, Any]) -> list[Report]:
-    """Return the reports on derivations named by file and name; runs in a process of its own."""
-    chosen = [_named(path)[name] for path, name in places]
-    return list(verify_each(chosen, **settings, known=_KNOWN))
+def _verified(places: Places, settings: dict[str, Any]) -> list[Report]:
+    """Return the reports on derivations named by file and name."""
+    return list(verify_each(map(_named, places), **settings, known=_KNOWN))
 
 
-@functools.cache
-def _named(path: str) -> dict[str, Derivation]:
-    return {one.name: one for one in find([Path(path)])}
+def _planted(places: Places, settings: dict[str, Any]) -> list[list[Slip]]:
+    """Return what became of the slips planted in each derivation."""
+    return [list(campaign(_named(place), **settings)) for place in places]
+
+
+def _named(place: tuple[str, str]) -> Derivation:
+    """Return a derivation by file and name; a process imports each file once."""
+    if place not in _NAMED:
+        _NAMED.update({(one.path, one.name): one for one in find([Path(place[0])])})
+    return _NAMED[place]

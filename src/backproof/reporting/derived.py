@@ -1,7 +1,6 @@
 """Derivations in the terminal: a progress bar and what failed, or every line as it is read."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -9,9 +8,9 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from backproof.derivations import Derivation, Mark, Report, Verdict
+from backproof.derivations import Mark, Report, Verdict
 from backproof.derivations.latex import readable
-from backproof.derivations.slips import Outcome, Slip, campaign
+from backproof.derivations.slips import Outcome, Slip
 
 STYLES = {
     Verdict.HOLDS: "green",
@@ -48,15 +47,14 @@ def print_derivations(reports: Iterable[Report], total: int, console: Console) -
     return finished
 
 
-def print_slips(found: Sequence[Derivation], console: Console, **settings: Any) -> int:
-    """Plant slips in each derivation that should hold, print what becomes of them; 0 if all is well."""
+def print_slips(slips: Iterable[Sequence[Slip]], total: int, console: Console) -> bool:
+    """Print what becomes of planted slips, derivation by derivation; return whether each was named."""
     planted: list[Slip] = []
-    right = [one for one in found if not one.refutes]
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("planting", total=len(right))
-        for one in right:
-            planted += campaign(one, **settings)
-            progress.update(task, advance=1, description=f"{one.file} {one.name}")
+        task = progress.add_task("planting", total=total)
+        for found in slips:
+            planted += found
+            progress.update(task, advance=1, description=found[0].derivation if found else "")
     table = Table("slip", box=None, pad_edge=False, header_style="bold")
     for outcome in Outcome:
         table.add_column(str(outcome), justify="right")
@@ -74,7 +72,7 @@ def print_slips(found: Sequence[Derivation], console: Console, **settings: Any) 
     console.print(table)
     named = sum(slip.outcome is Outcome.FOUND for slip in planted)
     console.print(f"\n{named} of {named + len(bad)} slips that change a line are named at that line")
-    return 1 if bad else 0
+    return not bad
 
 
 def _row(report: Report) -> Text:
