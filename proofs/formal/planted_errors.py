@@ -47,6 +47,11 @@ MUTANTS = (
         LAYER.replace("sum_samples d", "B.+1%:R^-1 *: sum_samples d"),
         "parameters.v",
     ),
+    # The two that the sizes refuse, made to fit: on layers of equal width these are the same errors.
+    Mutant("no transpose, fitted", "network.v", STEP,
+           STEP.replace("(W1 th.2)^T", "(\\matrix_(i, j) W1 th.2 (inord i) (inord j))"), "recursion.v"),
+    Mutant("wrong layer's z, fitted", "network.v", STEP,
+           STEP.replace("(slope s) z", "(slope s) (\\matrix_(i, j) z' (inord i) j)"), "recursion.v"),
     # Beyond the nine.
     Mutant("no σ′ at the output", "network.v", "      g ⊙ map_mx (slope s) z", "      g", "recursion.v"),
     Mutant("σ′ for σ on the way up", "network.v", "let z' := z1 th.2 (map_mx (act s) z)",
