@@ -1,6 +1,8 @@
 """`backproof verify`: its table, its JSON and its exit status, from the arguments to the end."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -69,3 +71,16 @@ def test_what_is_verified_is_the_whole_catalogue_with_the_settings_given(monkeyp
     assert all(settings == {"examples": 7, "seed": 3} for _, settings in seen)
     rows = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "AGREES" in line]
     assert len(rows) == len(SHIPPED)
+
+
+@pytest.mark.as_user
+def test_what_was_compiled_is_kept_where_the_caller_says(tmp_path):
+    folder, command = tmp_path / "compiled", [sys.executable, "-m", "backproof", "verify", "--examples", "2"]
+    given = ["math_of_users:double", "--args", "f32[n]", "--compilation-cache", str(folder)]
+    (tmp_path / "math_of_users.py").write_text(
+        "import jax\n\n@jax.custom_vjp\ndef double(x):\n    return 2 * x\n\n"
+        "double.defvjp(lambda x: (2 * x, None), lambda _, ct: (2 * ct,))\n"
+    )
+    run = subprocess.run([*command, *given], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert any(folder.iterdir())

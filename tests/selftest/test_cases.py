@@ -118,3 +118,10 @@ def test_what_a_case_says_of_itself_stands_over_the_settings():
     case = Case("few", "good", "here", None, {**square_with(2), "examples": 3})
     (outcome,) = run([case], examples=50)
     assert outcome.right_report.examples <= 3
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_verifier_judges_the_case_rightly(case):
+    (outcome,) = run([case], examples=60)
+    assert outcome.detected is not False, outcome.wrong_report
+    assert outcome.accepted is not False, outcome.right_report

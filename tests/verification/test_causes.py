@@ -9,13 +9,16 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 
 import backproof as bp
-from backproof.verification import Verdict, causes
+from backproof.verification import Verdict, causes, edits
 from backproof.verification.conduct import LAWFUL, REPEATABLE
+from backproof.verification.layers import CAUSES
 from backproof.verification.symptoms import TESTS
 
 pytestmark = pytest.mark.as_user
 N, M_N = bp.array("n"), bp.array("m n")
 TWO = [bp.array("n", where=lambda x: x.size > 1)]
+# test_edits and test_layers produce these
+SLIPS = {*CAUSES.values(), *(slip.cause for slips in edits.SLIPS.values() for slip in slips)}
 OTHERS = {"second-order", "accuracy", "reference", "unknown"}
 CONTRACT = {"contract-raises", "contract-tree", "contract-shape", "contract-dtype", "missing-sum"}
 
@@ -108,6 +111,7 @@ PLANTED = {
     "positive-inputs": (half_square, at(lambda x: x > 0, 1.5), [N]),
     "first-row": (half_square, at(first), TWO),
     "last-row": (half_square, at(last), TWO),
+    "shifted": (jnp.sin, lambda a, ct: (jnp.roll(ct * jnp.cos(a[0]), 1),), [N]),
     "unknown": (half_square, lambda a, ct: (ct * (a[0] + 1e-3 * jnp.sin(7 * a[0]) + 1e-3),), [N]),
 }  # fmt: skip
 
@@ -124,7 +128,6 @@ NAMELESS = {
     "a term dropped": (jnp.tanh, lambda a, ct: (ct * (1 - jnp.tanh(a[0])),), [N]),
     "another function's slope": (jnp.tanh, lambda a, ct: (ct * jnp.cos(a[0]),), [N]),
     "a shifted argument": (jnp.sin, lambda a, ct: (ct * jnp.cos(a[0] + 1e-3),), [N]),
-    "rolled by one": (jnp.sin, lambda a, ct: (jnp.roll(ct * jnp.cos(a[0]), 1),), [N]),
     "noise added": (jnp.sin, lambda a, ct: (ct * (jnp.cos(a[0]) + 1e-6 * jnp.sin(999 * a[0]) + 1e-6),), [N]),
     "another slope at both ends": (jax.nn.softplus, lambda a, ct: (ct * jax.nn.sigmoid(2 * a[0]),), [N]),
 }  # fmt: skip
@@ -151,7 +154,7 @@ def test_the_table_holds_the_names_that_the_code_gives():
     rows = re.findall(r"^\| (`.*`) \|", causes.__doc__, re.MULTILINE)
     documented = [name for row in rows for name in re.findall(r"`([\w-]+)`", row)]
     assert len(documented) == len(set(documented))
-    assert set(documented) == {*TESTS, *REPEATABLE, *LAWFUL, *CONTRACT, *OTHERS}
+    assert set(documented) == {*TESTS, *REPEATABLE, *LAWFUL, *CONTRACT, *OTHERS, *SLIPS}
 
 
 def test_every_name_is_produced_by_a_test():

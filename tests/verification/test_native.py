@@ -92,3 +92,28 @@ def test_a_row_is_all_that_lies_along_the_last_axis():
     values = np.arange(24.0).reshape(2, 3, 4)
     assert by_row(values).tolist() == [[3, 7, 11], [15, 19, 23]]
     assert by_row(np.float64(2.0)).tolist() == 2.0
+
+
+def test_an_inaccurate_complex_rule_is_unstable_in_single_precision():
+    def squared(z):
+        return z * z
+
+    def through_a_large_number(args, ct):
+        (z,) = args
+        return (((2 * z * ct) + 1e6 * ct) - 1e6 * ct,)
+
+    arguments = [bp.array("n", dtype="complex64")]
+    right = bp.verify(of=squared, vjp=lambda args, ct: (2 * args[0] * ct,), args=arguments)
+    assert right.ok
+    report = bp.verify(of=squared, vjp=through_a_large_number, args=arguments)
+    assert report.verdict is Verdict.UNSTABLE
+
+
+def test_the_example_of_a_loss_of_accuracy_is_at_the_smallest_shape_that_shows_it():
+    def through_a_large_number(args, ct):
+        (x,) = args
+        return ((ct * jnp.cos(x) + 1e4 * ct) - 1e4 * ct,)
+
+    report = bp.verify(of=jnp.sin, vjp=through_a_large_number, args=[bp.array("b n")], dtypes=("float32",))
+    assert report.verdict is Verdict.UNSTABLE
+    assert report.counterexample.args[0].size < 6

@@ -89,3 +89,18 @@ def test_a_stop_gradient_inside_a_loop_is_found_too():
     report = bp.verify(of=looped, vjp=lambda a, ct: (ct * jnp.cos(a[0]),), args=N, **FIRST_ORDER)
     assert report.ok
     assert any("stop_gradient" in note for note in report.notes)
+
+
+def test_differences_vote_on_complex_functions_too():
+    def through_real(z):
+        return jnp.sum(z * z)
+
+    @jax.custom_jvp
+    def suspect(z):
+        return through_real(z)
+
+    suspect.defjvp(lambda primals, tangents: (suspect(*primals), 3 * jnp.sum(primals[0] * tangents[0])))
+    arguments = [bp.array("n", dtype="complex64")]
+    by_hand = {"vjp": lambda args, ct: (2 * args[0] * ct,), "args": arguments, "second_order": False}
+    assert bp.verify(of=through_real, **by_hand).ok
+    assert bp.verify(of=suspect, **by_hand).verdict == "REFERENCE_SUSPECT"

@@ -50,7 +50,29 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--self-test", action="store_true", help="run the verifier on its own cases")
     parser.add_argument(
+        "--full",
+        action="store_true",
+        help="with --self-test: every mutant, and 313 seeds a rule (hours)",
+    )
+    parser.add_argument(
+        "--seeds", metavar="N", type=whole_number(0), help="with --self-test: seeds for each shipped rule"
+    )
+    parser.add_argument(
+        "--formal",
+        action="store_const",
+        dest="command",  # a module of its own runs, without jax
+        const="formal",
+        default=argparse.SUPPRESS,
+        help="check the machine-checked proofs, in a clone and with Coq installed",
+    )
+    parser.add_argument(
         "--json", metavar="FILE", type=new_file, help="write the reports to FILE as JSON as well"
+    )
+    parser.add_argument(
+        "--compilation-cache",
+        metavar="DIR",
+        type=Path,
+        help="keep what XLA compiles in DIR, so that the next run compiles nothing again",
     )
     parser.add_argument("--examples", metavar="N", type=whole_number(1), help="examples tried for each rule")
     parser.add_argument("--seed", metavar="S", type=seed, default=0, help="default: %(default)s")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import numpy as np
 
 from backproof.errors import UsageError, message
 from backproof.verification.claim import Claim
@@ -19,9 +20,16 @@ from backproof.verification.contract import Broken, broken_contract, missing_sum
 from backproof.verification.drawing import draw
 from backproof.verification.interpreter import float64
 from backproof.verification.judge import Judgement, Outcome, first_look, judge, judge_alone
-from backproof.verification.native import ACCURATE_WITHIN, DTYPES, Row, judge_native, judge_sums
+from backproof.verification.native import (
+    ACCURATE_WITHIN,
+    DTYPES,
+    Row,
+    at_smallest,
+    judge_native,
+    judge_sums,
+)
 from backproof.verification.noise import Measured
-from backproof.verification.oracles import Point, Runner, point_of, shapes_of
+from backproof.verification.oracles import LARGE, Point, Runner, point_of, points_of, shapes_of
 from backproof.verification.plants import blind_to
 from backproof.verification.points import Drawn
 from backproof.verification.second_order import probe, second_order
@@ -31,7 +39,7 @@ Look = tuple[Point, Any, Measured]
 # Wrong points looked at in full: one gives the verdict, a few more keep the cause from being a coincidence.
 ENOUGH = 5
 # Entries judged in one precision at one shape: large arrays get fewer points, never none.
-BUDGET = 2**21
+BUDGET = 2**20
 # The same for low precision, which NumPy computes slowly.
 NATIVE_BUDGET = 2**17
 NATIVE_POINTS = 14
@@ -90,7 +98,7 @@ def investigate(claim: Claim, runner: Runner, settings: Settings) -> Findings:
     looks = _looks(claim, runner, groups, found)
     if found.broken:
         return found
-    generic = _generic(claim, runner, groups)
+    generic = _generic(claim, runner, groups, looks)
     found.unlawful = _unlawful(runner, generic, REPEATABLE)
     if found.unlawful:
         return found
@@ -124,7 +132,7 @@ def _looks(claim: Claim, runner: Runner, groups: list[list[Drawn]], found: Findi
     """Return both sides at every point where the function exists and is finite."""
     looks: list[Look] = []
     for group in groups:
-        kept = group[: max(1, BUDGET // max(group[0].size, 1))]
+        kept = _fitting(claim, group)
         points = _points(claim, kept)
         if points is None:
             continue
@@ -139,6 +147,14 @@ def _looks(claim: Claim, runner: Runner, groups: list[list[Drawn]], found: Findi
     return looks
 
 
+def _fitting(claim: Claim, group: list[Drawn]) -> list[Drawn]:
+    """Return as many draws of one shape as the budget holds, one of plain numbers first where it cuts."""
+    fitting = max(1, BUDGET // max(group[0].size, 1))
+    if fitting >= len(group):
+        return group
+    return ([one for one in claim.points.plain() if one.shapes == group[0].shapes] + group)[:fitting]
+
+
 def _points(claim: Claim, group: Sequence[Drawn]) -> list[Point] | None:
     """Return the points of one shape, or None where the function itself does not exist at that shape.
 
@@ -146,7 +162,8 @@ def _points(claim: Claim, group: Sequence[Drawn]) -> list[Point] | None:
         UsageError: it raises although no argument is empty.
     """
     try:
-        return [point_of(claim, one) for one in group]
+        large = group[0].size > LARGE  # so few of them that none may have a cotangent that hides something
+        return points_of(claim, group, "random" if large else None)
     except Exception as error:
         if group[0].empty:
             return None
@@ -210,14 +227,23 @@ def _in_turn(looks: list[Look]) -> list[Look]:
     return [look for one_round in rounds for look in one_round if look is not None]
 
 
-def _generic(claim: Claim, runner: Runner, groups: list[list[Drawn]]) -> list[Point]:
-    """Return a point of plain numbers at each shape, where the function is finite; the largest last."""
+def _generic(claim: Claim, runner: Runner, groups: list[list[Drawn]], looks: list[Look]) -> list[Point]:
+    """Return a point of plain numbers at each shape, where the function is finite; the largest last.
+
+    A large one is a point that was looked at, so that nothing is measured there twice.
+    """
     points = []
     for one in claim.points.plain() or [group[0] for group in groups]:
-        if not one.empty and one.size <= BUDGET:
-            point = point_of(claim, one)
+        if one.size > LARGE:
+            points += [look[0] for look in looks if _size(look[0]) == one.size][:1]
+        elif not one.empty:
+            point = point_of(claim, one, "random")
             points += [point] if all(runner.finite([point])) else []
     return points
+
+
+def _size(point: Point) -> int:
+    return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(point.args))
 
 
 def _unlawful(runner: Runner, generic: list[Point], laws: dict[str, Law]) -> tuple[str, str, Point] | None:
@@ -238,6 +264,8 @@ def _rows(claim: Claim, groups: list[list[Drawn]], settings: Settings) -> list[R
     rows: list[Row] = []
     for dtype in [one for one in settings.dtypes if one != "float16"]:
         rows += [row for row in judge_native(claim, dtype, ordinary) if row.distance > ACCURATE_WITHIN]
+    if rows:
+        rows = [at_smallest(rows[0], claim, [group[:NATIVE_POINTS] for group in full[:-1]]), *rows]
     for dtype in settings.dtypes:
         rows += judge_sums(claim, dtype, claim.points.large()) if dtype != "float32" else []
     return rows

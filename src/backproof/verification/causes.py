@@ -22,7 +22,10 @@ show at any input, if the leaf is right nowhere else. The first in this list tha
 | `convention-mean`, `convention-half` | all of it is the gradient divided by the batch, doubled or halved |
 | `factor` | a leaf is the gradient times a constant, or times the size of an axis or its inverse |
 | `at-zeros`, `at-ties`, `negative-inputs`, `positive-inputs` | only entries whose input is of that kind |
+| `wrong-residual` | a layer's ∂W is taken with z of the layer below in place of its a |
+| `shifted` | the gradient, moved by one index along an axis |
 | `first-row`, `last-row` | only entries at one end of an axis |
+| `dropped-term`, `dropped-factor`, `term-sign` | autodiff's own program with one such slip gives the same |
 | `second-order` | the gradient is right, its own derivative is not |
 | `accuracy` | the formula is right, its arithmetic loses the digits |
 | `reference` | autodiff itself is not finite, or disagrees with finite differences |
@@ -32,9 +35,11 @@ show at any input, if the leaf is right nowhere else. The first in this list tha
 import jax
 import numpy as np
 
+from backproof.verification.edits import explaining_slip
 from backproof.verification.judge import Judgement, Outcome
+from backproof.verification.kinks import jumps
 from backproof.verification.noise import AGREES_WITHIN, units
-from backproof.verification.oracles import Point, Runner, shapes_of
+from backproof.verification.oracles import LARGE, Point, Runner, entries, shapes_of
 from backproof.verification.symptoms import INPUTS, TESTS, Failure, Leaf, axis_hint, inputs_of, ratio_of
 
 Named = tuple[str, str]
@@ -45,6 +50,10 @@ WITNESSES = 40
 # These would show at any input: a leaf that is right somewhere, and not zero there, refutes them.
 ALWAYS = frozenset({"missing", "sign", "convention-half", "swapped"})
 
+ENDS = frozenset({"first-row", "last-row"})
+# These claim a whole leaf, and running them takes more evaluations of the function.
+WHOLE = frozenset({"cotangent-ignored", "slope-at-output", "argument-transposed"})
+
 
 def name_cause(runner: Runner, failing: list[Judgement], small: Judgement, judged: list[Judgement]) -> Named:
     """Return the name of the first test that every failing point passes, and its sentence at the smallest."""
@@ -53,13 +62,33 @@ def name_cause(runner: Runner, failing: list[Judgement], small: Judgement, judge
     if small.outcome is Outcome.REFERENCE_SUSPECT:
         return "reference", "the hand-written value is right; autodiff of the primal is not finite here"
     full = [one for one in failing if not _is_empty(one.point)] or failing
-    failures = [one for one in (failure_at(runner, found) for found in (small, *full)) if one]
+    seen = _smooth(runner, [small, *full]) or [small, *full]
+    failures = [one for one in (failure_at(runner, found) for found in seen) if one]
     right = [one for one in judged if one.outcome is Outcome.AGREES and one.says_something][::-1][:WITNESSES]
     for name, test in TESTS.items():
+        if name in WHOLE and any(one.leaf.few for one in failures):
+            continue
         sentences = [test(one) for one in failures]
         if failures and all(sentences) and not _refuted(runner, name, failures, right):
             return name, str(sentences[0])
-    return "unknown", f"the values at result{small.worst.leaf if small.worst else ''} differ"
+    if failures and entries(small.point) <= LARGE:
+        slip = explaining_slip(failures)
+        if slip:
+            return slip
+    return "unknown", _counted(failures[0].leaf) if failures else "the values differ"
+
+
+def _counted(leaf: Leaf) -> str:
+    """Return how many entries of the leaf differ, without a name for it."""
+    wrong, entries = int(np.sum(leaf.wrong)), leaf.wrong.size
+    return f"the values at result{leaf.path} differ in {wrong} of {entries} entries"
+
+
+def _smooth(runner: Runner, failing: list[Judgement]) -> list[Judgement]:
+    """Return the points that are no kinks: at a kink what autodiff chose would hide a plain cause."""
+    if runner.claim.forward or any(entries(one.point) > LARGE for one in failing):
+        return failing
+    return [one for one in failing if not jumps(runner, one.point)]
 
 
 def failure_at(runner: Runner, found: Judgement) -> Failure | None:
@@ -87,6 +116,8 @@ def _refuted(runner: Runner, name: str, failures: list[Failure], right: list[Jud
         # the size of an axis would show wherever that axis has that size
         shapes = {shapes_of(one.point.args) for one in failures}
         return any(shapes_of(one.point.args) in shapes and _is_right(one, path, runner) for one in right)
+    if name in ENDS:  # along an axis of size 1 its end is all there is: somewhere the rest must be right
+        return not any(not np.all(one.leaf.wrong) for one in failures)
     if name in INPUTS:
         return any(_right_there(one, path, name, runner) for one in right)
     return name in ALWAYS and any(_is_right(one, path, runner) for one in right)

@@ -37,6 +37,7 @@ class Claim(NamedTuple):
         at_kinks: the slope chosen where there is no derivative, in words.
         value: what the rule itself returns as the value; None where it returns none of its own.
         descent: a rule's update inside the sweep, and the two-phase step it must equal.
+        rule: the rule that is claimed, so that its layers can be looked at one by one.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Claim(NamedTuple):
     at_kinks: str | None = None
     value: Callable[..., PyTree] | None = None
     descent: tuple[Callable[..., PyTree], Callable[..., PyTree]] | None = None
+    rule: Rule | None = None
 
     def direction_like(self, args: tuple[PyTree, ...]) -> PyTree:
         """Return shapes and dtypes of the direction at `args`."""
@@ -67,7 +69,7 @@ def of_rule(rule: Rule, of: Callable[..., PyTree] | None) -> Claim:
     points = from_arguments(rule.domain, lambda x: (_params_like(rule, x), x))
     truth = pullback(reference, (0, 1))
     value = (lambda params, x: rule.forward(params, x)[0]) if of else None
-    return Claim(rule.name, reference, hand, truth, False, points, rule.at_kinks, value, _descent(rule))
+    return Claim(rule.name, reference, hand, truth, False, points, rule.at_kinks, value, _descent(rule), rule)
 
 
 def _descent(rule: Rule) -> tuple[Callable[..., PyTree], Callable[..., PyTree]] | None:

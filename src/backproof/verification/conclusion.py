@@ -8,6 +8,7 @@ from backproof.verification.campaign import Findings
 from backproof.verification.causes import name_cause
 from backproof.verification.claim import Claim
 from backproof.verification.judge import Judgement, Outcome
+from backproof.verification.layers import first_wrong_layer
 from backproof.verification.native import Row
 from backproof.verification.oracles import Point, Runner
 from backproof.verification.shrink import plainer
@@ -23,20 +24,22 @@ GRAVE = (Outcome.WRONG, Outcome.UNSTABLE, Outcome.REFERENCE_SUSPECT)
 
 
 def conclude(
-    claim: Claim, runner: Runner, found: Findings, seconds: float, declared: dict[str, str]
+    claim: Claim, runner: Runner, found: Findings, declared: dict[str, str], *, seed: int, seconds: float
 ) -> Report:
     """Return the report on `claim`."""
     skipped = sum(one.outcome is Outcome.SKIPPED for one in found.judged)
     agreeing = [one.distance for one in found.judged if one.outcome is Outcome.AGREES]
+    finding = _finding(claim, runner, found, declared)
     facts: dict[str, Any] = {
         "examples": found.looked - skipped,
         "skipped": found.drawn - found.looked + skipped,
         "worst": max(agreeing, default=0.0),
         "shapes": tuple(found.shapes),
         "notes": tuple(_notes(found)),
+        "seed": seed,
         "seconds": seconds,
     }
-    return Report(claim.name, **_finding(claim, runner, found, declared), **facts)
+    return Report(claim.name, **finding, **facts)
 
 
 def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, str]) -> dict[str, Any]:
@@ -51,6 +54,11 @@ def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, 
         if failing:
             small = plainer(runner, failing[0])
             named = name_cause(runner, failing, small, found.judged)
+            if outcome is Outcome.WRONG and claim.rule is not None:
+                layer = first_wrong_layer(claim.rule, [one.point for one in (small, *failing)])
+                found.notes += layer.notes() if layer else []
+                if layer and layer.cause and named[0] == "unknown":
+                    named = layer.cause, f"in layer {layer.layer} of {layer.of}: {layer.slip}"
             return _verdict(VERDICTS[outcome], *named, _counterexample(runner, small))
     if found.unlawful:
         cause, sentence, point = found.unlawful

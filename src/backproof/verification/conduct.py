@@ -47,15 +47,16 @@ def descends_in_two_phases(runner: Runner, point: Point) -> str | None:
 
 def is_deterministic(runner: Runner, point: Point) -> str | None:
     """Return where two runs of the compiled derivative on the same input differ in a bit."""
-    one, other = runner.compiled(point), runner.compiled(point)
-    same = [np.array_equal(a, b, equal_nan=True) for a, b in _pairs(one, other)]
-    return None if all(same) else "run twice on the same input, it gives different bits"
+    same = _same_bits(runner.compiled(point), runner.compiled(point))
+    return None if same else "run twice on the same input, it gives different bits"
 
 
 def is_pure(runner: Runner, point: Point) -> str | None:
     """Return whether tracing it again gives another function: a counter, a clock, an unseeded draw."""
     first, again = runner.compiled(point), runner.traced_anew(point)
-    entry = worst_entry(first, again)
+    if jax.tree.structure(first) != jax.tree.structure(again):
+        return "traced twice, it gives results of two trees: it reads or changes state"
+    entry = worst_entry(first, Measured(again, runner.hand(point).noise))
     if entry and entry.distance > AGREES_WITHIN and np.isfinite(entry.hand):
         return f"traced twice, it gives {entry.hand} and then {entry.truth}: it reads or changes state"
     return None
@@ -80,6 +81,8 @@ def vmap_is_a_loop(runner: Runner, point: Point) -> str | None:
     if mapped is None or not all(runner.finite(places)):
         return None
     for place, together in zip(places, mapped, strict=True):
+        if _same_bits(runner.compiled(place), together):
+            continue
         entry = worst_entry(runner.compiled(place), Measured(together, runner.hand(place).noise))
         if entry and entry.distance > AGREES_WITHIN and np.any(np.isfinite([entry.hand, entry.truth])):
             return f"alone it gives {entry.hand}, under vmap {entry.truth}: its batching rule is wrong"
@@ -132,6 +135,8 @@ def _both(one: Measured, other: Measured) -> Measured:
     return Measured(one.value, jax.tree.map(np.add, one.noise, other.noise))
 
 
-def _pairs(one: Any, other: Any) -> list[tuple[Any, Any]]:
+def _same_bits(one: Any, other: Any) -> bool:
     leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
-    return [(np.asarray(a), np.asarray(b)) for a, b in leaves]
+    return all(
+        np.array_equal(a, b, equal_nan=np.issubdtype(np.asarray(a).dtype, np.inexact)) for a, b in leaves
+    )

@@ -1,7 +1,7 @@
 """The verifier's two functions, `verify` and `check`, and the road from a claim to a report."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from backproof.errors import GradientError, UsageError, message
@@ -62,7 +62,17 @@ def verify(
     claim = claim if not said else not_compared(claim, fn if of is None else of, said)
     runner = Runner(claim)
     found = investigate(claim, runner, chosen)
-    return conclude(claim, runner, found, time.perf_counter() - began, said)
+    return conclude(claim, runner, found, said, seed=chosen.seed, seconds=time.perf_counter() - began)
+
+
+def verify_seeds(rule: Rule | Loss, seeds: Iterable[int], **settings: Any) -> Iterator[Report]:
+    """Yield what `verify(rule, seed=…)` returns for each seed; what one compiles serves them all."""
+    claim = claims.of_rule(rule, None) if isinstance(rule, Rule) else claims.of_loss(rule, None)
+    runner = Runner(claim)
+    for seed in seeds:
+        began = time.perf_counter()
+        found = investigate(claim, runner, _settings({**settings, "seed": seed}))
+        yield conclude(claim, runner, found, {}, seed=seed, seconds=time.perf_counter() - began)
 
 
 def check(fn: Any = None, **how: Any) -> Report:

@@ -10,7 +10,7 @@ never crosses a kink. In `longdouble` the same program shows what is left when f
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,18 @@ class Program:
     tree: Any
 
 
+class Edit(NamedTuple):
+    """Says which one operation of a program is computed in another way.
+
+    Attributes:
+        eqn: the operation, as it stands in the program.
+        change: what is computed in its place, from the same operands.
+    """
+
+    eqn: Any
+    change: Callable[..., Any]
+
+
 @dataclass(frozen=True)
 class Arithmetic:
     """Says how the interpreter computes.
@@ -46,11 +58,13 @@ class Arithmetic:
         replicas: the number of perturbed runs beside the plain one.
         wide: whether float64 is held in longdouble.
         rng: the source of the perturbations.
+        edit: the operation that is changed, if one is.
     """
 
     replicas: int
     wide: bool
     rng: np.random.Generator
+    edit: Edit | None = None
 
 
 @contextlib.contextmanager
@@ -79,10 +93,16 @@ def trace(f: Callable[..., Any], *args: Any) -> Program:
 
 
 def run(
-    program: Program, args: Sequence[Any], *, replicas: int = 0, wide: bool = False, seed: int = 0
+    program: Program,
+    args: Sequence[Any],
+    *,
+    replicas: int = 0,
+    wide: bool = False,
+    seed: int = 0,
+    edit: Edit | None = None,
 ) -> list[Any]:
     """Return `1 + replicas` outputs of the program, as pytrees of NumPy arrays; the first is unperturbed."""
-    arithmetic = Arithmetic(replicas, wide, np.random.default_rng(seed))
+    arithmetic = Arithmetic(replicas, wide, np.random.default_rng(seed), edit)
     leaves = [(_held(leaf, wide),) for leaf in jax.tree.leaves(tuple(args))]
     with float64(), np.errstate(all="ignore"):
         consts = [(_held(const, wide),) for const in program.jaxpr.consts]
@@ -121,6 +141,8 @@ def _evaluate(
 
 def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     name, params = eqn.primitive.name, eqn.params
+    if how.edit is not None and how.edit.eqn is eqn:
+        return [_edited(eqn, operands, how.edit)]
     control = CONTROL.get(name)
     if control:
         return control(eqn, operands, how)
@@ -144,6 +166,15 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
             out = [perturbed(name, values, v, operation, params, how.rng) for v in out]
         runs.append(out)
     return [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
+
+
+def _edited(eqn: Any, operands: list[Values], edit: Edit) -> Values:
+    shape = eqn.outvars[0].aval.shape
+    count = max(len(values) for values in operands)
+    return tuple(
+        np.broadcast_to(edit.change(*(_pick(v, replica) for v in operands)), shape)
+        for replica in range(count)
+    )
 
 
 def _dtype(var: Any) -> Any:

@@ -22,6 +22,8 @@ from backproof.verification.worst import Entry, worst_entry
 # many times, and with fewer than nine digits left, agreement within that noise shows nothing.
 NOISIER = 1e3
 LOST_DIGITS = 1e-9
+# Formulas this many units of float64 apart in longdouble, where noise is no larger, are two formulas.
+FAR = 1e3
 
 
 class Outcome(IntEnum):
@@ -147,13 +149,16 @@ def _by_wider_arithmetic(
     If the two agree there, the formula is right, and the float64 value furthest from the wide one is
     the inaccurate side.
     """
-    wide_hand, wide_truth = runner.hand(point, wide=True), runner.truth(point, wide=True)
-    reference = Measured(wide_truth.value, truth.noise)
-    apart = worst_entry(hand, reference) or worst
+    formula, oracle = runner.wide_values(point)
+    apart = worst_entry(hand, Measured(oracle, truth.noise)) or worst
     if apart.distance <= AGREES_WITHIN:
         # The hand value is that of the wide oracle: it is the float64 oracle that lost its digits.
-        lost = not _finite(truth.value) and _finite(wide_truth.value)
+        lost = not _finite(truth.value) and _finite(oracle)
         return (Outcome.REFERENCE_SUSPECT if lost else Outcome.AGREES), (worst if lost else apart)
+    still = worst_entry(formula, Measured(oracle, truth.noise))
+    if still and FAR < still.distance < np.inf and _gap(formula, oracle) > 0.5 * _gap(hand, truth.value):
+        return Outcome.WRONG, worst
+    wide_hand, wide_truth = runner.hand(point, wide=True), runner.truth(point, wide=True)
     between = worst_entry(wide_hand.value, Measured(wide_truth.value, _sum_of_noise(wide_truth, wide_hand)))
     gap_shrinks = between is not None and (
         between.distance <= AGREES_WITHIN

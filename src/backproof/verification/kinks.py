@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from backproof.verification.noise import AGREES_WITHIN, Measured
-from backproof.verification.oracles import Point, Runner
+from backproof.verification.oracles import LARGE, Point, Runner, entries
 
 # Distance from the point, relative to the larger of 1 and its entries, at which one-sided gradients are
 # taken: far enough to leave the rounding of a computed tie (1e-15), near enough that what is found is a
@@ -38,7 +38,7 @@ def is_subgradient(runner: Runner, point: Point, hand: Any) -> bool:
     """
     if runner.claim.forward:
         return _is_between(runner, point, hand)
-    if not _jumps(runner, point):
+    if not jumps(runner, point):
         return False
     rows = _one_hot_rows(point.direction)
     if not rows:
@@ -46,14 +46,14 @@ def is_subgradient(runner: Runner, point: Point, hand: Any) -> bool:
     if len(rows) > ROWS_AT_MOST:
         return _in_hull(runner, point, _vector(hand), _per_part(runner.truth(point)))
     places = [Point(point.args, row) for row in rows]
-    ours, theirs = runner.many("hand", places), runner.many("truth", places)
+    ours, truths = runner.many("hand", places), runner.truths(places)
     if not _adds_up(ours, hand, _per_part(runner.hand(point))):
         return False
     kinked = False
-    for place, row_hand, row_truth in zip(places, _rows(ours), _rows(theirs), strict=True):
+    for place, row_hand, measured in zip(places, _rows(ours), truths, strict=True):
+        row_truth, noise = _vector(measured.value), _per_part(measured)
         if row_hand.shape != row_truth.shape or not np.all(np.isfinite(row_hand)):
             return False
-        noise = _per_part(runner.truth(place))
         with np.errstate(invalid="ignore"):
             apart = np.abs(row_hand - row_truth)
         if np.all(apart <= AGREES_WITHIN * noise):
@@ -64,13 +64,14 @@ def is_subgradient(runner: Runner, point: Point, hand: Any) -> bool:
     return kinked
 
 
-def _jumps(runner: Runner, point: Point) -> bool:
+def jumps(runner: Runner, point: Point) -> bool:
     """Return whether the gradient differs, beyond noise and curvature, from side to side of the point."""
     measured = runner.truth(point)
     size = _vector(measured.value).size
     if not size:
         return False
-    steps = np.random.default_rng(2).standard_normal((QUICK, size))
+    quick = QUICK if entries(point) <= LARGE else 1
+    steps = np.random.default_rng(2).standard_normal((quick, size))
     beside = _nearby(runner, point, np.vstack([steps, -steps]))
     if not np.all(np.isfinite(beside)):
         return bool(np.any(np.isfinite(beside)))
@@ -143,7 +144,8 @@ def _nearby(runner: Runner, point: Point, directions: np.ndarray) -> np.ndarray:
     """Return the gradients beside `point`, one row per direction."""
     lengths = np.max(np.abs(directions), axis=1, keepdims=True)
     unit = directions / np.where(lengths == 0, 1, lengths)
-    movable = tuple(part is not None for part in runner.truth(point).value)
+    parts = runner.program_of_truth(point).tree.children()
+    movable = tuple(part != jax.tree.structure(None) for part in parts)
     places = [Point(_moved(point.args, movable, RADIUS * d), point.direction) for d in unit]
     return _rows(runner.many("truth", places))
 

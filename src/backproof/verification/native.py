@@ -75,8 +75,8 @@ class NativeRunner:
             kind: the kind of cotangent.
         """
         args = narrow(drawn.build(), self.dtype)
-        if any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(args) if not _is_key(leaf)):
-            return None
+        if self.dtype != "float32" and any(_is_complex(leaf) for leaf in jax.tree.leaves(args)):
+            return None  # of complex numbers there is none with parts of less
         try:
             like = self.claim.direction_like(args)
             ct = narrow(direction(like, drawn.seed, kind), None, like)
@@ -85,7 +85,8 @@ class NativeRunner:
         except Exception:
             # Code that does not run in a precision makes no claim in it; the contract is judged elsewhere.
             return None
-        return None if any(np.iscomplexobj(leaf) for leaf in jax.tree.leaves(ct)) else Point(args, ct)
+        complex_ = self.dtype != "float32" and any(_is_complex(leaf) for leaf in jax.tree.leaves(ct))
+        return None if complex_ else Point(args, ct)
 
     def worst_row(self, point: Point) -> Row | None:
         """Return the row that errs most at `point`; None where autodiff itself is not finite there."""
@@ -194,6 +195,22 @@ def judge_native(claim: Claim, dtype: str, draws: Sequence[Drawn]) -> list[Row]:
     return [row for row in rows if row is not None]
 
 
+def at_smallest(row: Row, claim: Claim, groups: Sequence[Sequence[Drawn]]) -> Row:
+    """Return a row of the same leaf that fails in the same precision at the smallest shape, or `row`.
+
+    Args:
+        row: what was found.
+        claim: what is checked.
+        groups: draws of one shape each, the smallest first.
+    """
+    for draws in groups:
+        rows = judge_native(claim, row.dtype, draws)
+        failing = [one for one in rows if one.distance > ACCURATE_WITHIN and one.leaf == row.leaf]
+        if failing:
+            return failing[0]
+    return row
+
+
 def judge_sums(claim: Claim, dtype: str, lengths: Sequence[Long]) -> list[Row]:
     """Return the entries of sums that saturate: right to a few digits when short, lost when long.
 
@@ -211,10 +228,11 @@ def narrow(tree: Any, dtype: str | None, like: Any = None) -> Any:
 
     def one(leaf: Any, shape: Any = None) -> Any:
         held = np.asarray(leaf) if not _is_key(leaf) else leaf
-        if _is_key(held) or held.dtype == jax.dtypes.float0 or not jnp.issubdtype(held.dtype, jnp.floating):
+        if _is_key(held) or held.dtype == jax.dtypes.float0 or not jnp.issubdtype(held.dtype, jnp.inexact):
             return leaf
+        narrower = np.dtype(np.complex64) if _is_complex(held) else jnp.dtype(dtype or held.dtype)
         with np.errstate(all="ignore"):
-            return held.astype(jnp.dtype(dtype) if dtype else shape.dtype)
+            return held.astype(narrower if dtype else shape.dtype)
 
     return jax.tree.map(one, tree) if like is None else jax.tree.map(one, tree, like)
 
@@ -233,5 +251,9 @@ def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(getattr(leaf, "dtype", np.int32), jax.dtypes.extended)
 
 
+def _is_complex(leaf: Any) -> bool:
+    return not _is_key(leaf) and bool(np.iscomplexobj(leaf))
+
+
 def _float(leaf: Any) -> Any:
-    return np.asarray(leaf).astype(np.float64)
+    return np.asarray(leaf).astype(np.complex128 if _is_complex(leaf) else np.float64)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backproof.verification.interpreter import Program, run, trace
+from backproof.verification.interpreter import Edit, Program, run, trace
 from backproof.verification.perturbation import epsilon
 
 # Perturbed runs per measurement. Each single rounding moves by at least half a unit, so one operation is
@@ -38,9 +38,11 @@ def measure(f: Callable[..., Any], *args: Any, wide: bool = False, seed: int = 0
     return measure_program(trace(f, *args), args, wide=wide, seed=seed)
 
 
-def measure_program(program: Program, args: Any, *, wide: bool = False, seed: int = 0) -> Measured:
-    """Return the output of a traced program and the rounding noise of every entry."""
-    value, *replicas = run(program, args, replicas=REPLICAS, wide=wide, seed=seed)
+def measure_program(
+    program: Program, args: Any, *, wide: bool = False, seed: int = 0, edit: Edit | None = None
+) -> Measured:
+    """Return the output of a traced program, one operation edited or none, and the noise of every entry."""
+    value, *replicas = run(program, args, replicas=REPLICAS, wide=wide, seed=seed, edit=edit)
     return Measured(value, jax.tree.map(_spread, value, *replicas))
 
 

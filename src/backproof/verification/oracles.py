@@ -19,6 +19,11 @@ from backproof.verification.noise import Measured
 from backproof.verification.points import Drawn
 
 PyTree = Any
+# Measurements kept, the oldest forgotten first: one point is asked again and again while it is judged.
+REMEMBERED = 64
+# Points with more numbers are large: what would look at them again and again looks once.
+LARGE = 2**16
+NARROWER = {np.dtype(np.longdouble): np.float64, np.dtype(np.clongdouble): np.complex128}
 
 
 class Point(NamedTuple):
@@ -26,6 +31,11 @@ class Point(NamedTuple):
 
     args: tuple[PyTree, ...]
     direction: PyTree
+
+
+def entries(point: Point) -> int:
+    """Return how many numbers a point holds, its direction included."""
+    return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(tuple(point)))
 
 
 def widen(tree: PyTree) -> PyTree:
@@ -40,11 +50,18 @@ def widen(tree: PyTree) -> PyTree:
     return jax.tree.map(one, tree)
 
 
-def point_of(claim: Claim, drawn: Drawn) -> Point:
-    """Return the point at a drawn argument tuple, with the direction that its seed stands for."""
+def point_of(claim: Claim, drawn: Drawn, kind: str | None = None) -> Point:
+    """Return the point at a drawn argument tuple, its direction of `kind` or as its seed has it."""
+    return points_of(claim, [drawn], kind)[0]
+
+
+def points_of(claim: Claim, draws: Sequence[Drawn], kind: str | None = None) -> list[Point]:
+    """Return the points at draws of one shape; the shape of a direction is asked for once."""
     with float64():
-        args = widen(drawn.build())
-        return Point(args, direction(claim.direction_like(args), drawn.seed))
+        tuples = [widen(one.build()) for one in draws]
+        like = claim.direction_like(tuples[0])
+        pairs = zip(tuples, draws, strict=True)
+        return [Point(args, direction(like, one.seed, kind)) for args, one in pairs]
 
 
 def shapes_of(tree: PyTree) -> tuple[Any, ...]:
@@ -75,6 +92,7 @@ class Runner:
         self._compiled = jax.jit(claim.hand)
         self._compiled_many = jax.jit(jax.vmap(claim.hand))
         self._programs: dict[Any, Program] = {}
+        self._remembered: dict[tuple[str, bool, int], tuple[Point, Measured]] = {}
 
     def hand_values(self, points: Sequence[Point]) -> list[PyTree]:
         """Return the compiled hand-written derivative at each point: vmapped, or one by one."""
@@ -98,23 +116,24 @@ class Runner:
         with float64():
             return jax.device_get(self._compiled(*point))
 
-    def traced_anew(self, point: Point) -> Measured:
+    def traced_anew(self, point: Point) -> PyTree:
         """Return the hand-written derivative at one point, traced again and interpreted."""
         anew = lambda args, direction: self.claim.hand(args, direction)  # noqa: E731 - jax caches by function
-        return noise.measure_program(trace(anew, *point), point)
+        return run(trace(anew, *point), point)[0]
 
-    def paired_values(self, points: Sequence[Point]) -> np.ndarray:
-        """Return ⟨direction, primal⟩ at points of one shape, in the widest arithmetic there is."""
+    def paired_differences(
+        self, ahead: Sequence[Point], behind: Sequence[Point], *, wide: bool
+    ) -> np.ndarray:
+        """Return ⟨direction, primal ahead − primal behind⟩ for each pair of points of one shape.
 
-        def pairing(args: PyTree, cotangent: PyTree) -> Any:
-            products = jax.tree.map(_inner, self.claim.primal(*args), cotangent)
-            return sum(jax.tree.leaves(products), jnp.zeros(()))
-
-        stacked = stack(points)
-        narrow = jax.tree.map(
-            lambda leaf: leaf.astype(np.float64) if leaf.dtype == np.longdouble else leaf, stacked
-        )
-        return run(self._program("pairing", jax.vmap(pairing), narrow), stacked, wide=True)[0]
+        The values are subtracted first, so that outputs which did not move cancel exactly.
+        """
+        apply = jax.vmap(lambda args, _: self.claim.primal(*args))
+        stacked = [stack(points) for points in (ahead, behind)]
+        program = self._program("primals", apply, _narrow(stacked[0]))
+        one, other = (run(program, points, wide=wide)[0] for points in stacked)
+        products = jax.tree.map(_inner, one, other, stacked[0].direction)
+        return np.sum([np.zeros(len(ahead)), *jax.tree.leaves(products)], axis=0)
 
     def truths(self, points: Sequence[Point]) -> list[Measured]:
         """Return autodiff of the primal at each point, with its rounding noise."""
@@ -123,13 +142,35 @@ class Runner:
         )
         return [Measured(*jax.tree.map(lambda leaf, i=i: leaf[i], tuple(many))) for i in range(len(points))]
 
+    def program_of_truth(self, point: Point) -> Program:
+        """Return the traced program of autodiff at the shapes of a point."""
+        return self._program("truth", self.claim.truth, point)
+
     def truth(self, point: Point, *, wide: bool = False) -> Measured:
         """Return autodiff of the primal at one point, with its rounding noise."""
-        return noise.measure_program(self._program("truth", self.claim.truth, point), point, wide=wide)
+        return self._measured("truth", self.claim.truth, point, wide)
 
     def hand(self, point: Point, *, wide: bool = False) -> Measured:
         """Return the hand-written derivative, interpreted, with its rounding noise."""
-        return noise.measure_program(self._program("hand", self.claim.hand, point), point, wide=wide)
+        return self._measured("hand", self.claim.hand, point, wide)
+
+    def wide_values(self, point: Point) -> tuple[PyTree, PyTree]:
+        """Return hand and truth in the widest arithmetic, without their noise."""
+        return tuple(
+            run(self._program(kind, f, point), point, wide=True)[0]
+            for kind, f in (("hand", self.claim.hand), ("truth", self.claim.truth))
+        )
+
+    def _measured(self, kind: str, f: Callable[..., Any], point: Point, wide: bool) -> Measured:
+        """Return `f` at `point` with its noise, remembered for the points that were looked at last."""
+        key = (kind, wide, id(point))
+        if key not in self._remembered:
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.pop(next(iter(self._remembered)))
+            # the point is kept as well, so that no other can take over its identity
+            measured = noise.measure_program(self._program(kind, f, point), point, wide=wide)
+            self._remembered[key] = point, measured
+        return self._remembered[key][1]
 
     def finite(self, points: Sequence[Point]) -> list[bool]:
         """Return whether the primal itself is finite at each point; elsewhere nothing can be judged."""
@@ -156,8 +197,15 @@ class Runner:
         return self._programs[key]
 
 
-def _inner(value: Any, cotangent: Any) -> Any:
-    """Return the sum of the products; 0 where the value has no cotangent."""
-    if not jnp.issubdtype(jnp.result_type(value), jnp.inexact):
-        return jnp.zeros(())
-    return jnp.real(jnp.sum(value * cotangent))
+def _narrow(point: Point) -> Point:
+    """Return a point in float64, in which programs are traced."""
+    wide = lambda leaf: leaf.dtype in NARROWER  # noqa: E731 - a PRNG key has a dtype of its own and stays
+    return jax.tree.map(lambda leaf: leaf.astype(NARROWER[leaf.dtype]) if wide(leaf) else leaf, point)
+
+
+def _inner(one: Any, other: Any, cotangent: Any) -> Any:
+    """Return ⟨one − other, cotangent⟩ of each row; 0 where the value has no cotangent."""
+    if not jnp.issubdtype(one.dtype, jnp.inexact):
+        return np.zeros(len(one))
+    with np.errstate(all="ignore"):
+        return np.real((one - other) * cotangent).reshape(len(one), -1).sum(1)

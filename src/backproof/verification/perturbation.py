@@ -48,13 +48,17 @@ def moved(value: Any, size: Any, ulps: float, rng: np.random.Generator) -> Any:
     """Return `value` moved by ½ to 1 times `ulps` units in the last place of `size`, up or down."""
     if not jnp.issubdtype(value.dtype, np.inexact):
         return value
-    draw = rng.random(np.shape(value)) - 0.5
-    step = np.where(draw < 0, draw - 0.5, draw + 0.5)
+    draw = rng.random(np.shape(value), np.float32) - np.float32(0.5)
+    step = (draw + np.copysign(np.float32(0.5), draw)).astype(np.float64)
     if jnp.issubdtype(value.dtype, np.complexfloating):
         step = step * np.exp(2j * np.pi * rng.random(np.shape(value)))
-    unit = ulps * epsilon(value.dtype) * np.where(np.isfinite(size), size, 0)
+    unit = ulps * epsilon(value.dtype) * size
+    if not np.all(np.isfinite(unit)):
+        unit = np.where(np.isfinite(unit), unit, 0)
     least = smallest_normal(value.dtype)  # below it XLA flushes to zero, and what follows may be large
-    return (value + step * np.where(np.abs(value) < least, least, unit)).astype(value.dtype)
+    small = np.abs(value) < least
+    unit = np.where(small, least, unit) if np.any(small) else unit
+    return (value + step * unit).astype(value.dtype, copy=False)
 
 
 def smallest_normal(dtype: Any) -> Any:

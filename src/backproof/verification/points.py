@@ -38,6 +38,8 @@ LONG = (16384, 1024)
 SHORT = 64
 SMALL_AT_MOST = 81
 LARGEST = 2**18
+# Draws made at once where there is only one size.
+FIXED = 8
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -153,15 +155,24 @@ def from_arguments(
     leaves, tree = jax.tree.flatten(arguments, is_leaf=is_specification)
     specs = [leaf for leaf in leaves if is_specification(leaf)]
     sizes = sizes_of(specs)
+    arranged: dict[str, tuple[PyTree, ...] | None] = {}
     checked = any(spec.where is not None or not spec.is_differentiable for spec in specs)
+
+    def placed(dims: Dims) -> tuple[PyTree, ...] | None:
+        """Return the argument tuple at given sizes, its numbers not made yet; None where there is none."""
+        key = repr(sorted(dims.items()))
+        if key not in arranged:
+            try:
+                arranged[key] = arrange(tree.unflatten([Holder(leaf, dims) for leaf in leaves]))
+            except UsageError:
+                arranged[key] = None  # parameters do not exist at these sizes: the rule is not meant for them
+        return arranged[key]
 
     def at(dims: Dims, style: Style, seed: int) -> Drawn | None:
         """Return the draw at given sizes, in a given style; None where it does not satisfy `where`."""
-        holders = [Holder(leaf, dims) for leaf in leaves]
-        try:
-            args = arrange(tree.unflatten(holders))
-        except UsageError:
-            return None  # parameters do not exist at these sizes: the rule is not meant for them
+        args = placed(dims)
+        if args is None:
+            return None
 
         def build() -> tuple[PyTree, ...]:
             held, whole = jax.tree.flatten(args)
@@ -180,7 +191,8 @@ def from_arguments(
     @st.composite
     def draw(draw_one: Callable[[st.SearchStrategy[Any]], Any]) -> list[Drawn]:
         seed = draw_one(SEEDS)
-        made = every((dims, styles[(seed + i) % len(styles)], seed) for i, dims in enumerate(sizes))
+        places = enumerate(sizes * FIXED if len(sizes) == 1 else sizes)
+        made = every((dims, styles[(seed + i) % len(styles)], seed + i) for i, dims in places)
         assume(made)
         return made
 
@@ -205,7 +217,7 @@ def from_arguments(
 
     return Points(
         draw(),
-        block=len(sizes),
+        block=len(sizes) if len(sizes) > 1 else FIXED,
         plain=lambda: every((dims, Style(plain), 1) for dims in sizes),
         large=large,
         small=small,

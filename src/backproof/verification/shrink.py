@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backproof.verification.judge import Judgement, judge_alone, worst_entry
+from backproof.verification.judge import FAR, Judgement, Outcome, judge_alone, worst_entry
+from backproof.verification.kinks import is_subgradient
 from backproof.verification.noise import AGREES_WITHIN
-from backproof.verification.oracles import Point, Runner, point_of
+from backproof.verification.oracles import LARGE, Point, Runner, entries, point_of
 
 TRIES = 40
 # A leaf larger than this is made plain as a whole, not entry by entry.
@@ -25,6 +26,8 @@ PLAIN = (1.0, -1.0, 2.0, 0.5, -2.0, 3.0, -3.0, 0.0)
 def plainer(runner: Runner, found: Judgement) -> Judgement:
     """Return a judgement with the same outcome at a smaller and plainer point, or `found` itself."""
     found = _smaller(runner, found)
+    if entries(found.point) > LARGE:
+        return _all_ones(runner, found)
     admits = runner.claim.points.admits
     quick = with_plain_numbers(found.point, admits, _differs_in(runner, found))
     judged = judge_alone(runner, quick)
@@ -37,9 +40,26 @@ def plainer(runner: Runner, found: Judgement) -> Judgement:
     return judged if _same_failure(judged, found) else found
 
 
+def _all_ones(runner: Runner, found: Judgement) -> Judgement:
+    """Return a judgement with the same failure where every number of a large point is 1, or `found`."""
+
+    def one(leaf: Any) -> Any:
+        return np.ones_like(leaf) if jnp.issubdtype(_dtype(leaf), jnp.floating) else leaf
+
+    point = Point(*jax.tree.map(one, tuple(found.point)))
+    if found.worst is None or not runner.claim.points.admits(point.args) or not all(runner.finite([point])):
+        return found
+    hand, truth = runner.compiled(point), runner.truth(point)
+    worst = worst_entry(hand, truth)
+    if worst is None or worst.leaf != found.worst.leaf or worst.distance < FAR:
+        return found
+    kinked = found.outcome is Outcome.WRONG and is_subgradient(runner, point, hand)
+    return found if kinked else Judgement(found.outcome, point, hand, truth.value, worst)
+
+
 def _smaller(runner: Runner, found: Judgement) -> Judgement:
     """Return a judgement with the same failure at the smallest sizes that show it, or `found` itself."""
-    size = _entries(found.point)
+    size = sum(np.size(leaf) for leaf in jax.tree.leaves(found.point.args))
     for drawn in [one for one in runner.claim.points.small() if one.size < size][:TRIES]:
         try:
             point = point_of(runner.claim, drawn)
@@ -51,10 +71,6 @@ def _smaller(runner: Runner, found: Judgement) -> Judgement:
             if _same_failure(judged, found):
                 return judged
     return found
-
-
-def _entries(point: Point) -> int:
-    return sum(np.size(leaf) for leaf in jax.tree.leaves(point.args))
 
 
 def _same_failure(one: Judgement, other: Judgement) -> bool:
@@ -98,9 +114,12 @@ def with_plain_numbers(point: Point, admits: Callable[..., bool], still_fails: C
         for index in np.ndindex(np.shape(leaves[which])):
             plain = _plainer_than(leaves[which][index])
             try_all(which, [_with_entry(leaves[which], index, value) for value in plain])
-    for which in [i for i in numbers if not np.all(np.isin(leaves[i], PLAIN))]:
+    for which in [i for i in numbers if leaves[i].size]:
         # large leaves, and those whose entries hang together: a tie breaks if one of them moves
-        try_all(which, [np.full_like(leaves[which], value) for value in PLAIN])
+        leaf = leaves[which]
+        tied = float(leaf.flat[0]) if np.all(leaf == leaf.flat[0]) else np.nan
+        plain = () if np.all(np.isin(leaf, PLAIN)) and np.isnan(tied) else _plainer_than(tied)
+        try_all(which, [np.full_like(leaf, value) for value in plain])
     return Point(*tree.unflatten(leaves))
 
 

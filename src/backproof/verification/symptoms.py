@@ -1,6 +1,8 @@
 """Symptoms: what can be seen of a wrong result at one point. Each test returns a sentence or None."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
@@ -10,8 +12,13 @@ from backproof.verification.differences import is_number
 from backproof.verification.noise import AGREES_WITHIN, units
 from backproof.verification.oracles import Point, Runner
 
+# In a leaf of more than MANY entries, less than one in FEW of them are few.
+MANY = 4096
+FEW = 64
 
-class Leaf(NamedTuple):
+
+@dataclass(frozen=True)
+class Leaf:
     """Holds one leaf of both results: its path, the two values and the noise."""
 
     path: str
@@ -19,10 +26,15 @@ class Leaf(NamedTuple):
     true: Any
     noise: Any
 
-    @property
+    @cached_property
     def wrong(self) -> Any:
         """Return a mask of the entries that differ beyond noise."""
         return units(self.mine, self.true, self.noise) > AGREES_WITHIN
+
+    @property
+    def few(self) -> bool:
+        """Return whether the wrong entries are few of many: what claims the whole leaf cannot be meant."""
+        return self.wrong.size > MANY and np.sum(self.wrong) * FEW < self.wrong.size
 
     def is_times(self, ratio: Any) -> bool:
         """Return whether the value by hand is `ratio` times the gradient, within the noise of both."""
@@ -62,7 +74,14 @@ def _nonlinear(at: Failure) -> str | None:
 def _scales(at: Failure, factor: float, expected: float) -> bool:
     """Return whether `factor` times the cotangent gives `expected` times the result."""
     scaled = jax.tree.map(lambda c: c if c.dtype == jax.dtypes.float0 else factor * c, at.point.direction)
-    before, again = at.runner.hand(at.point), at.runner.hand(Point(at.point.args, scaled))
+    elsewhere = Point(at.point.args, scaled)
+    before = at.runner.hand(at.point)
+    quick = zip(
+        *map(jax.tree.leaves, (at.runner.compiled(elsewhere), before.value, before.noise)), strict=True
+    )
+    if all(same(after, expected * value, (1 + abs(expected)) * noise) for after, value, noise in quick):
+        return True
+    again = at.runner.hand(elsewhere)
     parts = zip(*map(jax.tree.leaves, (before.value, before.noise, again.value, again.noise)), strict=True)
     return all(
         same(after, expected * value, own + abs(expected) * noise) for value, noise, after, own in parts
@@ -93,6 +112,20 @@ def _swapped(at: Failure) -> str | None:
         alike = other.path != at.leaf.path and np.shape(other.true) == np.shape(at.leaf.mine)
         if alike and same(at.leaf.mine, other.true, at.leaf.noise + other.noise):
             return f"result{at.leaf.path} is the gradient of result{other.path}"
+    return None
+
+
+def _shifted(at: Failure) -> str | None:
+    for axis, size in enumerate(at.leaf.mine.shape):
+        for step in (1, -1) if size > 2 else (1,) if size == 2 else ():
+            moved = np.roll(at.leaf.true, step, axis)
+            inside = tuple(
+                slice(max(step, 0), size + min(step, 0)) if i == axis else slice(None)
+                for i in range(at.leaf.mine.ndim)
+            )
+            noise = at.leaf.noise + np.roll(at.leaf.noise, step, axis)
+            if same(at.leaf.mine[inside], moved[inside], noise[inside]):
+                return f"result{at.leaf.path} is the gradient moved by one index along axis {axis}"
     return None
 
 
@@ -162,7 +195,8 @@ def ratio_of(leaf: Leaf) -> Any:
 
 def axis_hint(at: Failure) -> str:
     """Return which axis has the size of the factor, or its inverse; empty if none has."""
-    for n in sorted({n for arg in jax.tree.leaves(at.point.args) for n in np.shape(arg) if n > 1}):
+    axes = {n for arg in jax.tree.leaves(at.point.args) for n in np.shape(arg)}
+    for n in sorted(n for n in axes | {_batch_size(at.point)} if n > 1):
         for value, text in ((n, f"an axis has size {n}"), (1 / n, f"1/{n}, and an axis has size {n}")):
             if at.leaf.is_times(value):
                 return f" ({text})"
@@ -199,9 +233,11 @@ def _where_input(kind: str, words: str) -> Callable[[Failure], str | None]:
 
 
 def _ties(at: Failure) -> str | None:
-    for arg in jax.tree.leaves(at.point.args):
-        flat = np.abs(np.ravel(arg)) if is_number(arg) else np.zeros(0)
-        if len(np.unique(flat)) < len(flat):
+    for arg in [arg for arg in jax.tree.leaves(at.point.args) if is_number(arg)]:
+        _, of, count = np.unique(np.abs(np.ravel(arg)), return_inverse=True, return_counts=True)
+        tied = count[of] > 1
+        # where the argument has the shape of the result, it is the wrong entries that must tie
+        if np.all(tied[np.ravel(at.leaf.wrong)]) if np.shape(arg) == at.leaf.wrong.shape else np.any(tied):
             return f"result{at.leaf.path} is wrong only where inputs tie"
     return None
 
@@ -210,7 +246,7 @@ def _row(end: int, words: str) -> Callable[[Failure], str | None]:
     def test(at: Failure) -> str | None:
         for axis, size in enumerate(at.leaf.wrong.shape):
             where = np.argwhere(at.leaf.wrong)[:, axis]
-            if size > 1 and len(where) and np.all(where == end % size):
+            if size and len(where) and np.all(where == end % size):
                 return f"result{at.leaf.path} is wrong only at the {words} index of axis {axis}"
         return None
 
@@ -218,8 +254,9 @@ def _row(end: int, words: str) -> Callable[[Failure], str | None]:
 
 
 def _batch_size(point: Point) -> int:
+    """Return the product of the leading axes of the last argument, all but its last axis."""
     shaped = [np.shape(leaf) for leaf in jax.tree.leaves(point.args) if np.ndim(leaf)]
-    return int(shaped[-1][0]) if shaped else 0
+    return int(np.prod(shaped[-1][:-1] or shaped[-1][:1])) if shaped else 0
 
 
 TESTS: dict[str, Callable[[Failure], str | None]] = {
@@ -238,6 +275,7 @@ TESTS: dict[str, Callable[[Failure], str | None]] = {
     "at-zeros": _where_input("at-zeros", "zero"),
     "negative-inputs": _where_input("negative-inputs", "negative"),
     "positive-inputs": _where_input("positive-inputs", "positive"),
+    "shifted": _shifted,
     "first-row": _row(0, "first"),
     "last-row": _row(-1, "last"),
     "at-ties": _ties,

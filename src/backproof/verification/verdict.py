@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 LONGEST_LINE = 400
+# Larger arrays of one number are written as np.full.
+WRITTEN_OUT = 32
 
 
 class Verdict(StrEnum):
@@ -75,6 +77,7 @@ class Report:
         skipped: how many drawn points could not be judged, because the function itself is not finite
             there or does not exist at that shape.
         worst: the largest distance, in noise units, among the points where both sides agree.
+        seed: the seed of every draw: the same call with it repeats the run.
         seconds: how long it took.
         shapes: the argument shapes that were tried.
         notes: what else a reader should know, e.g. that a leaf is identically zero.
@@ -88,6 +91,7 @@ class Report:
     examples: int = 0
     skipped: int = 0
     worst: float = 0.0
+    seed: int = 0
     seconds: float = 0.0
     shapes: Sequence[str] = field(default_factory=tuple)
     notes: Sequence[str] = field(default_factory=tuple)
@@ -102,7 +106,7 @@ class Report:
         head = f"{self.name}: {self.verdict}"
         if self.cause:
             head += f" ({self.cause})"
-        tried = f"  {self.examples} examples, largest rounding {self.worst:.2g} noise units"
+        tried = f"  {self.examples} examples, seed {self.seed}, largest rounding {self.worst:.2g} noise units"
         if self.skipped:
             tried += f"; {self.skipped} drawn points could not be judged"
         lines = [head, *([f"  {self.explanation}"] if self.explanation else []), tried]
@@ -123,7 +127,7 @@ class Report:
             "noise_units": plain_json(found.distance),
             "repro": found.repro,
         }
-        keys = ("name", "cause", "explanation", "examples", "skipped", "worst", "seconds")
+        keys = ("name", "cause", "explanation", "examples", "skipped", "worst", "seed", "seconds")
         fields = {key: getattr(self, key) for key in keys}
         return json.dumps(
             {
@@ -170,7 +174,12 @@ def pasted(tree: Any) -> str:
     if array.dtype == jax.dtypes.float0:
         return f"np.zeros({array.shape}, jax.dtypes.float0)"
     dtype = "" if array.dtype == np.float64 else f", np.{array.dtype}"
-    shown = f"np.zeros({array.shape})" if array.size == 0 else f"np.array({array.tolist()!r}{dtype})"
+    if array.size == 0:
+        shown = f"np.zeros({array.shape}{dtype})"
+    elif array.size > WRITTEN_OUT and np.all(array == array.flat[0]):
+        shown = f"np.full({array.shape}, {array.flat[0].item()!r}{dtype})"
+    else:
+        shown = f"np.array({array.tolist()!r}{dtype})"
     return shown.replace("inf", "np.inf").replace("nan", "np.nan")
 
 

@@ -23,17 +23,15 @@ ENTRIES = 16
 def reference_in_doubt(runner: Runner, point: Point, truth: Any) -> str | None:
     """Return how a gradient, autodiff's say, disagrees with differences of the primal along a direction."""
     rng = np.random.default_rng(1)
-    drawn = jax.tree.map(
-        lambda leaf: rng.standard_normal(np.shape(leaf)) if differences.is_number(leaf) else np.zeros(()),
-        point.args,
-    )
+    drawn = jax.tree.map(lambda leaf: _random_step(rng, leaf), point.args)
     step = tuple(
         jax.tree.map(np.zeros_like, part) if grads is None else part
         for part, grads in zip(drawn, truth, strict=True)
     )
     sized = jax.tree.map(lambda part, arg: part * differences.size_of(arg), step, point.args)
     terms = [np.sum(g * d) for g, d in _matched(truth, sized)]
-    slope, size = float(np.sum(terms)), float(np.sum(np.abs(terms)))
+    # with complex arguments the derivative of Re⟨cotangent, primal⟩ along s is Re Σ g s
+    slope, size = float(np.real(np.sum(terms))), float(np.sum(np.abs(terms)))
     if not np.isfinite(slope) or not size:
         return None
     found = differences.along(runner, point, step)
@@ -44,6 +42,13 @@ def reference_in_doubt(runner: Runner, point: Point, truth: Any) -> str | None:
     return (
         f"along one direction autodiff of the primal gives {slope:.6g}, finite differences {found.value:.6g}"
     )
+
+
+def _random_step(rng: np.random.Generator, leaf: Any) -> np.ndarray:
+    if not differences.is_movable(leaf):
+        return np.zeros(())
+    step = rng.standard_normal(np.shape(leaf))
+    return step + 1j * rng.standard_normal(np.shape(leaf)) if np.iscomplexobj(leaf) else step
 
 
 def confirmed_by_differences(runner: Runner, point: Point, hand: Any) -> bool:

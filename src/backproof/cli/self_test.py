@@ -1,0 +1,91 @@
+"""`backproof verify --self-test`: the verifier on its cases, on mutants, on right rules at many seeds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from backproof import selftest
+from backproof.catalogue import SHIPPED
+from backproof.verification import Report, verify_seeds
+
+
+def self_test(settings: dict[str, Any], console: Console, *, seeds: int, every_mutant: bool) -> int:
+    """Run it, print the rates of detection and of false alarms, and return 0 if nothing is amiss, else 1.
+
+    Args:
+        settings: what `verify` takes.
+        console: where the rates are printed.
+        seeds: at how many seeds each shipped rule is verified as well.
+        every_mutant: whether every mutation is made of every rule, or of one.
+    """
+    outcomes = _cases(settings, console)
+    tally = _mutants(console, every=every_mutant)
+    alarms = _alarms(settings, console, seeds) if seeds else []
+    missed = [one for one in outcomes if one.detected is False or one.accepted is False]
+    return 1 if missed or tally.missed or tally.misnamed or alarms else 0
+
+
+def _cases(settings: dict[str, Any], console: Console) -> list[selftest.Outcome]:
+    def judged() -> Iterator[selftest.Outcome]:
+        for case in (*selftest.CORPUS, *selftest.BLIND_SPOTS, *selftest.FALSE_ALARMS):
+            yield from selftest.run([case], **settings)
+
+    outcomes = []
+    with console.status("cases …") as status:
+        for outcome in judged():
+            outcomes.append(outcome)
+            status.update(f"cases … {outcome.case.name}")
+    table = Table("kind", box=None, pad_edge=False, header_style="bold")
+    for heading in ("wrong detected", "right rejected"):
+        table.add_column(heading, justify="right")
+    for kind, rate in selftest.rates(outcomes).items():
+        table.add_row(kind, f"{rate.detected} of {rate.wrong}", f"{rate.alarms} of {rate.right}")
+    console.print(table)
+    missed = [one for one in outcomes if one.detected is False or one.accepted is False]
+    for one in missed:
+        side = "the wrong side was not detected" if one.detected is False else "the right side was rejected"
+        _print(console, f"{one.case.name}: {side}")
+    seconds = sum(one.seconds for one in outcomes)
+    _print(
+        console,
+        f"\n{len(outcomes) - len(missed)} of {len(outcomes)} cases judged rightly, in {seconds:.0f} s",
+    )
+    return outcomes
+
+
+def _mutants(console: Console, *, every: bool) -> selftest.Tally:
+    tally = selftest.Tally()
+    with console.status("mutants …") as status:
+        for mutant in selftest.mutants() if every else selftest.cross_section():
+            status.update(f"mutants … {mutant.name}")
+            tally = tally.with_report(mutant, mutant.verified())
+    share = tally.named / max(tally.mutants, 1)
+    _print(
+        console,
+        f"{tally.detected} of {tally.mutants} mutants detected; {tally.named} ({share:.0%}) called by their "
+        f"name, {len(tally.misnamed)} by a wrong one, the rest unknown",
+    )
+    for one in (*tally.missed, *tally.misnamed):
+        _print(console, one)
+    return tally
+
+
+def _alarms(settings: dict[str, Any], console: Console, seeds: int) -> list[Report]:
+    first = settings.get("seed", 0)
+    alarms, pairs = [], 0
+    with console.status("right rules …") as status:
+        for rule in SHIPPED:
+            for report in verify_seeds(rule, range(first, first + seeds), **settings):
+                status.update(f"right rules … {rule.name}, seed {report.seed}")
+                pairs += 1
+                if not report.ok:
+                    alarms.append(report)
+                    _print(console, str(report))
+    _print(console, f"{len(alarms)} alarms in {pairs} pairs of a right rule and a seed")
+    return alarms
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

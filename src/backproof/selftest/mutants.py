@@ -1,0 +1,283 @@
+"""Shipped rules, each wrong by one labelled thing: is it detected, and is the label the cause named?
+
+Every mutant is a shipped rule or network with one thing changed in its backward pass. What the change is
+called in the verifier's list of causes is its label; a mutant must be WRONG, and its cause the label or,
+where the verifier cannot tell, `unknown`: never another name.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from backproof.arguments import array
+from backproof.network import mlp
+from backproof.rule import Rule
+from backproof.rules import (
+    ACTIVATIONS,
+    affine,
+    elu_with,
+    leaky_relu_with,
+    relu,
+    relu_with,
+    sigmoid,
+    softmax,
+    tanh,
+)
+from backproof.verification import Report, Verdict, verify
+
+SQUARE = (
+    affine(3)._replace(name="affine(3) of 3", domain=array("*batch 3")),
+    mlp([3, 3], tanh),
+    mlp([3, 3, 3], sigmoid),
+)
+NETWORKS = (affine(3), mlp([3, 4, 2], relu), mlp([4, 3, 5, 2], tanh, last=sigmoid))
+ELEMENTWISE = (*ACTIVATIONS, relu_with(1.0), leaky_relu_with(-0.5), elu_with(0.5))
+EVERY = (*ELEMENTWISE, softmax, *NETWORKS)
+WITH_WEIGHTS = (*NETWORKS, *SQUARE)  # leaf 0 of what their backward returns is the first layer's W
+DEEP = (NETWORKS[1], NETWORKS[2], SQUARE[2])
+
+
+class Mutation(NamedTuple):
+    """Holds one way to be wrong.
+
+    Attributes:
+        name: what it does.
+        labels: the causes that name it.
+        change: returns the rule with this mistake.
+        of: the rules it is made of.
+    """
+
+    name: str
+    labels: frozenset[str]
+    change: Callable[[Rule], Rule]
+    of: tuple[Rule, ...]
+
+
+class Mutant(NamedTuple):
+    """Holds one rule with one mistake."""
+
+    mutation: Mutation
+    of: Rule
+
+    @property
+    def name(self) -> str:
+        """Return what it is called: the mistake and the rule."""
+        return f"{self.mutation.name} of {self.of.name}"
+
+    @property
+    def rule(self) -> Rule:
+        """Return the rule with the mistake."""
+        return self.mutation.change(self.of)
+
+    def verified(self, **settings: Any) -> Report:
+        """Return the verifier's report on it, held to the forward pass of the right rule."""
+        quick: dict[str, Any] = {"examples": 60, "dtypes": (), "second_order": False, **settings}
+        return verify(self.rule, of=lambda params, x: self.of.forward(params, x)[0], **quick)
+
+
+def leaf_changed(rule: Rule, which: int, change: Callable[[Any, Any], Any]) -> Rule:
+    """Return `rule` with leaf number `which` of what its backward returns changed."""
+
+    def backward(params: Any, residuals: Any, delta_y: Any) -> Any:
+        leaves, tree = jax.tree.flatten(rule.backward(params, residuals, delta_y))
+        leaves[which] = change(leaves[which], delta_y)
+        return tree.unflatten(leaves)
+
+    return rule._replace(backward=backward)
+
+
+def all_changed(rule: Rule, change: Callable[[Any], Any]) -> Rule:
+    """Return `rule` with every leaf of what its backward returns changed."""
+    return rule._replace(backward=lambda p, kept, d: jax.tree.map(change, rule.backward(p, kept, d)))
+
+
+def _over_the_batch(grad: Any, delta_y: Any) -> Any:
+    return grad / max(delta_y.size // max(delta_y.shape[-1], 1), 1)
+
+
+def _slope_at_output(rule: Rule) -> Rule:
+    def forward(params: Any, x: Any) -> Any:
+        y, _ = rule.forward(params, x)
+        return y, rule.forward(params, y)[1]
+
+    return rule._replace(forward=forward)
+
+
+def _times(factor: float) -> Callable[[Any], Any]:
+    return lambda grad: factor * grad
+
+
+def _first(change: Callable[[Any], Any]) -> Callable[[Rule], Rule]:
+    return lambda rule: leaf_changed(rule, 0, lambda grad, _: change(grad))
+
+
+def _last(change: Callable[[Any], Any]) -> Callable[[Rule], Rule]:
+    return lambda rule: leaf_changed(rule, -1, lambda grad, _: change(grad))
+
+
+def _cotangent_dropped(rule: Rule) -> Rule:
+    return rule._replace(backward=lambda p, kept, d: rule.backward(p, kept, jnp.ones_like(d)))
+
+
+def _cotangent_clipped(rule: Rule) -> Rule:
+    return rule._replace(backward=lambda p, kept, d: rule.backward(p, kept, jnp.clip(d, -1, 1)))
+
+
+def _not_summed(rule: Rule) -> Rule:
+    """Return an affine map whose bias gradient is that of each sample."""
+
+    def backward(params: Any, residuals: Any, delta_y: Any) -> Any:
+        grads, delta_x = rule.backward(params, residuals, delta_y)
+        return {**grads, "b": delta_y}, delta_x
+
+    return rule._replace(backward=backward)
+
+
+def _gates_dropped(rule: Rule) -> Rule:
+    """Return a network in which every hidden σ′ is left out: δ^l = (W^{l+1})ᵀ δ^{l+1}."""
+
+    def backward(params: Any, residuals: Any, delta_y: Any) -> Any:
+        last = residuals[-1]
+        delta = last.activation.backward((), last.kept, delta_y)[1]
+        grads = []
+        for layer, kept in zip(params[::-1], residuals[::-1], strict=True):
+            batch = tuple(range(delta.ndim - 1))
+            outer = jnp.tensordot(delta, kept.x, (batch, batch))
+            grads.append({"W": outer, "b": delta.sum(batch)})
+            delta = delta @ layer["W"]
+        return tuple(grads[::-1]), delta
+
+    return rule._replace(backward=backward)
+
+
+def _shifted(grad: Any) -> Any:
+    return jnp.roll(grad, 1, -1)
+
+
+def _last_row_lost(grad: Any) -> Any:
+    return grad.at[..., -1:].set(0)
+
+
+def _twice_at_zero(rule: Rule) -> Rule:
+    """Return an elementwise rule whose slope is three where its input is exactly zero."""
+
+    def forward(params: Any, x: Any) -> Any:
+        y, kept = rule.forward(params, x)
+        return y, (kept, x)
+
+    def backward(params: Any, residuals: Any, delta_y: Any) -> Any:
+        kept, x = residuals
+        grads, delta_x = rule.backward(params, kept, delta_y)
+        return grads, jnp.where(x == 0, 3 * delta_y, delta_x)
+
+    return rule._replace(forward=forward, backward=backward, descend=None)
+
+
+def _left_half_lost(rule: Rule) -> Rule:
+    """Return an elementwise rule whose slope is zero where its input is negative."""
+
+    def forward(params: Any, x: Any) -> Any:
+        y, kept = rule.forward(params, x)
+        return y, (kept, x)
+
+    def backward(params: Any, residuals: Any, delta_y: Any) -> Any:
+        kept, x = residuals
+        grads, delta_x = rule.backward(params, kept, delta_y)
+        return grads, jnp.where(x < 0, jnp.zeros_like(delta_x), delta_x)
+
+    return rule._replace(forward=forward, backward=backward, descend=None)
+
+
+def _second_term_lost(rule: Rule) -> Rule:
+    """Return a rule whose slope is a sum, without its second term."""
+    slopes = {
+        "silu": lambda z: jax.nn.sigmoid(z),
+        "gelu": lambda z: jax.scipy.stats.norm.cdf(z),
+        "sigmoid": lambda a: a,
+        "tanh": jnp.ones_like,
+    }
+    return rule._replace(backward=lambda _, kept, d: ((), d * slopes[rule.name](kept)))
+
+
+def _named(*labels: str) -> frozenset[str]:
+    return frozenset(labels)
+
+
+# The slope of the others is that at their output, or the rule does not act entry by entry.
+SLOPE_AT_OUTPUT = tuple(one for one in ACTIVATIONS if one.name in
+                        {"sigmoid", "tanh", "softplus", "silu", "gelu", "gelu_tanh", "sin"})  # fmt: skip
+WHOLE_LINE = tuple(one for one in ELEMENTWISE if one.name not in {"relu", "relu_with(1)", "hard_tanh"})
+SUMS = tuple(one for one in ACTIVATIONS if one.name in {"silu", "gelu", "sigmoid", "tanh"})
+
+MUTATIONS = (
+    Mutation("sign", _named("sign"), lambda r: all_changed(r, jnp.negative), EVERY),
+    Mutation("three times", _named("factor"), lambda r: all_changed(r, lambda g: 3 * g), EVERY),
+    Mutation("twice", _named("convention-half"), lambda r: all_changed(r, lambda g: 2 * g), EVERY),
+    Mutation("x twice", _named("factor", "convention-half"),
+             _last(_times(2)), EVERY),
+    Mutation("zero x", _named("missing"), _last(_times(0)), EVERY),
+    Mutation("zero W", _named("missing"),
+             _first(_times(0)), WITH_WEIGHTS),
+    Mutation("negative W", _named("sign"), _first(_times(-1)), WITH_WEIGHTS),
+    Mutation("mean W", _named("factor", "convention-mean"),
+             lambda r: leaf_changed(r, 0, _over_the_batch), WITH_WEIGHTS),
+    Mutation("mean b", _named("factor", "convention-mean"),
+             lambda r: leaf_changed(r, 1, _over_the_batch), WITH_WEIGHTS),
+    Mutation("cotangent dropped", _named("cotangent-ignored"), _cotangent_dropped,
+             (*ELEMENTWISE, *NETWORKS[:2])),  # of ones the softmax makes zero, whatever else it does
+    Mutation("cotangent clipped", _named("cotangent-nonlinear"), _cotangent_clipped, EVERY),
+    Mutation("W transposed", _named("transpose"), _first(jnp.transpose), SQUARE),
+    Mutation("slope at output", _named("slope-at-output"), _slope_at_output, SLOPE_AT_OUTPUT),
+    Mutation("no gate", _named("dropped-factor"), _gates_dropped, DEEP),
+    Mutation("b not summed", _named("missing-sum"), _not_summed, (NETWORKS[0], SQUARE[0])),
+    Mutation("moved by one", _named("shifted"), _last(_shifted), EVERY),
+    Mutation("last column lost", _named("last-row"), _last(_last_row_lost), EVERY),
+    Mutation("wrong at zero", _named("at-zeros"), _twice_at_zero, ELEMENTWISE),
+    Mutation("left half lost", _named("negative-inputs"), _left_half_lost, WHOLE_LINE),
+    Mutation("second term lost", _named("dropped-term", "dropped-factor"), _second_term_lost, SUMS),
+)  # fmt: skip
+
+
+class Tally(NamedTuple):
+    """Counts what the verifier said of mutants.
+
+    Attributes:
+        mutants: how many there were.
+        detected: how many were WRONG.
+        named: how many of them by their label.
+        misnamed: the names of those that got another name than their label and `unknown`.
+        missed: the names of those that were not WRONG.
+    """
+
+    mutants: int = 0
+    detected: int = 0
+    named: int = 0
+    misnamed: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+
+    def with_report(self, mutant: Mutant, report: Report) -> "Tally":
+        """Return the tally with the report on one mutant more."""
+        detected = report.verdict is Verdict.WRONG
+        named = detected and report.cause in mutant.mutation.labels
+        misnamed = detected and not named and report.cause != "unknown"
+        return Tally(
+            self.mutants + 1,
+            self.detected + detected,
+            self.named + named,
+            (*self.misnamed, *([f"{mutant.name}: {report.cause}"] if misnamed else [])),
+            (*self.missed, *([f"{mutant.name}: {report.verdict}"] if not detected else [])),
+        )
+
+
+def cross_section() -> Iterator[Mutant]:
+    """Return every mutation of one rule, a few of its kind apart from each other."""
+    return (
+        Mutant(mutation, mutation.of[number % len(mutation.of)]) for number, mutation in enumerate(MUTATIONS)
+    )
+
+
+def mutants(mutations: Iterable[Mutation] = MUTATIONS) -> Iterator[Mutant]:
+    """Return every mutation of every rule it is made of."""
+    return (Mutant(mutation, rule) for mutation in mutations for rule in mutation.of)

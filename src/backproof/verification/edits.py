@@ -1,0 +1,118 @@
+"""Which single slip in autodiff's own program gives the hand-written value?
+
+The oracle's traced program is run again with one operation changed as a slip of the pen would change it:
+a term of a sum dropped, a factor of a product dropped, a minus sign lost. If at every failing point the
+changed program gives what was written by hand, in every leaf, then that slip explains it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from backproof.verification.interpreter import CALLS, Edit, Program
+from backproof.verification.noise import measure_program
+from backproof.verification.symptoms import Failure, same
+
+# Programs with more slips to try than this are not asked; nor are points with more numbers.
+SLIPS_AT_MOST = 400
+Path = tuple[int, ...]
+
+
+class Slip(NamedTuple):
+    """Holds one way to change one operation.
+
+    Attributes:
+        cause: its name in the list of causes.
+        words: what was done, for a sentence.
+        change: returns the changed result from the operands.
+    """
+
+    cause: str
+    words: str
+    change: Callable[..., Any]
+
+
+def _only(which: int) -> Callable[..., Any]:
+    return lambda *operands: operands[which]
+
+
+def _negative_second(*operands: Any) -> Any:
+    return -operands[1]
+
+
+SLIPS: dict[str, tuple[Slip, ...]] = {
+    "add": (Slip("dropped-term", "the second term of a sum dropped", _only(0)),
+            Slip("dropped-term", "the first term of a sum dropped", _only(1)),
+            Slip("term-sign", "a term of a sum subtracted", lambda a, b: a - b)),
+    "sub": (Slip("dropped-term", "the term that is subtracted dropped", _only(0)),
+            Slip("dropped-term", "the first term of a difference dropped", _negative_second),
+            Slip("term-sign", "a term added that is subtracted", lambda a, b: a + b)),
+    "mul": (Slip("dropped-factor", "the second factor of a product dropped", _only(0)),
+            Slip("dropped-factor", "the first factor of a product dropped", _only(1))),
+    "div": (Slip("dropped-factor", "a division dropped", _only(0)),),
+    "neg": (Slip("term-sign", "a minus sign lost", _only(0)),),
+}  # fmt: skip
+SLIPS["add_any"] = SLIPS["add"]
+
+
+def explaining_slip(failures: Sequence[Failure]) -> tuple[str, str] | None:
+    """Return cause and sentence of the one slip that gives the hand-written result at every failure."""
+    if not failures:
+        return None
+    first, *rest = failures
+    places = list(_places(first.runner.program_of_truth(first.point).jaxpr.jaxpr))
+    if sum(len(SLIPS[name]) for _, name in places) > SLIPS_AT_MOST:
+        return None
+    for path, name in places:
+        for slip in SLIPS[name]:
+            if _explains(first, path, name, slip) and all(_explains(one, path, name, slip) for one in rest):
+                return slip.cause, f"result{first.leaf.path} is the gradient with {slip.words}"
+    return None
+
+
+def _explains(failure: Failure, path: Path, name: str, slip: Slip) -> bool:
+    """Return whether the program with this slip gives every leaf of the hand-written result."""
+    program = failure.runner.program_of_truth(failure.point)
+    eqn = _at(program, path)
+    if eqn is None or eqn.primitive.name != name:
+        return False
+    changed = measure_program(program, failure.point, edit=Edit(eqn, slip.change))
+    parts = zip(failure.leaves, *map(jax.tree.leaves, (changed.value, changed.noise)), strict=True)
+    return all(same(leaf.mine, value, noise + leaf.noise) for leaf, value, noise in parts)
+
+
+def _places(jaxpr: Jaxpr, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Return where a slip could be made, inside called programs too, and the operation there."""
+    for number, eqn in enumerate(jaxpr.eqns):
+        inner = _called(eqn)
+        if inner is not None:
+            yield from _places(inner, (*path, number))
+        elif eqn.primitive.name in SLIPS and _keeps_shape(eqn):
+            yield (*path, number), eqn.primitive.name
+
+
+def _keeps_shape(eqn: Any) -> bool:
+    """Return whether each operand could stand for the result."""
+    out = eqn.outvars[0].aval
+    alike = all(isinstance(one, Literal) or one.aval.shape == out.shape for one in eqn.invars)
+    return alike and np.issubdtype(out.dtype, np.inexact)
+
+
+def _at(program: Program, path: Path) -> Any:
+    jaxpr, eqn = program.jaxpr.jaxpr, None
+    for number in path:
+        if jaxpr is None or number >= len(jaxpr.eqns):
+            return None
+        eqn = jaxpr.eqns[number]
+        jaxpr = _called(eqn)
+    return eqn
+
+
+def _called(eqn: Any) -> Jaxpr | None:
+    inner = next(
+        (eqn.params[key] for key in CALLS if isinstance(eqn.params.get(key), ClosedJaxpr | Jaxpr)), None
+    )
+    return inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner

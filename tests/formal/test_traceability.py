@@ -1,0 +1,113 @@
+"""From every formal statement to its item, to the shipped code, to its mirror and to its derivations."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+import mirror
+import statements
+from items import ITEMS
+from trace_derivations import derivations, filled
+
+FORMAL = statements.HERE
+TABLE = (FORMAL / "traceability.md").read_text("utf-8")
+THEOREMS = [one for one in statements.read() if one.is_claim]
+DEFINITIONS = [one for one in statements.read() if not one.is_claim]
+NONE = "—"
+
+
+def rows(cells):
+    """Return the rows of the table with so many cells, backquotes left out."""
+    found = [[cell.strip() for cell in line.split("|")[1:-1]] for line in TABLE.splitlines()]
+    return [
+        [cell.replace("`", "") for cell in row]
+        for row in found
+        if len(row) == cells and row[0].startswith("`")
+    ]
+
+
+def expected(some):
+    return [[one.name, one.file, ", ".join(dict.fromkeys(one.items)) or NONE] for one in some]
+
+
+def quoted():
+    """Return, for each name defined in the mirror, the comment that stands directly above it."""
+    lines, found = Path(mirror.__file__).read_text("utf-8").splitlines(), {}
+    for node in ast.parse("\n".join(lines)).body:
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign)):
+            continue
+        name = node.targets[0].id if isinstance(node, ast.Assign) else node.name
+        first = node.lineno - 1
+        while lines[first - 1].startswith("#") and not re.fullmatch(r"# \w+\.v", lines[first - 1]):
+            first -= 1
+        found[name] = [line.removeprefix("# ") for line in lines[first : node.lineno - 1]]
+    return found
+
+
+def test_every_theorem_stands_in_the_table_and_no_other():
+    assert [row[:3] for row in rows(5)] == expected(THEOREMS)
+
+
+def test_every_definition_stands_in_the_table_and_no_other():
+    assert [row[:3] for row in rows(4)] == expected(DEFINITIONS)
+
+
+def test_every_source_is_built():
+    assert {path.name for path in FORMAL.glob("*.v")} == {path.name for path in statements.files()}
+
+
+def test_every_statement_has_a_comment_and_every_theorem_an_item_that_exists():
+    assert not [one.name for one in THEOREMS + DEFINITIONS if not one.comment.endswith((".", ".)"))]
+    assert not [one.name for one in THEOREMS if not one.items]
+    assert {item for one in THEOREMS + DEFINITIONS for item in one.items} <= ITEMS.keys()
+
+
+def test_no_name_is_given_twice():
+    names = [one.name for one in THEOREMS + DEFINITIONS]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", sorted({row[3] for row in rows(5) + rows(4)} - {NONE}))
+def test_the_shipped_name_exists(name):
+    found, parts = importlib.import_module("backproof"), name.split(".")[1:]
+    for i, part in enumerate(parts):
+        if not hasattr(found, part):
+            importlib.import_module(".".join(["backproof", *parts[: i + 1]]))
+        found = getattr(found, part)
+    assert found is not None
+
+
+def test_the_column_of_derivations_is_up_to_date():
+    by_item = derivations(FORMAL.parent)
+    assert filled(TABLE, by_item) == TABLE, "run python proofs/formal/trace_derivations.py"
+
+
+def test_every_definition_has_a_mirror_that_quotes_it_and_no_other():
+    assert quoted() == {one.name: one.text.splitlines() for one in DEFINITIONS}
+
+
+def test_every_mirror_is_run_by_a_test():
+    text = Path(__file__).with_name("test_mirror.py").read_text("utf-8")
+    assert [one.name for one in DEFINITIONS if not re.search(rf"\bmirror\.{one.name}\b", text)] == []
+
+
+def test_a_statement_is_read_with_the_comment_above_it():
+    text = "(* Old. *)\n\n(* δ is z\n   (S0.3, X.2). *)\nTheorem t x :\n  x.+1 = y.\nProof. by []. Qed.\n"
+    (one,) = statements.read_text("a.v", text)
+    assert one == ("a.v", "Theorem", "t", "Theorem t x :\n  x.+1 = y.", "δ is z (S0.3, X.2).")
+    assert one.items == ("S0.3", "X.2")
+    (bare,) = statements.read_text("a.v", "Lemma l : a.\nProof. by []. Qed.\n\nDefinition d := 1.\n")
+    assert (bare.comment, bare.is_claim) == ("", False)
+
+
+def test_derivations_are_found_by_their_items(tmp_path):
+    (tmp_path / "doc.py").write_text(
+        '@bp.derivation("z", items=("S0.3", "S0.9"))\ndef f(): ...\n\n@other(items=("S0.3",))\ndef g(): ...\n'
+    )
+    assert derivations(tmp_path) == {"S0.3": ["doc.f"], "S0.9": ["doc.f"]}
+    row = "| `t` | `a.v` | S0.3, S0.9 | — | — |"
+    assert filled(row, derivations(tmp_path)) == "| `t` | `a.v` | S0.3, S0.9 | — | `doc.f` |"
+    assert filled(filled(row, derivations(tmp_path)), {}) == row

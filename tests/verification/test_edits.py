@@ -1,0 +1,44 @@
+"""A slip of one operation in autodiff's own program is named where it gives the hand-written value."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import backproof as bp
+
+pytestmark = pytest.mark.as_user
+QUICK = {"examples": 40, "dtypes": (), "second_order": False}
+
+
+def layernorm(x):
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / jnp.sqrt((centred * centred).mean(-1, keepdims=True) + 1e-5)
+
+
+def without_the_variance(args, ct):
+    (x,) = args
+    centred = x - x.mean(-1, keepdims=True)
+    deviation = jnp.sqrt((centred * centred).mean(-1, keepdims=True) + 1e-5)
+    return ((ct - ct.mean(-1, keepdims=True)) / deviation,)
+
+
+def times(x):
+    return x * jnp.sin(x)
+
+
+@pytest.mark.parametrize(
+    ("of", "vjp", "cause"),
+    [
+        (layernorm, without_the_variance, "dropped-factor"),
+        (times, lambda args, ct: (ct * jnp.sin(args[0]),), "dropped-term"),
+        (times, lambda args, ct: (ct * args[0] * jnp.cos(args[0]),), "dropped-term"),
+        (times, lambda args, ct: (ct * (jnp.sin(args[0]) - args[0] * jnp.cos(args[0])),), "term-sign"),
+        (times, lambda args, ct: (ct * (jnp.sin(args[0]) + jnp.cos(args[0])),), "dropped-factor"),
+        (times, lambda args, ct: (ct * (jnp.sin(args[0]) + 3 * jnp.cos(args[0])),), "unknown"),
+        (jax.jit(times), lambda args, ct: (ct * jnp.sin(args[0]),), "dropped-term"),
+    ],
+    ids=["variance term", "second term", "first term", "sign of a term", "factor", "no one slip", "in jit"],
+)
+def test_the_slip_is_named(of, vjp, cause):
+    report = bp.verify(of=of, vjp=vjp, args=[bp.array("b n")], **QUICK)
+    assert (report.verdict, report.cause) == ("WRONG", cause)
