@@ -507,17 +507,17 @@ def batch_descent():
         "S0.8 for each sample",
     )
     by_hand, iterations, stopped = batch_algorithm(params, X, Y, alpha, 3, 0.0)
+    outcome = run(3, 0.0)
     yield (
-        bp.equal(by_hand, run(3, 0.0).params),
+        bp.equal(by_hand, outcome.params),
         r"\theta_3",
         "three iterations of the algorithm are three of the library",
     )
     yield (
-        bp.holds(np.array([iterations == 3, not stopped, not run(3, 0.0).converged])),
+        bp.holds(np.array([iterations == 3, not stopped, not outcome.converged])),
         r"\text{MAX reached: not converged}",
         "no change is below 0",
     )
-    # ε between two consecutive largest changes: the algorithm stops there and not before
     _, iterations, stopped = batch_algorithm(params, X, Y, alpha, 60, 0.05)
     outcome = run(60, 0.05)
     yield (

@@ -1,7 +1,8 @@
 """Derivations that are none: too few lines, lines that come and go, numbers drawn in passing."""
 
+import ast
 import random
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 import jax
@@ -9,10 +10,11 @@ import numpy as np
 
 from backproof.derivations.lines import Kind
 from backproof.derivations.replay import Replayer, replay_as_it_stands
+from backproof.derivations.source import source_of
 from backproof.derivations.table import Table
 
-# Names that speak of random numbers.
-RANDOM_NAMES = frozenset({"random", "default_rng", "rand", "randn", "shuffle"})
+# Without an argument these give other numbers each time. What moves a global generator is seen by its state.
+UNSEEDED = frozenset({"default_rng", "RandomState", "SystemRandom", "PCG64", "SeedSequence"})
 
 
 def malformed(table: Table) -> str | None:
@@ -40,10 +42,10 @@ def malformed(table: Table) -> str | None:
 def unrepeatable(replayer: Replayer | None, function: Any, table: Table, moved: bool) -> str | None:
     """Return a sentence if a line has another value when it is computed again at the same point.
 
-    It is computed again only where something speaks of random numbers: a name in the function or in those
-    it calls, or a global generator that `moved` meanwhile.
+    It is computed again only where something speaks of random numbers: a generator without a seed, made in
+    the function or in those it calls, or a global one that `moved` meanwhile.
     """
-    if not moved and not RANDOM_NAMES & _mentioned(function):
+    if not moved and not _seeds_itself(function):
         return None
     first = table.runs[0]
     if replayer is not None:
@@ -66,24 +68,25 @@ def generators() -> tuple[Any, ...]:
     return (random.getstate(), state[0], bytes(state[1]), *state[2:])
 
 
-def _mentioned(function: Any) -> set[str]:
-    """Return the global names in a function, in those it defines and in those of its file that it calls."""
-    names: set[str] = set()
-    waiting, seen = [function.__code__], set()
+def _seeds_itself(function: Any) -> bool:
+    """Return whether a function, or one of its file that it calls, makes a generator without a seed."""
+    waiting, seen = [function], set()
     while waiting:
-        code = waiting.pop()
-        if code in seen:
+        one = waiting.pop()
+        source = None if one in seen else source_of(one)
+        seen.add(one)
+        if source is None:
             continue
-        seen.add(code)
-        names |= set(code.co_names)
-        waiting += [const for const in code.co_consts if isinstance(const, CodeType)]
-        called = (function.__globals__.get(name) for name in code.co_names)
-        waiting += [
-            f.__code__
-            for f in called
-            if isinstance(f, FunctionType) and f.__globals__ is function.__globals__
-        ]
-    return names
+        calls = [node for node in ast.walk(source.tree) if isinstance(node, ast.Call)]
+        if any(not call.args and not call.keywords and _name(call.func) in UNSEEDED for call in calls):
+            return True
+        named = (one.__globals__.get(node.id) for node in ast.walk(source.tree) if isinstance(node, ast.Name))
+        waiting += [f for f in named if isinstance(f, FunctionType) and f.__globals__ is one.__globals__]
+    return False
+
+
+def _name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def _equal(one: Any, other: Any) -> bool:
