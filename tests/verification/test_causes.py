@@ -125,7 +125,6 @@ def test_an_error_of_its_kind_is_called_by_its_name(name):
 
 
 NAMELESS = {
-    "a term dropped": (jnp.tanh, lambda a, ct: (ct * (1 - jnp.tanh(a[0])),), [N]),
     "another function's slope": (jnp.tanh, lambda a, ct: (ct * jnp.cos(a[0]),), [N]),
     "a shifted argument": (jnp.sin, lambda a, ct: (ct * jnp.cos(a[0] + 1e-3),), [N]),
     "noise added": (jnp.sin, lambda a, ct: (ct * (jnp.cos(a[0]) + 1e-6 * jnp.sin(999 * a[0]) + 1e-6),), [N]),

@@ -31,7 +31,7 @@ def test_a_right_pullback_agrees_within_the_noise():
 @pytest.mark.parametrize(
     ("slip", "cause"),
     [
-        ("dropped term", "unknown"),
+        ("dropped term", "dropped-factor"),
         ("sign", "sign"),
         ("seven", "factor"),
         ("no sum", "missing-sum"),

@@ -176,12 +176,14 @@ def _refuted(name: str, table: Table, look: Look, failures: list[Failure]) -> bo
         if not same and not all(axis_hint(one) for one in failures):
             return True
     return (
-        name in ALWAYS | {"transpose", "factor"} and name != "swapped" and _right_somewhere(table, look, name)
+        name in ALWAYS | {"transpose", "factor"}
+        and name != "swapped"
+        and _right_somewhere(table, look, name, failures[0].leaf.path)
     )
 
 
-def _right_somewhere(table: Table, look: Look, name: str) -> bool:
-    """Return whether the line is right, and not zero, where this cause would be seen."""
+def _right_somewhere(table: Table, look: Look, name: str, path: str) -> bool:
+    """Return whether the leaf at `path` is right, and not zero, where this cause would be seen."""
     if name == "transpose":  # a symmetric value is right, and shows nothing
         return False
     for run in table.runs:
@@ -190,10 +192,13 @@ def _right_somewhere(table: Table, look: Look, name: str) -> bool:
         seen = table.seen(run, look.number, look.other)
         for i in map(int, np.flatnonzero(seen.states == State.FOLLOWS)):
             here = run.values[table.lines[look.number]]
-            visible = jax.tree.map(
-                lambda v, n, i=i: np.any(2 * np.abs(v[i]) > 2 * AGREES_WITHIN * n[i]), *here
+            leaves = zip(jax.tree_util.tree_leaves_with_path(here[0]), jax.tree.leaves(here[1]), strict=True)
+            visible = any(
+                np.any(np.abs(v[i]) > AGREES_WITHIN * n[i])
+                for (where, v), n in leaves
+                if jax.tree_util.keystr(where) == path
             )
-            if any(jax.tree.leaves(visible)) and not (name == "factor" and 1 in _sizes(run.points[i])):
+            if visible and not (name == "factor" and 1 in _sizes(run.points[i])):
                 return True
     return False
 
