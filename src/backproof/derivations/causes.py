@@ -36,6 +36,8 @@ Named = tuple[str, str]
 
 # Failing points that are asked for a cause; every one must show it.
 ASKED = 8
+# These would show wherever the line is not zero: a point at which it is right refutes them.
+REFUTABLE = (ALWAYS | {"factor"}) - {"swapped"}
 # What these tests see in a line, in words; the other tests of the verifier speak of cotangents.
 SENTENCES = {
     "not-finite": "it is not finite where the line before is",
@@ -175,30 +177,26 @@ def _refuted(name: str, table: Table, look: Look, failures: list[Failure]) -> bo
         same = len(failures) > 1 and all(one.leaf.is_times(ratios[0]) for one in failures)
         if not same and not all(axis_hint(one) for one in failures):
             return True
-    return (
-        name in ALWAYS | {"transpose", "factor"}
-        and name != "swapped"
-        and _right_somewhere(table, look, name, failures[0].leaf.path)
-    )
+    path = failures[0].leaf.path
+    return name in REFUTABLE and _right_somewhere(table, look, path, distinct=name == "factor")
 
 
-def _right_somewhere(table: Table, look: Look, name: str, path: str) -> bool:
-    """Return whether the leaf at `path` is right, and not zero, where this cause would be seen."""
-    if name == "transpose":  # a symmetric value is right, and shows nothing
-        return False
+def _right_somewhere(table: Table, look: Look, path: str, *, distinct: bool) -> bool:
+    """Return whether a leaf is right, and not zero, at a point where the cause would be seen.
+
+    A factor may be the size of an axis, which is not seen where an axis has size 1 (`distinct`).
+    """
     for run in table.runs:
         if len(run.lines) <= look.number:
             continue
-        seen = table.seen(run, look.number, look.other)
+        seen, here = table.seen(run, look.number, look.other), run.values[table.lines[look.number]]
+        leaves = zip(
+            jax.tree_util.tree_leaves_with_path(here.value), jax.tree.leaves(here.noise), strict=True
+        )
+        value, noise = next((v, n) for (where, v), n in leaves if jax.tree_util.keystr(where) == path)
         for i in map(int, np.flatnonzero(seen.states == State.FOLLOWS)):
-            here = run.values[table.lines[look.number]]
-            leaves = zip(jax.tree_util.tree_leaves_with_path(here[0]), jax.tree.leaves(here[1]), strict=True)
-            visible = any(
-                np.any(np.abs(v[i]) > AGREES_WITHIN * n[i])
-                for (where, v), n in leaves
-                if jax.tree_util.keystr(where) == path
-            )
-            if visible and not (name == "factor" and 1 in _sizes(run.points[i])):
+            visible = np.any(np.abs(value[i]) > AGREES_WITHIN * noise[i])
+            if visible and not (distinct and 1 in _sizes(run.points[i])):
                 return True
     return False
 
