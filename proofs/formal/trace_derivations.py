@@ -1,6 +1,7 @@
 """Fill the column of derivations in traceability.md from the `items=` of the derivations in proofs/*.py.
 
-A derivation shows a theorem on numbers if both carry the same item of the specification.
+A derivation shows a theorem on numbers if both carry the same item of the specification; one that carries an
+erratum (E0 … E4) shows a slip of the document instead, and is left out.
 """
 
 import ast
@@ -22,7 +23,8 @@ def derivations(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in sorted(folder.glob("*.py")):
         for node in ast.parse(path.read_text("utf-8")).body:
-            for item in items_of(node):
+            items = items_of(node)
+            for item in () if any(one.startswith("E") for one in items) else items:
                 found.setdefault(item, []).append(f"{path.stem}.{node.name}")
     return found
 

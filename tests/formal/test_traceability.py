@@ -106,6 +106,7 @@ def test_a_statement_is_read_with_the_comment_above_it():
 def test_derivations_are_found_by_their_items(tmp_path):
     (tmp_path / "doc.py").write_text(
         '@bp.derivation("z", items=("S0.3", "S0.9"))\ndef f(): ...\n\n@other(items=("S0.3",))\ndef g(): ...\n'
+        '\n@bp.derivation("z", items=("S0.3", "E0"))\ndef slip(): ...\n'
     )
     assert derivations(tmp_path) == {"S0.3": ["doc.f"], "S0.9": ["doc.f"]}
     row = "| `t` | `a.v` | S0.3, S0.9 | — | — |"
