@@ -18,6 +18,7 @@ from backproof.derivations.latex import readable
         (r"\sqrt{n} \le \infty", "√n ≤ ∞"),
         (r"x^{\text{new}}", "xⁿᵉʷ"),
         (r"W_{Q}", "W_Q"),
+        (r"{\textstyle\sum_j} a_j", "∑ⱼ aⱼ"),
         (r"\begin{pmatrix} a & b \\ c & d \end{pmatrix}", "[a, b; c, d]"),
         (r"\mathbb{R}^{n}", "ℝⁿ"),
         (r"\texttt{half\_squared\_error}", "half_squared_error"),

@@ -19,7 +19,7 @@ SYMBOLS = {
     "ll": "≪", "gg": "≫", "sim": "∼", "propto": "∝", "setminus": "∖", "cup": "∪", "cap": "∩", "colon": ":",
     "left": "", "right": "", "big": "", "Big": "", "bigl": "", "bigr": "", "Bigl": "", "Bigr": "",
     "displaystyle": "", "quad": "  ", "qquad": "   ", ",": " ", ";": " ", ":": " ", "!": "", " ": " ",
-    "limits": "", "nolimits": "", "tfrac": "", "\\": "; ",
+    "textstyle": "", "middle": "", "limits": "", "nolimits": "", "tfrac": "", "\\": "; ",
 }  # fmt: skip
 # These wrap one argument and show it as it is.
 WRAPPERS = frozenset(
