@@ -84,3 +84,15 @@ def test_what_was_compiled_is_kept_where_the_caller_says(tmp_path):
     run = subprocess.run([*command, *given], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert any(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--slips"], "--slips goes with files of derivations"),
+        (["m:f", "--slips"], "--slips goes with files of derivations"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(argv, said, capsys):
+    assert main(["verify", *argv]) == 2
+    assert said in capsys.readouterr().err

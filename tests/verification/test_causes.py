@@ -159,3 +159,19 @@ def test_the_table_holds_the_names_that_the_code_gives():
 def test_every_name_is_produced_by_a_test():
     elsewhere = {"contract-forward", "contract-impure", "not-deterministic"}  # test_conduct
     assert {*TESTS, *REPEATABLE, *LAWFUL, *CONTRACT} - set(PLANTED) <= elsewhere | {"contract-descend"}
+
+
+def test_a_sign_that_every_input_has_is_no_cause():
+    slightly_off = lambda a, ct: (ct * (3 * a[0] ** 2 + 0.3 * a[0] ** 4),)
+    assert verified(lambda x: x**3, slightly_off, [bp.array("n", low=1, high=2)]).cause == "unknown"
+
+
+def test_a_function_of_several_results_has_no_slope_at_its_output():
+    both = lambda x: (jnp.sin(x), x[..., :1] * 2)
+    wrong = lambda a, ct: (3 * ct[0] * jnp.cos(a[0]) + 1,)
+    assert verified(both, wrong, [N]).verdict is Verdict.WRONG
+    named = lambda x: {"s": jnp.sin(x)}
+    assert (
+        verified(named, lambda a, ct: (ct["s"] * (jnp.cos(a[0]) + 1),), [bp.array("")]).verdict
+        is Verdict.WRONG
+    )

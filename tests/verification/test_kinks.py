@@ -1,5 +1,6 @@
 """At a kink every subgradient is accepted and nothing else."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from backproof.verification import Verdict
 
 pytestmark = pytest.mark.as_user
 N = [bp.array("n")]
+FEW = {"examples": 40, "dtypes": (), "second_order": False}
 
 
 def hit(x):
@@ -62,3 +64,43 @@ def test_the_convention_is_named():
 def test_away_from_kinks_the_match_is_exact():
     """A slope wrong by 0.1 % everywhere is not excused by the kink at 0."""
     assert verdict(lambda x: jnp.maximum(x, 0), lambda a, ct: (ct * 1.001 * (a[0] > 0),)) is Verdict.WRONG
+
+
+def without_the_epsilon(args, tangents):
+    (x,), (t,) = args, tangents
+    return t / x
+
+
+def test_curvature_is_no_kink_for_a_jvp():
+    report = bp.verify(
+        of=lambda x: jnp.log(x + 1e-12), jvp=without_the_epsilon, args=[bp.array("n", low=0.5, high=2)], **FEW
+    )
+    assert report.verdict == "WRONG"
+
+
+def test_a_tangent_may_choose_a_subgradient_at_a_kink_alone():
+    def right(args, tangents):
+        return tangents[0] * jnp.where(args[0] > 0, 1, 0.25 * (args[0] == 0))
+
+    def wrong(args, tangents):
+        return tangents[0] * jnp.where(args[0] > 0, 1, 1.25 * (args[0] == 0))
+
+    verdicts = [
+        bp.verify(of=jax.nn.relu, jvp=jvp, args=[bp.array("n")], **FEW).verdict for jvp in (right, wrong)
+    ]
+    assert verdicts == ["SUBGRADIENT", "WRONG"]
+
+
+def test_a_kinked_rule_of_a_large_array_is_not_judged_by_differences_across_its_kinks():
+    gate = lambda args, ct: (jnp.where(args[0] > 0, ct, 0),)
+    report = bp.verify(of=jax.nn.relu, vjp=gate, args=[bp.array("3 30000")], **{**FEW, "examples": 10})
+    assert report.ok
+
+
+def test_a_subgradient_by_code_that_cannot_be_vmapped_is_one():
+    def by_callback(args, ct):
+        (x,) = args
+        like = jax.ShapeDtypeStruct(x.shape, x.dtype)
+        return (ct * jax.pure_callback(lambda x: np.sign(x).astype(x.dtype), like, x),)
+
+    assert bp.verify(of=jnp.abs, vjp=by_callback, args=[bp.array("n")], **FEW).verdict == "SUBGRADIENT"

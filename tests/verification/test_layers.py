@@ -98,3 +98,30 @@ def test_a_slip_that_gives_the_same_at_one_point_by_chance_is_not_named():
     ones = Point(one.args, np.array([1.0, 0.0, 0.0, 0.0]))  # its sum is its first entry
     assert first_wrong_layer(shared, [one, other]).slip is None
     assert first_wrong_layer(shared, [one, ones]).slip is None
+
+
+def two_axes_only(params, residuals, delta):
+    """Is written for a batch: `delta.T @ x`; every gate is left out."""
+    grads = []
+    for layer, kept in zip(params[::-1], residuals[::-1], strict=True):
+        grads.append({"W": delta.T @ kept.x, "b": delta.sum(0)})
+        delta = delta @ layer["W"]
+    return tuple(grads[::-1]), delta
+
+
+def test_a_backward_for_one_batch_axis_is_seen_sample_by_sample_too():
+    rule = bp.mlp(SIZES, rules.relu)._replace(backward=two_axes_only, domain=bp.array("b 3"))
+    report = bp.verify(rule, examples=30, dtypes=(), second_order=False)
+    assert (report.verdict, report.cause) == ("WRONG", "dropped-factor")
+    found = first_wrong_layer(rule, [point(batch=(5,))])
+    assert (found.layer, found.slip) == (2, "σ′ left out")
+
+
+def test_a_backward_that_needs_its_whole_batch_is_seen_as_a_whole():
+    def five_only(params, residuals, delta):
+        assert delta.shape[0] == 5
+        return two_axes_only(params, residuals, delta)
+
+    rule = bp.mlp(SIZES, rules.relu)._replace(backward=five_only)
+    found = first_wrong_layer(rule, [point(batch=(5,))])
+    assert (found.layer, found.slips, found.unbalanced) == (2, (), ())

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from backproof import rules
-from backproof.selftest.mutants import EVERY, MUTATIONS, NETWORKS, SQUARE, Mutant, mutants
+from backproof.selftest.mutants import CROSS_SECTION, EVERY, MUTATIONS, SQUARE, cross_section, mutants
 from backproof.verification import Verdict, verify
 from backproof.verification.edits import SLIPS
 from backproof.verification.layers import CAUSES
@@ -13,34 +13,7 @@ from backproof.verification.symptoms import TESTS
 
 pytestmark = pytest.mark.as_user
 WIDE = os.environ.get("BACKPROOF_PROFILE") == "wide"
-BY_NAME = {mutation.name: mutation for mutation in MUTATIONS}
-CROSS_SECTION = [
-    Mutant(BY_NAME[name], rule)
-    for name, chosen in {
-        "sign": [rules.relu, rules.softmax],
-        "three times": [rules.elu, NETWORKS[0]],
-        "twice": [rules.hard_tanh],
-        "x twice": [rules.sin, NETWORKS[1]],
-        "zero x": [rules.leaky_relu, NETWORKS[0]],
-        "zero W": [SQUARE[1]],
-        "negative W": [SQUARE[1]],
-        "mean W": [SQUARE[0]],
-        "mean b": [NETWORKS[0]],
-        "cotangent dropped": [rules.identity, rules.gelu],
-        "cotangent clipped": [rules.sigmoid],
-        "W transposed": [SQUARE[0]],
-        "slope at output": [rules.sigmoid, rules.silu],
-        "no gate": [NETWORKS[2]],
-        "b not summed": [NETWORKS[0]],
-        "moved by one": [rules.tanh],
-        "last column lost": [rules.sin],
-        "wrong at zero": [rules.elu],
-        "left half lost": [rules.softplus],
-        "second term lost": [rules.silu],
-    }.items()
-    for rule in chosen
-]
-SHOWN = list(mutants()) if WIDE else CROSS_SECTION
+SHOWN = list(mutants()) if WIDE else cross_section()
 
 
 @pytest.mark.parametrize("mutant", SHOWN, ids=lambda mutant: mutant.name)
@@ -56,10 +29,10 @@ def test_the_rules_made_square_are_right_themselves(rule):
 
 
 def test_every_kind_of_mutant_is_in_the_cross_section_and_every_rule_has_one():
-    assert {mutant.mutation.name for mutant in CROSS_SECTION} == set(BY_NAME)
+    assert set(CROSS_SECTION) == {mutation.name for mutation in MUTATIONS}
     named = {rule.name for rule in EVERY}
     assert {rule.name for rule in rules.CATALOGUE} - named == {"relu_with(0.5)"}
-    for mutant in CROSS_SECTION:
+    for mutant in cross_section():
         assert mutant.of.name in {rule.name for rule in mutant.mutation.of}
 
 

@@ -148,3 +148,11 @@ def test_small_points_come_smallest_first_and_large_ones_have_one_long_axis():
         assert one.size in long.shape
         assert one.short_size in short.shape
         assert one.size > 8 * one.short_size > 8 * min(long.shape)
+
+
+def test_draws_of_one_shape_and_two_trees_are_judged_apart():
+    def total(x):
+        return sum(jax.tree.leaves(x))
+
+    either = st.sampled_from(["a", "b"]).map(lambda name: ({name: np.ones(2, np.float32)},))
+    assert bp.verify(of=total, vjp=lambda args, ct: (jax.tree.map(lambda _: ct, args[0]),), args=either).ok

@@ -143,3 +143,13 @@ def test_a_mask_of_bools_is_an_argument_without_a_cotangent():
     args = [N, bp.array("n", dtype="bool")]
     assert verified(masked, args, vjp=lambda a, ct: (jnp.where(a[1], 2 * a[0] * ct, 0), None)).ok
     assert not verified(masked, args, vjp=lambda a, ct: (2 * a[0] * ct, None)).ok
+
+
+def test_a_jvp_cannot_be_declared_by_argument():
+    with pytest.raises(bp.UsageError, match="a result for each argument"):
+        bp.verify(
+            of=jnp.sin,
+            jvp=lambda args, tangents: tangents[0] * jnp.cos(args[0]),
+            args=[bp.array("n")],
+            declared={"x": "straight-through"},
+        )

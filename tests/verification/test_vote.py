@@ -104,3 +104,13 @@ def test_differences_vote_on_complex_functions_too():
     by_hand = {"vjp": lambda args, ct: (2 * args[0] * ct,), "args": arguments, "second_order": False}
     assert bp.verify(of=through_real, **by_hand).ok
     assert bp.verify(of=suspect, **by_hand).verdict == "REFERENCE_SUSPECT"
+
+
+def test_a_none_inside_an_argument_is_passed_over():
+    def scaled(params):
+        return 2 * params["w"]
+
+    example = ({"b": None, "w": jnp.ones(3)},)
+    right = bp.verify(of=scaled, vjp=lambda args, ct: ({"b": None, "w": 2 * ct},), args=example)
+    wrong = bp.verify(of=scaled, vjp=lambda args, ct: ({"b": None, "w": -2 * ct},), args=example)
+    assert (right.verdict, wrong.verdict, wrong.cause) == ("AGREES", "WRONG", "sign")

@@ -46,6 +46,15 @@ def run(arguments: argparse.Namespace, settings: dict[str, Any], console: Consol
             )
         )
     found = find(Path(target) for target in arguments.targets)
+    if arguments.slips and arguments.json:
+        raise UsageError(
+            message(
+                must="--json writes reports, and --slips makes none",
+                found="both",
+                where="backproof verify",
+                do="drop one of them",
+            )
+        )
     if arguments.slips:
         right = [one for one in found if not one.refutes]
         return 0 if print_slips(_shared(_planted, right, settings), len(right), console) else 1

@@ -19,8 +19,8 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UsageError: other options stand beside --formal, Coq is not installed, or there is no clone here.
     """
-    beside = ("targets", "of", "vjp", "grad", "jvp", "args", "json", "examples")
-    given = [name for name in beside if getattr(arguments, name) not in (None, [])]
+    beside = ("targets", "of", "vjp", "grad", "jvp", "args", "json", "examples", "slips", "full", "seeds")
+    given = [name for name in beside if getattr(arguments, name) not in (None, [], False)]
     if given or arguments.self_test:
         raise _unusable("--formal must stand alone", ", ".join(given) or "--self-test", "drop one of them")
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]

@@ -21,7 +21,7 @@ def self_test(settings: dict[str, Any], console: Console, *, seeds: int, every_m
         every_mutant: whether every mutation is made of every rule, or of one.
     """
     outcomes = _cases(settings, console)
-    tally = _mutants(console, every=every_mutant)
+    tally = _mutants(settings, console, every=every_mutant)
     alarms = _alarms(settings, console, seeds) if seeds else []
     missed = [one for one in outcomes if one.detected is False or one.accepted is False]
     return 1 if missed or tally.missed or tally.misnamed or alarms else 0
@@ -55,12 +55,12 @@ def _cases(settings: dict[str, Any], console: Console) -> list[selftest.Outcome]
     return outcomes
 
 
-def _mutants(console: Console, *, every: bool) -> selftest.Tally:
+def _mutants(settings: dict[str, Any], console: Console, *, every: bool) -> selftest.Tally:
     tally = selftest.Tally()
     with console.status("mutants …") as status:
         for mutant in selftest.mutants() if every else selftest.cross_section():
             status.update(f"mutants … {mutant.name}")
-            tally = tally.with_report(mutant, mutant.verified())
+            tally = tally.with_report(mutant, mutant.verified(**settings))
     share = tally.named / max(tally.mutants, 1)
     _print(
         console,

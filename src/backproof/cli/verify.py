@@ -47,6 +47,15 @@ def run(arguments: argparse.Namespace) -> int:
                 do="add --self-test, or drop them",
             )
         )
+    if arguments.slips and not any(is_path(target) for target in arguments.targets):
+        raise UsageError(
+            message(
+                must="--slips goes with files of derivations",
+                found=" ".join(arguments.targets) or "no file",
+                where="backproof verify",
+                do="name a .py file or a folder, or drop it",
+            )
+        )
     if not arguments.targets and arguments.of is None:
         return _catalogue(settings, console, arguments)
     if any(is_path(target) for target in arguments.targets):

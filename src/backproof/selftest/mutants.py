@@ -17,12 +17,20 @@ from backproof.rule import Rule
 from backproof.rules import (
     ACTIVATIONS,
     affine,
+    elu,
     elu_with,
+    gelu,
+    hard_tanh,
+    identity,
+    leaky_relu,
     leaky_relu_with,
     relu,
     relu_with,
     sigmoid,
+    silu,
+    sin,
     softmax,
+    softplus,
     tanh,
 )
 from backproof.verification import Report, Verdict, verify
@@ -160,8 +168,16 @@ def _last_row_lost(grad: Any) -> Any:
     return grad.at[..., -1:].set(0)
 
 
-def _twice_at_zero(rule: Rule) -> Rule:
-    """Return an elementwise rule whose slope is three where its input is exactly zero."""
+def _three_at_zero(rule: Rule) -> Rule:
+    return _slope_replaced(rule, lambda x: x == 0, 3)
+
+
+def _none_on_the_left(rule: Rule) -> Rule:
+    return _slope_replaced(rule, lambda x: x < 0, 0)
+
+
+def _slope_replaced(rule: Rule, where: Callable[[Any], Any], slope: float) -> Rule:
+    """Return an elementwise rule whose slope is a constant at some of its inputs."""
 
     def forward(params: Any, x: Any) -> Any:
         y, kept = rule.forward(params, x)
@@ -170,22 +186,7 @@ def _twice_at_zero(rule: Rule) -> Rule:
     def backward(params: Any, residuals: Any, delta_y: Any) -> Any:
         kept, x = residuals
         grads, delta_x = rule.backward(params, kept, delta_y)
-        return grads, jnp.where(x == 0, 3 * delta_y, delta_x)
-
-    return rule._replace(forward=forward, backward=backward, descend=None)
-
-
-def _left_half_lost(rule: Rule) -> Rule:
-    """Return an elementwise rule whose slope is zero where its input is negative."""
-
-    def forward(params: Any, x: Any) -> Any:
-        y, kept = rule.forward(params, x)
-        return y, (kept, x)
-
-    def backward(params: Any, residuals: Any, delta_y: Any) -> Any:
-        kept, x = residuals
-        grads, delta_x = rule.backward(params, kept, delta_y)
-        return grads, jnp.where(x < 0, jnp.zeros_like(delta_x), delta_x)
+        return grads, jnp.where(where(x), slope * delta_y, delta_x)
 
     return rule._replace(forward=forward, backward=backward, descend=None)
 
@@ -234,8 +235,8 @@ MUTATIONS = (
     Mutation("b not summed", _named("missing-sum"), _not_summed, (NETWORKS[0], SQUARE[0])),
     Mutation("moved by one", _named("shifted"), _last(_shifted), EVERY),
     Mutation("last column lost", _named("last-row"), _last(_last_row_lost), EVERY),
-    Mutation("wrong at zero", _named("at-zeros"), _twice_at_zero, ELEMENTWISE),
-    Mutation("left half lost", _named("negative-inputs"), _left_half_lost, WHOLE_LINE),
+    Mutation("wrong at zero", _named("at-zeros"), _three_at_zero, ELEMENTWISE),
+    Mutation("left half lost", _named("negative-inputs"), _none_on_the_left, WHOLE_LINE),
     Mutation("second term lost", _named("dropped-term", "dropped-factor"), _second_term_lost, SUMS),
 )  # fmt: skip
 
@@ -271,11 +272,33 @@ class Tally(NamedTuple):
         )
 
 
-def cross_section() -> Iterator[Mutant]:
-    """Return every mutation of one rule, a few of its kind apart from each other."""
-    return (
-        Mutant(mutation, mutation.of[number % len(mutation.of)]) for number, mutation in enumerate(MUTATIONS)
-    )
+CROSS_SECTION = {
+    "sign": [relu, softmax],
+    "three times": [elu, NETWORKS[0]],
+    "twice": [hard_tanh],
+    "x twice": [sin, NETWORKS[1]],
+    "zero x": [leaky_relu, NETWORKS[0]],
+    "zero W": [SQUARE[1]],
+    "negative W": [SQUARE[1]],
+    "mean W": [SQUARE[0]],
+    "mean b": [NETWORKS[0]],
+    "cotangent dropped": [identity, gelu],
+    "cotangent clipped": [sigmoid],
+    "W transposed": [SQUARE[0]],
+    "slope at output": [sigmoid, silu],
+    "no gate": [NETWORKS[2]],
+    "b not summed": [NETWORKS[0]],
+    "moved by one": [tanh],
+    "last column lost": [sin],
+    "wrong at zero": [elu],
+    "left half lost": [softplus],
+    "second term lost": [silu],
+}
+
+
+def cross_section() -> list[Mutant]:
+    """Return every mutation of one rule or two."""
+    return [Mutant(one, rule) for one in MUTATIONS for rule in CROSS_SECTION[one.name]]
 
 
 def mutants(mutations: Iterable[Mutation] = MUTATIONS) -> Iterator[Mutant]:

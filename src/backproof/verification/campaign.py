@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-import numpy as np
 
 from backproof.errors import UsageError, message
 from backproof.verification.claim import Claim
@@ -79,6 +78,8 @@ class Findings:
     blind: dict[str, str] = field(default_factory=dict)
     leaves: int = 0
     notes: list[str] = field(default_factory=list)
+    # the first point looked at of each large shape
+    first: dict[Any, Point] = field(default_factory=dict)
 
     @property
     def all_zero(self) -> bool:
@@ -90,15 +91,13 @@ class Findings:
 def investigate(claim: Claim, runner: Runner, settings: Settings) -> Findings:
     """Return everything that is found out about `claim`."""
     found = Findings()
-    draws = sorted(
-        draw(claim, settings.examples, settings.seed), key=lambda one: (one.empty, one.size, one.shapes)
-    )
-    groups = [list(group) for _, group in itertools.groupby(draws, key=lambda one: one.shapes)]
+    draws = sorted(draw(claim, settings.examples, settings.seed), key=_key)
+    groups = [list(group) for _, group in itertools.groupby(draws, key=_key)]
     found.drawn, found.shapes = len(draws), [group[0].shapes for group in groups]
     looks = _looks(claim, runner, groups, found)
     if found.broken:
         return found
-    generic = _generic(claim, runner, groups, looks)
+    generic = _generic(claim, runner, groups, found)
     found.unlawful = _unlawful(runner, generic, REPEATABLE)
     if found.unlawful:
         return found
@@ -143,16 +142,19 @@ def _looks(claim: Claim, runner: Runner, groups: list[list[Drawn]], found: Findi
             found.broken = _better_named(claim, runner, found.broken) or found.broken
             return []
         tried = zip(points, runner.hand_values(points), runner.truths(points), strict=True)
-        looks += [look for look, finite in zip(tried, runner.finite(points), strict=True) if finite]
+        kept_looks = [look for look, finite in zip(tried, runner.finite(points), strict=True) if finite]
+        if kept[0].size > LARGE and kept_looks:
+            found.first[_key(kept[0])] = kept_looks[0][0]
+        looks += kept_looks
     return looks
 
 
 def _fitting(claim: Claim, group: list[Drawn]) -> list[Drawn]:
-    """Return as many draws of one shape as the budget holds, one of plain numbers first where it cuts."""
+    """Return as many draws of one shape as the budget holds; of a large one, plain numbers come first."""
     fitting = max(1, BUDGET // max(group[0].size, 1))
-    if fitting >= len(group):
+    if fitting >= len(group) and group[0].size <= LARGE:
         return group
-    return ([one for one in claim.points.plain() if one.shapes == group[0].shapes] + group)[:fitting]
+    return ([one for one in claim.points.plain() if _key(one) == _key(group[0])] + group)[:fitting]
 
 
 def _points(claim: Claim, group: Sequence[Drawn]) -> list[Point] | None:
@@ -227,23 +229,24 @@ def _in_turn(looks: list[Look]) -> list[Look]:
     return [look for one_round in rounds for look in one_round if look is not None]
 
 
-def _generic(claim: Claim, runner: Runner, groups: list[list[Drawn]], looks: list[Look]) -> list[Point]:
+def _generic(claim: Claim, runner: Runner, groups: list[list[Drawn]], found: Findings) -> list[Point]:
     """Return a point of plain numbers at each shape, where the function is finite; the largest last.
 
-    A large one is a point that was looked at, so that nothing is measured there twice.
+    A large one is the point that was looked at first, so that nothing is measured there twice.
     """
     points = []
     for one in claim.points.plain() or [group[0] for group in groups]:
         if one.size > LARGE:
-            points += [look[0] for look in looks if _size(look[0]) == one.size][:1]
+            points += [found.first[_key(one)]] if _key(one) in found.first else []
         elif not one.empty:
             point = point_of(claim, one, "random")
             points += [point] if all(runner.finite([point])) else []
     return points
 
 
-def _size(point: Point) -> int:
-    return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(point.args))
+def _key(one: Drawn) -> tuple[bool, int, str, str]:
+    """Return what draws of one group share, the smallest first and the empty ones last."""
+    return one.empty, one.size, one.shapes, one.tree
 
 
 def _unlawful(runner: Runner, generic: list[Point], laws: dict[str, Law]) -> tuple[str, str, Point] | None:

@@ -119,7 +119,9 @@ def _refuted(runner: Runner, name: str, failures: list[Failure], right: list[Jud
     if name in ENDS:  # along an axis of size 1 its end is all there is: somewhere the rest must be right
         return not any(not np.all(one.leaf.wrong) for one in failures)
     if name in INPUTS:
-        return any(_right_there(one, path, name, runner) for one in right)
+        elsewhere = (_right_at(one, path, name, runner, there=False) for one in right)
+        seen = any(_right_elsewhere(one, name) for one in failures) or any(elsewhere)
+        return not seen or any(_right_at(one, path, name, runner, there=True) for one in right)
     return name in ALWAYS and any(_is_right(one, path, runner) for one in right)
 
 
@@ -130,15 +132,22 @@ def _is_right(found: Judgement, leaf: str, runner: Runner) -> bool:
     return any(bool(np.any(units(-one.mine, one.true, one.noise) > AGREES_WITHIN)) for one in same_leaf)
 
 
-def _right_there(found: Judgement, leaf: str, kind: str, runner: Runner) -> bool:
-    """Return whether the leaf is right, and not zero, at an entry whose input is of this kind."""
+def _right_elsewhere(failure: Failure, kind: str) -> bool:
+    """Return whether, at a failing point, an entry whose input is not of this kind is right and visible."""
+    leaf = failure.leaf
+    visible = ~leaf.wrong & (units(-leaf.mine, leaf.true, leaf.noise) > AGREES_WITHIN)
+    return any(bool(np.any(visible & ~mask)) for mask in inputs_of(failure, kind))
+
+
+def _right_at(found: Judgement, leaf: str, kind: str, runner: Runner, *, there: bool) -> bool:
+    """Return whether the leaf is right, and not zero, at an entry whose input is (not) of this kind."""
     failure = failure_at(runner, found)
     if failure is None:
         return False
     for one in [one for one in failure.leaves if one.path == leaf]:
         masks = inputs_of(failure._replace(leaf=one), kind)
         seen = units(-one.mine, one.true, one.noise) > AGREES_WITHIN
-        if any(bool(np.any(seen & mask)) for mask in masks):
+        if any(bool(np.any(seen & (mask if there else ~mask))) for mask in masks):
             return True
     return False
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from backproof.verification.differences import is_number
@@ -138,5 +139,5 @@ def _both(one: Measured, other: Measured) -> Measured:
 def _same_bits(one: Any, other: Any) -> bool:
     leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     return all(
-        np.array_equal(a, b, equal_nan=np.issubdtype(np.asarray(a).dtype, np.inexact)) for a, b in leaves
+        np.array_equal(a, b, equal_nan=jnp.issubdtype(np.asarray(a).dtype, jnp.inexact)) for a, b in leaves
     )

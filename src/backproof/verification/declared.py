@@ -12,8 +12,17 @@ def not_compared(claim: Claim, function: Callable[..., Any], declared: dict[str,
     """Return `claim` without the results for the arguments named in `declared`.
 
     Raises:
-        UsageError: the function has no argument of that name.
+        UsageError: the function has no argument of that name, or the derivative is a jvp.
     """
+    if claim.forward:
+        raise UsageError(
+            message(
+                must="declared= goes with a derivative that has a result for each argument",
+                found="jvp=",
+                where="verify",
+                do="check the pullback, or leave declared= out",
+            )
+        )
     names = _names(function)
     unknown = set(declared) - set(names)
     if unknown:

@@ -159,26 +159,37 @@ def _by_wider_arithmetic(
     if still and FAR < still.distance < np.inf and _gap(formula, oracle) > 0.5 * _gap(hand, truth.value):
         return Outcome.WRONG, worst
     wide_hand, wide_truth = runner.hand(point, wide=True), runner.truth(point, wide=True)
-    between = worst_entry(wide_hand.value, Measured(wide_truth.value, _sum_of_noise(wide_truth, wide_hand)))
-    gap_shrinks = between is not None and (
-        between.distance <= AGREES_WITHIN
-        or _gap(wide_hand.value, wide_truth.value) < 0.1 * _gap(hand, truth.value)
+    shrinks = _same_formula(hand, truth, wide_hand, wide_truth)
+    return (Outcome.UNSTABLE if shrinks else Outcome.WRONG), worst
+
+
+def _same_formula(hand: Any, truth: Measured, wide_hand: Measured, wide_truth: Measured) -> bool:
+    """Return whether every entry that differs agrees in longdouble, or comes at least ten times nearer."""
+    leaves = zip(
+        *map(jax.tree.leaves, (hand, truth.value, truth.noise)),
+        *map(jax.tree.leaves, (*wide_hand, *wide_truth)),
+        strict=True,
     )
-    return (Outcome.UNSTABLE if gap_shrinks else Outcome.WRONG), worst
+    for mine, true, noise, wide_mine, own, wide_true, other in leaves:
+        apart = units(mine, true, noise) > AGREES_WITHIN
+        agree = units(wide_mine, wide_true, own + other) <= AGREES_WITHIN
+        nearer = _distance(wide_mine, wide_true) < 0.1 * _distance(mine, true)
+        if not np.all(agree | nearer | ~apart):
+            return False
+    return True
+
+
+def _distance(one: Any, other: Any) -> Any:
+    """Return the absolute difference of each entry, infinite where one side is not finite."""
+    with np.errstate(all="ignore"):
+        apart = np.abs(np.asarray(one) - np.asarray(other)) if np.size(one) else np.zeros(np.shape(one))
+    return np.where(np.isnan(apart), np.inf, apart)
 
 
 def _gap(ours: Any, theirs: Any) -> float:
     """Return the largest absolute difference, infinite where one side is not finite."""
-    worst = 0.0
-    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-        with np.errstate(all="ignore"):
-            apart = (
-                np.abs(np.asarray(a, np.longdouble) - np.asarray(b, np.longdouble))
-                if np.isrealobj(a)
-                else np.abs(a - b)
-            )
-        worst = max(worst, float(np.max(np.where(np.isnan(apart), np.inf, apart), initial=0.0)))
-    return worst
+    leaves = zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
+    return max((float(np.max(_distance(a, b), initial=0.0)) for a, b in leaves), default=0.0)
 
 
 def _sum_of_noise(one: Measured, other: Measured) -> Any:

@@ -151,7 +151,7 @@ def _nearby(runner: Runner, point: Point, directions: np.ndarray) -> np.ndarray:
 
 
 def _is_between(runner: Runner, point: Point, hand: Any) -> bool:
-    """Return whether each entry of a tangent lies between those of autodiff beside the point."""
+    """Return whether a tangent lies between both sides where autodiff jumps, and agrees with it elsewhere."""
     rng = np.random.default_rng(0)
     steps = rng.standard_normal((DIRECTIONS, sum(np.size(leaf) for leaf in jax.tree.leaves(point.args))))
     everything = (True,) * len(point.args)
@@ -159,9 +159,16 @@ def _is_between(runner: Runner, point: Point, hand: Any) -> bool:
     beside, value = _rows(runner.many("truth", places)), _vector(hand)
     if beside.shape[1:] != value.shape or not np.all(np.isfinite(beside)):
         return False
-    slack = RESOLUTION * np.ptp(beside, axis=0) + AGREES_WITHIN * _per_part(runner.truth(point))
-    inside = (value >= beside.min(0) - slack) & (value <= beside.max(0) + slack)
-    return bool(np.all(inside) and np.any(np.ptp(beside, axis=0) > slack))
+    truth = runner.truth(point)
+    noise = AGREES_WITHIN * (_per_part(truth) + _per_part(runner.hand(point)))
+    jump = np.ptp(beside, axis=0)
+    curved = RESOLUTION * (np.abs(beside).max(0) + np.abs(_vector(point.direction)).max(initial=0.0))
+    kinked = jump > curved + noise
+    slack = RESOLUTION * jump + noise
+    between = (value >= beside.min(0) - slack) & (value <= beside.max(0) + slack)
+    with np.errstate(invalid="ignore"):
+        agrees = np.abs(value - _vector(truth.value)) <= noise
+    return bool(np.any(kinked) and np.all(np.where(kinked, between, agrees)))
 
 
 def _moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) -> tuple[Any, ...]:

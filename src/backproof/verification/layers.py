@@ -16,6 +16,7 @@ import numpy as np
 from backproof.network import Layer
 from backproof.rule import Rule
 from backproof.rules._affine import affine_forward, affine_grads
+from backproof.verification.interpreter import float64
 from backproof.verification.laws import inner, layer_balance, parameter_balance
 from backproof.verification.noise import AGREES_WITHIN, measure, units
 from backproof.verification.oracles import Point
@@ -103,8 +104,8 @@ def first_wrong_layer(rule: Rule, points: Sequence[Point]) -> WrongLayer | None:
 
 def _first_of(rule: Rule, point: Point) -> WrongLayer | None:
     """Return what is wrong at one point, looking at each sample of its batch alone, then at all."""
-    located = (_located(rule, sample) for sample in (*_samples(point), point))
-    return next((one for one in located if one), None)
+    places = [place for place in (*_samples(point), point) if _runs(rule, place)]
+    return next((one for one in (_located(rule, place) for place in places) if one), None)
 
 
 def is_layered(rule: Rule, params: Any) -> bool:
@@ -117,14 +118,33 @@ def is_layered(rule: Rule, params: Any) -> bool:
 
 
 def _samples(point: Point) -> list[Point]:
-    """Return the point for each sample of its batch alone."""
+    """Return the point for each sample of its batch alone; batch axes stay, of size 1."""
     params, x = point.args
-    rows, deltas = (np.reshape(v, (-1, np.shape(v)[-1])) for v in (x, point.direction))
+    rows, deltas = (
+        np.reshape(v, (-1, *(1,) * (np.ndim(v) - 1), np.shape(v)[-1])) for v in (x, point.direction)
+    )
     return [Point((params, row), delta) for row, delta in zip(rows, deltas, strict=True)]
 
 
+def _runs(rule: Rule, place: Point) -> bool:
+    """Return whether the backward that is checked runs here, and returns gradients like the parameters."""
+    params, x = place.args
+
+    def grads(params: Any, x: Any, delta_y: Any) -> Any:
+        return rule.backward(params, rule.forward(params, x)[1], delta_y)
+
+    try:
+        with float64():
+            found = jax.eval_shape(grads, params, x, place.direction)
+    except Exception:
+        # A backward may be written for its whole batch alone: then there is nothing to see of one sample.
+        return False
+    shapes = [leaf.shape for leaf in jax.tree.leaves(found)]
+    return shapes == [np.shape(leaf) for leaf in jax.tree.leaves((params, x))]
+
+
 def _located(rule: Rule, point: Point) -> WrongLayer | None:
-    single = np.ndim(point.args[1]) == 1
+    single = int(np.prod(np.shape(point.args[1])[:-1])) == 1
 
     def compared(args: tuple[Any, Any], delta_y: Any) -> tuple[tuple[Sides, ...], tuple[Any, Any]]:
         return _sides(rule, args, delta_y)
@@ -195,14 +215,44 @@ def _apart(sides: tuple[Any, Any], noise: tuple[Any, Any]) -> bool:
 
 
 def _sides(rule: Rule, args: tuple[Any, Any], delta_y: Any) -> tuple[tuple[Sides, ...], tuple[Any, Any]]:
-    """Return both sides of every layer, and of ∂J/∂x; the claimed δ of a layer is its ∂b."""
+    """Return both sides of every layer, and of ∂J/∂x."""
     params, x = args
     grads, delta_x = rule.backward(params, rule.forward(params, x)[1], delta_y)
-    sigmas = rule.parts[1::2]
+    values, deltas, true_x = _tapped(rule, params, x, delta_y)
+    single = deltas[0].size == deltas[0].shape[-1]
+    claimed = [
+        grad["b"].reshape(delta.shape) if single else delta for grad, delta in zip(grads, deltas, strict=True)
+    ]
+    layers = []
+    for number, layer in enumerate(params):
+        below, z, after = (value[number] for value in values)
+        top = number + 1 == len(params)
+        upper = number if top else number + 1
+        above = delta_y if top else claimed[upper]
+        z_below = values[1][number - 1] if number else None
+        known = (rule.parts[2 * number + 1], (z_below, below, z), deltas[number], above)
+        layers.append(
+            Sides(
+                claimed=grads[number],
+                true=affine_grads(below, deltas[number]),
+                follows=affine_grads(below, claimed[number]),
+                slips=_slips(*known, None if top else params[upper]["W"]) if single else {},
+                balance=parameter_balance(layer, grads[number], z, claimed[number]),
+                gate=_homogeneous(rule.parts[2 * number + 1], z, after),
+                above=layer_balance(z, claimed[number], params[upper]["b"], values[1][upper], claimed[upper]),
+            )
+        )
+    return tuple(layers), (delta_x, true_x)
 
-    def tapped(taps: Sequence[Any], start: Any) -> tuple[Any, tuple[list[Any], list[Any], list[Any]]]:
-        a, below, z, after = start, [], [], []
-        for layer, sigma, tap in zip(params, sigmas, taps, strict=True):
+
+def _tapped(
+    rule: Rule, params: Sequence[Layer], x: Any, delta_y: Any
+) -> tuple[tuple[list[Any], list[Any], list[Any]], list[Any], Any]:
+    """Return (inputs a, z, outputs a) of every layer, and by autodiff every δ and ∂J/∂x."""
+
+    def forward(taps: Sequence[Any], a: Any) -> tuple[Any, tuple[list[Any], list[Any], list[Any]]]:
+        below, z, after = [], [], []
+        for layer, sigma, tap in zip(params, rule.parts[1::2], taps, strict=True):
             below.append(a)
             z.append(affine_forward(layer, a)[0] + tap)
             a = sigma.forward((), z[-1])[0]
@@ -210,39 +260,12 @@ def _sides(rule: Rule, args: tuple[Any, Any], delta_y: Any) -> tuple[tuple[Sides
         return a, (below, z, after)
 
     taps = [jnp.zeros((*x.shape[:-1], layer["b"].shape[0]), x.dtype) for layer in params]
-    _, pulled, (below, z, after) = jax.vjp(tapped, taps, x, has_aux=True)
-    deltas, true_x = pulled(delta_y)
-    layers = []
-    for number, layer in enumerate(params):
-        claimed, top = grads[number], number + 1 == len(params)
-        delta = claimed["b"] if x.ndim == 1 else deltas[number]
-        upper = number if top else number + 1
-        delta_above = grads[upper]["b"] if x.ndim == 1 else deltas[upper]
-        layers.append(
-            Sides(
-                claimed,
-                affine_grads(below[number], deltas[number]),
-                affine_grads(below[number], delta),
-                _slips(
-                    sigmas[number],
-                    (z[number - 1] if number else None, below[number], z[number]),
-                    deltas[number],
-                    delta_y if top else grads[upper]["b"],
-                    None if top else params[upper]["W"],
-                )
-                if x.ndim == 1
-                else {},
-                parameter_balance(layer, claimed, z[number], delta),
-                # a = z σ′(z), summed with weights of their own
-                _homogeneous(sigmas[number], z[number], after[number]),
-                layer_balance(z[number], delta, params[upper]["b"], z[upper], delta_above),
-            )
-        )
-    return tuple(layers), (delta_x, true_x)
+    _, pulled, values = jax.vjp(forward, taps, x, has_aux=True)
+    return values, *pulled(delta_y)
 
 
 def _homogeneous(sigma: Rule, z: Any, a: Any) -> tuple[Any, Any]:
-    """Return both sides of z σ′(z) = a, as sums with unequal weights."""
+    """Return both sides of z σ′(z) = a, which a relu keeps, as sums with unequal weights."""
     weights = jnp.sin(1.0 + jnp.arange(z.size, dtype=z.dtype)).reshape(z.shape)
     slope = sigma.backward((), sigma.forward((), z)[1], jnp.ones_like(z))[1]
     return inner(weights, z * slope), inner(weights, a)
@@ -260,7 +283,9 @@ def _slips(
         above: what comes down: δ of the layer above, or ∂J/∂a at the last.
         W_above: the weights it comes through; None at the last layer.
     """
+    # one sample: what batch axes there are have size 1
     z_below, a_below, z = values
+    a_below, z, delta, above = (each.reshape(-1) for each in (a_below, z, delta, above))
 
     def slope(at: Any) -> Any:
         return sigma.backward((), sigma.forward((), at)[1], jnp.ones_like(at))[1]
@@ -276,7 +301,7 @@ def _slips(
         of_delta["W for Wᵀ"] = above @ W_above.T * slope(z)
     of_W = _times(affine_grads(a_below, delta)["W"])
     if z_below is not None:
-        of_W["z for a"] = affine_grads(z_below, delta)["W"]
+        of_W["z for a"] = affine_grads(z_below.reshape(-1), delta)["W"]
     return {"delta": of_delta, "W": of_W, "b": _times(delta)}
 
 

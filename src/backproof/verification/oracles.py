@@ -188,7 +188,13 @@ class Runner:
         """Return `hand` or `truth` at many points of one shape, stacked and without noise."""
         f = self.claim.hand if kind == "hand" else self.claim.truth
         stacked = stack(points)
-        return run(self._program(f"many {kind}", jax.vmap(f), stacked), stacked)[0]
+        try:
+            program = self._program(f"many {kind}", jax.vmap(f), stacked)
+        except Exception:
+            # Not every user's code can be vmapped; run one by one it raises what is its own.
+            single = [run(self._program(kind, f, point), point)[0] for point in points]
+            return jax.tree.map(lambda *rows: np.stack(rows), *single)
+        return run(program, stacked)[0]
 
     def _program(self, kind: str, f: Callable[..., Any], point: Point) -> Program:
         key = (kind, shapes_of(tuple(point)))

@@ -52,6 +52,7 @@ class Drawn(NamedTuple):
         size: how many entries they have.
         empty: whether an argument has none.
         seed: the seed of the direction that goes with them.
+        tree: their tree, as text.
     """
 
     build: Callable[[], tuple[PyTree, ...]]
@@ -59,6 +60,7 @@ class Drawn(NamedTuple):
     size: int
     empty: bool
     seed: int
+    tree: str = ""
 
 
 class Long(NamedTuple):
@@ -78,7 +80,7 @@ def drawn(build: Callable[[], tuple[PyTree, ...]], shapes: PyTree, seed: int) ->
         int(np.size(leaf)) if not hasattr(leaf, "shape") else int(np.prod(leaf.shape, dtype=int))
         for leaf in leaves
     ]
-    return Drawn(build, text, sum(sizes), 0 in sizes, seed)
+    return Drawn(build, text, sum(sizes), 0 in sizes, seed, str(jax.tree.structure(shapes)))
 
 
 def menu(specs: list[Specification]) -> list[dict[str, Any]]:

@@ -130,7 +130,10 @@ def _shifted(at: Failure) -> str | None:
 
 
 def _slope_at_output(at: Failure) -> str | None:
-    value = at.runner.value(at.point)
+    values = [leaf for leaf in jax.tree.leaves(at.runner.value(at.point)) if is_number(leaf)]
+    if len(values) != 1:
+        return None
+    value = values[0]
     if not _with_other_args(at, lambda arg: value if np.shape(arg) == np.shape(value) else arg):
         return None
     return f"result{at.leaf.path} is the gradient with the output in place of an input: σ′(a) for σ′(z)"

@@ -112,17 +112,17 @@ def _inner(params: dict[str, Any]) -> list[Jaxpr]:
 
 def _matched(truth: Any, step: Any) -> list[tuple[Any, Any]]:
     """Return each leaf of the gradient with the part of the step that belongs to it."""
-    pairs = []
-    for part, moved in zip(truth, step, strict=True):
-        grads = jax.tree.leaves(part)
-        if grads:
-            moves = [
-                m
-                for m, g in zip(jax.tree.leaves(moved), jax.tree.leaves(part, is_leaf=_is_none), strict=True)
-                if g is not None
-            ]
-            pairs += list(zip(grads, moves, strict=True))
-    return pairs
+    return [
+        (grad, move)
+        for part, moves in zip(truth, step, strict=True)
+        if part is not None
+        for grad, move in zip(_with_none(part), _with_none(moves), strict=True)
+        if grad is not None
+    ]
+
+
+def _with_none(tree: Any) -> list[Any]:
+    return jax.tree.leaves(tree, is_leaf=_is_none)
 
 
 def _is_none(node: Any) -> bool:
@@ -131,12 +131,11 @@ def _is_none(node: Any) -> bool:
 
 def _inexact_leaf(args: tuple[Any, ...], truth: tuple[Any, ...], leaf: int) -> int:
     """Return which leaf of the arguments leaf number `leaf` of the result belongs to."""
-    places = []
-    start = 0
+    places, start = [], 0
     for arg, part in zip(args, truth, strict=True):
-        count = len(jax.tree.leaves(arg))
-        if part is not None:
-            held = jax.tree.leaves(part, is_leaf=_is_none)
-            places += [start + i for i, g in enumerate(held) if g is not None]
-        start += count
+        held = [value is not None for value in _with_none(arg)]
+        grads = [None] * len(held) if part is None else _with_none(part)
+        for is_leaf, grad in zip(held, grads, strict=True):
+            places += [start] if is_leaf and grad is not None else []
+            start += is_leaf
     return places[leaf]
