@@ -4,8 +4,9 @@ from backproof.selftest.blind_spots import CASES as BLIND_SPOTS
 from backproof.selftest.case import Case
 from backproof.selftest.corpus import CASES as CORPUS
 from backproof.selftest.false_alarms import CASES as FALSE_ALARMS
-from backproof.selftest.mutants import Tally, cross_section, mutants
+from backproof.selftest.mutants import cross_section, mutants
 from backproof.selftest.run import Outcome, Rate, rates, run
+from backproof.selftest.tally import Tally
 
 __all__ = [
     "BLIND_SPOTS",

@@ -18,6 +18,7 @@ from backproof.rule import Rule
 from backproof.rules._affine import affine_forward, affine_grads
 from backproof.verification.interpreter import float64
 from backproof.verification.laws import inner, layer_balance, parameter_balance
+from backproof.verification.layer_slips import slips_of
 from backproof.verification.noise import AGREES_WITHIN, measure, units
 from backproof.verification.oracles import Point
 
@@ -236,7 +237,7 @@ def _sides(rule: Rule, args: tuple[Any, Any], delta_y: Any) -> tuple[tuple[Sides
                 claimed=grads[number],
                 true=affine_grads(below, deltas[number]),
                 follows=affine_grads(below, claimed[number]),
-                slips=_slips(*known, None if top else params[upper]["W"]) if single else {},
+                slips=slips_of(*known, None if top else params[upper]["W"]) if single else {},
                 balance=parameter_balance(layer, grads[number], z, claimed[number]),
                 gate=_homogeneous(rule.parts[2 * number + 1], z, after),
                 above=layer_balance(z, claimed[number], params[upper]["b"], values[1][upper], claimed[upper]),
@@ -269,46 +270,3 @@ def _homogeneous(sigma: Rule, z: Any, a: Any) -> tuple[Any, Any]:
     weights = jnp.sin(1.0 + jnp.arange(z.size, dtype=z.dtype)).reshape(z.shape)
     slope = sigma.backward((), sigma.forward((), z)[1], jnp.ones_like(z))[1]
     return inner(weights, z * slope), inner(weights, a)
-
-
-def _slips(
-    sigma: Rule, values: tuple[Any, Any, Any], delta: Any, above: Any, W_above: Any
-) -> dict[str, dict[str, Any]]:
-    """Return what one step gives for δ, ∂W and ∂b with one slip each.
-
-    Args:
-        sigma: the activation of the layer.
-        values: z of the layer below (None at the first), the layer's input a, and its z.
-        delta: the true δ.
-        above: what comes down: δ of the layer above, or ∂J/∂a at the last.
-        W_above: the weights it comes through; None at the last layer.
-    """
-    # one sample: what batch axes there are have size 1
-    z_below, a_below, z = values
-    a_below, z, delta, above = (each.reshape(-1) for each in (a_below, z, delta, above))
-
-    def slope(at: Any) -> Any:
-        return sigma.backward((), sigma.forward((), at)[1], jnp.ones_like(at))[1]
-
-    pulled = above if W_above is None else above @ W_above
-    of_delta = {
-        **_times(pulled * slope(z)),
-        "σ′ left out": pulled,
-        "σ′(a) for σ′(z)": pulled * slope(sigma.forward((), z)[0]),
-        "the cotangent left out": slope(z),
-    }
-    if W_above is not None and W_above.shape[0] == W_above.shape[1]:
-        of_delta["W for Wᵀ"] = above @ W_above.T * slope(z)
-    of_W = _times(affine_grads(a_below, delta)["W"])
-    if z_below is not None:
-        of_W["z for a"] = affine_grads(z_below.reshape(-1), delta)["W"]
-    return {"delta": of_delta, "W": of_W, "b": _times(delta)}
-
-
-def _times(value: Any) -> dict[str, Any]:
-    return {
-        "the opposite sign": -value,
-        "twice the value": 2 * value,
-        "half the value": 0.5 * value,
-        "zero in its place": 0 * value,
-    }
