@@ -39,12 +39,16 @@ _HOME = {
     "less": "derivations",
     "GradientError": "errors",
     "UsageError": "errors",
+    "CheckpointError": "errors",
+    "CheckpointWarning": "errors",
     "DataError": "errors",
     "DivergedError": "errors",
 }
 _PACKAGES = ("rules", "losses", "datasets", "training", "verification", "derivations")
 
 __all__ = [
+    "CheckpointError",
+    "CheckpointWarning",
     "DataError",
     "DivergedError",
     "GradientError",
@@ -106,6 +110,8 @@ if TYPE_CHECKING:
     from backproof.derivations import equal as equal
     from backproof.derivations import holds as holds
     from backproof.derivations import less as less
+    from backproof.errors import CheckpointError as CheckpointError
+    from backproof.errors import CheckpointWarning as CheckpointWarning
     from backproof.errors import DataError as DataError
     from backproof.errors import DivergedError as DivergedError
     from backproof.errors import GradientError as GradientError

@@ -13,6 +13,14 @@ class DataError(UsageError):
     """Is raised when a data set cannot be read, or holds values no experiment can use."""
 
 
+class CheckpointError(UsageError):
+    """Is raised when what is saved of an experiment cannot be gone on with."""
+
+
+class CheckpointWarning(UserWarning):
+    """Is given when a checkpoint cannot be written or read, and training goes on without it."""
+
+
 class DivergedError(ArithmeticError):
     """Is raised when training meets a loss that is not finite."""
 

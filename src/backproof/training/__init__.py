@@ -1,14 +1,18 @@
 """Training by hand-written gradients: data, one step, the loop over epochs, and the batch algorithm."""
 
+from backproof.training.checkpoints import Checkpoints
 from backproof.training.data import Data, split, standardise
 from backproof.training.descent import Descent, batch_descent
 from backproof.training.files import load
-from backproof.training.loop import Epoch, Fit, accuracy, fit
+from backproof.training.history import Epoch
+from backproof.training.loop import Fit, accuracy, fit
 from backproof.training.optimizers import OPTIMIZERS
 from backproof.training.step import InSweepSGD, State, Step, in_sweep_sgd, training_step
+from backproof.training.stopping import Stop, never, patience, settled
 
 __all__ = [
     "OPTIMIZERS",
+    "Checkpoints",
     "Data",
     "Descent",
     "Epoch",
@@ -16,11 +20,15 @@ __all__ = [
     "InSweepSGD",
     "State",
     "Step",
+    "Stop",
     "accuracy",
     "batch_descent",
     "fit",
     "in_sweep_sgd",
     "load",
+    "never",
+    "patience",
+    "settled",
     "split",
     "standardise",
     "training_step",

@@ -1,5 +1,6 @@
 """Samples in memory: training and test part, split, standardisation, and the check of their values."""
 
+import hashlib
 from typing import NamedTuple
 
 import jax
@@ -79,6 +80,16 @@ def _mean_and_scale(
     deviation = x.std(axis=0, dtype=np.float64)
     constant = x.max(axis=0) == x.min(axis=0)  # exact, where rounding gives a deviation near 0
     return x.mean(axis=0, dtype=np.float64), np.where(constant, 1.0, deviation)
+
+
+def digest(tree: PyTree) -> str:
+    """Return the SHA-256 of every leaf's dtype, shape and bytes, in order."""
+    known = hashlib.sha256()
+    for leaf in jax.tree.leaves(tree):
+        array = np.asarray(leaf)
+        known.update(f"{array.dtype} {array.shape};".encode())
+        known.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
+    return known.hexdigest()
 
 
 def require_usable(data: Data) -> None:

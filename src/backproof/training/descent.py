@@ -18,6 +18,7 @@ from backproof.rule import Loss, PyTree, Rule, require_number, require_whole_num
 from backproof.training.data import Data
 from backproof.training.start import require_seed, start
 from backproof.training.step import all_finite, require_learning_rate
+from backproof.training.stopping import every_change_below
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def batch_descent(
     def update(progress: Progress, samples: tuple[PyTree, PyTree]) -> Progress:
         value, grads = gradient(progress.params, *samples)
         params = jax.tree.map(lambda p, grad: p - learning_rate * grad, progress.params, grads)
-        settled = _every_change_below(epsilon, progress.params, params)
+        settled = every_change_below(epsilon, progress.params, params)
         return Progress(params, progress.iteration + 1, settled, jnp.isfinite(value) & all_finite(params))
 
     def unfinished(progress: Progress) -> jax.Array:
@@ -104,12 +105,6 @@ def batch_descent(
     end, value = run(first, (data.x_train, data.y_train))
     _require_finite(end, value)
     return Descent(end.params, int(end.iteration), bool(end.settled), float(value))
-
-
-def _every_change_below(epsilon: float, before: PyTree, after: PyTree) -> Bool[Array, ""]:
-    """Return whether max|after − before| < epsilon holds for every leaf; a NaN is no small change."""
-    pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
-    return jnp.all(jnp.array([jnp.all(jnp.abs(new - old) < epsilon) for old, new in pairs], bool))
 
 
 def _require_finite(end: Progress, value: Float[Array, ""]) -> None:

@@ -1,38 +1,39 @@
-"""The training loop: an epoch is one program on the device, shuffled there and scanned batch by batch."""
+"""The training loop: compiled segments one after another, read, stopped and saved from the host."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
 from jaxtyping import Array, Float, Integer
 
-from backproof.errors import DivergedError, UsageError, message
+from backproof.errors import UsageError, message
 from backproof.rule import Loss, PyTree, Rule, require_whole_number
-from backproof.training.data import Data
+from backproof.training.checkpoints import Checkpoints, saver
+from backproof.training.data import Data, digest
+from backproof.training.history import Epoch, Recorder
+from backproof.training.segment import (
+    Carry,
+    Experiment,
+    Metric,
+    Position,
+    after,
+    begin,
+    order_of,
+    segments,
+)
+from backproof.training.segment import run as run_segment
 from backproof.training.start import require_seed, start
-from backproof.training.step import Optimizer, State, Step, all_finite, training_step
+from backproof.training.step import Optimizer, training_step
+from backproof.training.stopping import Stop, never
 
-Metric = Callable[[PyTree, PyTree], jax.Array]
-
-
-class Epoch(NamedTuple):
-    """Holds what one pass over the training part showed.
-
-    Attributes:
-        number: which epoch, from 1.
-        loss: the loss of the batches before their updates, averaged with the batch sizes as weights.
-        metric: the metric of the test part after the epoch; None where there is no test part.
-    """
-
-    number: int
-    loss: float
-    metric: float | None
+if TYPE_CHECKING:
+    from backproof.training.saving import Saver
 
 
 @dataclass(frozen=True)
@@ -40,23 +41,16 @@ class Fit:
     """Holds the outcome of `fit`.
 
     Attributes:
-        params: the trained parameters.
+        params: the trained parameters; under `stop=patience(…)` those of the best epoch.
         memory: what the optimizer remembers at the end.
         history: one `Epoch` for each epoch.
+        stopped: whether `stop` ended it before the last epoch.
     """
 
     params: PyTree
     memory: PyTree
     history: tuple[Epoch, ...]
-
-
-class EpochResult(NamedTuple):
-    """Holds what one epoch hands to the host: the loss of each step, and what follows from it."""
-
-    values: Float[Array, " steps"]
-    loss: Float[Array, ""]
-    metric: Float[Array, ""] | None
-    params_finite: Array
+    stopped: bool = False
 
 
 def fit(
@@ -71,12 +65,15 @@ def fit(
     params: PyTree = None,
     metric: Metric | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    stop: Stop | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Fit:
     """Return `network` trained on `data` by the gradients written by hand.
 
     Every epoch visits each sample once in an order of its own; where `batch_size` does not divide
     the number of samples, the epoch ends with one smaller batch. The same arguments give the same
-    parameters bit for bit on the same machine.
+    parameters bit for bit on the same machine, also where training was interrupted and resumed from
+    `checkpoints`. The samples are copied as training begins; what happens to them later changes nothing.
 
     Args:
         network: the rule to train.
@@ -89,31 +86,37 @@ def fit(
         params: where to start; taken from `network.init` if None. The arrays stay intact.
         metric: `(prediction, target) -> scalar`, evaluated on the test part; if None, `accuracy`
             where targets are labels, else `loss`.
-        on_epoch: called on the host with each `Epoch` as it ends.
+        on_epoch: called on the host with each `Epoch`, while the device is already at the next one.
+        stop: when to stop before the last epoch: `training.settled(epsilon)`, `training.patience(epochs)`.
+        checkpoints: where to save, and to resume from if something is there; needs orbax-checkpoint.
 
     Raises:
         DataError: `data` is empty, not finite, or its labels do not fit the prediction.
         UsageError: a number is out of range, or shapes do not fit.
-        DivergedError: a loss, or a parameter after an epoch, is not finite.
+        DivergedError: a loss, or a parameter after a segment, is not finite.
+        CheckpointError: what is saved belongs to another experiment, or none of it can be read.
     """
     epochs = require_whole_number(epochs, "epochs", "fit")
     batch_size = require_whole_number(batch_size, "batch_size", "fit")
+    stop = never() if stop is None else stop
     _require_data(data)
+    _require_stop(stop, data)
     step = training_step(network, loss, optax.sgd(0.1) if optimizer is None else optimizer)
     start_key, order_key = jax.random.split(jax.random.key(require_seed(seed, "fit")))
     first, on_device, labelled = start(network, data, start_key, params)
     metric = metric or (accuracy if labelled else lambda *args: loss.forward(*args)[0])
-    state = _copied(step.start(first))
-    run_epoch = jax.jit(partial(_epoch, network, step, metric, batch_size), donate_argnums=0)
-    history = []
-    for number in range(1, epochs + 1):
-        state, result = run_epoch(state, jax.random.fold_in(order_key, number), on_device)
-        _require_finite(result, number)
-        measured = None if result.metric is None else float(result.metric)
-        history.append(Epoch(number, float(result.loss), measured))
-        if on_epoch is not None:
-            on_epoch(history[-1])
-    return Fit(state.params, state.memory, tuple(history))
+    count = len(jax.tree.leaves(data.x_train)[0])
+    experiment = Experiment(network, step, metric, stop, count, min(batch_size, count))
+    carry = _copied(begin(experiment, first, on_device))
+    recorder = Recorder(experiment.steps, on_epoch, late=1 if stop.may_stop is False else 0)
+    longest = None if checkpoints is None else checkpoints.every_steps
+    with _saver(
+        checkpoints, lambda: _identity(network, loss, experiment, data, carry, seed, longest)
+    ) as saver:
+        run = Run(experiment, order_key, on_device, epochs, longest, recorder, saver)
+        carry = _trained(run, carry)
+    params = stop.outcome(carry.stop, carry.state.params)
+    return Fit(params, carry.state.memory, tuple(recorder.epochs), recorder.stopped)
 
 
 def accuracy(prediction: Float[Array, "*batch n"], labels: Integer[Array, "*batch"]) -> Float[Array, ""]:
@@ -121,54 +124,89 @@ def accuracy(prediction: Float[Array, "*batch n"], labels: Integer[Array, "*batc
     return jnp.mean(prediction.argmax(-1).astype(labels.dtype) == labels, dtype=jnp.float32)
 
 
-def _epoch(
-    network: Rule, step: Step, metric: Metric, batch_size: int, state: State, key: jax.Array, data: Data
-) -> tuple[State, EpochResult]:
-    """Visit every sample once: full batches in one scan, then what is left as a batch of its own."""
+class Run(NamedTuple):
+    """Holds what the host needs to drive the segments of one experiment."""
 
-    def visit(state: State, chosen: Integer[Array, " b"]) -> tuple[State, jax.Array]:
-        return step.take(state, _rows(data.x_train, chosen), _rows(data.y_train, chosen))
-
-    count = len(jax.tree.leaves(data.x_train)[0])
-    batch_size = min(batch_size, count)
-    order = jax.random.permutation(key, count)
-    full, rest = divmod(count, batch_size)
-    state, values = lax.scan(visit, state, order[: full * batch_size].reshape(full, batch_size))
-    total = batch_size * values.sum()
-    if rest:
-        state, value = visit(state, order[full * batch_size :])
-        values, total = jnp.append(values, value), total + rest * value
-    measured = None
-    if data.x_test is not None:
-        measured = metric(network.forward(state.params, data.x_test)[0], data.y_test)
-    return state, EpochResult(values, total / count, measured, all_finite(state.params))
+    experiment: Experiment
+    key: jax.Array
+    data: Data
+    epochs: int
+    longest: int | None
+    recorder: Recorder
+    saver: "Saver | None"
 
 
-def _rows(tree: PyTree, chosen: Integer[Array, " b"]) -> PyTree:
-    return jax.tree.map(lambda leaf: leaf[chosen], tree)
+def _trained(run: Run, carry: Carry) -> Carry:
+    """Return `carry` after the last segment; what was saved is gone on with, and what is reached is saved."""
+    compiled = jax.jit(partial(run_segment, run.experiment), static_argnums=(0, 1), donate_argnums=2)
+    carry, position = _resumed(run, carry)
+    order = None
+    for part in segments(run.experiment, run.epochs, run.longest, position):
+        if run.recorder.stopped:
+            break
+        if part.first == 0 or order is None:
+            order = order_of(run.key, np.int32(part.epoch), run.experiment.samples)
+        carry, result = compiled(part.steps, part.ends_epoch, carry, order, np.int32(part.first), run.data)
+        run.recorder.add(part, result)
+        position = after(part)
+        if run.saver is not None and run.saver.is_due:
+            _save(run, run.saver, carry, position)
+    run.recorder.read_all()
+    if run.saver is not None:
+        _save(run, run.saver, carry, position)
+    return carry
 
 
-def _copied(state: State) -> State:
-    """Return `state` in buffers of its own, one for each leaf: the first epoch is given them for good."""
-    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), state)
+def _resumed(run: Run, carry: Carry) -> tuple[Carry, Position]:
+    saved = run.saver and run.saver.resume(carry)
+    if not saved:
+        return carry, Position(1, 0)
+    run.recorder.epochs, run.recorder.stopped = list(saved.history), saved.stopped
+    return saved.carry, saved.position
 
 
-def _require_finite(result: EpochResult, epoch: int) -> None:
-    """Raise `DivergedError` unless the epoch's losses and its last parameters are finite."""
-    values = np.asarray(result.values)
-    finite = np.isfinite(values)
-    if finite.all() and result.params_finite:
-        return
-    at = int(np.argmin(finite)) if not finite.all() else len(values)
-    found = f"loss={values[at]}" if at < len(values) else "a parameter that is not finite"
-    raise DivergedError(
-        message(
-            must="the loss and the parameters must stay finite",
-            found=found,
-            where=f"epoch {epoch}, step {min(at + 1, len(values))} of {len(values)}",
-            do="lower the learning rate",
-        )
-    )
+def _save(run: Run, saver: "Saver", carry: Carry, position: Position) -> None:
+    """Save what has been read and found finite, and nothing else."""
+    run.recorder.read_all()
+    taken = (position.epoch - 1) * run.experiment.steps + position.step
+    saver.save(carry, position, run.recorder.epochs, run.recorder.stopped, taken)
+
+
+def _saver(
+    checkpoints: Checkpoints | None, identity: Callable[[], dict[str, Any]]
+) -> AbstractContextManager["Saver | None"]:
+    return nullcontext() if checkpoints is None else saver(checkpoints, identity())
+
+
+def _identity(
+    network: Rule,
+    loss: Loss,
+    experiment: Experiment,
+    data: Data,
+    carry: Carry,
+    seed: int,
+    every_steps: int | None,
+) -> dict[str, Any]:
+    """Return what tells this experiment from another, in JSON; how long it runs may change."""
+    shapes = {
+        jax.tree_util.keystr(path): f"{leaf.dtype}{list(leaf.shape)}"
+        for path, leaf in jax.tree_util.tree_leaves_with_path(carry)
+    }
+    return {
+        "network": network.name,
+        "loss": loss.name,
+        "stop": experiment.stop.name,
+        "batch_size": experiment.batch_size,
+        "every_steps": every_steps,
+        "seed": seed,
+        "data": digest(data),
+        "arrays": shapes,
+    }
+
+
+def _copied(carry: Carry) -> Carry:
+    """Return `carry` in buffers of its own, one for each leaf: the first segment is given them for good."""
+    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), carry)
 
 
 def _require_data(data: object) -> None:
@@ -179,5 +217,26 @@ def _require_data(data: object) -> None:
                 found=f"a {type(data).__name__}",
                 where="fit",
                 do="pass Data(x, y), or what training.split(x, y, seed) returns",
+            )
+        )
+
+
+def _require_stop(stop: Stop, data: Data) -> None:
+    if not isinstance(stop, Stop):
+        raise UsageError(
+            message(
+                must="stop must be a training.Stop",
+                found=f"stop={stop!r}",
+                where="fit",
+                do="pass training.settled(1e-5) or training.patience(5)",
+            )
+        )
+    if stop.asks_metric and data.x_test is None:
+        raise UsageError(
+            message(
+                must=f"stop={stop.name} needs a test part, on which the metric is measured",
+                found="none",
+                where="fit",
+                do="pass Data(x, y, x_test, y_test), or stop=training.settled(…)",
             )
         )

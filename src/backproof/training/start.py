@@ -31,7 +31,7 @@ def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
         UsageError: shapes or dtypes do not fit the network.
     """
     require_usable(data)
-    on_device = Data(*(jax.tree.map(jnp.asarray, part) for part in data))
+    on_device = Data(*(jax.tree.map(_own, part) for part in data))
     x = jax.eval_shape(lambda: on_device.x_train)
     if params is None:
         params, prediction = network.init(key, x)
@@ -42,6 +42,11 @@ def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
     if labelled:
         require_classes(data, prediction.shape[-1])
     return Start(params, on_device, labelled)
+
+
+def _own(leaf: PyTree) -> jax.Array:
+    """Return `leaf` in JAX's own memory: an array of NumPy's may be shared, and change under way."""
+    return leaf if isinstance(leaf, jax.Array) else jnp.array(leaf, copy=True)
 
 
 def require_seed(seed: int, where: str) -> int:

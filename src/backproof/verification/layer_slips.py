@@ -1,4 +1,4 @@
-"""What one layer of a network gives with one slip in it: the candidates by which a wrong layer is explained."""
+"""What one layer gives with one slip in it: the candidates by which a wrong layer is explained."""
 
 from typing import Any
 

@@ -1,0 +1,82 @@
+"""What training shows of itself: one record an epoch, read from the device while the next one runs."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from backproof.errors import DivergedError, message
+from backproof.training.segment import Result, Segment
+
+
+class Epoch(NamedTuple):
+    """Holds what one pass over the training part showed.
+
+    Attributes:
+        number: which epoch, from 1.
+        loss: the loss of the batches before their updates, averaged with the batch sizes as weights.
+        metric: the metric of the test part after the epoch; None where there is no test part.
+    """
+
+    number: int
+    loss: float
+    metric: float | None
+
+
+class Recorder:
+    """Collects what segments show, one segment late, so that the device need not wait for the host.
+
+    Attributes:
+        epochs: the records of the epochs that have been read.
+        stopped: whether the rule for stopping has said so.
+    """
+
+    def __init__(self, steps: int, on_epoch: Callable[[Epoch], None] | None, late: int) -> None:
+        """Begin without any; an epoch has `steps` steps, and the `late` last segments wait unread."""
+        self.epochs: list[Epoch] = []
+        self.stopped = False
+        self._steps, self._on_epoch, self._late = steps, on_epoch, late
+        self._unread: list[tuple[Segment, Result]] = []
+
+    def add(self, segment: Segment, result: Result) -> None:
+        """Take what `segment` shows; read it once more than `late` segments wait.
+
+        Raises:
+            DivergedError: a loss, or a parameter after a segment, is not finite.
+        """
+        self._unread.append((segment, result))
+        while len(self._unread) > self._late:
+            self._read(*self._unread.pop(0))
+
+    def read_all(self) -> None:
+        """Wait for every segment and read it; raises as `add` does."""
+        while self._unread:
+            self._read(*self._unread.pop(0))
+
+    def _read(self, segment: Segment, result: Result) -> None:
+        _require_finite(result, segment, self._steps)
+        if not segment.ends_epoch:
+            return
+        measured = None if result.metric is None else float(result.metric)
+        self.epochs.append(Epoch(segment.epoch, float(result.loss), measured))
+        self.stopped = bool(result.stop)
+        if self._on_epoch is not None:
+            self._on_epoch(self.epochs[-1])
+
+
+def _require_finite(result: Result, segment: Segment, steps: int) -> None:
+    """Raise `DivergedError` unless the segment's losses and its last parameters are finite."""
+    values = np.asarray(result.values)
+    finite = np.isfinite(values)
+    if finite.all() and result.params_finite:
+        return
+    at = int(np.argmin(finite)) if not finite.all() else len(values)
+    found = f"loss={values[at]}" if at < len(values) else "a parameter that is not finite"
+    raise DivergedError(
+        message(
+            must="the loss and the parameters must stay finite",
+            found=found,
+            where=f"epoch {segment.epoch}, step {segment.first + min(at + 1, len(values))} of {steps}",
+            do="lower the learning rate",
+        )
+    )

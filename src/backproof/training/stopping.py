@@ -1,0 +1,106 @@
+"""When to stop before the last epoch: a rule as a tuple of pure functions, evaluated on the device.
+
+`settled` is document 000's criterion (S0.13) at the end of an epoch; with one batch an epoch it is the
+document's own. `patience` watches the test part and hands back the parameters of the best epoch.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from backproof.rule import PyTree, require_number, require_whole_number
+
+
+class Stop(NamedTuple):
+    """Holds a rule for stopping as three pure functions.
+
+    Attributes:
+        name: what the outcome calls it.
+        start: `params -> memory`, before the first epoch.
+        judge: `(memory, params, measured) -> (memory, stop)` after each epoch; `measured` is the metric of
+            the test part, or None where there is none; `stop` is a boolean scalar.
+        outcome: `(memory, params) -> params`: which parameters training hands back.
+        asks_metric: whether `judge` needs `measured`.
+        may_stop: False only for `never`, under which the host may read an epoch while the next one runs.
+    """
+
+    name: str
+    start: Callable[[PyTree], PyTree]
+    judge: Callable[[PyTree, PyTree, PyTree], tuple[PyTree, jax.Array]]
+    outcome: Callable[[PyTree, PyTree], PyTree]
+    asks_metric: bool = False
+    may_stop: bool = True
+
+
+class Best(NamedTuple):
+    """Holds the best epoch so far: its parameters, its metric, and how many epochs have passed since."""
+
+    params: PyTree
+    metric: Float[Array, ""]
+    since: Int[Array, ""]
+
+
+def never() -> Stop:
+    """Return the rule that lets every epoch run."""
+
+    def judge(memory: PyTree, params: PyTree, measured: PyTree) -> tuple[PyTree, jax.Array]:
+        return memory, jnp.bool(False)
+
+    return Stop("never", lambda _: (), judge, _last, may_stop=False)
+
+
+def settled(epsilon: float) -> Stop:
+    """Return the rule that stops after an epoch that changed every parameter by less than `epsilon`.
+
+    Raises:
+        UsageError: epsilon is negative or not finite.
+    """
+    epsilon = require_number(epsilon, "epsilon", "settled", "of at least 0", lambda e: e >= 0)
+
+    def judge(before: PyTree, params: PyTree, measured: PyTree) -> tuple[PyTree, jax.Array]:
+        return params, every_change_below(epsilon, before, params)
+
+    return Stop(f"settled({epsilon:g})", lambda params: params, judge, _last)
+
+
+def patience(epochs: int, *, least_gain: float = 0.0, lower_is_better: bool = False) -> Stop:
+    """Return the rule that stops when the metric has not improved for `epochs` epochs.
+
+    Training hands back the parameters of the best epoch.
+
+    Args:
+        epochs: how many epochs without a new best are waited for.
+        least_gain: by how much, in units of the metric, a new best must exceed the last.
+        lower_is_better: False for an accuracy, True for a loss.
+
+    Raises:
+        UsageError: a number is out of range.
+    """
+    epochs = require_whole_number(epochs, "epochs", "patience")
+    least_gain = require_number(least_gain, "least_gain", "patience", "of at least 0", lambda g: g >= 0)
+    sign = -1.0 if lower_is_better else 1.0
+
+    def start(params: PyTree) -> Best:
+        return Best(params, jnp.float32(-jnp.inf), jnp.int32(0))
+
+    def judge(best: Best, params: PyTree, measured: jax.Array) -> tuple[Best, jax.Array]:
+        score = sign * jnp.asarray(measured, jnp.float32)
+        better = score > best.metric + jnp.float32(least_gain)
+        since = jnp.where(better, jnp.int32(0), best.since + 1)
+        kept = jax.tree.map(lambda new, old: jnp.where(better, new, old), params, best.params)
+        return Best(kept, jnp.where(better, score, best.metric), since), since >= epochs
+
+    return Stop(f"patience({epochs})", start, judge, lambda best, _: best.params, asks_metric=True)
+
+
+def every_change_below(epsilon: float, before: PyTree, after: PyTree) -> Bool[Array, ""]:
+    """Return whether max|after − before| < epsilon holds for every leaf; a NaN is no small change."""
+    pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+    return jnp.all(jnp.array([jnp.all(jnp.abs(new - old) < epsilon) for old, new in pairs], bool))
+
+
+def _last(memory: PyTree, params: PyTree) -> PyTree:
+    return params
