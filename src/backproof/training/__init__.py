@@ -4,6 +4,7 @@ from backproof.training.checkpoints import Checkpoints
 from backproof.training.data import Data, split, standardise
 from backproof.training.descent import Descent, batch_descent
 from backproof.training.files import load
+from backproof.training.grid import Curves, Sweep, sweep
 from backproof.training.history import Epoch
 from backproof.training.loop import Fit, accuracy, fit
 from backproof.training.optimizers import OPTIMIZERS
@@ -13,6 +14,7 @@ from backproof.training.stopping import Stop, never, patience, settled
 __all__ = [
     "OPTIMIZERS",
     "Checkpoints",
+    "Curves",
     "Data",
     "Descent",
     "Epoch",
@@ -21,6 +23,7 @@ __all__ = [
     "State",
     "Step",
     "Stop",
+    "Sweep",
     "accuracy",
     "batch_descent",
     "fit",
@@ -31,5 +34,6 @@ __all__ = [
     "settled",
     "split",
     "standardise",
+    "sweep",
     "training_step",
 ]

@@ -99,12 +99,12 @@ def fit(
     epochs = require_whole_number(epochs, "epochs", "fit")
     batch_size = require_whole_number(batch_size, "batch_size", "fit")
     stop = never() if stop is None else stop
-    _require_data(data)
+    require_data(data, "fit")
     _require_stop(stop, data)
     step = training_step(network, loss, optax.sgd(0.1) if optimizer is None else optimizer)
     start_key, order_key = jax.random.split(jax.random.key(require_seed(seed, "fit")))
     first, on_device, labelled = start(network, data, start_key, params)
-    metric = metric or (accuracy if labelled else lambda *args: loss.forward(*args)[0])
+    metric = metric_for(metric, loss, labelled)
     count = len(jax.tree.leaves(data.x_train)[0])
     experiment = Experiment(network, step, metric, stop, count, min(batch_size, count))
     carry = _copied(begin(experiment, first, on_device))
@@ -117,6 +117,11 @@ def fit(
         carry = _trained(run, carry)
     params = stop.outcome(carry.stop, carry.state.params)
     return Fit(params, carry.state.memory, tuple(recorder.epochs), recorder.stopped)
+
+
+def metric_for(metric: Metric | None, loss: Loss, labelled: bool) -> Metric:
+    """Return `metric`; if None, `accuracy` where targets are labels, else `loss`."""
+    return metric or (accuracy if labelled else lambda *args: loss.forward(*args)[0])
 
 
 def accuracy(prediction: Float[Array, "*batch n"], labels: Integer[Array, "*batch"]) -> Float[Array, ""]:
@@ -209,13 +214,14 @@ def _copied(carry: Carry) -> Carry:
     return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), carry)
 
 
-def _require_data(data: object) -> None:
+def require_data(data: object, where: str) -> None:
+    """Raise `UsageError` unless `data` is a `Data`."""
     if not isinstance(data, Data):
         raise UsageError(
             message(
                 must="data must be a training.Data",
                 found=f"a {type(data).__name__}",
-                where="fit",
+                where=where,
                 do="pass Data(x, y), or what training.split(x, y, seed) returns",
             )
         )

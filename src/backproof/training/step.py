@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 
 from backproof.errors import UsageError, message
 from backproof.gradient import value_and_grad
@@ -144,7 +145,12 @@ def all_finite(tree: PyTree) -> jax.Array:
 
 
 def require_learning_rate(learning_rate: float, where: str) -> float:
-    """Return `learning_rate`, or raise `UsageError` unless it is a finite number of at least 0."""
+    """Return `learning_rate`, or raise `UsageError` unless it is a finite number of at least 0.
+
+    One that is traced, as in a sweep, has no value to look at, and is returned as it is.
+    """
+    if isinstance(learning_rate, Tracer):
+        return learning_rate
     if not (math.isfinite(learning_rate) and learning_rate >= 0):
         raise UsageError(
             message(

@@ -1,0 +1,203 @@
+"""Many experiments as one program: a grid of hyperparameters at several seeds, by `vmap`, compiled once.
+
+What varies must be a number that an optimizer can take as an array: a learning rate, a momentum, a weight
+decay. What changes a shape (a width, a batch size) is another program, and another sweep.
+"""
+
+import inspect
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from backproof.errors import UsageError, message
+from backproof.rule import Loss, PyTree, Rule, require_number, require_whole_number
+from backproof.training.data import Data
+from backproof.training.loop import metric_for, require_data
+from backproof.training.segment import Experiment, Metric, begin, order_of, run
+from backproof.training.start import require_seed, start
+from backproof.training.step import Optimizer, training_step
+from backproof.training.stopping import never
+
+
+class Curves(NamedTuple):
+    """Holds one value for each epoch of every experiment, and the parameters at the end of each.
+
+    Attributes:
+        loss: the mean loss of the epoch, as `fit` reports it.
+        metric: the metric of the test part; None where there is none.
+        params: stacked along the first axes.
+    """
+
+    loss: Float[Array, "points seeds epochs"]
+    metric: Float[Array, "points seeds epochs"] | None
+    params: PyTree
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Holds the outcome of `sweep`.
+
+    Attributes:
+        names: the hyperparameters, in the order of `points`.
+        points: the grid, one tuple of values for each point.
+        seeds: the seeds at which each point ran.
+        curves: loss and metric after each epoch, and the last parameters, of every experiment.
+        lower_is_better: whether `best` looks for the lowest.
+    """
+
+    names: tuple[str, ...]
+    points: tuple[tuple[float, ...], ...]
+    seeds: tuple[int, ...]
+    curves: Curves
+    lower_is_better: bool
+
+    def diverged(self) -> np.ndarray:
+        """Return which experiments met a loss that is not finite, of shape (points, seeds)."""
+        return np.logical_not(np.isfinite(np.asarray(self.curves.loss)).all(axis=-1))
+
+    def final(self) -> np.ndarray:
+        """Return the last metric of every experiment, else its last loss; NaN where it diverged."""
+        curve = self.curves.loss if self.curves.metric is None else self.curves.metric
+        last = np.asarray(curve)[..., -1].astype(np.float64)
+        return np.where(self.diverged(), np.nan, last)
+
+    def best(self) -> dict[str, float]:
+        """Return the hyperparameters whose median over the seeds is best; a diverged run counts as worst."""
+        worst = np.inf if self.lower_is_better else -np.inf
+        medians = np.median(np.where(np.isnan(self.final()), worst, self.final()), axis=1)
+        at = int(np.argmin(medians) if self.lower_is_better else np.argmax(medians))
+        return dict(zip(self.names, self.points[at], strict=True))
+
+    def params(self, point: int, seed: int) -> PyTree:
+        """Return the parameters that the experiment at `points[point]` and `seeds[seed]` reached."""
+        return jax.tree.map(lambda leaf: leaf[point, seed], self.curves.params)
+
+    def __str__(self) -> str:
+        """Return a table: each point with the median and the range of its last metric over the seeds."""
+        what = "loss" if self.curves.metric is None else "metric"
+        heads = [*self.names, f"median {what}", "lowest", "highest", "diverged"]
+        rows = [heads]
+        for point, last, lost in zip(self.points, self.final(), self.diverged(), strict=True):
+            kept = last[~lost]
+            numbers = (np.median(kept), kept.min(), kept.max()) if kept.size else (np.nan,) * 3
+            cells = [f"{value:g}" for value in point] + [f"{number:.4f}" for number in numbers]
+            rows.append([*cells, f"{lost.sum()} of {len(lost)}"])
+        widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
+        return "\n".join(
+            "  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows
+        )
+
+
+def sweep(
+    network: Rule,
+    loss: Loss,
+    data: Data,
+    optimizer: Callable[..., Optimizer],
+    hyperparameters: Mapping[str, Sequence[float]],
+    *,
+    seeds: Sequence[int] = (0,),
+    epochs: int = 40,
+    batch_size: int = 32,
+    metric: Metric | None = None,
+    lower_is_better: bool | None = None,
+) -> Sweep:
+    """Return what `fit` gives at every point of a grid and at every seed, from one compiled program.
+
+    Every experiment starts, shuffles and steps as `fit(…, optimizer(**point), seed=seed)` does; the numbers
+    agree within rounding. One that diverges does not stop the others: its curve is not finite from there on.
+    Memory grows with the number of experiments, for all of them run at once.
+
+    Args:
+        network: the rule to train.
+        loss: the loss to descend on.
+        data: the samples; a test part is not needed.
+        optimizer: makes an optimizer from hyperparameters, e.g. `optax.sgd` or `in_sweep_sgd`.
+        hyperparameters: the values of each, by the name under which `optimizer` takes it.
+        seeds: from each come first parameters and orders of samples.
+        epochs: how often the training part is visited.
+        batch_size: samples per step; more than there are means all of them.
+        metric: `(prediction, target) -> scalar`; as in `fit` if None.
+        lower_is_better: what `best` looks for; if None, the highest accuracy where that is the metric, else
+            the lowest metric or loss.
+
+    Raises:
+        DataError: `data` is empty, not finite, or its labels do not fit the prediction.
+        UsageError: a number is out of range, shapes do not fit, or `optimizer` takes no such hyperparameter.
+    """
+    epochs = require_whole_number(epochs, "epochs", "sweep")
+    batch_size = require_whole_number(batch_size, "batch_size", "sweep")
+    require_data(data, "sweep")
+    names, points = _grid(optimizer, hyperparameters)
+    seeds = _seeds(seeds)
+    _, on_device, labelled = start(network, data, jax.random.key(0), None)
+    count = len(jax.tree.leaves(data.x_train)[0])
+    measured = metric_for(metric, loss, labelled)
+    x = jax.eval_shape(lambda: on_device.x_train)
+
+    def one(point: dict[str, jax.Array], seed: jax.Array, samples: Data) -> Curves:
+        step = training_step(network, loss, optimizer(**point))
+        experiment = Experiment(network, step, measured, never(), count, min(batch_size, count))
+        start_key, order_key = jax.random.split(jax.random.key(seed))
+
+        def visit(carry: PyTree, epoch: jax.Array) -> tuple[PyTree, tuple[jax.Array, jax.Array | None]]:
+            order = order_of(order_key, epoch, count)
+            carry, result = run(experiment, experiment.steps, True, carry, order, jnp.int32(0), samples)
+            return carry, (result.loss, result.metric)
+
+        first = begin(experiment, network.init(start_key, x)[0], samples)
+        last, (losses, metrics) = lax.scan(visit, first, 1 + jnp.arange(epochs, dtype=jnp.int32))
+        return Curves(losses, metrics, last.state.params)
+
+    over_seeds = jax.vmap(one, (None, 0, None))
+    values = {name: jnp.array(column) for name, column in zip(names, zip(*points, strict=True), strict=True)}
+    curves = jax.jit(jax.vmap(over_seeds, (0, None, None)))(values, jnp.array(seeds, jnp.uint32), on_device)
+    by_accuracy = labelled and metric is None and data.x_test is not None
+    lower = not by_accuracy if lower_is_better is None else lower_is_better
+    return Sweep(names, points, seeds, curves, lower)
+
+
+def _grid(
+    optimizer: Callable[..., Optimizer], hyperparameters: Mapping[str, Sequence[float]]
+) -> tuple[tuple[str, ...], tuple[tuple[float, ...], ...]]:
+    """Return the names and every combination of their values, the last name varying fastest."""
+    if not hyperparameters or not all(len(values) for values in hyperparameters.values()):
+        raise UsageError(
+            message(
+                must="every hyperparameter must have at least one value",
+                found=f"hyperparameters={dict(hyperparameters)!r}",
+                where="sweep",
+                do='pass e.g. {"learning_rate": [0.01, 0.1]}',
+            )
+        )
+    for name, values in hyperparameters.items():
+        for value in values:
+            require_number(value, name, "sweep")
+    try:
+        inspect.signature(optimizer).bind(**{name: values[0] for name, values in hyperparameters.items()})
+    except TypeError as error:
+        raise UsageError(
+            message(
+                must="optimizer must be a function of the hyperparameters",
+                found=f"{getattr(optimizer, '__name__', repr(optimizer))}: {error}",
+                where="sweep",
+                do="pass e.g. optax.sgd, or a lambda that names what it takes",
+            )
+        ) from error
+    return tuple(hyperparameters), tuple(itertools.product(*hyperparameters.values()))
+
+
+def _seeds(seeds: Sequence[int]) -> tuple[int, ...]:
+    if not len(seeds):
+        raise UsageError(
+            message(
+                must="there must be at least one seed", found="none", where="sweep", do="pass seeds=range(3)"
+            )
+        )
+    return tuple(require_seed(seed, "sweep") for seed in seeds)
