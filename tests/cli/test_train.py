@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -132,3 +133,50 @@ def test_three_data_files_are_refused(capsys):
     assert "one .npz file, or two IDX files, but found 3 files" in failed(
         ["--data", "a", "b", "c"], 2, capsys
     )
+
+
+def test_an_interrupted_training_goes_on_from_its_checkpoints(data, tmp_path, capsys):
+    argv = ["train", "--data", data, "--layers", "4", "--checkpoints", str(tmp_path / "run")]
+    assert main([*argv, "--epochs", "2"]) == 0
+    capsys.readouterr()
+    assert main([*argv, "--epochs", "3"]) == 0
+    assert [line[:9] for line in capsys.readouterr().out.splitlines()[1:-1]] == ["epoch 3/3"]
+    assert main([*argv, "--epochs", "3", "--seed", "1"]) == 2
+    assert "checkpoints must be of this very experiment" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_is_told_in_one_line(data, tmp_path, capsys):
+    argv = ["train", "--data", data, "--layers", "4", "--checkpoints", str(tmp_path / "run")]
+    assert main([*argv, "--epochs", "1"]) == 0
+    assert main([*argv, "--epochs", "2"]) == 0
+    newest = max((tmp_path / "run").iterdir(), key=lambda path: int(path.name))
+    shutil.rmtree(newest / "carry")
+    capsys.readouterr()
+    assert main([*argv, "--epochs", "2"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("backproof: warning: ")
+    assert said.endswith("the one before is used\n")
+    assert said.count("\n") == 1
+
+
+def test_patience_ends_training_and_names_the_best_epoch(data, capsys):
+    assert main(["train", "--data", data, "--layers", "4", "--epochs", "90", "--patience", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < 92
+    assert re.match(rf"test accuracy \d+\.\d\d% at epoch \d+, the best of {len(lines) - 2},", lines[-1])
+
+
+def test_several_rates_and_seeds_are_a_sweep_with_a_table(data, capsys):
+    argv = ["train", "--data", data, "--layers", "4", "--epochs", "30", "--learning-rate", "1e-9,0.1"]
+    assert main([*argv, "--seeds", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "learning rate 1e-09, 0.1, batches of 32, seed 0 and 2 more" in lines[0]
+    assert lines[1].split() == ["learning_rate", "median", "metric", "lowest", "highest", "diverged"]
+    assert [line.split()[0] for line in lines[2:4]] == ["1e-09", "0.1"]
+    assert "best median at learning rate 0.1; 6 experiments in" in lines[4]
+
+
+@pytest.mark.parametrize("setting", [["--patience", "2"], ["--checkpoints", "run"]])
+def test_what_a_sweep_cannot_do_is_refused(setting, data, capsys):
+    said = failed(["--data", data, "--seeds", "2", *setting], 2, capsys)
+    assert f"{setting[0]} needs one learning rate and one seed, but found 1 rates and 2 seeds" in said

@@ -99,14 +99,20 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="widths of the hidden layers; default: %(default)s")  # fmt: skip
     add("--activation", metavar="NAME", default="relu", help="of the hidden layers; default: %(default)s")
     add("--optimizer", choices=OPTIMIZER_NAMES, default="sgd", help="default: %(default)s")
-    add("--learning-rate", metavar="RATE", type=positive_number,
-        help="default: 0.1 for sgd, and what suits the other optimizers")  # fmt: skip
+    add("--learning-rate", metavar="RATE[,RATE…]", type=positive_numbers,
+        help="default: 0.1 for sgd, and what suits the other optimizers; several make a sweep")  # fmt: skip
     add("--epochs", metavar="N", type=whole_number(1), default=40,
         help="passes over the data; default: %(default)s")  # fmt: skip
     add("--batch-size", metavar="N", type=whole_number(1), default=32,
         help="samples per step; default: %(default)s")  # fmt: skip
     add("--seed", metavar="S", type=seed, default=0,
         help="of the split, the first parameters and the order; default: %(default)s")  # fmt: skip
+    add("--seeds", metavar="N", type=whole_number(1), default=1,
+        help="train at N seeds, from --seed on, in one program; default: %(default)s")  # fmt: skip
+    add("--patience", metavar="N", type=whole_number(1),
+        help="stop when the test accuracy has not improved for N epochs, and keep the best")  # fmt: skip
+    add("--checkpoints", metavar="DIR", type=Path,
+        help="save to DIR while training, and resume from what is there")  # fmt: skip
 
 
 def whole_number(least: int) -> Callable[[str], int]:
@@ -153,6 +159,11 @@ def positive_number(text: str) -> float:
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"must be a finite number above 0, but found {text!r}")
     return number
+
+
+def positive_numbers(text: str) -> tuple[float, ...]:
+    """Read finite numbers above 0, separated by commas."""
+    return tuple(positive_number(part.strip()) for part in text.split(","))
 
 
 def widths(text: str) -> tuple[int, ...]:

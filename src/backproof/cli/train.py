@@ -2,53 +2,117 @@
 
 import argparse
 import difflib
+import sys
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from backproof import datasets, losses, rules
-from backproof.errors import DataError, UsageError, message
+from backproof.errors import CheckpointWarning, DataError, UsageError, message
 from backproof.network import mlp
 from backproof.rule import Rule
-from backproof.training import OPTIMIZERS, Data, Epoch, Fit, fit, load, split, standardise
+from backproof.training import (
+    OPTIMIZERS,
+    Checkpoints,
+    Data,
+    Epoch,
+    Fit,
+    fit,
+    load,
+    patience,
+    split,
+    standardise,
+    sweep,
+)
+
+LOSS = losses.mean(losses.softmax_cross_entropy)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train as `arguments` say, print loss and test accuracy of every epoch, and return 0.
 
+    Several learning rates or seeds are a sweep, and end in a table.
+
     Raises:
         DataError: the data cannot be used.
-        UsageError: a name is unknown.
+        UsageError: a name is unknown, or settings exclude each other.
         DivergedError: the loss is not finite any more.
+        CheckpointError: what is saved cannot be gone on with.
     """
     data, classes = _data(arguments)
     sizes = (data.x_train.shape[1], *arguments.layers, classes)
     network = mlp(sizes, _activation(arguments.activation))
-    choice = OPTIMIZERS[arguments.optimizer]
-    learning_rate = choice.learning_rate if arguments.learning_rate is None else arguments.learning_rate
+    rates = arguments.learning_rate or (OPTIMIZERS[arguments.optimizer].learning_rate,)
     console = Console(highlight=False, soft_wrap=True)
     console.print(
         f"{len(data.y_train)} samples to learn from, {len(data.y_test)} held out; layers "
         f"{'-'.join(map(str, sizes))}, {arguments.activation}; {arguments.optimizer}, "
-        f"learning rate {learning_rate:g}, batches of {arguments.batch_size}, seed {arguments.seed}"
+        f"learning rate {', '.join(f'{rate:g}' for rate in rates)}, batches of {arguments.batch_size}, "
+        f"seed {arguments.seed}{f' and {arguments.seeds - 1} more' if arguments.seeds > 1 else ''}"
     )
+    train = _sweep if len(rates) > 1 or arguments.seeds > 1 else _fit
+    train(network, data, rates, arguments, console)
+    return 0
+
+
+def _fit(
+    network: Rule, data: Data, rates: Sequence[float], arguments: argparse.Namespace, console: Console
+) -> None:
     begun = time.perf_counter()
-    with shown(console, arguments.epochs) as show:
+    with shown(console, arguments.epochs) as show, warnings_in_words():
         outcome = fit(
             network,
-            losses.mean(losses.softmax_cross_entropy),
+            LOSS,
             data,
-            choice.make(learning_rate),
+            OPTIMIZERS[arguments.optimizer].make(rates[0]),
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
             seed=arguments.seed,
             on_epoch=show,
+            stop=patience(arguments.patience) if arguments.patience else None,
+            checkpoints=Checkpoints(arguments.checkpoints) if arguments.checkpoints else None,
         )
     console.print(_summary(outcome, time.perf_counter() - begun))
-    return 0
+
+
+def _sweep(
+    network: Rule, data: Data, rates: Sequence[float], arguments: argparse.Namespace, console: Console
+) -> None:
+    for name in ("patience", "checkpoints"):
+        if getattr(arguments, name):
+            raise UsageError(
+                message(
+                    must=f"--{name} needs one learning rate and one seed",
+                    found=f"{len(rates)} rates and {arguments.seeds} seeds, which are a sweep",
+                    where="train",
+                    do=f"drop --{name}, or train at the best point alone",
+                )
+            )
+    begun = time.perf_counter()
+    count = len(rates) * arguments.seeds
+    with console.status(f"{count} experiments as one program …"):
+        outcome = sweep(
+            network,
+            LOSS,
+            data,
+            OPTIMIZERS[arguments.optimizer].make,
+            {"learning_rate": rates},
+            seeds=range(arguments.seed, arguments.seed + arguments.seeds),
+            epochs=arguments.epochs,
+            batch_size=arguments.batch_size,
+        )
+        table = str(outcome)  # which waits for the device
+    console.print(table, markup=False)
+    (best,) = outcome.best().values()
+    console.print(
+        f"test accuracy after {arguments.epochs} epochs; best median at learning rate {best:g}; "
+        f"{count} experiments in {time.perf_counter() - begun:.1f} s, compilation included"
+    )
 
 
 def _data(arguments: argparse.Namespace) -> tuple[Data, int]:
@@ -98,7 +162,26 @@ def shown(console: Console, epochs: int) -> Iterator[Callable[[Epoch], None]]:
         yield show
 
 
+@contextmanager
+def warnings_in_words() -> Iterator[None]:
+    """Print what goes wrong with checkpoints as one line of its own, and only that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CheckpointWarning)
+        plain = warnings.showwarning
+
+        def show(text: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, CheckpointWarning):
+                print(f"backproof: warning: {text}", file=sys.stderr)
+            else:
+                plain(text, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
+
+
 def _summary(outcome: Fit, seconds: float) -> str:
-    return (
-        f"test accuracy {outcome.history[-1].metric:.2%} in {seconds:.1f} s of training, compilation included"
-    )
+    reached, early = outcome.history[-1].metric, ""
+    if outcome.stopped:
+        best = max(outcome.history, key=lambda epoch: epoch.metric or 0.0)
+        reached, early = best.metric, f" at epoch {best.number}, the best of {len(outcome.history)},"
+    return f"test accuracy {reached:.2%}{early} in {seconds:.1f} s of training, compilation included"
