@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import warnings
+from contextlib import contextmanager
 
 import jax
 import numpy as np
@@ -262,6 +264,26 @@ def test_a_save_that_fails_is_a_warning_and_loses_nothing(saved, monkeypatch):
     monkeypatch.undo()
     assert steps_in(saved) == [STEPS, 2 * STEPS]
     assert same(fit_small(saved), result)
+
+
+@contextmanager
+def no_file_may_grow_beyond(size):
+    """Let writes fail as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_write_that_breaks_off_leaves_the_last_one_whole_and_no_rest(saved, capfd):
+    with no_file_may_grow_beyond(100), pytest.warns(CheckpointWarning, match="make room"):
+        result = fit_small(saved)
+    assert sorted(os.listdir(saved)) == sorted(map(str, (STEPS, 2 * STEPS)))
+    assert "Traceback" not in capfd.readouterr().err
+    assert same(fit_small(saved), result)
+    assert steps_in(saved)[-1] == 4 * STEPS
 
 
 @pytest.mark.parametrize("setting", [{"keep": 0}, {"every_steps": 0}, {"every_seconds": -1.0}])

@@ -5,6 +5,8 @@ A checkpoint is one folder, named by the number of steps taken. `carry` holds wh
 orbax writes under another name and renames at the end, so that a kill leaves the last one whole.
 """
 
+import logging
+import shutil
 import time
 import warnings
 from collections.abc import Iterable, Sequence
@@ -23,6 +25,7 @@ from backproof.training.history import Epoch
 from backproof.training.segment import Position
 
 FORMAT = 1
+UNFINISHED = ".orbax-checkpoint-tmp"
 
 
 class Saved(NamedTuple):
@@ -64,11 +67,13 @@ class Saver:
             raise _no_place(self._folder, str(error)) from error
 
     def __enter__(self) -> "Saver":
+        logging.getLogger("absl").addFilter(_not_from_orbax)
         return self
 
     def __exit__(self, *raised: object) -> None:
         self._warning_if_it_fails(self._manager.wait_until_finished)
         self._manager.close()
+        logging.getLogger("absl").removeFilter(_not_from_orbax)
 
     @property
     def is_due(self) -> bool:
@@ -187,8 +192,15 @@ class Saver:
             )
             warnings.warn(text, CheckpointWarning, stacklevel=5)
             self._written = None
+            for unfinished in self._folder.glob(f"*{UNFINISHED}"):  # or they would fill what room there is
+                shutil.rmtree(unfinished, ignore_errors=True)
             return False
         return True
+
+
+def _not_from_orbax(record: logging.LogRecord) -> bool:
+    """Hold back what orbax logs of a failure, hundreds of lines: the reason stands in the warning."""
+    return "orbax" not in record.pathname
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any], of: str = "") -> list[str]:
@@ -230,7 +242,7 @@ def _require_place(folder: Path) -> None:
     foreign = sorted(
         entry.name
         for entry in folder.iterdir()
-        if not (entry.name.isdecimal() or "orbax" in entry.name or ".unusable" in entry.name)
+        if not (entry.name.isdecimal() or UNFINISHED in entry.name or ".unusable" in entry.name)
     )
     if foreign:
         raise _no_place(folder, f"something else in it: {', '.join(foreign[:3])}")
