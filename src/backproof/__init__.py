@@ -17,8 +17,9 @@ _HOME = {
     "integers": "arguments",
     "parse": "arguments",
     "chain": "compose",
-    "repeat": "compose",
     "remat": "compose",
+    "remat_repeat": "depth",
+    "repeat": "depth",
     "mlp": "network",
     "deltas": "network",
     "layer_step": "network",
@@ -76,6 +77,7 @@ __all__ = [
     "mlp",
     "parse",
     "remat",
+    "remat_repeat",
     "repeat",
     "rules",
     "training",
@@ -96,7 +98,8 @@ if TYPE_CHECKING:
     from backproof.arguments import parse as parse
     from backproof.compose import chain as chain
     from backproof.compose import remat as remat
-    from backproof.compose import repeat as repeat
+    from backproof.depth import remat_repeat as remat_repeat
+    from backproof.depth import repeat as repeat
     from backproof.derivations import Refutes as Refutes
     from backproof.derivations import assume as assume
     from backproof.derivations import at_least as at_least
