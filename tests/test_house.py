@@ -13,7 +13,7 @@ SRC = ROOT / "src" / "backproof"
 FILES = sorted(SRC.rglob("*.py"))
 # From the ground up; a place may import from those before it and from itself.
 FLOORS = (
-    "errors", "arguments", "rule", "rules", "losses", "datasets", "compose", "depth", "network", "gradient",
+    "errors", "arguments", "rule", "rules", "losses", "datasets", "compose", "stack", "depth", "network", "gradient",
     "catalogue", "verification", "derivations", "selftest", "training", "reporting", "cli", "__main__",
     "__init__",
 )  # fmt: skip
