@@ -18,6 +18,7 @@ _HOME = {
     "parse": "arguments",
     "chain": "compose",
     "remat": "compose",
+    "mixed_precision": "precision",
     "remat_repeat": "depth",
     "repeat": "depth",
     "mlp": "network",
@@ -74,6 +75,7 @@ __all__ = [
     "layer_step",
     "less",
     "losses",
+    "mixed_precision",
     "mlp",
     "parse",
     "remat",
@@ -117,6 +119,7 @@ if TYPE_CHECKING:
     from backproof.network import deltas as deltas
     from backproof.network import layer_step as layer_step
     from backproof.network import mlp as mlp
+    from backproof.precision import mixed_precision as mixed_precision
     from backproof.rule import Loss as Loss
     from backproof.rule import Rule as Rule
     from backproof.rule import descend as descend
