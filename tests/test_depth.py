@@ -52,7 +52,7 @@ def point(rule, seed):
     return jax.tree.map(nowhere_zero, params), x, delta_y
 
 
-HEIGHTS = [(1, 1), (2, 1), (5, 2), (6, 3), (7, 3), (7, 4), (3, 9), (5, None), (9, None)]
+HEIGHTS = [(1, 1), (6, 3), (7, 3), (3, 9), (5, None)]
 
 
 @pytest.mark.parametrize(("depth", "segment"), HEIGHTS)
@@ -102,7 +102,7 @@ def test_leaves_that_are_not_floating_pass_through_the_loop():
     delta = jnp.ones((2, 3)), None, None
     grads = []
     for rule in (bp.repeat(layer, 5), bp.remat_repeat(layer, 5)):
-        (_, kept) = rule.forward(params, x)
+        _, kept = rule.forward(params, x)
         grads.append(rule.backward(params, kept, delta)[0])
     wanted = jax.grad(lambda p: bp.repeat(layer, 5).forward(p, x)[0][0].sum())(params)
     for found in grads:
@@ -132,7 +132,7 @@ def kept_by_layer(kept, depth):
 
 def test_descending_in_place_gives_the_bits_of_a_scan():
     layer = bp.chain(bp.rules.affine(16), bp.rules.tanh)
-    rule, scanned = bp.repeat(layer, 6), by_scan(layer, 6)
+    rule, scanned = bp.repeat(layer, 3), by_scan(layer, 3)
     params, _ = rule.init(KEY, jax.ShapeDtypeStruct((4, 16), "float32"))
     x, target = jax.random.normal(KEY, (2, 4, 16))
     ours, theirs = (jax.jit(in_sweep(one))(params, x, target) for one in (rule, scanned))
