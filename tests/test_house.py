@@ -13,9 +13,9 @@ SRC = ROOT / "src" / "backproof"
 FILES = sorted(SRC.rglob("*.py"))
 # From the ground up; a place may import from those before it and from itself.
 FLOORS = (
-    "errors", "arguments", "rule", "rules", "losses", "datasets", "compose", "network", "gradient",
-    "catalogue", "verification", "derivations", "selftest", "training", "reporting", "cli", "__main__",
-    "__init__",
+    "errors", "arguments", "rule", "rules", "losses", "datasets", "compose", "stack", "depth", "precision",
+    "network", "gradient", "catalogue", "verification", "derivations", "selftest", "training", "reporting",
+    "cli", "__main__", "__init__",
 )  # fmt: skip
 ONLY_IN = {"optax": "training", "hypothesis": ("verification", "selftest"), "rich": ("reporting", "cli")}
 

@@ -17,8 +17,10 @@ _HOME = {
     "integers": "arguments",
     "parse": "arguments",
     "chain": "compose",
-    "repeat": "compose",
     "remat": "compose",
+    "mixed_precision": "precision",
+    "remat_repeat": "depth",
+    "repeat": "depth",
     "mlp": "network",
     "deltas": "network",
     "layer_step": "network",
@@ -77,9 +79,11 @@ __all__ = [
     "layer_step",
     "less",
     "losses",
+    "mixed_precision",
     "mlp",
     "parse",
     "remat",
+    "remat_repeat",
     "repeat",
     "rules",
     "training",
@@ -100,7 +104,8 @@ if TYPE_CHECKING:
     from backproof.arguments import parse as parse
     from backproof.compose import chain as chain
     from backproof.compose import remat as remat
-    from backproof.compose import repeat as repeat
+    from backproof.depth import remat_repeat as remat_repeat
+    from backproof.depth import repeat as repeat
     from backproof.derivations import Refutes as Refutes
     from backproof.derivations import assume as assume
     from backproof.derivations import at_least as at_least
@@ -120,6 +125,7 @@ if TYPE_CHECKING:
     from backproof.network import deltas as deltas
     from backproof.network import layer_step as layer_step
     from backproof.network import mlp as mlp
+    from backproof.precision import mixed_precision as mixed_precision
     from backproof.rule import Loss as Loss
     from backproof.rule import Rule as Rule
     from backproof.rule import descend as descend

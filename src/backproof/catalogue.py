@@ -1,7 +1,8 @@
 """Everything shipped that has a hand-written gradient: what `backproof verify` checks."""
 
 from backproof import losses, rules
-from backproof.compose import chain, remat, repeat
+from backproof.compose import chain, remat
+from backproof.depth import repeat
 from backproof.network import mlp
 from backproof.rule import Loss, Rule
 

@@ -15,7 +15,18 @@ import jax
 AUTODIFF = ("grad", "value_and_grad", "jacfwd", "jacrev", "jacobian", "hessian", "vjp", "jvp", "linearize")
 ANCHORS = {getattr(jax, name): f"jax.{name}" for name in AUTODIFF}
 # What a derivation shows may come from here; what only states or checks it may not.
-SHIPPED = ("rules", "losses", "network", "compose", "gradient", "training", "rule")
+SHIPPED = (
+    "rules",
+    "losses",
+    "network",
+    "compose",
+    "stack",
+    "depth",
+    "precision",
+    "gradient",
+    "training",
+    "rule",
+)
 
 
 @dataclass(frozen=True)

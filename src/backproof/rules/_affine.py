@@ -7,6 +7,7 @@ the first two summed over the batch. Source: S0.8 (document 000), S1.3–S1.5 (U
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from backproof.arguments import array
@@ -52,8 +53,8 @@ def affine_forward(
     require_floating_rows(x, "affine")
     W, b = params["W"], params["b"]
     require_shape(x, (*x.shape[:-1], W.shape[1]), "affine", "x", f"for it fits W of shape {W.shape}; {INIT}")
-    z = x @ W.T
-    return z + jnp.broadcast_to(b, z.shape), x
+    z = x @ W.T.astype(x.dtype)
+    return z + jnp.broadcast_to(b.astype(z.dtype), z.shape), x
 
 
 def affine_backward(
@@ -61,14 +62,21 @@ def affine_backward(
 ) -> tuple[Params, Float[Array, "*batch n_in"]]:
     """Return ({∂L/∂W, ∂L/∂b}, ∂L/∂x)."""
     require_delta_like_output(params, x, delta_z, "affine", "delta_z")
-    return affine_grads(x, delta_z), delta_z @ params["W"]  # ∂L/∂x = Wᵀ δz
+    return affine_grads(x, delta_z, params["W"].dtype), affine_delta(params, delta_z)
 
 
-def affine_grads(x: Float[Array, "*batch n_in"], delta_z: Float[Array, "*batch n_out"]) -> Params:
-    """Return {∂L/∂W = Σ δz xᵀ, ∂L/∂b = Σ δz}, the sums taken over all leading axes."""
+def affine_delta(params: Params, delta_z: Float[Array, "*batch n_out"]) -> Float[Array, "*batch n_in"]:
+    """Return ∂L/∂x = Wᵀ δz, in the dtype of δz."""
+    return delta_z @ params["W"].astype(delta_z.dtype)
+
+
+def affine_grads(
+    x: Float[Array, "*batch n_in"], delta_z: Float[Array, "*batch n_out"], dtype: DTypeLike | None = None
+) -> Params:
+    """Return {∂L/∂W = Σ δz xᵀ, ∂L/∂b = Σ δz}, the sums taken over all leading axes, in `dtype` if given."""
     batch = tuple(range(delta_z.ndim - 1))
-    grad_W = lax.dot_general(delta_z, x, ((batch, batch), ((), ())))
-    return {"W": grad_W, "b": delta_z.sum(axis=batch)}
+    grad_W = lax.dot_general(delta_z, x, ((batch, batch), ((), ())), preferred_element_type=dtype)
+    return {"W": grad_W, "b": delta_z.sum(axis=batch, dtype=dtype)}
 
 
 def require_floating_rows(x: PyTree, where: str) -> None:

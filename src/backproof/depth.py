@@ -1,0 +1,191 @@
+"""One rule many times: depth as a loop, with its residuals stored or recomputed."""
+
+import dataclasses
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from backproof.errors import UsageError, message
+from backproof.rule import PyTree, Rule, Update, require_rule, require_whole_number
+from backproof.stack import (
+    Kept,
+    Step,
+    descend_step,
+    down,
+    forward_step,
+    layer_of,
+    require_stack,
+    scan_up,
+    written,
+)
+
+
+def repeat(rule: Rule, depth: int) -> Rule:
+    """Return `rule` applied `depth` times, each time with parameters of its own.
+
+    The parameters of the copies are stacked along a new first axis, and every pass is one `lax.scan`,
+    so that the size of the program, and with it the compile time, does not grow with depth. A `repeat`
+    of a `repeat` is one scan over all layers. `descend` updates the stack in place where the caller
+    donates it (`jax.jit(step, donate_argnums=0)`).
+
+    Raises:
+        UsageError: `rule` is no rule, `depth` is no whole number of at least 1, (seen by `init`) the
+            rule changes the shape of its input, or (seen by `forward`) the stack is not `depth` high.
+    """
+    require_rule(rule, "repeat")
+    depth = require_whole_number(depth, "depth", f"repeat({rule.name})")
+    name = f"repeat({rule.name}, {depth})"
+    inner = _stack_of(rule)
+    stack = Stack(name, inner.rule, (depth, *inner.shape)) if inner else Stack(name, rule, (depth,))
+    return _repeated(rule, depth, name, stack.forward, stack.backward, stack.descend)
+
+
+def remat_repeat(rule: Rule, depth: int, segment: int | None = None) -> Rule:
+    """Return `repeat(rule, depth)` with the residuals recomputed segment by segment, not stored.
+
+    Forward keeps the input of every `segment`-th layer only; backward runs each segment once more,
+    from its input, before it goes down through it: about depth/segment + segment layers are held in
+    place of depth, for one more forward pass. With √depth, the default, memory grows as √depth (Chen
+    et al. 2016, arXiv:1604.06174). The last segment may be shorter.
+
+    Parameters and gradients are those of `repeat(rule, depth)`, so that the one can take the place of
+    the other under a trained network. `descend` updates in place, as that of `repeat` does.
+
+    Raises:
+        UsageError: `rule` is no rule, `depth` or `segment` no whole number of at least 1, (seen by
+            `init`) the rule changes the shape of its input, or (seen by `forward`) the stack is not
+            `depth` high.
+    """
+    require_rule(rule, "remat_repeat")
+    where = f"remat_repeat({rule.name})"
+    depth = require_whole_number(depth, "depth", where)
+    segment = math.isqrt(depth) if segment is None else require_whole_number(segment, "segment", where)
+    segment = min(segment, depth)
+    name = f"remat_repeat({rule.name}, {depth}, {segment})"
+    full, shorter = divmod(depth, segment)
+
+    def forward(params: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
+        require_stack(params, (depth,), name)
+
+        def step(carry: tuple[PyTree, PyTree], each: tuple[jax.Array, PyTree]) -> tuple[PyTree, None]:
+            (x, inputs), (i, layer) = carry, each
+            # x_i to place ⌈i / segment⌉: what stays there is the last, the input of that segment
+            inputs = written(inputs, x, (i + segment - 1) // segment)
+            return (rule.forward(layer, x)[0], inputs), None
+
+        places = math.ceil((depth - 1) / segment) + 1
+        inputs = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (places, *jnp.shape(leaf))), x)
+        (y, inputs), _ = scan_up(step, (x, inputs), params, depth)
+        return y, inputs
+
+    def sweep(step: Step, stack: PyTree, inputs: PyTree, delta: PyTree) -> tuple[PyTree, PyTree]:
+        def through(stack: PyTree, delta: PyTree, k: jax.Array | int, length: int) -> tuple[PyTree, PyTree]:
+            def again(x: PyTree, i: jax.Array) -> tuple[PyTree, Kept]:
+                return forward_step(rule, x, layer_of(stack, i))
+
+            start = k * segment
+            y, kept = lax.scan(again, layer_of(inputs, k), start + jnp.arange(length))
+            return down(step, stack, start, length, kept.under(y), delta)
+
+        def segment_sweep(carry: tuple[PyTree, PyTree], k: jax.Array) -> tuple[tuple[PyTree, PyTree], None]:
+            return through(*carry, k, segment), None
+
+        if shorter:
+            stack, delta = through(stack, delta, full, shorter)
+        return lax.scan(segment_sweep, (stack, delta), jnp.arange(full), reverse=True)[0]
+
+    def backward(params: PyTree, inputs: PyTree, delta: PyTree) -> tuple[PyTree, PyTree]:
+        return sweep(rule.backward, params, inputs, delta)  # each layer gives way to its gradient
+
+    def descend_layers(
+        params: PyTree, inputs: PyTree, delta: PyTree, update: Update
+    ) -> tuple[PyTree, PyTree]:
+        return sweep(partial(descend_step, rule, update), params, inputs, delta)
+
+    return _repeated(rule, depth, name, forward, backward, descend_layers)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """Holds the three passes of a `repeat`.
+
+    Attributes:
+        name: the name of the repeat.
+        rule: the rule of one layer.
+        shape: the first axes of every parameter: the depth, or the depths of a repeat of a repeat.
+    """
+
+    name: str
+    rule: Rule
+    shape: tuple[int, ...]
+
+    def forward(self, params: PyTree, x: PyTree) -> tuple[PyTree, Kept]:
+        """Return y and what all layers keep."""
+        require_stack(params, self.shape, self.name)
+
+        def step(x: PyTree, each: tuple[jax.Array, PyTree]) -> tuple[PyTree, Kept]:
+            return forward_step(self.rule, x, each[1])
+
+        y, kept = scan_up(step, x, self._flat(params), math.prod(self.shape))
+        return y, kept.under(y)
+
+    def backward(self, params: PyTree, kept: Kept, delta: PyTree) -> tuple[PyTree, PyTree]:
+        """Return the gradients of all layers, stacked, and ∂L/∂x."""
+
+        def step(carry: PyTree, each: tuple[PyTree, list[PyTree], list[PyTree]]) -> tuple[PyTree, PyTree]:
+            (delta, outputs), (layer, inputs, rest) = carry, each
+            grads, delta = self.rule.backward(layer, kept.residuals(inputs, outputs, rest), delta)
+            return (delta, inputs), grads
+
+        carry, each = (delta, kept.last), (self._flat(params), kept.inputs, kept.rest)
+        (delta, _), grads = lax.scan(step, carry, each, length=math.prod(self.shape), reverse=True)
+        return self._nested(grads), delta
+
+    def descend(self, params: PyTree, kept: Kept, delta: PyTree, update: Update) -> tuple[PyTree, PyTree]:
+        """Return the updated stack and ∂L/∂x."""
+        step = partial(descend_step, self.rule, update)
+        stack, delta = down(step, self._flat(params), 0, math.prod(self.shape), kept, delta)
+        return self._nested(stack), delta
+
+    def _flat(self, params: PyTree) -> PyTree:
+        axes, depth = len(self.shape), math.prod(self.shape)
+        return jax.tree.map(lambda leaf: jnp.reshape(leaf, (depth, *jnp.shape(leaf)[axes:])), params)
+
+    def _nested(self, stack: PyTree) -> PyTree:
+        return jax.tree.map(lambda leaf: leaf.reshape(*self.shape, *leaf.shape[1:]), stack)
+
+
+def _stack_of(rule: Rule) -> Stack | None:
+    """Return the passes of a rule that is a `repeat`, none of them replaced by another."""
+    stack = getattr(rule.forward, "__self__", None)
+    if not isinstance(stack, Stack):
+        return None
+    passes = stack.forward, stack.backward, stack.descend
+    return stack if (rule.forward, rule.backward, rule.descend) == passes else None
+
+
+def _repeated(rule: Rule, depth: int, name: str, forward: Any, backward: Any, descend: Any) -> Rule:
+    """Return the rule of these passes, whose parameters are those of `depth` layers, stacked."""
+
+    def init(key: jax.Array, x: PyTree) -> tuple[PyTree, PyTree]:
+        _, y = rule.init(key, x)
+        if jax.tree.map(_signature, y) != jax.tree.map(_signature, x):
+            raise UsageError(
+                message(
+                    must="a repeated rule must keep the shape and dtype of its input",
+                    found=f"{jax.tree.map(_signature, x)} to {jax.tree.map(_signature, y)}",
+                    where=name,
+                    do="repeat a rule with as many outputs as inputs",
+                )
+            )
+        return jax.vmap(lambda k: rule.init(k, x)[0])(jax.random.split(key, depth)), y
+
+    return Rule(name, init, forward, backward, rule.domain, rule.at_kinks, (rule,), descend)
+
+
+def _signature(leaf: jax.ShapeDtypeStruct) -> str:
+    return f"{jnp.dtype(leaf.dtype).name}[{','.join(map(str, leaf.shape))}]"
