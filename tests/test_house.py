@@ -14,10 +14,13 @@ FILES = sorted(SRC.rglob("*.py"))
 # From the ground up; a place may import from those before it and from itself.
 FLOORS = (
     "errors", "arguments", "rule", "rules", "losses", "datasets", "compose", "stack", "depth", "precision",
-    "network", "gradient", "catalogue", "verification", "derivations", "selftest", "training", "reporting",
-    "cli", "__main__", "__init__",
+    "network", "gradient", "catalogue", "verification", "derivations", "selftest", "training", "benchmark",
+    "reporting", "cli", "__main__", "__init__",
 )  # fmt: skip
-ONLY_IN = {"optax": "training", "hypothesis": ("verification", "selftest"), "rich": ("reporting", "cli")}
+# Scripts of their own, in the loops that users of other libraries write; nothing imports them.
+PEERS = SRC / "benchmark" / "peers"
+ONLY_IN = {"optax": "training", "hypothesis": ("verification", "selftest"), "rich": ("reporting", "cli"),
+           "matplotlib": "reporting"}  # fmt: skip
 
 
 def place(path):
@@ -55,9 +58,16 @@ def test_imports_point_down(path):
 
 @pytest.mark.parametrize("library", ONLY_IN)
 def test_each_library_has_its_one_place(library):
-    users = {place(path) for path in FILES if library in {name.split(".")[0] for name in imported(path)}}
+    files = [path for path in FILES if path.parent != PEERS]
+    users = {place(path) for path in files if library in {name.split(".")[0] for name in imported(path)}}
     places = ONLY_IN[library]
     assert users <= set(places if isinstance(places, tuple) else (places,))
+
+
+def test_no_peer_is_imported():
+    named = {path.stem for path in PEERS.glob("*.py")}
+    assert len(named) == 5
+    assert not any(f".peers.{stem}" in name for path in FILES for name in imported(path) for stem in named)
 
 
 @pytest.mark.parametrize("package", ["rules", "losses"])

@@ -26,7 +26,9 @@ def test_importing_backproof_imports_nothing_heavy():
     assert imported_by("import backproof") == []
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["train", "--help"], ["verify", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["train", "--help"], ["verify", "--help"], ["bench", "--help"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(argv):
     code = (
         "import contextlib, io\nfrom backproof.cli import main\n"

@@ -23,6 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_verify(commands.add_parser("verify", help="check gradients and derivations written by hand"))
     _add_show(commands.add_parser("show", help="read derivations with the verdict on each line"))
     _add_train(commands.add_parser("train", help="train a network by hand-written gradients"))
+    _add_bench(commands.add_parser("bench", help="measure hand sweep and autodiff on this device"))
     return parser
 
 
@@ -115,6 +116,31 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="save to DIR while training, and resume from what is there")  # fmt: skip
 
 
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Measure, interleaved on this device, the hand-written sweep against jax.grad of the same network, "
+        "and both against the matrix-multiplication limit: time, compile time, temporary memory, operations. "
+        "The default sizes take about two minutes on two CPU cores, those of --full an hour or more."
+    )
+    add = parser.add_argument
+    for axis, of in (
+        ("widths", "of every layer"),
+        ("depths", "weight layers"),
+        ("batches", "samples a step"),
+    ):
+        add(f"--{axis}", metavar="N,N,…", type=widths, help=of)
+    add("--dtypes", metavar="NAME,…", type=names, help="of float32, bfloat16 and float16")
+    add("--full", action="store_true", help="widths 64 to 4096, depths 2 to 1000, batches 1 to 4096")
+    add("--seconds", metavar="S", type=positive_number, default=0.4,
+        help="how long each size is timed; default: %(default)s")  # fmt: skip
+    add("--longest-step", metavar="S", type=positive_number,
+        help="leave out sizes whose step would take longer; default: 0.2, with --full 10")  # fmt: skip
+    add("--peers", action="store_true",
+        help="also train the digits by those of PyTorch, flax and equinox that are installed")  # fmt: skip
+    add("--json", metavar="FILE", type=new_file, help="write everything to FILE as JSON as well")
+    add("--plot", metavar="FILE.png", type=new_file, help="draw it; needs backproof[plot]")
+
+
 def whole_number(least: int) -> Callable[[str], int]:
     """Return the reader of a whole number of at least `least`."""
 
@@ -169,3 +195,8 @@ def positive_numbers(text: str) -> tuple[float, ...]:
 def widths(text: str) -> tuple[int, ...]:
     """Read whole numbers separated by commas; an empty text is no hidden layer."""
     return tuple(whole_number(1)(part.strip()) for part in text.split(",")) if text.strip() else ()
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Read names separated by commas."""
+    return tuple(part.strip() for part in text.split(","))

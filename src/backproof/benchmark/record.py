@@ -1,0 +1,92 @@
+"""Everything one run measured, with what it was measured on."""
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+
+import jax
+
+from backproof import __version__
+from backproof.benchmark.compare import Comparison
+from backproof.benchmark.estimate import LeftOut, Speed
+from backproof.benchmark.grid import Grid
+from backproof.benchmark.libraries import Peer, threads
+from backproof.benchmark.stacks import Table
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Holds where the figures are from.
+
+    Attributes:
+        device: its kind, as JAX names it.
+        backend: cpu, gpu or tpu.
+        cores: of the CPU that this process may use.
+        jax, backproof, python: versions.
+        omp_num_threads: of the peers' processes.
+    """
+
+    device: str
+    backend: str
+    cores: int
+    jax: str
+    backproof: str
+    python: str
+    omp_num_threads: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Holds what was asked for.
+
+    Attributes:
+        grid: the sizes.
+        seconds: how long each of them was timed.
+        longest_step: seconds; sizes with a longer step are left out.
+        peers: whether the peers ran.
+    """
+
+    grid: Grid
+    seconds: float
+    longest_step: float
+    peers: bool
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Holds one run of `backproof bench`.
+
+    Attributes:
+        environment, settings: where and what.
+        speeds: of this device, for each dtype, by which steps were estimated.
+        comparisons: one for each size that was measured.
+        left_out: the sizes that were not, and why.
+        tables: of deep stacks.
+        peers: backproof and its peers on the digits; empty if they were not asked for.
+    """
+
+    environment: Environment
+    settings: Settings
+    speeds: dict[str, Speed]
+    comparisons: tuple[Comparison, ...]
+    left_out: tuple[LeftOut, ...]
+    tables: tuple[Table, ...]
+    peers: tuple[Peer, ...]
+
+    def to_json(self) -> str:
+        """Return everything as one JSON object; fields are named as here, times are in seconds."""
+        return json.dumps(asdict(self), indent=2, allow_nan=False)
+
+
+def environment() -> Environment:
+    """Return where this process runs."""
+    return Environment(
+        device=jax.devices()[0].device_kind,
+        backend=jax.default_backend(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        jax=jax.__version__,
+        backproof=__version__,
+        python=platform.python_version(),
+        omp_num_threads=threads(),
+    )

@@ -1,0 +1,158 @@
+"""Deep stacks: what updating inside the sweep, recomputing, and one loop over the layers are there for.
+
+Each table holds programs that do the same in different ways; the first row is autodiff's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+
+from backproof import rules
+from backproof.benchmark.autodiff import checkpointed, loss_by_autodiff, rule_by_autodiff
+from backproof.benchmark.grid import Size
+from backproof.benchmark.problem import by_autodiff, by_hand, problem
+from backproof.benchmark.program import Function, Maker, Program, compile_interleaved
+from backproof.benchmark.timing import Run, Spread, interleaved, ratio
+from backproof.compose import chain
+from backproof.depth import remat_repeat, repeat
+from backproof.network import mlp
+from backproof.rule import Loss, PyTree, Rule
+from backproof.training import OPTIMIZERS, State, training_step
+from backproof.training.step import Optimizer
+
+LEARNING_RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class Row:
+    """Holds one way.
+
+    Attributes:
+        name: which.
+        program: what XLA says of it.
+        time: its run time over that of the table's first row.
+    """
+
+    name: str
+    program: Program
+    time: Spread
+
+
+@dataclass(frozen=True)
+class Table:
+    """Holds several ways to do what the title says, the first being autodiff's."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+class Way(NamedTuple):
+    """Holds what makes the function of a row, and its arguments."""
+
+    name: str
+    make: Maker
+    args: tuple[PyTree, ...]
+
+
+def in_sweep(seconds: float, depth: int = 64, width: int = 512, batch: int = 32) -> Table:
+    """Return the table of a training step: updated inside the sweep, or in two phases through autodiff.
+
+    The parameters are donated, so that a program may update them in place.
+    """
+    size = Size(width, depth, batch, "float32")
+    sgd, sweep = (OPTIMIZERS[name].make(LEARNING_RATE) for name in ("sgd", "in-sweep-sgd"))
+    ways = []
+    for form, network in (
+        ("loop", repeat(_layer(width), depth)),
+        ("unrolled", mlp([width] * (depth + 1), rules.relu)),
+    ):
+        shared = problem(size, network)
+        automatic = rule_by_autodiff(network), loss_by_autodiff(shared.loss)
+        for name, sides, optimizer in (
+            (f"autodiff, optax.sgd, {form}", automatic, sgd),
+            (f"in-sweep update, {form}", (network, shared.loss), sweep),
+        ):
+            state = training_step(*sides, optimizer).start(shared.params)
+            make = partial(_taking, *sides, optimizer)
+            ways.append(Way(name, make, (state, shared.x, shared.labels)))
+    title = f"a training step at depth {depth}, width {width}, batch {batch}, float32"
+    return _table(title, ways, seconds, bound=_training, donate_argnums=0)
+
+
+def recomputed(seconds: float, depth: int = 256, width: int = 256, batch: int = 64) -> Table:
+    """Return the table of a gradient: all residuals kept, or recomputed in segments of about √depth layers.
+
+    `remat_repeat` by hand and `jax.checkpoint` for autodiff recompute the same segments.
+    """
+    segment = max(n for n in range(1, int(depth**0.5) + 1) if depth % n == 0)
+    inner, outer = repeat(_layer(width), segment), depth // segment
+    ways = []
+    for name, side, network in (
+        ("autodiff", by_autodiff, repeat(_layer(width), depth)),
+        ("by hand", by_hand, repeat(_layer(width), depth)),
+        ("autodiff, jax.checkpoint", by_autodiff, repeat(checkpointed(inner), outer)),
+        ("by hand, remat_repeat", by_hand, remat_repeat(_layer(width), depth, segment)),
+    ):
+        shared = problem(Size(width, depth, batch, "float32"), network)
+        ways.append(Way(name, partial(side, network, shared.loss), shared.args))
+    title = f"a gradient at depth {depth} in segments of {segment}, width {width}, batch {batch}, float32"
+    return _table(title, ways, seconds)
+
+
+def compiled_deep(
+    seconds: float, depths: Sequence[int] = (1000, 10), width: int = 16, batch: int = 8
+) -> Table:
+    """Return the table of gradients through `repeat`, whose compile time does not grow with depth."""
+    ways = []
+    for depth in depths:
+        network = repeat(_layer(width), depth)
+        shared = problem(Size(width, depth, batch, "float32"), network)
+        for name, side in (("autodiff", by_autodiff), ("by hand", by_hand)):
+            make = partial(side, network, shared.loss)
+            ways.append(Way(f"{name}, depth {depth}", make, shared.args))
+    title = f"a gradient through one loop over the layers, width {width}, batch {batch}, float32"
+    return _table(title, ways, seconds, times=2)
+
+
+def _layer(width: int) -> Rule:
+    return chain(rules.affine(width), rules.relu)
+
+
+def _table(
+    title: str,
+    ways: Sequence[Way],
+    seconds: float,
+    *,
+    bound: Callable[..., Run] = partial,
+    times: int = 1,
+    **jit: int,
+) -> Table:
+    """Return the table of `ways`, compiled and timed beside one another; `bound` makes a run of each."""
+    args = [way.args for way in ways]
+    compiled = compile_interleaved([way.make for way in ways], args, times=times, **jit)
+    runs = [bound(one.run, *its_args) for one, its_args in zip(compiled, args, strict=True)]
+    taken = interleaved(runs, seconds)
+    rows = [
+        Row(way.name, one.program, ratio(its_times, taken[0]))
+        for way, one, its_times in zip(ways, compiled, taken, strict=True)
+    ]
+    return Table(title, tuple(rows))
+
+
+def _taking(network: Rule, loss: Loss, optimizer: Optimizer) -> Function:
+    return training_step(network, loss, optimizer).take
+
+
+def _training(step: Function, state: State, x: PyTree, target: PyTree) -> Run:
+    """Return what takes one step after another, from a copy of `state`, whose buffers are given away."""
+    held = jax.tree.map(lambda leaf: leaf.copy(), state)
+
+    def run() -> PyTree:
+        nonlocal held
+        held, value = step(held, x, target)
+        return held, value
+
+    return run

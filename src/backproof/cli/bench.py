@@ -1,0 +1,128 @@
+"""`backproof bench`: hand sweep, autodiff and the matrix-multiplication limit on this device."""
+
+import argparse
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import jax
+from rich.console import Console
+
+from backproof import benchmark
+from backproof.benchmark import Benchmark, Comparison, Grid, LeftOut, Peer, Settings, Size
+from backproof.errors import UsageError, message
+from backproof.reporting import benchmark as pages
+from backproof.reporting.to_json import write_text
+
+FORMATS = (".png", ".svg", ".pdf")
+# By default, and with --full: sizes with a longer step, in seconds, are left out.
+LONGEST_STEP, LONGEST_STEP_FULL = 0.2, 10.0
+TABLES = (benchmark.in_sweep, benchmark.recomputed, benchmark.compiled_deep)
+
+T = TypeVar("T")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure what `arguments` say, print it as it comes in, write the files, and return 0.
+
+    Raises:
+        UsageError: a dtype is unknown, or the plot cannot be drawn.
+    """
+    grid = _grid(arguments)
+    asked = benchmark.sizes(grid)
+    if arguments.plot:
+        _require_plot(arguments.plot)
+    longest = arguments.longest_step or (LONGEST_STEP_FULL if arguments.full else LONGEST_STEP)
+    settings = benchmark.Settings(grid, arguments.seconds, longest, arguments.peers)
+    with _compiling_anew():
+        found = _measured(asked, settings, Console(highlight=False, soft_wrap=True, markup=False))
+    if arguments.json:
+        write_text(found.to_json(), arguments.json)
+    if arguments.plot:
+        # matplotlib is an extra that no other command needs
+        from backproof.reporting.plot import plot
+
+        plot(found, arguments.plot)
+    return 0
+
+
+def _grid(arguments: argparse.Namespace) -> Grid:
+    """Return the grid that is asked for: the quick or the full one, and on each axis what is given."""
+    given = {name: getattr(arguments, name) for name in ("widths", "depths", "batches", "dtypes")}
+    base = benchmark.FULL if arguments.full else benchmark.QUICK
+    return replace(base, **{name: values for name, values in given.items() if values})
+
+
+@contextmanager
+def _compiling_anew() -> Iterator[None]:
+    """Switch off JAX's persistent compilation cache: compile times are measured."""
+    name = "jax_enable_compilation_cache"
+    before = getattr(jax.config, name)
+    jax.config.update(name, False)
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
+
+
+def _measured(asked: Sequence[Size], settings: Settings, console: Console) -> Benchmark:
+    environment = benchmark.environment()
+    console.print(pages.where(environment))
+    with console.status("measuring this device …"):
+        speeds = {dtype: benchmark.speed(dtype) for dtype in settings.grid.dtypes}
+    kept, left_out = benchmark.feasible(asked, speeds, settings.longest_step, benchmark.free_memory())
+    console.print(f"{len(kept)} of {len(asked)} sizes are measured\n\n{pages.EXPLANATION}\n\n{pages.HEADING}")
+    found = [*_shown(benchmark.compare_each(kept, settings.seconds), pages.line, "comparing", console)]
+    console.print("\n".join(["", *map(pages.line, left_out)]))
+    comparisons = tuple(one for one in found if isinstance(one, Comparison))
+    left_out += [one for one in found if isinstance(one, LeftOut)]
+    if comparisons:
+        console.print(pages.summary(comparisons))
+    tables = tuple(_shown((make(settings.seconds) for make in TABLES), pages.table, "deep stacks", console))
+    peers: tuple[Peer, ...] = ()
+    if settings.peers:
+        with console.status("training the digits by each library …"):
+            peers = _raced()
+        console.print(f"\n{pages.peers(peers, environment.omp_num_threads)}")
+    return Benchmark(environment, settings, speeds, comparisons, tuple(left_out), tables, peers)
+
+
+def _raced() -> tuple[Peer, ...]:
+    """Return the libraries' figures; what was measured before is not lost where backproof's run fails."""
+    try:
+        return benchmark.race()
+    except benchmark.FailedError as error:
+        return (Peer("backproof", f"failed: {error}"),)
+
+
+def _shown(each: Iterable[T], page: Callable[[T], str], doing: str, console: Console) -> Iterator[T]:
+    """Yield each as it comes in, and print its page."""
+    with console.status(f"{doing} …"):
+        for one in each:
+            console.print(page(one))
+            yield one
+
+
+def _require_plot(path: Path) -> None:
+    """Raise `UsageError` unless `path` can be drawn, before an hour is spent on what it would show."""
+    if path.suffix not in FORMATS:
+        raise UsageError(
+            message(
+                must=f"a plot must be one of {', '.join(FORMATS)}",
+                found=path.name,
+                where="--plot",
+                do="write e.g. --plot bench.png",
+            )
+        )
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError(
+            message(
+                must="matplotlib must be installed for a plot",
+                found="no matplotlib",
+                where="--plot",
+                do='run: pip install "backproof[plot]"',
+            )
+        )
