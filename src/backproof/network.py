@@ -22,6 +22,7 @@ from backproof.rule import PyTree, Rule, Update, require_rule, require_shape, re
 from backproof.rules._affine import (
     INIT,
     affine,
+    affine_delta_x,
     affine_forward,
     affine_grads,
     require_affine_params,
@@ -142,7 +143,7 @@ def deltas(params: Sequence[Layer], residuals: Residuals, delta_y: Array) -> tup
     delta = _delta_z(residuals[-1], delta_y)  # δ^L = ∂J/∂a^L ⊙ σ′(z^L)
     found = [delta]
     for above, kept in zip(params[:0:-1], residuals[-2::-1], strict=True):
-        delta = _delta_z(kept, delta @ above["W"])  # δ^l = (W^{l+1})ᵀ δ^{l+1} ⊙ σ′(z^l)
+        delta = _delta_z(kept, affine_delta_x(above, delta))  # δ^l = (W^{l+1})ᵀ δ^{l+1} ⊙ σ′(z^l)
         found.append(delta)
     return tuple(found[::-1])
 
@@ -153,7 +154,7 @@ def backward(
     """Return (∂J/∂W^l and ∂J/∂b^l for every layer, ∂J/∂x)."""
     delta = deltas(params, residuals, delta_y)
     grads = tuple(affine_grads(kept.x, d) for kept, d in zip(residuals, delta, strict=True))
-    return grads, delta[0] @ params[0]["W"]
+    return grads, affine_delta_x(params[0], delta[0])
 
 
 def layer_step(params_l: Layer, residuals_l: LayerResiduals, delta_a: Array) -> tuple[Layer, Array]:
@@ -166,7 +167,7 @@ def layer_step(params_l: Layer, residuals_l: LayerResiduals, delta_a: Array) -> 
     """
     require_delta_like_output(params_l, residuals_l.x, delta_a, "layer_step", "delta_a")
     delta_z = _delta_z(residuals_l, delta_a)
-    return affine_grads(residuals_l.x, delta_z), delta_z @ params_l["W"]
+    return affine_grads(residuals_l.x, delta_z), affine_delta_x(params_l, delta_z)
 
 
 def descend_layers(
