@@ -26,7 +26,9 @@ def test_importing_backproof_imports_nothing_heavy():
     assert imported_by("import backproof") == []
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["train", "--help"], ["verify", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["train", "--help"], ["verify", "--help"], ["predict", "--help"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(argv):
     code = (
         "import contextlib, io\nfrom backproof.cli import main\n"
@@ -47,6 +49,7 @@ def test_help_names_the_commands(capsys):
     said = capsys.readouterr().out
     assert "verify " in said
     assert "train " in said
+    assert "predict " in said
 
 
 def test_without_a_command_help_is_shown_and_the_status_is_2(capsys):

@@ -13,7 +13,20 @@ from backproof import datasets, losses, rules
 from backproof.errors import DataError, UsageError, message
 from backproof.network import mlp
 from backproof.rule import Rule
-from backproof.training import OPTIMIZERS, Data, Epoch, Fit, fit, load, split, standardise
+from backproof.training import (
+    OPTIMIZERS,
+    Data,
+    Epoch,
+    Fit,
+    Model,
+    Standardiser,
+    fit,
+    load,
+    save_model,
+    split,
+    standardise,
+)
+from backproof.training.model import require_place
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
         UsageError: a name is unknown.
         DivergedError: the loss is not finite any more.
     """
-    data, classes = _data(arguments)
+    if arguments.save is not None:
+        require_place(arguments.save)
+    data, classes, standardiser = _data(arguments)
     sizes = (data.x_train.shape[1], *arguments.layers, classes)
     network = mlp(sizes, _activation(arguments.activation))
     choice = OPTIMIZERS[arguments.optimizer]
@@ -48,11 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
             on_epoch=show,
         )
     console.print(_summary(outcome, time.perf_counter() - begun))
+    if arguments.save is not None:
+        save_model(arguments.save, Model(sizes, arguments.activation, outcome.params, standardiser))
     return 0
 
 
-def _data(arguments: argparse.Namespace) -> tuple[Data, int]:
-    """Return the standardised data and the number of classes."""
+def _data(arguments: argparse.Namespace) -> tuple[Data, int, Standardiser]:
+    """Return the standardised data, the number of classes, and what the inputs are standardised by."""
     paths = arguments.data
     if len(paths) > 2:
         raise DataError(
@@ -64,7 +81,8 @@ def _data(arguments: argparse.Namespace) -> tuple[Data, int]:
             )
         )
     x, y = datasets.digits() if not paths else load(paths[0] if len(paths) == 1 else tuple(paths))
-    return standardise(split(x, y, arguments.seed)), int(y.max()) + 1
+    data = split(x, y, arguments.seed)
+    return standardise(data), int(y.max()) + 1, Standardiser.fitted(data.x_train)
 
 
 def _activation(name: str) -> Rule:

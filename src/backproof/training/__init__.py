@@ -3,10 +3,12 @@
 from backproof.training.checkpoints import Checkpoints
 from backproof.training.data import Data, split, standardise
 from backproof.training.descent import Descent, batch_descent
-from backproof.training.files import load
+from backproof.training.files import load, load_inputs
 from backproof.training.history import Epoch
 from backproof.training.loop import Fit, accuracy, fit
+from backproof.training.model import Model, load_model, probabilities, save_model
 from backproof.training.optimizers import OPTIMIZERS
+from backproof.training.standardiser import Standardiser
 from backproof.training.step import InSweepSGD, State, Step, in_sweep_sgd, training_step
 from backproof.training.stopping import Stop, never, patience, settled
 
@@ -18,6 +20,8 @@ __all__ = [
     "Epoch",
     "Fit",
     "InSweepSGD",
+    "Model",
+    "Standardiser",
     "State",
     "Step",
     "Stop",
@@ -26,8 +30,12 @@ __all__ = [
     "fit",
     "in_sweep_sgd",
     "load",
+    "load_inputs",
+    "load_model",
     "never",
     "patience",
+    "probabilities",
+    "save_model",
     "settled",
     "split",
     "standardise",
