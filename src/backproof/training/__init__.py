@@ -8,12 +8,15 @@ from backproof.training.history import Epoch
 from backproof.training.loop import Fit, accuracy, fit
 from backproof.training.model import Model, load_model, probabilities, save_model
 from backproof.training.optimizers import OPTIMIZERS
+from backproof.training.sources import Arrays, Shards, shards_in
 from backproof.training.standardiser import Standardiser
 from backproof.training.step import InSweepSGD, State, Step, in_sweep_sgd, training_step
 from backproof.training.stopping import Stop, never, patience, settled
+from backproof.training.stream import Stream
 
 __all__ = [
     "OPTIMIZERS",
+    "Arrays",
     "Checkpoints",
     "Data",
     "Descent",
@@ -21,10 +24,12 @@ __all__ = [
     "Fit",
     "InSweepSGD",
     "Model",
+    "Shards",
     "Standardiser",
     "State",
     "Step",
     "Stop",
+    "Stream",
     "accuracy",
     "batch_descent",
     "fit",
@@ -37,6 +42,7 @@ __all__ = [
     "probabilities",
     "save_model",
     "settled",
+    "shards_in",
     "split",
     "standardise",
     "training_step",
