@@ -17,7 +17,12 @@ FLOORS = (
     "catalogue", "verification", "derivations", "selftest", "training", "reporting", "cli", "__main__",
     "__init__",
 )  # fmt: skip
-ONLY_IN = {"optax": "training", "hypothesis": ("verification", "selftest"), "rich": ("reporting", "cli")}
+ONLY_IN = {
+    "optax": "training",
+    "grain": "training",
+    "hypothesis": ("verification", "selftest"),
+    "rich": ("reporting", "cli"),
+}
 
 
 def place(path):

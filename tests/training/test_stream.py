@@ -356,6 +356,14 @@ def test_the_fingerprint_tells_streams_apart():
     assert fingerprint(TRAIN[0].copy(), steps=9) == prints[0]
 
 
+def test_the_fingerprint_holds_what_the_source_says_of_itself(tmp_path):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / f"{name}.npz", x=TRAIN[0], y=TRAIN[1])
+    one, other = (Stream(shards_in(tmp_path / name)).fingerprint() for name in ("one", "other"))
+    assert one != other
+
+
 def test_the_fingerprint_looks_at_64_records_and_the_ends():
     """What it does not see is said where it is documented."""
     x, y = np.zeros((1000, 3), np.float32), np.zeros(1000, np.int32)
