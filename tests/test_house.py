@@ -19,8 +19,13 @@ FLOORS = (
 )  # fmt: skip
 # Scripts of their own, in the loops that users of other libraries write; nothing imports them.
 PEERS = SRC / "benchmark" / "peers"
-ONLY_IN = {"optax": "training", "hypothesis": ("verification", "selftest"), "rich": ("reporting", "cli"),
-           "matplotlib": "reporting"}  # fmt: skip
+ONLY_IN = {
+    "optax": "training",
+    "grain": "training",
+    "hypothesis": ("verification", "selftest"),
+    "rich": ("reporting", "cli"),
+    "matplotlib": "reporting",
+}
 
 
 def place(path):

@@ -27,7 +27,15 @@ def test_importing_backproof_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "argv", [["--help"], ["train", "--help"], ["verify", "--help"], ["bench", "--help"], ["--version"]]
+    "argv",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["verify", "--help"],
+        ["predict", "--help"],
+        ["bench", "--help"],
+        ["--version"],
+    ],
 )
 def test_help_imports_nothing_heavy(argv):
     code = (
@@ -49,6 +57,7 @@ def test_help_names_the_commands(capsys):
     said = capsys.readouterr().out
     assert "verify " in said
     assert "train " in said
+    assert "predict " in said
 
 
 def test_without_a_command_help_is_shown_and_the_status_is_2(capsys):

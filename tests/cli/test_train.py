@@ -176,7 +176,7 @@ def test_several_rates_and_seeds_are_a_sweep_with_a_table(data, capsys):
     assert "best median at learning rate 0.1; 6 experiments in" in lines[4]
 
 
-@pytest.mark.parametrize("setting", [["--patience", "2"], ["--checkpoints", "run"]])
+@pytest.mark.parametrize("setting", [["--patience", "2"], ["--checkpoints", "run"], ["--save", "model.npz"]])
 def test_what_a_sweep_cannot_do_is_refused(setting, data, capsys):
     said = failed(["--data", data, "--seeds", "2", *setting], 2, capsys)
     assert f"{setting[0]} needs one learning rate and one seed, but found 1 rates and 2 seeds" in said

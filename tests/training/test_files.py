@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from backproof.errors import DataError
-from backproof.training import load
+from backproof.training import load, load_inputs
 
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 
@@ -168,3 +168,34 @@ def test_inputs_that_are_no_finite_real_numbers_are_refused(tmp_path):
 def test_empty_data_are_refused(tmp_path):
     np.savez(tmp_path / "data.npz", x=images()[:0], y=LABELS[:0])
     refused(tmp_path / "data.npz", "at least one sample")
+
+
+def test_inputs_are_read_without_labels(tmp_path, idx):
+    np.savez(tmp_path / "inputs.npz", x=images("f4"))
+    np.savez(tmp_path / "both.npz", x=images("f4"), y=LABELS + 200)
+    rows = np.arange(24).reshape(4, 6).tolist()
+    for source, labels in [
+        (tmp_path / "inputs.npz", None),
+        (tmp_path / "both.npz", (LABELS + 200).tolist()),  # a file need not hold every class
+        (idx[0], None),
+        (write_idx(tmp_path / "images.gz", images(), squeeze=True), None),
+        (idx, LABELS.tolist()),
+    ]:
+        x, y = load_inputs(source)
+        assert x.tolist() == rows
+        assert (None if y is None else y.tolist()) == labels
+
+
+def test_inputs_that_cannot_be_used_are_refused(tmp_path, idx):
+    np.savez(tmp_path / "text.npz", x=images().astype(str))
+    np.savez(tmp_path / "labels.npz", x=images(), y=LABELS * 1.0)
+    np.savez(tmp_path / "none.npz", y=LABELS)
+    for source, text in [
+        (tmp_path / "text.npz", "x.dtype=<U"),
+        (tmp_path / "labels.npz", "y.dtype=float64"),
+        (tmp_path / "none.npz", "an array named x"),
+        (tmp_path / "nothing", "no such file"),
+        (tmp_path, "a folder"),
+    ]:
+        with pytest.raises(DataError, match=text):
+            load_inputs(source)

@@ -217,7 +217,8 @@ def test_a_test_part_of_another_shape_is_named(field):
 
 def test_samples_that_are_not_data_are_refused():
     with pytest.raises(
-        UsageError, match=r"fit: data must be a training.Data, but found a tuple; pass Data\("
+        UsageError,
+        match=r"fit: data must be a training.Data or .*Stream, but found a tuple; pass Data\(",
     ):
         fit(NETWORK, MEAN_CROSS_ENTROPY, draw())
 

@@ -23,6 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_verify(commands.add_parser("verify", help="check gradients and derivations written by hand"))
     _add_show(commands.add_parser("show", help="read derivations with the verdict on each line"))
     _add_train(commands.add_parser("train", help="train a network by hand-written gradients"))
+    _add_predict(commands.add_parser("predict", help="use a network that was trained and saved"))
     _add_bench(commands.add_parser("bench", help="measure hand sweep and autodiff on this device"))
     return parser
 
@@ -114,6 +115,21 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="stop when the test accuracy has not improved for N epochs, and keep the best")  # fmt: skip
     add("--checkpoints", metavar="DIR", type=Path,
         help="save to DIR while training, and resume from what is there")  # fmt: skip
+    add("--save", metavar="MODEL.npz", type=new_file,
+        help="write the trained network to a file, for backproof predict")  # fmt: skip
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Print, as CSV, the class and its probability for each row of the data, by a network that "
+        "backproof train --save wrote. Inputs are standardised as they were in training."
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL.npz", type=Path, help="what backproof train --save wrote")
+    add("--data", metavar="FILE", nargs="+", type=Path, required=True,
+        help="an .npz with an array x, or an IDX file of images; with labels (y in the .npz, a second IDX "
+        "file) the accuracy is told as well")  # fmt: skip
+    add("--output", metavar="FILE.csv", type=new_file, help="write the lines to a file instead")
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:

@@ -22,13 +22,17 @@ from backproof.training import (
     Data,
     Epoch,
     Fit,
+    Model,
+    Standardiser,
     fit,
     load,
     patience,
+    save_model,
     split,
     standardise,
     sweep,
 )
+from backproof.training.model import require_place
 
 LOSS = losses.mean(losses.softmax_cross_entropy)
 
@@ -44,7 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
         DivergedError: the loss is not finite any more.
         CheckpointError: what is saved cannot be gone on with.
     """
-    data, classes = _data(arguments)
+    if arguments.save is not None:
+        require_place(arguments.save)
+    data, classes, standardiser = _data(arguments)
     sizes = (data.x_train.shape[1], *arguments.layers, classes)
     network = mlp(sizes, _activation(arguments.activation))
     rates = arguments.learning_rate or (OPTIMIZERS[arguments.optimizer].learning_rate,)
@@ -55,21 +61,23 @@ def run(arguments: argparse.Namespace) -> int:
         f"learning rate {', '.join(f'{rate:g}' for rate in rates)}, batches of {arguments.batch_size}, "
         f"seed {arguments.seed}{f' and {arguments.seeds - 1} more' if arguments.seeds > 1 else ''}"
     )
-    train = _sweep if len(rates) > 1 or arguments.seeds > 1 else _fit
-    train(network, data, rates, arguments, console)
+    if len(rates) > 1 or arguments.seeds > 1:
+        _sweep(network, data, rates, arguments, console)
+        return 0
+    outcome = _fit(network, data, rates[0], arguments, console)
+    if arguments.save is not None:
+        save_model(arguments.save, Model(sizes, arguments.activation, outcome.params, standardiser))
     return 0
 
 
-def _fit(
-    network: Rule, data: Data, rates: Sequence[float], arguments: argparse.Namespace, console: Console
-) -> None:
+def _fit(network: Rule, data: Data, rate: float, arguments: argparse.Namespace, console: Console) -> Fit:
     begun = time.perf_counter()
     with shown(console, arguments.epochs) as show, warnings_in_words():
         outcome = fit(
             network,
             LOSS,
             data,
-            OPTIMIZERS[arguments.optimizer].make(rates[0]),
+            OPTIMIZERS[arguments.optimizer].make(rate),
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
             seed=arguments.seed,
@@ -78,12 +86,13 @@ def _fit(
             checkpoints=Checkpoints(arguments.checkpoints) if arguments.checkpoints else None,
         )
     console.print(_summary(outcome, time.perf_counter() - begun))
+    return outcome
 
 
 def _sweep(
     network: Rule, data: Data, rates: Sequence[float], arguments: argparse.Namespace, console: Console
 ) -> None:
-    for name in ("patience", "checkpoints"):
+    for name in ("patience", "checkpoints", "save"):
         if getattr(arguments, name):
             raise UsageError(
                 message(
@@ -115,8 +124,8 @@ def _sweep(
     )
 
 
-def _data(arguments: argparse.Namespace) -> tuple[Data, int]:
-    """Return the standardised data and the number of classes."""
+def _data(arguments: argparse.Namespace) -> tuple[Data, int, Standardiser]:
+    """Return the standardised data, the number of classes, and what the inputs are standardised by."""
     paths = arguments.data
     if len(paths) > 2:
         raise DataError(
@@ -128,7 +137,8 @@ def _data(arguments: argparse.Namespace) -> tuple[Data, int]:
             )
         )
     x, y = datasets.digits() if not paths else load(paths[0] if len(paths) == 1 else tuple(paths))
-    return standardise(split(x, y, arguments.seed)), int(y.max()) + 1
+    data = split(x, y, arguments.seed)
+    return standardise(data), int(y.max()) + 1, Standardiser.fitted(data.x_train)
 
 
 def _activation(name: str) -> Rule:

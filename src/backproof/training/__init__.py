@@ -3,16 +3,21 @@
 from backproof.training.checkpoints import Checkpoints
 from backproof.training.data import Data, split, standardise
 from backproof.training.descent import Descent, batch_descent
-from backproof.training.files import load
+from backproof.training.files import load, load_inputs
 from backproof.training.grid import Curves, Sweep, sweep
 from backproof.training.history import Epoch
 from backproof.training.loop import Fit, accuracy, fit
+from backproof.training.model import Model, load_model, probabilities, save_model
 from backproof.training.optimizers import OPTIMIZERS
+from backproof.training.sources import Arrays, Shards, shards_in
+from backproof.training.standardiser import Standardiser
 from backproof.training.step import InSweepSGD, State, Step, in_sweep_sgd, training_step
 from backproof.training.stopping import Stop, never, patience, settled
+from backproof.training.stream import Stream
 
 __all__ = [
     "OPTIMIZERS",
+    "Arrays",
     "Checkpoints",
     "Curves",
     "Data",
@@ -20,18 +25,27 @@ __all__ = [
     "Epoch",
     "Fit",
     "InSweepSGD",
+    "Model",
+    "Shards",
+    "Standardiser",
     "State",
     "Step",
     "Stop",
+    "Stream",
     "Sweep",
     "accuracy",
     "batch_descent",
     "fit",
     "in_sweep_sgd",
     "load",
+    "load_inputs",
+    "load_model",
     "never",
     "patience",
+    "probabilities",
+    "save_model",
     "settled",
+    "shards_in",
     "split",
     "standardise",
     "sweep",

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Integer, Shaped
+from jaxtyping import Integer, Shaped
 
 from backproof.errors import DataError, message
 from backproof.rule import PyTree, require_whole_number
+from backproof.training.standardiser import Standardiser
 
 HELD_OUT_ONE_IN = 5
 
@@ -65,21 +66,11 @@ def standardise(data: Data) -> Data:
     """Return `data` with x as float32, every feature shifted and scaled to mean 0 and deviation 1.
 
     Both numbers are taken from the training part alone; a feature that is constant there is only
-    shifted.
+    shifted. To keep them, for inputs that come later, use a `Standardiser` itself.
     """
-    mean, scale = _mean_and_scale(data.x_train)
-    x_train, x_test = (
-        None if x is None else ((x - mean) / scale).astype(np.float32) for x in (data.x_train, data.x_test)
-    )
+    standardiser = Standardiser.fitted(data.x_train)
+    x_train, x_test = (None if x is None else standardiser.apply(x) for x in (data.x_train, data.x_test))
     return data._replace(x_train=x_train, x_test=x_test)
-
-
-def _mean_and_scale(
-    x: Shaped[np.ndarray, "m n"],
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    deviation = x.std(axis=0, dtype=np.float64)
-    constant = x.max(axis=0) == x.min(axis=0)  # exact, where rounding gives a deviation near 0
-    return x.mean(axis=0, dtype=np.float64), np.where(constant, 1.0, deviation)
 
 
 def digest(tree: PyTree) -> str:

@@ -40,15 +40,54 @@ def load(source: PathLike | tuple[PathLike, PathLike]) -> Samples:
     if isinstance(source, tuple):
         images, labels = (Path(path) for path in source)
         x, y = _read_idx(images), _read_idx(labels)
-        where = f"{images}, {labels}"
     else:
-        x, y = _read_npz(Path(source))
-        where = str(source)
-    if x.ndim < 1 or y.ndim != 1:
+        x, y = _read_npz(Path(source), needed=("x", "y"))
+        assert y is not None
+    where = _named(source)
+    _require_rows(x, y, where)
+    require_samples(x, y, where)
+    _require_labels(y, where)
+    return x.reshape(len(x), -1), y
+
+
+def load_inputs(
+    source: PathLike | tuple[PathLike, PathLike],
+) -> tuple[Shaped[np.ndarray, "m n"], Integer[np.ndarray, " m"] | None]:
+    """Return `(x, y)` as `load` does, for a model that is trained: y is None where there is none.
+
+    Args:
+        source: an `.npz` file with an array `x` and perhaps `y`, an IDX file of images, or a pair of IDX
+            files `(images, labels)`.
+
+    Raises:
+        DataError: as from `load`; but how large a label may be is not for the file to say.
+    """
+    if isinstance(source, tuple):
+        x, y = (_read_idx(Path(path)) for path in source)
+    elif _is_idx(Path(source)):
+        x, y = _read_idx(Path(source)), None
+    else:
+        x, y = _read_npz(Path(source), needed=("x",))
+    where = _named(source)
+    _require_rows(x, y, where)
+    require_samples(x, np.zeros(len(x), int) if y is None else y, where)
+    if y is not None and not np.issubdtype(y.dtype, np.integer):
+        raise _no_labels(f"y.dtype={y.dtype}", where)
+    return x.reshape(len(x), -1), y
+
+
+def _named(source: PathLike | tuple[PathLike, PathLike]) -> str:
+    return ", ".join(map(str, source)) if isinstance(source, tuple) else str(source)
+
+
+def _require_rows(x: np.ndarray, y: np.ndarray | None, where: str) -> None:
+    """Raise `DataError` unless x holds real numbers, one entry a sample, and y, where given, one label."""
+    if x.ndim < 1 or (y is not None and y.ndim != 1):
+        found = f"x.shape={x.shape}" + ("" if y is None else f", y.shape={y.shape}")
         raise DataError(
             message(
                 must="x must have one entry per sample and y one label per sample",
-                found=f"x.shape={x.shape}, y.shape={y.shape}",
+                found=found,
                 where=where,
                 do="pass the images first, then the labels as whole numbers along one axis",
             )
@@ -62,12 +101,10 @@ def load(source: PathLike | tuple[PathLike, PathLike]) -> Samples:
                 do="convert it first",
             )
         )
-    require_samples(x, y, where)
-    _require_labels(y, where)
-    return x.reshape(len(x), -1), y
 
 
-def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_npz(path: Path, needed: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the arrays `x` and `y`; None for a y that is neither there nor `needed`."""
     _require_file(path)
     if not zipfile.is_zipfile(path):
         raise _bad_file(
@@ -75,14 +112,24 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
         )
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            missing = {"x", "y"} - set(arrays.files)
-            if missing:
-                raise _bad_file(path, "the archive must hold arrays named x and y", f"{sorted(arrays.files)}")
-            return np.asarray(arrays["x"]), np.asarray(arrays["y"])
+            if set(needed) - set(arrays.files):
+                named = "arrays named x and y" if len(needed) == 2 else "an array named x"
+                raise _bad_file(path, f"the archive must hold {named}", f"{sorted(arrays.files)}")
+            return np.asarray(arrays["x"]), np.asarray(arrays["y"]) if "y" in arrays.files else None
     except DataError:
         raise
     except UNREADABLE as error:
         raise _bad_file(path, "the archive must hold complete arrays of numbers", _said(error)) from error
+
+
+def _is_idx(path: Path) -> bool:
+    """Return whether the file begins as an IDX file does, or as what is gzipped, which no `.npz` is."""
+    _require_file(path)
+    try:
+        with path.open("rb") as file:
+            return file.read(2) in (b"\0\0", GZIP_MAGIC)
+    except OSError as error:
+        raise _bad_file(path, "the file must be readable", _said(error)) from error
 
 
 def _read_idx(path: Path) -> np.ndarray:
@@ -129,7 +176,11 @@ def _require_labels(y: np.ndarray, where: str) -> None:
         found = f"y[{at}]={y[at]} among {len(y)} samples"
     else:
         return
-    raise DataError(
+    raise _no_labels(found, where)
+
+
+def _no_labels(found: str, where: str) -> DataError:
+    return DataError(
         message(
             must="labels must be whole numbers 0, 1, …, fewer than there are samples",
             found=found,

@@ -1,7 +1,7 @@
 """The training loop: compiled segments one after another, read, stopped and saved from the host."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,15 +22,19 @@ from backproof.training.segment import (
     Experiment,
     Metric,
     Position,
+    Result,
+    Segment,
     after,
     begin,
     order_of,
+    run_fed,
     segments,
 )
 from backproof.training.segment import run as run_segment
 from backproof.training.start import require_seed, start
 from backproof.training.step import Optimizer, training_step
 from backproof.training.stopping import Stop, never
+from backproof.training.stream import Stream, feed
 
 if TYPE_CHECKING:
     from backproof.training.saving import Saver
@@ -56,7 +60,7 @@ class Fit:
 def fit(
     network: Rule,
     loss: Loss,
-    data: Data,
+    data: Data | Stream,
     optimizer: Optimizer | None = None,
     *,
     epochs: int = 40,
@@ -78,7 +82,8 @@ def fit(
     Args:
         network: the rule to train.
         loss: the loss to descend on, summed over the batch unless it is `losses.mean(…)`.
-        data: the samples; a test part is not needed.
+        data: the samples, a `Data` in memory or a `Stream`, which is read as training goes on and is visited
+            in the same order; a test part is not needed.
         optimizer: any optax optimizer, or `in_sweep_sgd(…)`; `optax.sgd(0.1)` if None.
         epochs: how often the training part is visited.
         batch_size: samples per step; more than there are means all of them.
@@ -91,7 +96,8 @@ def fit(
         checkpoints: where to save, and to resume from if something is there; needs orbax-checkpoint.
 
     Raises:
-        DataError: `data` is empty, not finite, or its labels do not fit the prediction.
+        DataError: `data` is empty, not finite, or its labels do not fit the prediction; of a stream, as soon
+            as such a record is read.
         UsageError: a number is out of range, or shapes do not fit.
         DivergedError: a loss, or a parameter after a segment, is not finite.
         CheckpointError: what is saved belongs to another experiment, or none of it can be read.
@@ -99,21 +105,25 @@ def fit(
     epochs = require_whole_number(epochs, "epochs", "fit")
     batch_size = require_whole_number(batch_size, "batch_size", "fit")
     stop = never() if stop is None else stop
-    require_data(data, "fit")
+    require_data(data, "fit", (Data, Stream))
     _require_stop(stop, data)
     step = training_step(network, loss, optax.sgd(0.1) if optimizer is None else optimizer)
     start_key, order_key = jax.random.split(jax.random.key(require_seed(seed, "fit")))
-    first, on_device, labelled = start(network, data, start_key, params)
+    stream = data if isinstance(data, Stream) else None
+    in_memory = data.sample() if isinstance(data, Stream) else data
+    first, on_device, labelled = start(network, in_memory, start_key, params)
     metric = metric_for(metric, loss, labelled)
-    count = len(jax.tree.leaves(data.x_train)[0])
+    count = len(jax.tree.leaves(in_memory.x_train)[0]) if stream is None else len(stream)
     experiment = Experiment(network, step, metric, stop, count, min(batch_size, count))
     carry = _copied(begin(experiment, first, on_device))
     recorder = Recorder(experiment.steps, on_epoch, late=1 if stop.may_stop is False else 0)
     longest = None if checkpoints is None else checkpoints.every_steps
+    if stream is not None:
+        longest = min(longest or stream.steps, stream.steps)
     with _saver(
         checkpoints, lambda: _identity(network, loss, experiment, data, carry, seed, longest)
     ) as saver:
-        run = Run(experiment, order_key, on_device, epochs, longest, recorder, saver)
+        run = Run(experiment, order_key, on_device, epochs, longest, recorder, saver, stream, labelled)
         carry = _trained(run, carry)
     params = stop.outcome(carry.stop, carry.state.params)
     return Fit(params, carry.state.memory, tuple(recorder.epochs), recorder.stopped)
@@ -139,27 +149,59 @@ class Run(NamedTuple):
     longest: int | None
     recorder: Recorder
     saver: "Saver | None"
+    stream: Stream | None
+    labelled: bool
+
+
+Taker = Callable[[Segment, Carry], tuple[Carry, Result]]
 
 
 def _trained(run: Run, carry: Carry) -> Carry:
     """Return `carry` after the last segment; what was saved is gone on with, and what is reached is saved."""
-    compiled = jax.jit(partial(run_segment, run.experiment), static_argnums=(0, 1), donate_argnums=2)
     carry, position = _resumed(run, carry)
-    order = None
-    for part in segments(run.experiment, run.epochs, run.longest, position):
-        if run.recorder.stopped:
-            break
-        if part.first == 0 or order is None:
-            order = order_of(run.key, np.int32(part.epoch), run.experiment.samples)
-        carry, result = compiled(part.steps, part.ends_epoch, carry, order, np.int32(part.first), run.data)
-        run.recorder.add(part, result)
-        position = after(part)
-        if run.saver is not None and run.saver.is_due:
-            _save(run, run.saver, carry, position)
+    with _taker(run, carry, position) as take:
+        for part in segments(run.experiment, run.epochs, run.longest, position):
+            if run.recorder.stopped:
+                break
+            carry, result = take(part, carry)
+            run.recorder.add(part, result)
+            position = after(part)
+            if run.saver is not None and run.saver.is_due:
+                _save(run, run.saver, carry, position)
     run.recorder.read_all()
     if run.saver is not None:
         _save(run, run.saver, carry, position)
     return carry
+
+
+def _taker(run: Run, carry: Carry, position: Position) -> AbstractContextManager[Taker]:
+    """Return what takes the steps of one segment after another from `position` on."""
+    if run.stream is None:
+        return nullcontext(_from_memory(run))
+    return _from_stream(run, run.stream, carry, position)
+
+
+def _from_memory(run: Run) -> Taker:
+    compiled = jax.jit(partial(run_segment, run.experiment), static_argnums=(0, 1), donate_argnums=2)
+    orders: dict[int, jax.Array] = {}
+
+    def take(part: Segment, carry: Carry) -> tuple[Carry, Result]:
+        if part.epoch not in orders:
+            orders.clear()
+            orders[part.epoch] = order_of(run.key, np.int32(part.epoch), run.experiment.samples)
+        order = orders[part.epoch]
+        return compiled(part.steps, part.ends_epoch, carry, order, np.int32(part.first), run.data)
+
+    return take
+
+
+@contextmanager
+def _from_stream(run: Run, stream: Stream, carry: Carry, position: Position) -> Iterator[Taker]:
+    compiled = jax.jit(partial(run_fed, run.experiment), static_argnums=0, donate_argnums=1)
+    predicted = jax.eval_shape(run.experiment.network.forward, carry.state.params, run.data.x_train)[0]
+    classes = predicted.shape[-1] if run.labelled else None
+    with feed(stream, classes, run.experiment, run.key, run.epochs, position) as fed:
+        yield lambda part, carry: compiled(part.ends_epoch, carry, *fed.take(part), run.data)
 
 
 def _resumed(run: Run, carry: Carry) -> tuple[Carry, Position]:
@@ -187,7 +229,7 @@ def _identity(
     network: Rule,
     loss: Loss,
     experiment: Experiment,
-    data: Data,
+    data: Data | Stream,
     carry: Carry,
     seed: int,
     every_steps: int | None,
@@ -204,7 +246,7 @@ def _identity(
         "batch_size": experiment.batch_size,
         "every_steps": every_steps,
         "seed": seed,
-        "data": digest(data),
+        "data": data.fingerprint() if isinstance(data, Stream) else digest(data),
         "arrays": shapes,
     }
 
@@ -214,12 +256,12 @@ def _copied(carry: Carry) -> Carry:
     return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), carry)
 
 
-def require_data(data: object, where: str) -> None:
-    """Raise `UsageError` unless `data` is a `Data`."""
-    if not isinstance(data, Data):
+def require_data(data: object, where: str, kinds: tuple[type, ...] = (Data,)) -> None:
+    """Raise `UsageError` unless `data` is one of `kinds`, of what an experiment can learn from."""
+    if not isinstance(data, kinds):
         raise UsageError(
             message(
-                must="data must be a training.Data",
+                must=f"data must be a {' or a '.join(f'training.{kind.__name__}' for kind in kinds)}",
                 found=f"a {type(data).__name__}",
                 where=where,
                 do="pass Data(x, y), or what training.split(x, y, seed) returns",
@@ -227,7 +269,7 @@ def require_data(data: object, where: str) -> None:
         )
 
 
-def _require_stop(stop: Stop, data: Data) -> None:
+def _require_stop(stop: Stop, data: Data | Stream) -> None:
     if not isinstance(stop, Stop):
         raise UsageError(
             message(

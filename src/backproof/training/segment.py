@@ -151,9 +151,7 @@ def run(
 
     def visit(carry: Carry, chosen: Integer[Array, " b"]) -> tuple[Carry, jax.Array]:
         batch = _rows(data.x_train, chosen), _rows(data.y_train, chosen)
-        state, value = experiment.step.take(carry.state, *batch)
-        total = carry.total + len(chosen) * value.astype(carry.total.dtype)
-        return carry._replace(state=state, total=total), value
+        return _stepped(experiment, carry, batch)
 
     chosen = lax.dynamic_slice_in_dim(order, first * size, full * size).reshape(full, size)
     carry, values = lax.scan(visit, carry, chosen)
@@ -161,6 +159,26 @@ def run(
         carry, value = visit(carry, order[experiment.samples - rest :])
         values = jnp.append(values, value)
     return _ended(experiment, carry, values, data) if ends_epoch else _paused(carry, values)
+
+
+def run_fed(
+    experiment: Experiment, ends_epoch: bool, carry: Carry, full: PyTree, rest: PyTree, data: Data
+) -> tuple[Carry, Result]:
+    """Take one step on each batch (x, y) of `full`, stacked along the first axis, then one on `rest`.
+
+    Either may hold none. It is `run` for samples that are not in memory; of `data` the test part is used.
+    """
+    carry, values = lax.scan(partial(_stepped, experiment), carry, full)
+    if rest is not None:
+        carry, value = _stepped(experiment, carry, rest)
+        values = jnp.append(values, value)
+    return _ended(experiment, carry, values, data) if ends_epoch else _paused(carry, values)
+
+
+def _stepped(experiment: Experiment, carry: Carry, batch: tuple[PyTree, PyTree]) -> tuple[Carry, jax.Array]:
+    state, value = experiment.step.take(carry.state, *batch)
+    total = carry.total + len(jax.tree.leaves(batch)[0]) * value.astype(carry.total.dtype)
+    return carry._replace(state=state, total=total), value
 
 
 def _ended(experiment: Experiment, carry: Carry, values: jax.Array, data: Data) -> tuple[Carry, Result]:
