@@ -3,6 +3,7 @@
 from backproof.training.checkpoints import Checkpoints
 from backproof.training.data import Data, split, standardise
 from backproof.training.descent import Descent, batch_descent
+from backproof.training.devices import Layout, data_parallel, gathered, tensor_parallel
 from backproof.training.files import load
 from backproof.training.history import Epoch
 from backproof.training.loop import Fit, accuracy, fit
@@ -18,12 +19,15 @@ __all__ = [
     "Epoch",
     "Fit",
     "InSweepSGD",
+    "Layout",
     "State",
     "Step",
     "Stop",
     "accuracy",
     "batch_descent",
+    "data_parallel",
     "fit",
+    "gathered",
     "in_sweep_sgd",
     "load",
     "never",
@@ -31,5 +35,6 @@ __all__ = [
     "settled",
     "split",
     "standardise",
+    "tensor_parallel",
     "training_step",
 ]

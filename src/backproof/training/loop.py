@@ -16,6 +16,7 @@ from backproof.errors import UsageError, message
 from backproof.rule import Loss, PyTree, Rule, require_whole_number
 from backproof.training.checkpoints import Checkpoints, saver
 from backproof.training.data import Data, digest
+from backproof.training.devices import Layout, divided, placed, results
 from backproof.training.history import Epoch, Recorder
 from backproof.training.segment import (
     Carry,
@@ -67,6 +68,7 @@ def fit(
     on_epoch: Callable[[Epoch], None] | None = None,
     stop: Stop | None = None,
     checkpoints: Checkpoints | None = None,
+    layout: Layout | None = None,
 ) -> Fit:
     """Return `network` trained on `data` by the gradients written by hand.
 
@@ -89,6 +91,8 @@ def fit(
         on_epoch: called on the host with each `Epoch`, while the device is already at the next one.
         stop: when to stop before the last epoch: `training.settled(epsilon)`, `training.patience(epochs)`.
         checkpoints: where to save, and to resume from if something is there; needs orbax-checkpoint.
+        layout: on which devices, and what is divided among them: `training.data_parallel()`,
+            `training.tensor_parallel(model)`; one device if None. The trained parameters stay where they are.
 
     Raises:
         DataError: `data` is empty, not finite, or its labels do not fit the prediction.
@@ -107,13 +111,14 @@ def fit(
     metric = metric or (accuracy if labelled else lambda *args: loss.forward(*args)[0])
     count = len(jax.tree.leaves(data.x_train)[0])
     experiment = Experiment(network, step, metric, stop, count, min(batch_size, count))
-    carry = _copied(begin(experiment, first, on_device))
+    carry = placed(layout, _copied(begin(experiment, first, on_device)))
     recorder = Recorder(experiment.steps, on_epoch, late=1 if stop.may_stop is False else 0)
     longest = None if checkpoints is None else checkpoints.every_steps
     with _saver(
         checkpoints, lambda: _identity(network, loss, experiment, data, carry, seed, longest)
     ) as saver:
-        run = Run(experiment, order_key, on_device, epochs, longest, recorder, saver)
+        key, on_device = placed(layout, (order_key, on_device))
+        run = Run(divided(layout, experiment), key, on_device, epochs, longest, recorder, saver, layout)
         carry = _trained(run, carry)
     params = stop.outcome(carry.stop, carry.state.params)
     return Fit(params, carry.state.memory, tuple(recorder.epochs), recorder.stopped)
@@ -134,11 +139,17 @@ class Run(NamedTuple):
     longest: int | None
     recorder: Recorder
     saver: "Saver | None"
+    layout: Layout | None
 
 
 def _trained(run: Run, carry: Carry) -> Carry:
     """Return `carry` after the last segment; what was saved is gone on with, and what is reached is saved."""
-    compiled = jax.jit(partial(run_segment, run.experiment), static_argnums=(0, 1), donate_argnums=2)
+    compiled = jax.jit(
+        partial(run_segment, run.experiment),
+        static_argnums=(0, 1),
+        donate_argnums=2,
+        out_shardings=results(run.layout, carry),
+    )
     carry, position = _resumed(run, carry)
     order = None
     for part in segments(run.experiment, run.epochs, run.longest, position):
