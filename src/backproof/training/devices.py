@@ -8,15 +8,19 @@ layout computes the same sums, in another order: trajectories agree within round
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from backproof.errors import UsageError, message
 from backproof.rule import PyTree, require_whole_number
+from backproof.training.data import digest
 from backproof.training.segment import Experiment
 from backproof.training.step import State
 
@@ -53,7 +57,7 @@ def data_parallel(devices: int | None = None) -> Layout:
 
 
 def tensor_parallel(model: int, devices: int | None = None) -> Layout:
-    """Return the layout in which `model` devices share every layer, and batches are divided among such groups.
+    """Return the layout in which `model` devices share every layer; such groups divide each batch.
 
     W and b are divided along the outputs of a layer, where `model` divides their number; else W along the
     inputs; else every device holds them whole, and so it does with parameters of any other name. Where
@@ -92,9 +96,14 @@ def placement(layout: Layout, tree: PyTree) -> PyTree:
 def placed(layout: Layout | None, tree: PyTree) -> PyTree:
     """Return `tree` where the layout says; as it is under None.
 
-    Every process gives the same values, and JAX raises where it finds that they do not.
+    Raises:
+        UsageError: there are several processes, and they do not give the same values.
     """
-    return tree if layout is None else jax.device_put(tree, placement(layout, tree))
+    if layout is None:
+        return tree
+    if jax.process_count() > 1:
+        _require_same_everywhere(tree)
+    return jax.tree.map(_put, tree, placement(layout, tree))
 
 
 def results(layout: Layout | None, carry: PyTree) -> PyTree:
@@ -119,6 +128,18 @@ def divided(layout: Layout | None, experiment: Experiment) -> Experiment:
     )
 
 
+def decided(choice: bool) -> bool:
+    """Return what process 0 chooses, for clocks differ; every process must call it."""
+    return bool(multihost_utils.broadcast_one_to_all(np.bool_(choice))) if jax.process_count() > 1 else choice
+
+
+def everywhere(holds: bool) -> bool:
+    """Return whether `holds` is true in every process; every process must call it."""
+    return (
+        bool(multihost_utils.process_allgather(np.bool_(holds)).all()) if jax.process_count() > 1 else holds
+    )
+
+
 def gathered(tree: PyTree) -> PyTree:
     """Return `tree` with every leaf whole within reach of this process; every process must call it.
 
@@ -126,14 +147,14 @@ def gathered(tree: PyTree) -> PyTree:
     """
 
     def whole(leaf: jax.Array) -> jax.Array:
-        if leaf.is_fully_addressable or leaf.is_fully_replicated:
+        if leaf.is_fully_addressable or not isinstance(leaf.sharding, NamedSharding):
             return leaf
-        return jax.jit(lambda x: x, out_shardings=NamedSharding(leaf.sharding.mesh, P()))(leaf)
+        return jax.device_put(leaf, NamedSharding(leaf.sharding.mesh, P()))
 
     return jax.tree.map(whole, tree)
 
 
-def _division(layout: Layout, path: tuple[object, ...], shape: tuple[int, ...]) -> P:
+def _division(layout: Layout, path: jax.tree_util.KeyPath, shape: tuple[int, ...]) -> P:
     """Return which axis of a leaf is divided; `repeat` stacks W and b along axes in front of theirs."""
     name = path[-1].key if path and isinstance(path[-1], jax.tree_util.DictKey) else None
     if layout.model_axis is None or name not in ("W", "b") or len(shape) < len(_AXES[name]):
@@ -145,12 +166,45 @@ def _division(layout: Layout, path: tuple[object, ...], shape: tuple[int, ...]) 
     return P()
 
 
+def _put(leaf: jax.Array, where: NamedSharding) -> jax.Array:
+    """Return `leaf` at `where`; each process gives its own devices their part of what it holds itself."""
+    if where.is_fully_addressable or not leaf.is_fully_addressable:
+        return jax.device_put(leaf, where)
+    if _is_key(leaf):
+        return jax.random.wrap_key_data(
+            _put(jax.random.key_data(leaf), where), impl=jax.random.key_impl(leaf)
+        )
+    whole = np.asarray(leaf)
+    return jax.make_array_from_callback(whole.shape, where, lambda index: whole[index])
+
+
+def _require_same_everywhere(tree: PyTree) -> None:
+    here = digest(
+        jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, gathered(tree))
+    )
+    there = multihost_utils.process_allgather(np.frombuffer(bytes.fromhex(here), np.uint8))
+    others = [process for process, one in enumerate(there) if one.tobytes().hex() != here]
+    if others:
+        raise UsageError(
+            message(
+                must="every process must begin with the same data, parameters and seed",
+                found=f"others than those of process {jax.process_index()} in {others}",
+                where="fit",
+                do="let every process make the same call",
+            )
+        )
+
+
+def _is_key(leaf: jax.Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
 _AXES = {"W": (-2, -1), "b": (-1,)}  # outputs first, then inputs
 
 
-def _chosen(devices: int | None, where: str) -> list[jax.Device]:
+def _chosen(devices: int | None, where: str) -> list[Any]:
     """Return the first `devices` of each process, all if None."""
-    own: dict[int, list[jax.Device]] = {}
+    own: dict[int, list[Any]] = {}
     for device in jax.devices():
         own.setdefault(device.process_index, []).append(device)
     if devices is None:
@@ -169,5 +223,5 @@ def _chosen(devices: int | None, where: str) -> list[jax.Device]:
     return [device for ours in own.values() for device in ours[:devices]]
 
 
-def _mesh(devices: Sequence[jax.Device], shape: tuple[int, ...], names: tuple[str, ...]) -> Mesh:
+def _mesh(devices: Sequence[Any], shape: tuple[int, ...], names: tuple[str, ...]) -> Mesh:
     return jax.make_mesh(shape, names, (AxisType.Auto,) * len(shape), devices=devices)

@@ -111,14 +111,15 @@ def fit(
     metric = metric or (accuracy if labelled else lambda *args: loss.forward(*args)[0])
     count = len(jax.tree.leaves(data.x_train)[0])
     experiment = Experiment(network, step, metric, stop, count, min(batch_size, count))
-    carry = placed(layout, _copied(begin(experiment, first, on_device)))
+    carry = _copied(begin(experiment, first, on_device))
+    carry, order_key, on_device = placed(layout, (carry, order_key, on_device))
+    experiment = divided(layout, experiment)
     recorder = Recorder(experiment.steps, on_epoch, late=1 if stop.may_stop is False else 0)
     longest = None if checkpoints is None else checkpoints.every_steps
     with _saver(
         checkpoints, lambda: _identity(network, loss, experiment, data, carry, seed, longest)
     ) as saver:
-        key, on_device = placed(layout, (order_key, on_device))
-        run = Run(divided(layout, experiment), key, on_device, epochs, longest, recorder, saver, layout)
+        run = Run(experiment, order_key, on_device, epochs, longest, recorder, saver, layout)
         carry = _trained(run, carry)
     params = stop.outcome(carry.stop, carry.state.params)
     return Fit(params, carry.state.memory, tuple(recorder.epochs), recorder.stopped)
