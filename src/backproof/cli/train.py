@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from backproof import datasets, losses, rules
+from backproof.cli.devices import described, layout, prepare, together
+from backproof.cli.processes import has_children, supervise
 from backproof.errors import DataError, UsageError, message
 from backproof.network import mlp
 from backproof.rule import Rule
@@ -23,20 +25,27 @@ def run(arguments: argparse.Namespace) -> int:
         DataError: the data cannot be used.
         UsageError: a name is unknown.
         DivergedError: the loss is not finite any more.
+        ProcessLostError: another process was ended from outside.
     """
+    if has_children(arguments):
+        return supervise(arguments)
+    prepare(arguments)
+    where = layout(arguments)
     data, classes = _data(arguments)
     sizes = (data.x_train.shape[1], *arguments.layers, classes)
     network = mlp(sizes, _activation(arguments.activation))
     choice = OPTIMIZERS[arguments.optimizer]
     learning_rate = choice.learning_rate if arguments.learning_rate is None else arguments.learning_rate
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, quiet=bool(arguments.process))
     console.print(
         f"{len(data.y_train)} samples to learn from, {len(data.y_test)} held out; layers "
         f"{'-'.join(map(str, sizes))}, {arguments.activation}; {arguments.optimizer}, "
         f"learning rate {learning_rate:g}, batches of {arguments.batch_size}, seed {arguments.seed}"
     )
+    if where is not None:
+        console.print(f"on {described(where)}")
     begun = time.perf_counter()
-    with shown(console, arguments.epochs) as show:
+    with shown(console, arguments.epochs) as show, together(arguments):
         outcome = fit(
             network,
             losses.mean(losses.softmax_cross_entropy),
@@ -46,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
             batch_size=arguments.batch_size,
             seed=arguments.seed,
             on_epoch=show,
+            layout=where,
         )
     console.print(_summary(outcome, time.perf_counter() - begun))
     return 0
