@@ -43,7 +43,20 @@ class Child:
     said: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     reason: str = ""
 
-    def listen(self) -> None:
+    def __post_init__(self) -> None:
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def end(self) -> None:
+        """End it, unless it has ended; what it said has been read then."""
+        self.process.kill()
+        self.process.wait()
+        self._listener.join()
+        for pipe in (self.process.stdin, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def _listen(self) -> None:
         """Read what it says on standard error, until it ends."""
         for line in self.process.stderr or ():
             if line.startswith(LOST_BECAUSE):
@@ -94,12 +107,13 @@ def supervise(arguments: argparse.Namespace) -> int:
         failed = _first_failed(children)
         if failed is None:
             return 0
-        status = failed.process.returncode
-        if status > 0 and status != LOST:
+        if failed.process.returncode > 0 and failed.process.returncode != LOST:
             return _own_mistake(failed, children)
+        failed.end()
         raise ProcessLostError(_lost(arguments, failed, alone))
     finally:
-        _end(children)
+        for child in children:
+            child.end()
 
 
 def _started(argv: list[str], numbers: Iterable[int], coordinator: str) -> list[Child]:
@@ -117,7 +131,6 @@ def _started(argv: list[str], numbers: Iterable[int], coordinator: str) -> list[
             start_new_session=True,  # an interrupt is for the parent
         )
         children.append(Child(number, process, shown=not children))
-        threading.Thread(target=children[-1].listen, daemon=True).start()
     return children
 
 
@@ -138,8 +151,9 @@ def _own_mistake(failed: Child, children: list[Child]) -> int:
     until = time.monotonic() + WHILE_OTHERS_END
     while children[0].process.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
-    time.sleep(0.05)
-    if not children[0].process.returncode:
+    told = bool(children[0].process.returncode)
+    failed.end()
+    if not told:
         sys.stderr.writelines(failed.said)
     return failed.process.returncode
 
@@ -168,12 +182,6 @@ def _lost(arguments: argparse.Namespace, failed: Child, alone: bool) -> str:
         where="train",
         do=f"{again}, and {resumes}",
     )
-
-
-def _end(children: list[Child]) -> None:
-    for child in children:
-        child.process.kill()
-        child.process.wait()
 
 
 def _free_port() -> int:
