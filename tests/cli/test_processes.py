@@ -122,8 +122,9 @@ def test_of_two_real_processes_one_is_killed():
         (second,) = (int(pid) for pid, _, *args in ours if args[-2:] == ["--process", "1"])
         os.kill(second, signal.SIGKILL)
         assert run.communicate()[1] == (
-            "backproof: error: train: all 2 processes must run to the end, but found process 1 ended by SIGKILL; "
-            "the others were ended; run the same command again, and it begins anew, as nothing is saved\n"
+            "backproof: error: train: all 2 processes must run to the end, but found process 1 ended by "
+            "SIGKILL; the others were ended; run the same command again, and it begins anew, as nothing "
+            "is saved\n"
         )
         assert run.returncode == 1
     finally:

@@ -15,7 +15,7 @@ jax.distributed.initialize(
     f"127.0.0.1:{PORT}", 2, int(PROCESS), heartbeat_timeout_seconds=10, shutdown_timeout_seconds=10
 )
 
-from meshes import MOMENTUM, trained  # noqa: E402  JAX must have met the others before it is used
+from on_meshes import MOMENTUM, trained  # noqa: E402  JAX must have met the others before it is used
 
 from backproof import training  # noqa: E402
 

@@ -74,7 +74,7 @@ def fit(
 
     Every epoch visits each sample once in an order of its own; where `batch_size` does not divide
     the number of samples, the epoch ends with one smaller batch. The same arguments give the same
-    parameters bit for bit on the same machine, also where training was interrupted and resumed from
+    parameters bit for bit on the same machine and mesh, also where training was interrupted and resumed from
     `checkpoints`. The samples are copied as training begins; what happens to them later changes nothing.
 
     Args:
