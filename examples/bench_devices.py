@@ -7,6 +7,7 @@ of dividing and of adding up.
     python examples/bench_devices.py
 """
 
+import itertools
 import statistics
 import time
 
@@ -43,7 +44,7 @@ def seconds(layout, width, epochs):
         layout=layout,
         on_epoch=lambda _: marks.append(time.perf_counter()),
     )
-    return [later - earlier for earlier, later in zip(marks[1:], marks[2:], strict=False)]
+    return [later - earlier for earlier, later in itertools.pairwise(marks[1:])]
 
 
 def main(width=WIDTH, epochs=ROUNDS):

@@ -26,13 +26,14 @@ def prepare(arguments: argparse.Namespace) -> None:
     if arguments.child:
         _live_as_long_as_the_parent()
         _keep_standard_output_for_ourselves()
-        jax.distributed.initialize(
-            arguments.coordinator,
-            arguments.processes,
-            arguments.process,
-            heartbeat_timeout_seconds=HEARTBEAT,
-            shutdown_timeout_seconds=HEARTBEAT,
-        )
+        with together(arguments):
+            jax.distributed.initialize(
+                arguments.coordinator,
+                arguments.processes,
+                arguments.process,
+                heartbeat_timeout_seconds=HEARTBEAT,
+                shutdown_timeout_seconds=HEARTBEAT,
+            )
 
 
 @contextmanager
