@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from backproof.errors import ProcessLostError, UsageError, message
 
 # What the runtime says of lost processes, before its stack: told in one line of ours instead.
-RUNTIME = ("coordination", "JAX distributed service")
+RUNTIME = ("coordination_service", "coordination service", "JAX distributed service")
 # How a child ends, and begins its last line, where JAX cannot go on.
 LOST, LOST_BECAUSE = 75, "lost: "
 LOST_ANOTHER = (LOST, -signal.SIGABRT)
