@@ -14,7 +14,7 @@ def load(name):
 
 
 def test_every_example_is_run_here():
-    tested = {"bench_step", "derive_your_own", "train_digits", "verify_a_custom_vjp"}
+    tested = {"bench_devices", "bench_step", "derive_your_own", "train_digits", "verify_a_custom_vjp"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -53,3 +53,10 @@ def test_the_bench_compiles_both_sides_to_the_same_figures():
     (hand, auto), args = bench["compiled_pair"](16)
     assert hand(*args)[0] == auto(*args)[0]
     assert hand.cost_analysis()["flops"] <= 1.1 * auto.cost_analysis()["flops"]
+
+
+@pytest.mark.as_user
+def test_the_bench_of_devices_compares_what_there_is_with_one_device(capsys):
+    load("bench_devices")["main"](width=8, epochs=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == "data 1    1.00"

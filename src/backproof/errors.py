@@ -25,6 +25,10 @@ class DivergedError(ArithmeticError):
     """Is raised when training meets a loss that is not finite."""
 
 
+class ProcessLostError(RuntimeError):
+    """Is raised when one of the processes of an experiment was ended from outside."""
+
+
 def message(*, must: str, found: str, where: str, do: str) -> str:
     """Return the text of an error: what must hold, what was found, where, and what to do.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from backproof.cli.parser import build_parser
-from backproof.errors import DivergedError, UsageError
+from backproof.errors import DivergedError, ProcessLostError, UsageError
 
 GOOD, WRONG, MISUSED, INTERRUPTED, UNHEARD = 0, 1, 2, 130, 141
 
@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
+    arguments.argv = sys.argv[1:] if argv is None else list(argv)  # for processes that are to run the same
     if arguments.command is None:
         parser.print_help(sys.stderr)
         return MISUSED
@@ -40,7 +41,7 @@ def _run(argv: Sequence[str] | None) -> int:
         return import_module(f"backproof.cli.{arguments.command}").run(arguments)
     except UsageError as error:
         return _failed(error, MISUSED)
-    except DivergedError as error:
+    except (DivergedError, ProcessLostError) as error:
         return _failed(error, WRONG)
     except KeyboardInterrupt:
         return _failed("interrupted", INTERRUPTED)

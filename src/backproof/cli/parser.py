@@ -117,6 +117,27 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="save to DIR while training, and resume from what is there")  # fmt: skip
     add("--save", metavar="MODEL.npz", type=new_file,
         help="write the trained network to a file, for backproof predict")  # fmt: skip
+    _add_devices(parser)
+
+
+def _add_devices(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "devices",
+        "Each batch is divided among the devices of all processes. On several machines the same command "
+        "runs on each, with the address of process 0 and a --process of its own.",
+    )
+    add = group.add_argument
+    add("--devices", metavar="N", type=whole_number(1),
+        help="devices of each process; a CPU is taken for N of them")  # fmt: skip
+    add("--tensor-parallel", metavar="M", type=whole_number(1),
+        help="devices that share the weights of every layer; default: each holds all of them")  # fmt: skip
+    add("--processes", metavar="N", type=whole_number(1),
+        help="processes; on this machine, unless --coordinator says where they meet")  # fmt: skip
+    add(
+        "--coordinator", metavar="HOST:PORT", type=address, help="where process 0 runs, and a free port there"
+    )
+    add("--process", metavar="I", type=whole_number(0), help="which process this is, from 0")
+    add("--child", action="store_true", help=argparse.SUPPRESS)  # what --processes adds to those it starts
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
@@ -190,6 +211,14 @@ def new_file(text: str) -> Path:
     else:
         return path
     raise argparse.ArgumentTypeError(f"must be a file that can be written, but found {found}")
+
+
+def address(text: str) -> str:
+    """Read a host and a port, as in `node0:1234`."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise argparse.ArgumentTypeError(f"must be host:port, but found {text!r}")
+    return text
 
 
 def positive_number(text: str) -> float:

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from backproof import datasets, losses, rules
+from backproof.cli.devices import described, layout, prepare, together
+from backproof.cli.processes import has_children, supervise
 from backproof.errors import CheckpointWarning, DataError, UsageError, message
 from backproof.network import mlp
 from backproof.rule import Rule
@@ -22,9 +24,11 @@ from backproof.training import (
     Data,
     Epoch,
     Fit,
+    Layout,
     Model,
     Standardiser,
     fit,
+    gathered,
     load,
     patience,
     save_model,
@@ -47,32 +51,51 @@ def run(arguments: argparse.Namespace) -> int:
         UsageError: a name is unknown, or settings exclude each other.
         DivergedError: the loss is not finite any more.
         CheckpointError: what is saved cannot be gone on with.
+        ProcessLostError: another process was ended from outside.
     """
+    rates = arguments.learning_rate or (OPTIMIZERS[arguments.optimizer].learning_rate,)
+    is_sweep = len(rates) > 1 or arguments.seeds > 1
+    if is_sweep:
+        _require_no_more_than_a_sweep(arguments, len(rates))
+    if has_children(arguments):
+        return supervise(arguments)
+    prepare(arguments)
+    where = layout(arguments)
     if arguments.save is not None:
         require_place(arguments.save)
     data, classes, standardiser = _data(arguments)
     sizes = (data.x_train.shape[1], *arguments.layers, classes)
     network = mlp(sizes, _activation(arguments.activation))
-    rates = arguments.learning_rate or (OPTIMIZERS[arguments.optimizer].learning_rate,)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, quiet=bool(arguments.process))
     console.print(
         f"{len(data.y_train)} samples to learn from, {len(data.y_test)} held out; layers "
         f"{'-'.join(map(str, sizes))}, {arguments.activation}; {arguments.optimizer}, "
         f"learning rate {', '.join(f'{rate:g}' for rate in rates)}, batches of {arguments.batch_size}, "
         f"seed {arguments.seed}{f' and {arguments.seeds - 1} more' if arguments.seeds > 1 else ''}"
     )
-    if len(rates) > 1 or arguments.seeds > 1:
+    if is_sweep:
         _sweep(network, data, rates, arguments, console)
         return 0
-    outcome = _fit(network, data, rates[0], arguments, console)
+    if where is not None:
+        console.print(f"on {described(where)}")
+    outcome = _fit(network, data, rates[0], where, arguments, console)
     if arguments.save is not None:
-        save_model(arguments.save, Model(sizes, arguments.activation, outcome.params, standardiser))
+        params = gathered(outcome.params)
+        if not arguments.process:
+            save_model(arguments.save, Model(sizes, arguments.activation, params, standardiser))
     return 0
 
 
-def _fit(network: Rule, data: Data, rate: float, arguments: argparse.Namespace, console: Console) -> Fit:
+def _fit(
+    network: Rule,
+    data: Data,
+    rate: float,
+    where: Layout | None,
+    arguments: argparse.Namespace,
+    console: Console,
+) -> Fit:
     begun = time.perf_counter()
-    with shown(console, arguments.epochs) as show, warnings_in_words():
+    with shown(console, arguments.epochs) as show, warnings_in_words(), together(arguments):
         outcome = fit(
             network,
             LOSS,
@@ -84,24 +107,29 @@ def _fit(network: Rule, data: Data, rate: float, arguments: argparse.Namespace, 
             on_epoch=show,
             stop=patience(arguments.patience) if arguments.patience else None,
             checkpoints=Checkpoints(arguments.checkpoints) if arguments.checkpoints else None,
+            layout=where,
         )
     console.print(_summary(outcome, time.perf_counter() - begun))
     return outcome
 
 
-def _sweep(
-    network: Rule, data: Data, rates: Sequence[float], arguments: argparse.Namespace, console: Console
-) -> None:
-    for name in ("patience", "checkpoints", "save"):
+def _require_no_more_than_a_sweep(arguments: argparse.Namespace, rates: int) -> None:
+    for name in ("patience", "checkpoints", "save", "devices", "tensor_parallel", "processes"):
+        flag = f"--{name.replace('_', '-')}"
         if getattr(arguments, name):
             raise UsageError(
                 message(
-                    must=f"--{name} needs one learning rate and one seed",
-                    found=f"{len(rates)} rates and {arguments.seeds} seeds, which are a sweep",
+                    must=f"{flag} needs one learning rate and one seed",
+                    found=f"{rates} rates and {arguments.seeds} seeds, which are a sweep",
                     where="train",
-                    do=f"drop --{name}, or train at the best point alone",
+                    do=f"drop {flag}, or train at the best point alone",
                 )
             )
+
+
+def _sweep(
+    network: Rule, data: Data, rates: Sequence[float], arguments: argparse.Namespace, console: Console
+) -> None:
     begun = time.perf_counter()
     count = len(rates) * arguments.seeds
     with console.status(f"{count} experiments as one program …"):

@@ -3,6 +3,7 @@
 from backproof.training.checkpoints import Checkpoints
 from backproof.training.data import Data, split, standardise
 from backproof.training.descent import Descent, batch_descent
+from backproof.training.devices import Layout, data_parallel, gathered, tensor_parallel
 from backproof.training.files import load, load_inputs
 from backproof.training.grid import Curves, Sweep, sweep
 from backproof.training.history import Epoch
@@ -25,6 +26,7 @@ __all__ = [
     "Epoch",
     "Fit",
     "InSweepSGD",
+    "Layout",
     "Model",
     "Shards",
     "Standardiser",
@@ -35,7 +37,9 @@ __all__ = [
     "Sweep",
     "accuracy",
     "batch_descent",
+    "data_parallel",
     "fit",
+    "gathered",
     "in_sweep_sgd",
     "load",
     "load_inputs",
@@ -49,5 +53,6 @@ __all__ = [
     "split",
     "standardise",
     "sweep",
+    "tensor_parallel",
     "training_step",
 ]

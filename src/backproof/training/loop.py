@@ -16,6 +16,7 @@ from backproof.errors import UsageError, message
 from backproof.rule import Loss, PyTree, Rule, require_whole_number
 from backproof.training.checkpoints import Checkpoints, saver
 from backproof.training.data import Data, digest
+from backproof.training.devices import Layout, divided, placed, results
 from backproof.training.history import Epoch, Recorder
 from backproof.training.segment import (
     Carry,
@@ -71,12 +72,13 @@ def fit(
     on_epoch: Callable[[Epoch], None] | None = None,
     stop: Stop | None = None,
     checkpoints: Checkpoints | None = None,
+    layout: Layout | None = None,
 ) -> Fit:
     """Return `network` trained on `data` by the gradients written by hand.
 
     Every epoch visits each sample once in an order of its own; where `batch_size` does not divide
     the number of samples, the epoch ends with one smaller batch. The same arguments give the same
-    parameters bit for bit on the same machine, also where training was interrupted and resumed from
+    parameters bit for bit on the same machine and mesh, also where training was interrupted and resumed from
     `checkpoints`. The samples are copied as training begins; what happens to them later changes nothing.
 
     Args:
@@ -94,6 +96,8 @@ def fit(
         on_epoch: called on the host with each `Epoch`, while the device is already at the next one.
         stop: when to stop before the last epoch: `training.settled(epsilon)`, `training.patience(epochs)`.
         checkpoints: where to save, and to resume from if something is there; needs orbax-checkpoint.
+        layout: on which devices, and what is divided among them: `training.data_parallel()`,
+            `training.tensor_parallel(model)`; one device if None. The trained parameters stay where they are.
 
     Raises:
         DataError: `data` is empty, not finite, or its labels do not fit the prediction; of a stream, as soon
@@ -116,6 +120,8 @@ def fit(
     count = len(jax.tree.leaves(in_memory.x_train)[0]) if stream is None else len(stream)
     experiment = Experiment(network, step, metric, stop, count, min(batch_size, count))
     carry = _copied(begin(experiment, first, on_device))
+    carry, order_key, on_device = placed(layout, (carry, order_key, on_device))
+    experiment = divided(layout, experiment)
     recorder = Recorder(experiment.steps, on_epoch, late=1 if stop.may_stop is False else 0)
     longest = None if checkpoints is None else checkpoints.every_steps
     if stream is not None:
@@ -123,7 +129,9 @@ def fit(
     with _saver(
         checkpoints, lambda: _identity(network, loss, experiment, data, carry, seed, longest)
     ) as saver:
-        run = Run(experiment, order_key, on_device, epochs, longest, recorder, saver, stream, labelled)
+        run = Run(
+            experiment, order_key, on_device, epochs, longest, recorder, saver, stream, labelled, layout
+        )
         carry = _trained(run, carry)
     params = stop.outcome(carry.stop, carry.state.params)
     return Fit(params, carry.state.memory, tuple(recorder.epochs), recorder.stopped)
@@ -151,6 +159,7 @@ class Run(NamedTuple):
     saver: "Saver | None"
     stream: Stream | None
     labelled: bool
+    layout: Layout | None
 
 
 Taker = Callable[[Segment, Carry], tuple[Carry, Result]]
@@ -177,12 +186,17 @@ def _trained(run: Run, carry: Carry) -> Carry:
 def _taker(run: Run, carry: Carry, position: Position) -> AbstractContextManager[Taker]:
     """Return what takes the steps of one segment after another from `position` on."""
     if run.stream is None:
-        return nullcontext(_from_memory(run))
+        return nullcontext(_from_memory(run, carry))
     return _from_stream(run, run.stream, carry, position)
 
 
-def _from_memory(run: Run) -> Taker:
-    compiled = jax.jit(partial(run_segment, run.experiment), static_argnums=(0, 1), donate_argnums=2)
+def _from_memory(run: Run, carry: Carry) -> Taker:
+    compiled = jax.jit(
+        partial(run_segment, run.experiment),
+        static_argnums=(0, 1),
+        donate_argnums=2,
+        out_shardings=results(run.layout, carry),
+    )
     orders: dict[int, jax.Array] = {}
 
     def take(part: Segment, carry: Carry) -> tuple[Carry, Result]:
@@ -197,7 +211,12 @@ def _from_memory(run: Run) -> Taker:
 
 @contextmanager
 def _from_stream(run: Run, stream: Stream, carry: Carry, position: Position) -> Iterator[Taker]:
-    compiled = jax.jit(partial(run_fed, run.experiment), static_argnums=0, donate_argnums=1)
+    compiled = jax.jit(
+        partial(run_fed, run.experiment),
+        static_argnums=0,
+        donate_argnums=1,
+        out_shardings=results(run.layout, carry),
+    )
     predicted = jax.eval_shape(run.experiment.network.forward, carry.state.params, run.data.x_train)[0]
     classes = predicted.shape[-1] if run.labelled else None
     with feed(stream, classes, run.experiment, run.key, run.epochs, position) as fed:

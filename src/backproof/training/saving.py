@@ -21,6 +21,7 @@ from backproof.errors import CheckpointError, CheckpointWarning, message
 from backproof.rule import PyTree
 from backproof.training.checkpoints import Checkpoints
 from backproof.training.data import digest
+from backproof.training.devices import decided, everywhere, gathered
 from backproof.training.history import Epoch
 from backproof.training.segment import Position
 
@@ -77,8 +78,8 @@ class Saver:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to save again."""
-        return time.monotonic() - self._last >= self._every_seconds
+        """Whether it is time to save again, by the clock of process 0; every process must ask."""
+        return decided(time.monotonic() - self._last >= self._every_seconds)
 
     def save(
         self, carry: PyTree, position: Position, history: Sequence[Epoch], stopped: bool, step: int
@@ -97,7 +98,7 @@ class Saver:
             "step": position.step,
             "history": [list(one) for one in history],  # of its own: it is written while training goes on
             "stopped": stopped,
-            "digest": digest(own),
+            "digest": digest(gathered(own)),
         }
         items = ocp.args.Composite(carry=ocp.args.StandardSave(own), about=ocp.args.JsonSave(about))
         if self._warning_if_it_fails(lambda: self._manager.save(step, args=items, force=True)):
@@ -136,12 +137,13 @@ class Saver:
 
     def _put_aside(self, steps: Iterable[int]) -> None:
         """Rename the checkpoints that cannot be used, so that others can take their place; none is lost."""
-        for step in steps:
+        for step in steps if jax.process_index() == 0 else ():
             aside = self._folder / f"{step}.unusable"
             number = 2
             while aside.exists():
                 aside, number = self._folder / f"{step}.unusable.{number}", number + 1
             (self._folder / str(step)).rename(aside)
+        everywhere(True)  # the others wait for it
         self._manager.reload()
 
     def _restored(self, step: int, carry: PyTree) -> Saved:
@@ -154,18 +156,22 @@ class Saver:
         self._require_same(about["experiment"])
         wanted = ocp.args.StandardRestore(_abstract(_without_keys(carry)))
         found = self._read(step, carry=wanted)["carry"]
-        if digest(found) != about["digest"]:
+        if digest(gathered(found)) != about["digest"]:
             raise UnusableError("is damaged: its numbers are not those that were written")
         history = tuple(Epoch(*one) for one in about["history"])
         found = jax.tree.map(_as_key, found, carry)
         return Saved(found, Position(about["epoch"], about["step"]), history, about["stopped"])
 
     def _read(self, step: int, **items: Any) -> Any:
+        found, cause = None, None
         try:
-            return self._manager.restore(step, args=ocp.args.Composite(**items))
+            found = self._manager.restore(step, args=ocp.args.Composite(**items))
         except Exception as error:  # a damaged file can raise anything; the reason reaches the user
-            first = str(error).strip().partition("\n")[0][:200]
-            raise UnusableError(f"cannot be read ({type(error).__name__}: {first})") from error
+            cause = error
+        if everywhere(cause is None):
+            return found
+        first = str(cause or "by another process").strip().partition("\n")[0][:200]
+        raise UnusableError(f"cannot be read ({type(cause).__name__}: {first})") from cause
 
     def _require_same(self, there: dict[str, Any]) -> None:
         other = _differences(there, self._experiment)
