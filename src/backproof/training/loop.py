@@ -1,14 +1,12 @@
-"""The training loop: compiled segments one after another, read, stopped and saved from the host."""
+"""`fit`: an experiment put together from its parts, checked, and run."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float, Integer
 
@@ -16,26 +14,14 @@ from backproof.errors import UsageError, message
 from backproof.rule import Loss, PyTree, Rule, require_whole_number
 from backproof.training.checkpoints import Checkpoints, saver
 from backproof.training.data import Data, digest
-from backproof.training.devices import Layout, divided, placed, results
+from backproof.training.devices import Layout, divided, placed
 from backproof.training.history import Epoch, Recorder
-from backproof.training.segment import (
-    Carry,
-    Experiment,
-    Metric,
-    Position,
-    Result,
-    Segment,
-    after,
-    begin,
-    order_of,
-    run_fed,
-    segments,
-)
-from backproof.training.segment import run as run_segment
+from backproof.training.run import Run, trained
+from backproof.training.segment import Carry, Experiment, Metric, begin
 from backproof.training.start import require_seed, start
 from backproof.training.step import Optimizer, training_step
 from backproof.training.stopping import Stop, never
-from backproof.training.stream import Stream, feed
+from backproof.training.stream import Stream
 
 if TYPE_CHECKING:
     from backproof.training.saving import Saver
@@ -132,7 +118,7 @@ def fit(
         run = Run(
             experiment, order_key, on_device, epochs, longest, recorder, saver, stream, labelled, layout
         )
-        carry = _trained(run, carry)
+        carry = trained(run, carry)
     params = stop.outcome(carry.stop, carry.state.params)
     return Fit(params, carry.state.memory, tuple(recorder.epochs), recorder.stopped)
 
@@ -145,97 +131,6 @@ def metric_for(metric: Metric | None, loss: Loss, labelled: bool) -> Metric:
 def accuracy(prediction: Float[Array, "*batch n"], labels: Integer[Array, "*batch"]) -> Float[Array, ""]:
     """Return the fraction of samples whose largest entry of `prediction` stands at their label."""
     return jnp.mean(prediction.argmax(-1).astype(labels.dtype) == labels, dtype=jnp.float32)
-
-
-class Run(NamedTuple):
-    """Holds what the host needs to drive the segments of one experiment."""
-
-    experiment: Experiment
-    key: jax.Array
-    data: Data
-    epochs: int
-    longest: int | None
-    recorder: Recorder
-    saver: "Saver | None"
-    stream: Stream | None
-    labelled: bool
-    layout: Layout | None
-
-
-Taker = Callable[[Segment, Carry], tuple[Carry, Result]]
-
-
-def _trained(run: Run, carry: Carry) -> Carry:
-    """Return `carry` after the last segment; what was saved is gone on with, and what is reached is saved."""
-    carry, position = _resumed(run, carry)
-    with _taker(run, carry, position) as take:
-        for part in segments(run.experiment, run.epochs, run.longest, position):
-            if run.recorder.stopped:
-                break
-            carry, result = take(part, carry)
-            run.recorder.add(part, result)
-            position = after(part)
-            if run.saver is not None and run.saver.is_due:
-                _save(run, run.saver, carry, position)
-    run.recorder.read_all()
-    if run.saver is not None:
-        _save(run, run.saver, carry, position)
-    return carry
-
-
-def _taker(run: Run, carry: Carry, position: Position) -> AbstractContextManager[Taker]:
-    """Return what takes the steps of one segment after another from `position` on."""
-    if run.stream is None:
-        return nullcontext(_from_memory(run, carry))
-    return _from_stream(run, run.stream, carry, position)
-
-
-def _from_memory(run: Run, carry: Carry) -> Taker:
-    compiled = jax.jit(
-        partial(run_segment, run.experiment),
-        static_argnums=(0, 1),
-        donate_argnums=2,
-        out_shardings=results(run.layout, carry),
-    )
-    orders: dict[int, jax.Array] = {}
-
-    def take(part: Segment, carry: Carry) -> tuple[Carry, Result]:
-        if part.epoch not in orders:
-            orders.clear()
-            orders[part.epoch] = order_of(run.key, np.int32(part.epoch), run.experiment.samples)
-        order = orders[part.epoch]
-        return compiled(part.steps, part.ends_epoch, carry, order, np.int32(part.first), run.data)
-
-    return take
-
-
-@contextmanager
-def _from_stream(run: Run, stream: Stream, carry: Carry, position: Position) -> Iterator[Taker]:
-    compiled = jax.jit(
-        partial(run_fed, run.experiment),
-        static_argnums=0,
-        donate_argnums=1,
-        out_shardings=results(run.layout, carry),
-    )
-    predicted = jax.eval_shape(run.experiment.network.forward, carry.state.params, run.data.x_train)[0]
-    classes = predicted.shape[-1] if run.labelled else None
-    with feed(stream, classes, run.experiment, run.key, run.epochs, position) as fed:
-        yield lambda part, carry: compiled(part.ends_epoch, carry, *fed.take(part), run.data)
-
-
-def _resumed(run: Run, carry: Carry) -> tuple[Carry, Position]:
-    saved = run.saver and run.saver.resume(carry)
-    if not saved:
-        return carry, Position(1, 0)
-    run.recorder.epochs, run.recorder.stopped = list(saved.history), saved.stopped
-    return saved.carry, saved.position
-
-
-def _save(run: Run, saver: "Saver", carry: Carry, position: Position) -> None:
-    """Save what has been read and found finite, and nothing else."""
-    run.recorder.read_all()
-    taken = (position.epoch - 1) * run.experiment.steps + position.step
-    saver.save(carry, position, run.recorder.epochs, run.recorder.stopped, taken)
 
 
 def _saver(
