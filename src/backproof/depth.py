@@ -99,7 +99,11 @@ def remat_repeat(rule: Rule, depth: int, segment: int | None = None) -> Rule:
         return lax.scan(segment_sweep, (stack, delta), jnp.arange(full), reverse=True)[0]
 
     def backward(params: PyTree, inputs: PyTree, delta: PyTree) -> tuple[PyTree, PyTree]:
-        return sweep(rule.backward, params, inputs, delta)  # each layer gives way to its gradient
+        def step(layer: PyTree, residuals: PyTree, delta: PyTree) -> tuple[PyTree, PyTree]:
+            grads, delta = rule.backward(layer, residuals, delta)
+            return jax.tree.map(lambda p, grad: grad.astype(p.dtype), layer, grads), delta
+
+        return sweep(step, params, inputs, delta)  # each layer gives way to its gradient
 
     def descend_layers(
         params: PyTree, inputs: PyTree, delta: PyTree, update: Update

@@ -32,7 +32,8 @@ def mixed_precision(rule: Rule, compute: str = "bfloat16") -> Rule:
     - a rule takes its products in the dtype of its input: `affine` casts W and b where they are used,
       so that no second copy of all parameters is held;
     - a gradient is summed over the batch in float32, the dtype of the parameter, and never rounded to
-      `compute`: ∂L/∂W is one product with `preferred_element_type=float32`.
+      `compute`: ∂L/∂W is one product with `preferred_element_type=float32`. `affine` and `mlp` do so; a
+      rule of your own must sum in the dtype of its parameter itself.
 
     Leaves of another dtype are left alone. In float64 the rule is therefore the one it was made from,
     and that is how `verify` judges it: the formula in float64, without the policy, and then the code

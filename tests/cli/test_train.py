@@ -180,3 +180,11 @@ def test_several_rates_and_seeds_are_a_sweep_with_a_table(data, capsys):
 def test_what_a_sweep_cannot_do_is_refused(setting, data, capsys):
     said = failed(["--data", data, "--seeds", "2", *setting], 2, capsys)
     assert f"{setting[0]} needs one learning rate and one seed, but found 1 rates and 2 seeds" in said
+
+
+def test_with_patience_the_accuracy_told_is_that_of_the_parameters_kept(data, capsys):
+    argv = ["train", "--data", data, "--layers", "4", "--epochs", "4", "--patience", "50"]
+    assert main([*argv, "--learning-rate", "9"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    best = max(float(line.split()[-1].rstrip("%")) for line in lines[1:-1])
+    assert lines[-1].startswith(f"test accuracy {best:.2f}% at epoch")

@@ -90,6 +90,23 @@ def test_a_member_that_diverges_does_not_stop_the_others():
     assert str(outcome).splitlines()[2].split() == ["1e+30", "nan", "nan", "nan", "1", "of", "1"]
 
 
+def test_parameters_that_overflow_in_the_last_step_are_divergence():
+    outcome = sweep(
+        NETWORK, MEAN_CROSS_ENTROPY, SMALL, optax.sgd, {"learning_rate": [0.1, 3e38]}, epochs=1, batch_size=M
+    )
+    assert np.isfinite(outcome.curves.loss).all()
+    assert outcome.diverged().tolist() == [[False], [True]]
+
+
+@pytest.mark.parametrize(("optimizer", "more"), [(in_sweep_sgd, {}), (optax.sgd, {"momentum": [0.9]})])
+def test_low_precision_keeps_its_dtype(optimizer, more):
+    data = SMALL._replace(
+        x_train=SMALL.x_train.astype(jax.numpy.bfloat16), x_test=SMALL.x_test.astype(jax.numpy.bfloat16)
+    )
+    outcome = swept(optimizer, {"learning_rate": [0.1], **more}, data, epochs=1)
+    assert outcome.params(0, 0)[0]["W"].dtype == jax.numpy.bfloat16
+
+
 def test_the_best_point_is_that_of_the_best_median_over_the_seeds():
     """At rate 0 nothing is learned, whatever the seed."""
     x, labels = draw(count=40)

@@ -78,6 +78,21 @@ def test_of_a_loss_the_lower_is_better():
     assert judged(patience(1, lower_is_better=True), [0.9, 0.5, 0.6]) == (3, 2.0)
 
 
+def test_a_metric_that_is_no_number_is_worse_than_any_and_waited_through():
+    nan = float("nan")
+    assert judged(patience(2), [nan, nan, nan, 0.1, nan, 0.05]) == (6, 4.0)
+    assert judged(patience(2), [nan, nan, nan]) == (3, 3.0)
+
+
+def test_under_x64_a_gain_too_small_for_float32_counts():
+    with jax.enable_x64(True):
+        stop = patience(1)
+        memory = stop.start(jnp.zeros(()))
+        for metric in (1.0, 1.0 + 1e-12, 1.0 + 2e-12):
+            memory, now = stop.judge(memory, jnp.zeros(()), jnp.float64(metric))
+            assert not now
+
+
 def test_fit_hands_back_the_parameters_of_the_best_epoch():
     settings = {"optimizer": optax.sgd(0.5), "batch_size": 3, "seed": 1}
     result = fit(NETWORK, MEAN_CROSS_ENTROPY, SMALL, epochs=30, stop=patience(2), **settings)

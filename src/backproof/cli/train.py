@@ -109,7 +109,7 @@ def _fit(
             checkpoints=Checkpoints(arguments.checkpoints) if arguments.checkpoints else None,
             layout=where,
         )
-    console.print(_summary(outcome, time.perf_counter() - begun))
+    console.print(_summary(outcome, bool(arguments.patience), time.perf_counter() - begun))
     return outcome
 
 
@@ -217,9 +217,9 @@ def warnings_in_words() -> Iterator[None]:
         yield
 
 
-def _summary(outcome: Fit, seconds: float) -> str:
+def _summary(outcome: Fit, best_is_kept: bool, seconds: float) -> str:
     reached, early = outcome.history[-1].metric, ""
-    if outcome.stopped:
+    if best_is_kept:
         best = max(outcome.history, key=lambda epoch: epoch.metric or 0.0)
         reached, early = best.metric, f" at epoch {best.number}, the best of {len(outcome.history)},"
     return f"test accuracy {reached:.2%}{early} in {seconds:.1f} s of training, compilation included"

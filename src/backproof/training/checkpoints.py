@@ -33,9 +33,10 @@ class Checkpoints:
     every_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        require_whole_number(self.keep, "keep", "Checkpoints")
-        if self.every_steps is not None:
-            require_whole_number(self.every_steps, "every_steps", "Checkpoints")
+        for name in ("keep", "every_steps"):
+            if getattr(self, name) is not None:  # as int, for it is written in JSON
+                value = require_whole_number(getattr(self, name), name, "Checkpoints")
+                object.__setattr__(self, name, value)
         require_number(self.every_seconds, "every_seconds", "Checkpoints", "of at least 0", lambda s: s >= 0)
 
 

@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from backproof.errors import UsageError, message
-from backproof.rule import Loss, PyTree, Rule, require_number, require_whole_number
+from backproof.rule import Loss, PyTree, Rule, parameter_dtype, require_number, require_whole_number
 from backproof.training.data import Data
 from backproof.training.loop import metric_for, require_data
 from backproof.training.segment import Experiment, Metric, begin, order_of, run
@@ -32,11 +32,13 @@ class Curves(NamedTuple):
     Attributes:
         loss: the mean loss of the epoch, as `fit` reports it.
         metric: the metric of the test part; None where there is none.
+        finite: whether the parameters were finite after every epoch.
         params: stacked along the first axes.
     """
 
     loss: Float[Array, "points seeds epochs"]
     metric: Float[Array, "points seeds epochs"] | None
+    finite: Bool[Array, "points seeds"]
     params: PyTree
 
 
@@ -59,8 +61,9 @@ class Sweep:
     lower_is_better: bool
 
     def diverged(self) -> np.ndarray:
-        """Return which experiments met a loss that is not finite, of shape (points, seeds)."""
-        return np.logical_not(np.isfinite(np.asarray(self.curves.loss)).all(axis=-1))
+        """Return which met a loss or parameters that are not finite, of shape (points, seeds)."""
+        finite = np.isfinite(np.asarray(self.curves.loss)).all(axis=-1)
+        return np.logical_not(finite & np.asarray(self.curves.finite))
 
     def final(self) -> np.ndarray:
         """Return the last metric of every experiment, else its last loss; NaN where it diverged."""
@@ -136,7 +139,7 @@ def sweep(
     require_data(data, "sweep")
     names, points = _grid(optimizer, hyperparameters)
     seeds = _seeds(seeds)
-    _, on_device, labelled = start(network, data, jax.random.key(0), None)
+    params, on_device, labelled = start(network, data, jax.random.key(0), None)
     count = len(jax.tree.leaves(data.x_train)[0])
     measured = metric_for(metric, loss, labelled)
     x = jax.eval_shape(lambda: on_device.x_train)
@@ -146,17 +149,22 @@ def sweep(
         experiment = Experiment(network, step, measured, never(), count, min(batch_size, count))
         start_key, order_key = jax.random.split(jax.random.key(seed))
 
-        def visit(carry: PyTree, epoch: jax.Array) -> tuple[PyTree, tuple[jax.Array, jax.Array | None]]:
+        def visit(
+            carry: PyTree, epoch: jax.Array
+        ) -> tuple[PyTree, tuple[jax.Array, jax.Array | None, jax.Array]]:
             order = order_of(order_key, epoch, count)
             carry, result = run(experiment, experiment.steps, True, carry, order, jnp.int32(0), samples)
-            return carry, (result.loss, result.metric)
+            return carry, (result.loss, result.metric, result.params_finite)
 
         first = begin(experiment, network.init(start_key, x)[0], samples)
-        last, (losses, metrics) = lax.scan(visit, first, 1 + jnp.arange(epochs, dtype=jnp.int32))
-        return Curves(losses, metrics, last.state.params)
+        last, (losses, metrics, finite) = lax.scan(visit, first, 1 + jnp.arange(epochs, dtype=jnp.int32))
+        return Curves(losses, metrics, finite.all(), last.state.params)
 
     over_seeds = jax.vmap(one, (None, 0, None))
-    values = {name: jnp.array(column) for name, column in zip(names, zip(*points, strict=True), strict=True)}
+    dtype = parameter_dtype(params)  # or an update would have another one than what it updates
+    values = {
+        name: jnp.array(column, dtype) for name, column in zip(names, zip(*points, strict=True), strict=True)
+    }
     curves = jax.jit(jax.vmap(over_seeds, (0, None, None)))(values, jnp.array(seeds, jnp.uint32), on_device)
     by_accuracy = labelled and metric is None and data.x_test is not None
     lower = not by_accuracy if lower_is_better is None else lower_is_better

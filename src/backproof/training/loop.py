@@ -1,5 +1,6 @@
 """`fit`: an experiment put together from its parts, checked, and run."""
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Integer
 
@@ -19,7 +21,7 @@ from backproof.training.history import Epoch, Recorder
 from backproof.training.run import Run, trained
 from backproof.training.segment import Carry, Experiment, Metric, begin
 from backproof.training.start import require_seed, start
-from backproof.training.step import Optimizer, training_step
+from backproof.training.step import Optimizer, Step, training_step
 from backproof.training.stopping import Stop, never
 from backproof.training.stream import Stream
 
@@ -98,7 +100,8 @@ def fit(
     require_data(data, "fit", (Data, Stream))
     _require_stop(stop, data)
     step = training_step(network, loss, optax.sgd(0.1) if optimizer is None else optimizer)
-    start_key, order_key = jax.random.split(jax.random.key(require_seed(seed, "fit")))
+    seed = require_seed(seed, "fit")
+    start_key, order_key = jax.random.split(jax.random.key(seed))
     stream = data if isinstance(data, Stream) else None
     in_memory = data.sample() if isinstance(data, Stream) else data
     first, on_device, labelled = start(network, in_memory, start_key, params)
@@ -112,9 +115,12 @@ def fit(
     longest = None if checkpoints is None else checkpoints.every_steps
     if stream is not None:
         longest = min(longest or stream.steps, stream.steps)
-    with _saver(
-        checkpoints, lambda: _identity(network, loss, experiment, data, carry, seed, longest)
-    ) as saver:
+
+    def identity() -> dict[str, Any]:
+        about = _identity(network, loss, experiment, data, carry, seed, longest)
+        return about | _first_step(step, first, in_memory)
+
+    with _saver(checkpoints, identity) as saver:
         run = Run(
             experiment, order_key, on_device, epochs, longest, recorder, saver, stream, labelled, layout
         )
@@ -148,7 +154,11 @@ def _identity(
     seed: int,
     every_steps: int | None,
 ) -> dict[str, Any]:
-    """Return what tells this experiment from another, in JSON; how long it runs may change."""
+    """Return what tells this experiment from another, in JSON; how long it runs may change.
+
+    What an optimizer is made of cannot be read off it: its first step on one sample is told, to three digits,
+    which are the same on every kind of device.
+    """
     shapes = {
         jax.tree_util.keystr(path): f"{leaf.dtype}{list(leaf.shape)}"
         for path, leaf in jax.tree_util.tree_leaves_with_path(carry)
@@ -162,6 +172,22 @@ def _identity(
         "seed": seed,
         "data": data.fingerprint() if isinstance(data, Stream) else digest(data),
         "arrays": shapes,
+        "tree": re.sub(r" at 0x[0-9a-f]+", "", str(jax.tree.structure(carry))),
+    }
+
+
+def _first_step(step: Step, params: PyTree, samples: Data) -> dict[str, Any]:
+    """Return, to three digits, how large the first parameters are and how far the first step goes."""
+    one = jax.tree.map(lambda leaf: leaf[:1], (samples.x_train, samples.y_train))
+    after = jax.jit(lambda params: step.take(step.start(params), *one)[0].params)(params)
+    moved = jax.tree.map(lambda new, old: np.asarray(new, float) - np.asarray(old, float), after, params)
+
+    def size(leaf: PyTree) -> str:
+        return f"{np.abs(np.asarray(leaf, float)).sum():.3g}"
+
+    return {
+        "first parameters": [size(leaf) for leaf in jax.tree.leaves(params)],
+        "first step": [size(leaf) for leaf in jax.tree.leaves(moved)],
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import numpy as np
 
+from backproof.errors import CheckpointError, message
 from backproof.training.data import Data
 from backproof.training.devices import Layout, results
 from backproof.training.history import Recorder
@@ -109,6 +110,15 @@ def _resumed(run: Run, carry: Carry) -> tuple[Carry, Position]:
     saved = run.saver and run.saver.resume(carry)
     if not saved:
         return carry, Position(1, 0)
+    if saved.position > Position(run.epochs + 1, 0):
+        raise CheckpointError(
+            message(
+                must="training must be asked for as many epochs as are saved, or more",
+                found=f"epochs={run.epochs}, and {len(saved.history)} saved",
+                where="fit",
+                do="ask for more epochs, or save to another folder",
+            )
+        )
     run.recorder.epochs, run.recorder.stopped = list(saved.history), saved.stopped
     return saved.carry, saved.position
 

@@ -5,6 +5,8 @@ A checkpoint is one folder, named by the number of steps taken. `carry` holds wh
 orbax writes under another name and renames at the end, so that a kill leaves the last one whole.
 """
 
+import hashlib
+import json
 import logging
 import shutil
 import time
@@ -72,9 +74,14 @@ class Saver:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._warning_if_it_fails(self._manager.wait_until_finished)
-        self._manager.close()
+        self._warning_if_it_fails(self._finish)  # the result of training must not be lost with the last save
         logging.getLogger("absl").removeFilter(_not_from_orbax)
+
+    def _finish(self) -> None:
+        try:
+            self._manager.wait_until_finished()
+        finally:
+            self._manager.close()  # which raises once more what the wait raised
 
     @property
     def is_due(self) -> bool:
@@ -100,8 +107,12 @@ class Saver:
             "stopped": stopped,
             "digest": digest(gathered(own)),
         }
+        about["seal"] = _seal(about)
         items = ocp.args.Composite(carry=ocp.args.StandardSave(own), about=ocp.args.JsonSave(about))
-        if self._warning_if_it_fails(lambda: self._manager.save(step, args=items, force=True)):
+        # a write that failed in the background is told first, or it would stand in the way of this one
+        self._warning_if_it_fails(self._manager.wait_until_finished)
+        begun = self._warning_if_it_fails(lambda: self._manager.save(step, args=items, force=True))
+        if everywhere(begun):
             self._written = position
         self._last = time.monotonic()
 
@@ -153,6 +164,8 @@ class Saver:
         if about["format"] != FORMAT:
             age = "a newer" if about["format"] > FORMAT else "an older"
             raise UnusableError(f"has the format of {age} backproof, {about['format']} and not {FORMAT}")
+        if about.pop("seal", None) != _seal(about):
+            raise UnusableError("is damaged: what it says of itself is not what was written")
         self._require_same(about["experiment"])
         wanted = ocp.args.StandardRestore(_abstract(_without_keys(carry)))
         found = self._read(step, carry=wanted)["carry"]
@@ -204,6 +217,10 @@ class Saver:
         return True
 
 
+def _seal(about: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
 def _not_from_orbax(record: logging.LogRecord) -> bool:
     """Hold back what orbax logs of a failure, hundreds of lines: the reason stands in the warning."""
     return "orbax" not in record.pathname
@@ -248,7 +265,12 @@ def _require_place(folder: Path) -> None:
     foreign = sorted(
         entry.name
         for entry in folder.iterdir()
-        if not (entry.name.isdecimal() or UNFINISHED in entry.name or ".unusable" in entry.name)
+        if not (
+            entry.name.startswith(".")
+            or entry.name.isdecimal()
+            or UNFINISHED in entry.name
+            or ".unusable" in entry.name
+        )
     )
     if foreign:
         raise _no_place(folder, f"something else in it: {', '.join(foreign[:3])}")

@@ -113,7 +113,7 @@ def _two_phase(network: Rule, loss: Loss, optimizer: optax.GradientTransformatio
 
 def _in_sweep(network: Rule, loss: Loss, learning_rate: float) -> Step:
     def update(param: jax.Array, grad: jax.Array) -> jax.Array:
-        return param - learning_rate * grad
+        return param - jnp.asarray(learning_rate, grad.dtype) * grad
 
     def take(state: State, x: PyTree, target: PyTree) -> tuple[State, jax.Array]:
         y, residuals = network.forward(state.params, x)
@@ -160,4 +160,4 @@ def require_learning_rate(learning_rate: float, where: str) -> float:
                 do="pass e.g. 0.1",
             )
         )
-    return learning_rate
+    return float(learning_rate)

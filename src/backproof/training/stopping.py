@@ -69,7 +69,8 @@ def settled(epsilon: float) -> Stop:
 def patience(epochs: int, *, least_gain: float = 0.0, lower_is_better: bool = False) -> Stop:
     """Return the rule that stops when the metric has not improved for `epochs` epochs.
 
-    Training hands back the parameters of the best epoch.
+    Training hands back the parameters of the best epoch; a metric that is no number is worse than any, and
+    waited through until there is one.
 
     Args:
         epochs: how many epochs without a new best are waited for.
@@ -84,16 +85,21 @@ def patience(epochs: int, *, least_gain: float = 0.0, lower_is_better: bool = Fa
     sign = -1.0 if lower_is_better else 1.0
 
     def start(params: PyTree) -> Best:
-        return Best(params, jnp.float32(-jnp.inf), jnp.int32(0))
+        return Best(params, jnp.full((), -jnp.inf, float), jnp.int32(0))
 
     def judge(best: Best, params: PyTree, measured: jax.Array) -> tuple[Best, jax.Array]:
-        score = sign * jnp.asarray(measured, jnp.float32)
-        better = score > best.metric + jnp.float32(least_gain)
+        score = sign * jnp.asarray(measured).astype(best.metric.dtype)
+        score = jnp.where(jnp.isnan(score), -jnp.inf, score)
+        better = (score > best.metric + least_gain) | jnp.isneginf(best.metric)
         since = jnp.where(better, jnp.int32(0), best.since + 1)
         kept = jax.tree.map(lambda new, old: jnp.where(better, new, old), params, best.params)
         return Best(kept, jnp.where(better, score, best.metric), since), since >= epochs
 
-    return Stop(f"patience({epochs})", start, judge, lambda best, _: best.params, asks_metric=True)
+    gain = f", least_gain={least_gain:g}" if least_gain else ""
+    lower = ", lower_is_better=True" if lower_is_better else ""
+    return Stop(
+        f"patience({epochs}{gain}{lower})", start, judge, lambda best, _: best.params, asks_metric=True
+    )
 
 
 def every_change_below(epsilon: float, before: PyTree, after: PyTree) -> Bool[Array, ""]:

@@ -17,7 +17,7 @@ from backproof.errors import DataError, UsageError, message
 from backproof.rule import PyTree, require_whole_number
 from backproof.training.data import Data, digest, require_samples
 from backproof.training.segment import Experiment, Position
-from backproof.training.sources import Named, Rows, Source
+from backproof.training.sources import Named, Source
 from backproof.training.standardiser import Standardiser
 
 if TYPE_CHECKING:
@@ -147,7 +147,9 @@ class Reader:
         if len(self._source) != self._count:
             found = f"{len(self._source)} records, where there were {self._count}"
             raise _changed("the source must keep its length while it is read", found, "stream")
-        x, y = self._rows(indices) if isinstance(self._source, Rows) else self._stacked(indices)
+        x, y = (
+            self._rows(indices) if callable(getattr(self._source, "rows", None)) else self._stacked(indices)
+        )
         self._require_good(x, y, indices)
         return x, y
 

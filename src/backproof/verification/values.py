@@ -71,7 +71,7 @@ class Style(NamedTuple):
     Attributes:
         kind: the kind of every leaf, or None where each leaf has one of its own.
         twins: whether leaves of one shape get the same numbers, so that arguments tie.
-        edges: whether a tenth of the numbers lie on the bounds of the domain.
+        edges: whether a tenth of the numbers, and one at least, lie on the bounds of the domain.
     """
 
     kind: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] | None
@@ -200,6 +200,9 @@ def _inside(values: np.ndarray, spec: Specification, dims: Dims, edges: bool, rn
     end = float(most) if np.isfinite(most) else float(least) + 10
     inside = rng.uniform(begin, end, values.shape).astype(dtype)
     values = np.where((values < least) | (values > most), inside, values)
-    on_edge = edges & (rng.random(values.shape) < 0.1)
+    on_edge = np.asarray(edges & (rng.random(values.shape) < 0.1))
     finite = [edge for edge in (least, most) if np.isfinite(edge)]
-    return np.clip(np.where(on_edge, rng.choice(finite, values.shape), values), least, most)
+    edge = rng.choice(finite, values.shape)
+    if edges and values.size:  # one at least, or few small draws would touch none
+        on_edge.flat[rng.integers(values.size)] = True
+    return np.clip(np.where(on_edge, edge, values), least, most)
