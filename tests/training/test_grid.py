@@ -91,9 +91,10 @@ def test_a_member_that_diverges_does_not_stop_the_others():
 
 
 def test_parameters_that_overflow_in_the_last_step_are_divergence():
-    outcome = sweep(
-        NETWORK, MEAN_CROSS_ENTROPY, SMALL, optax.sgd, {"learning_rate": [0.1, 3e38]}, epochs=1, batch_size=M
-    )
+    network = bp.mlp((3, 4, 2), bp.rules.relu)
+    data = Data(100 * SMALL.x_train, SMALL.y_train)
+    rates = {"learning_rate": [0.1, 3e38]}
+    outcome = sweep(network, MEAN_CROSS_ENTROPY, data, optax.sgd, rates, epochs=1, batch_size=M)
     assert np.isfinite(outcome.curves.loss).all()
     assert outcome.diverged().tolist() == [[False], [True]]
 
