@@ -170,7 +170,7 @@ def _put(leaf: jax.Array, where: NamedSharding) -> jax.Array:
     """Return `leaf` at `where`; each process gives its own devices their part of what it holds itself."""
     if where.is_fully_addressable or not leaf.is_fully_addressable:
         return jax.device_put(leaf, where)
-    if _is_key(leaf):
+    if is_key(leaf):
         return jax.random.wrap_key_data(
             _put(jax.random.key_data(leaf), where), impl=jax.random.key_impl(leaf)
         )
@@ -179,9 +179,7 @@ def _put(leaf: jax.Array, where: NamedSharding) -> jax.Array:
 
 
 def _require_same_everywhere(tree: PyTree) -> None:
-    here = digest(
-        jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, gathered(tree))
-    )
+    here = digest(without_keys(gathered(tree)))
     there = multihost_utils.process_allgather(np.frombuffer(bytes.fromhex(here), np.uint8))
     others = [process for process, one in enumerate(there) if one.tobytes().hex() != here]
     if others:
@@ -195,7 +193,13 @@ def _require_same_everywhere(tree: PyTree) -> None:
         )
 
 
-def _is_key(leaf: jax.Array) -> bool:
+def without_keys(tree: PyTree) -> PyTree:
+    """Return `tree` with the plain numbers of its PRNG keys, which a file can hold."""
+    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, tree)
+
+
+def is_key(leaf: jax.Array) -> bool:
+    """Return whether `leaf` holds PRNG keys, which are no numbers to a file or to the host."""
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 

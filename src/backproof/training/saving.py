@@ -23,7 +23,7 @@ from backproof.errors import CheckpointError, CheckpointWarning, message
 from backproof.rule import PyTree
 from backproof.training.checkpoints import Checkpoints
 from backproof.training.data import digest
-from backproof.training.devices import decided, everywhere, gathered
+from backproof.training.devices import decided, everywhere, gathered, is_key, without_keys
 from backproof.training.history import Epoch
 from backproof.training.segment import Position
 
@@ -97,7 +97,7 @@ class Saver:
         """
         if position == self._written:
             return
-        own = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), _without_keys(carry))
+        own = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), without_keys(carry))
         about = {
             "format": FORMAT,
             "experiment": self._experiment,
@@ -167,7 +167,7 @@ class Saver:
         if about.pop("seal", None) != _seal(about):
             raise UnusableError("is damaged: what it says of itself is not what was written")
         self._require_same(about["experiment"])
-        wanted = ocp.args.StandardRestore(_abstract(_without_keys(carry)))
+        wanted = ocp.args.StandardRestore(_abstract(without_keys(carry)))
         found = self._read(step, carry=wanted)["carry"]
         if digest(gathered(found)) != about["digest"]:
             raise UnusableError("is damaged: its numbers are not those that were written")
@@ -238,17 +238,8 @@ def _differences(there: dict[str, Any], here: dict[str, Any], of: str = "") -> l
     return found
 
 
-def _without_keys(tree: PyTree) -> PyTree:
-    """Return `tree` with the plain numbers of its PRNG keys, which a file can hold."""
-    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree)
-
-
 def _as_key(leaf: jax.Array, like: jax.Array) -> jax.Array:
-    return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(like)) if _is_key(like) else leaf
-
-
-def _is_key(leaf: jax.Array) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(like)) if is_key(like) else leaf
 
 
 def _abstract(carry: PyTree) -> PyTree:
