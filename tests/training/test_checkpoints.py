@@ -19,6 +19,7 @@ from backproof.training import Checkpoints, Data, fit, in_sweep_sgd, patience, s
 
 NETWORK = bp.mlp((3, 4, 2), bp.rules.relu)
 SMALL = Data(*draw(0), *draw(1, count=4))
+ADAM = optax.adam(0.01)  # one, so that it is compiled for once
 STEPS = 3  # an epoch: two batches of 3, one of 1
 
 
@@ -39,7 +40,7 @@ def fit_small(folder=None, every_steps=None, keep=3, **settings):
     how = {
         "epochs": 4,
         "batch_size": 3,
-        "optimizer": optax.adam(0.01),
+        "optimizer": ADAM,
         "checkpoints": checkpoints,
         **settings,
     }

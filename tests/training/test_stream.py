@@ -38,6 +38,7 @@ from backproof.training.segment import order_of
 from backproof.training.stream import Reader
 
 NETWORK = bp.mlp((3, 4, 2), bp.rules.relu)
+ADAM = optax.adam(0.01)  # one, so that it is compiled for once
 TRAIN, TEST = draw(0), draw(1, count=4)
 
 
@@ -60,7 +61,7 @@ def fit_stream(source=None, folder=None, every_steps=None, steps=2, test=TEST, *
     how = {
         "epochs": 4,
         "batch_size": 3,
-        "optimizer": optax.adam(0.01),
+        "optimizer": ADAM,
         "checkpoints": checkpoints,
         **settings,
     }

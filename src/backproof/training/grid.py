@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float
 from backproof.errors import UsageError, message
 from backproof.rule import Loss, PyTree, Rule, parameter_dtype, require_number, require_whole_number
 from backproof.training.data import Data
+from backproof.training.kept import kept
 from backproof.training.loop import metric_for, require_data
 from backproof.training.segment import Experiment, Metric, begin, order_of, run
 from backproof.training.start import require_seed, start
@@ -142,11 +143,32 @@ def sweep(
     params, on_device, labelled = start(network, data, jax.random.key(0), None)
     count = len(jax.tree.leaves(data.x_train)[0])
     measured = metric_for(metric, loss, labelled)
-    x = jax.eval_shape(lambda: on_device.x_train)
+    program = _program(network, loss, optimizer, measured, epochs, min(batch_size, count))
+    dtype = parameter_dtype(params)  # or an update would have another one than what it updates
+    values = {
+        name: jnp.array(column, dtype) for name, column in zip(names, zip(*points, strict=True), strict=True)
+    }
+    curves = program(values, jnp.array(seeds, jnp.uint32), on_device)
+    by_accuracy = labelled and metric is None and data.x_test is not None
+    lower = not by_accuracy if lower_is_better is None else lower_is_better
+    return Sweep(names, points, seeds, curves, lower)
+
+
+@kept
+def _program(
+    network: Rule,
+    loss: Loss,
+    optimizer: Callable[..., Optimizer],
+    metric: Metric,
+    epochs: int,
+    batch_size: int,
+) -> Callable[[dict[str, jax.Array], jax.Array, Data], Curves]:
+    """Return the compiled function from the points of a grid, the seeds and the samples to all curves."""
 
     def one(point: dict[str, jax.Array], seed: jax.Array, samples: Data) -> Curves:
+        count = len(jax.tree.leaves(samples.x_train)[0])
         step = training_step(network, loss, optimizer(**point))
-        experiment = Experiment(network, step, measured, never(), count, min(batch_size, count))
+        experiment = Experiment(network, step, metric, never(), count, batch_size)
         start_key, order_key = jax.random.split(jax.random.key(seed))
 
         def visit(
@@ -156,19 +178,13 @@ def sweep(
             carry, result = run(experiment, experiment.steps, True, carry, order, jnp.int32(0), samples)
             return carry, (result.loss, result.metric, result.params_finite)
 
+        x = jax.eval_shape(lambda: samples.x_train)
         first = begin(experiment, network.init(start_key, x)[0], samples)
         last, (losses, metrics, finite) = lax.scan(visit, first, 1 + jnp.arange(epochs, dtype=jnp.int32))
         return Curves(losses, metrics, finite.all(), last.state.params)
 
     over_seeds = jax.vmap(one, (None, 0, None))
-    dtype = parameter_dtype(params)  # or an update would have another one than what it updates
-    values = {
-        name: jnp.array(column, dtype) for name, column in zip(names, zip(*points, strict=True), strict=True)
-    }
-    curves = jax.jit(jax.vmap(over_seeds, (0, None, None)))(values, jnp.array(seeds, jnp.uint32), on_device)
-    by_accuracy = labelled and metric is None and data.x_test is not None
-    lower = not by_accuracy if lower_is_better is None else lower_is_better
-    return Sweep(names, points, seeds, curves, lower)
+    return jax.jit(jax.vmap(over_seeds, (0, None, None)))
 
 
 def _grid(

@@ -18,6 +18,7 @@ from backproof.training.checkpoints import Checkpoints, saver
 from backproof.training.data import Data, digest
 from backproof.training.devices import Layout, divided, placed
 from backproof.training.history import Epoch, Recorder
+from backproof.training.kept import kept
 from backproof.training.run import Run, trained
 from backproof.training.segment import Carry, Experiment, Metric, begin
 from backproof.training.start import require_seed, start
@@ -27,6 +28,9 @@ from backproof.training.stream import Stream
 
 if TYPE_CHECKING:
     from backproof.training.saving import Saver
+
+
+DEFAULT_OPTIMIZER = optax.sgd(0.1)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ def fit(
     the number of samples, the epoch ends with one smaller batch. The same arguments give the same
     parameters bit for bit on the same machine and mesh, also where training was interrupted and resumed from
     `checkpoints`. The samples are copied as training begins; what happens to them later changes nothing.
+    Called again with the same network, loss, optimizer, metric and stop, the very objects, on data of the
+    same shapes, it runs the programs it has; the last few experiments are kept so.
 
     Args:
         network: the rule to train.
@@ -96,10 +102,11 @@ def fit(
     """
     epochs = require_whole_number(epochs, "epochs", "fit")
     batch_size = require_whole_number(batch_size, "batch_size", "fit")
+    optimizer = DEFAULT_OPTIMIZER if optimizer is None else optimizer
     stop = never() if stop is None else stop
     require_data(data, "fit", (Data, Stream))
     _require_stop(stop, data)
-    step = training_step(network, loss, optax.sgd(0.1) if optimizer is None else optimizer)
+    step = _step(network, loss, optimizer)
     seed = require_seed(seed, "fit")
     start_key, order_key = jax.random.split(jax.random.key(seed))
     stream = data if isinstance(data, Stream) else None
@@ -110,7 +117,7 @@ def fit(
     experiment = Experiment(network, step, metric, stop, count, min(batch_size, count))
     carry = _copied(begin(experiment, first, on_device))
     carry, order_key, on_device = placed(layout, (carry, order_key, on_device))
-    experiment = divided(layout, experiment)
+    experiment = _divided(layout, experiment)
     recorder = Recorder(experiment.steps, on_epoch, late=1 if stop.may_stop is False else 0)
     longest = None if checkpoints is None else checkpoints.every_steps
     if stream is not None:
@@ -129,6 +136,11 @@ def fit(
     return Fit(params, carry.state.memory, tuple(recorder.epochs), recorder.stopped)
 
 
+_step = kept(training_step)
+_divided = kept(divided)
+
+
+@kept
 def metric_for(metric: Metric | None, loss: Loss, labelled: bool) -> Metric:
     """Return `metric`; if None, `accuracy` where targets are labels, else `loss`."""
     return metric or (accuracy if labelled else lambda *args: loss.forward(*args)[0])
@@ -179,7 +191,7 @@ def _identity(
 def _first_step(step: Step, params: PyTree, samples: Data) -> dict[str, Any]:
     """Return, to three digits, how large the first parameters are and how far the first step goes."""
     one = jax.tree.map(lambda leaf: leaf[:1], (samples.x_train, samples.y_train))
-    after = jax.jit(lambda params: step.take(step.start(params), *one)[0].params)(params)
+    after = _after_one(step)(params, *one)
     moved = jax.tree.map(lambda new, old: np.asarray(new, float) - np.asarray(old, float), after, params)
 
     def size(leaf: PyTree) -> str:
@@ -189,6 +201,12 @@ def _first_step(step: Step, params: PyTree, samples: Data) -> dict[str, Any]:
         "first parameters": [size(leaf) for leaf in jax.tree.leaves(params)],
         "first step": [size(leaf) for leaf in jax.tree.leaves(moved)],
     }
+
+
+@kept
+def _after_one(step: Step) -> Callable[[PyTree, PyTree, PyTree], PyTree]:
+    """Return the compiled function from parameters and one batch to the parameters after the first step."""
+    return jax.jit(lambda params, x, target: step.take(step.start(params), x, target)[0].params)
 
 
 def _copied(carry: Carry) -> Carry:

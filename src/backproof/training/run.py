@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
 from backproof.errors import CheckpointError, message
+from backproof.rule import PyTree
 from backproof.training.data import Data
 from backproof.training.devices import Layout, results
 from backproof.training.history import Recorder
+from backproof.training.kept import kept
 from backproof.training.segment import (
     Carry,
     Experiment,
@@ -74,12 +76,7 @@ def _taker(run: Run, carry: Carry, position: Position) -> AbstractContextManager
 
 
 def _from_memory(run: Run, carry: Carry) -> Taker:
-    compiled = jax.jit(
-        partial(run_segment, run.experiment),
-        static_argnums=(0, 1),
-        donate_argnums=2,
-        out_shardings=results(run.layout, carry),
-    )
+    compiled = _compiled(run_segment, 2, run.experiment, *_told(results(run.layout, carry)))
     orders: dict[int, jax.Array] = {}
 
     def take(part: Segment, carry: Carry) -> tuple[Carry, Result]:
@@ -94,16 +91,37 @@ def _from_memory(run: Run, carry: Carry) -> Taker:
 
 @contextmanager
 def _from_stream(run: Run, stream: Stream, carry: Carry, position: Position) -> Iterator[Taker]:
-    compiled = jax.jit(
-        partial(run_fed, run.experiment),
-        static_argnums=0,
-        donate_argnums=1,
-        out_shardings=results(run.layout, carry),
-    )
+    compiled = _compiled(run_fed, 1, run.experiment, *_told(results(run.layout, carry)))
     predicted = jax.eval_shape(run.experiment.network.forward, carry.state.params, run.data.x_train)[0]
     classes = predicted.shape[-1] if run.labelled else None
     with feed(stream, classes, run.experiment, run.key, run.epochs, position) as fed:
         yield lambda part, carry: compiled(part.ends_epoch, carry, *fed.take(part), run.data)
+
+
+@kept
+def _compiled(
+    function: Callable[..., tuple[Carry, Result]],
+    statics: int,
+    experiment: Experiment,
+    where: tuple[Any, ...],
+    tree: Any,
+) -> Callable[..., tuple[Carry, Result]]:
+    """Return `function` of `experiment`, to be compiled for each value of its next `statics` arguments.
+
+    The carry, which comes after them, is given to it for good; what it returns lies as `where` in `tree` say.
+    """
+    return jax.jit(
+        partial(function, experiment),
+        static_argnums=tuple(range(statics)),
+        donate_argnums=statics,
+        out_shardings=jax.tree.unflatten(tree, where),
+    )
+
+
+def _told(tree: PyTree) -> tuple[tuple[Any, ...], Any]:
+    """Return `tree` as its leaves and its structure, by which it can be found."""
+    leaves, structure = jax.tree.flatten(tree)
+    return tuple(leaves), structure
 
 
 def _resumed(run: Run, carry: Carry) -> tuple[Carry, Position]:

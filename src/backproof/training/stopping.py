@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from backproof.rule import PyTree, require_number, require_whole_number
+from backproof.training.kept import kept
 
 
 class Stop(NamedTuple):
@@ -43,6 +44,7 @@ class Best(NamedTuple):
     since: Int[Array, ""]
 
 
+@kept
 def never() -> Stop:
     """Return the rule that lets every epoch run."""
 
@@ -52,6 +54,7 @@ def never() -> Stop:
     return Stop("never", lambda _: (), judge, _last, may_stop=False)
 
 
+@kept
 def settled(epsilon: float) -> Stop:
     """Return the rule that stops after an epoch that changed every parameter by less than `epsilon`.
 
@@ -66,6 +69,7 @@ def settled(epsilon: float) -> Stop:
     return Stop(f"settled({epsilon:g})", lambda params: params, judge, _last)
 
 
+@kept
 def patience(epochs: int, *, least_gain: float = 0.0, lower_is_better: bool = False) -> Stop:
     """Return the rule that stops when the metric has not improved for `epochs` epochs.
 
