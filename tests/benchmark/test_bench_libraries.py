@@ -4,9 +4,12 @@ import json
 import runpy
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from agreement import assert_agrees
 from backproof.benchmark import libraries
 from backproof.benchmark.libraries import BACKPROOF, PEERS, FailedError, Script, lap, race
 
@@ -72,6 +75,21 @@ def test_every_peer_has_its_script_and_none_of_them_is_imported():
     for one in (BACKPROOF, *PEERS):
         assert one.path.is_file()
     assert not any("benchmark.peers" in name for name in sys.modules)
+
+
+def test_the_products_are_those_of_the_gradient():
+    products = runpy.run_path(str(PEERS[-1].path))["products"]
+    numbers = np.random.default_rng(0)
+    weights = tuple(numbers.normal(size=shape) for shape in ((4, 3), (5, 4), (2, 5)))
+
+    def half_square(weights, x):
+        y = x
+        for W in weights:
+            y = y @ W.T
+        return 0.5 * jnp.sum(y * y)
+
+    x = numbers.normal(size=(6, 3))
+    assert_agrees(lambda weights, x: products(weights, x)[0], jax.grad(half_square), weights, x)
 
 
 @pytest.mark.as_user

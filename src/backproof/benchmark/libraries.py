@@ -1,7 +1,8 @@
 """The digits trained by backproof and by those of its peers that are installed, each in its own process.
 
 64-128-128-10 with relu, SGD at 0.1, batches of 64: `peers/` holds one script for each library, in the loop
-that its users write. A round runs every script once; ratios are taken within rounds.
+that its users write, and one that does the matrix products of the steps alone. A round runs every script
+once; ratios are taken within rounds.
 """
 
 import importlib.metadata
@@ -45,6 +46,7 @@ PEERS = (
     Script("flax.nnx", "flax", SCRIPTS / "_flax_nnx.py"),
     Script("flax.linen", "flax", SCRIPTS / "_flax_linen.py"),
     Script("equinox", "equinox", SCRIPTS / "_equinox.py"),
+    Script("the products alone", "jax", SCRIPTS / "_products.py"),  # no library: what none of them can outrun
 )
 
 
@@ -55,7 +57,7 @@ class Peer:
     Attributes:
         name: of the library.
         status: its version; "not installed", or why it failed.
-        accuracy: on the test part after the last epoch.
+        accuracy: on the test part after the last epoch; None also where nothing is trained.
         steps_per_second: after the first epoch, in which it compiles.
         process_seconds: the whole process: import, compilation and all epochs.
         speedup: steps per second of backproof's `fit` over those of this library.
@@ -75,7 +77,7 @@ class Lap(NamedTuple):
     """Holds one run of one script."""
 
     steps_per_second: float
-    accuracy: float
+    accuracy: float | None
     process_seconds: float
 
 

@@ -53,20 +53,20 @@ def peers(shown: Sequence[Peer], omp_num_threads: str) -> str:
     lines = [
         "the digits, 64-128-128-10, batches of 64, each library in its own process with "
         f"OMP_NUM_THREADS={omp_num_threads}",
-        f"  {'':11} {'version':>9} {'steps/s':>8} {'backproof is':>12} {'quartiles':11} "
+        f"  {'':18} {'version':>9} {'steps/s':>8} {'backproof is':>12} {'quartiles':11} "
         f"{'process':>8} {'over `train`':>12} {'accuracy':>8}",
     ]
     for peer in shown:
         if peer.steps_per_second is None or peer.speedup is None:
-            lines.append(f"  {peer.name:11} {peer.status}")
+            lines.append(f"  {peer.name:18} {peer.status}")
             continue
         assert peer.process_seconds is not None  # a peer that ran has every figure
         assert peer.process_ratio is not None
         lines.append(
-            f"  {peer.name:11} {peer.status:>9} {peer.steps_per_second.median:8,.0f} "
+            f"  {peer.name:18} {peer.status:>9} {peer.steps_per_second.median:8,.0f} "
             f"{peer.speedup.median:11.2f}× {quartiles(peer.speedup):11} "
             f"{duration(peer.process_seconds.median):>8} {peer.process_ratio.median:11.2f}× "
-            f"{peer.accuracy:8.2%}"
+            f"{'–' if peer.accuracy is None else format(peer.accuracy, '.2%'):>8}"
         )
     return "\n".join(lines)
 
