@@ -14,7 +14,14 @@ def load(name):
 
 
 def test_every_example_is_run_here():
-    tested = {"bench_devices", "bench_step", "derive_your_own", "train_digits", "verify_a_custom_vjp"}
+    tested = {
+        "bench_devices",
+        "bench_step",
+        "bench_sweep",
+        "derive_your_own",
+        "train_digits",
+        "verify_a_custom_vjp",
+    }
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -60,3 +67,11 @@ def test_the_bench_of_devices_compares_what_there_is_with_one_device(capsys):
     load("bench_devices")["main"](width=8, epochs=1)
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == "data 1    1.00"
+
+
+@pytest.mark.as_user
+def test_the_bench_of_a_sweep_runs_both_ways(capsys):
+    load("bench_sweep")["main"](layers=(4,), rates=(0.1, 0.2), seeds=range(2), epochs=1, rounds=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert "4 experiments of 1 epochs" in lines[0]
+    assert len(lines) == 4

@@ -157,7 +157,7 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Measure, interleaved on this device, the hand-written sweep against jax.grad of the same network, "
         "and both against the matrix-multiplication limit: time, compile time, temporary memory, operations. "
-        "The default sizes take about two minutes on two CPU cores, those of --full an hour or more."
+        "The default sizes take about five minutes on two CPU cores, those of --full an hour or more."
     )
     add = parser.add_argument
     for axis, of in (
