@@ -2,8 +2,9 @@
 
 from backproof import losses, rules
 from backproof.compose import chain, remat
-from backproof.depth import repeat
+from backproof.depth import remat_repeat, repeat
 from backproof.network import mlp
+from backproof.precision import mixed_precision
 from backproof.rule import Loss, Rule
 
 NETWORKS: tuple[Rule, ...] = (
@@ -12,5 +13,7 @@ NETWORKS: tuple[Rule, ...] = (
     chain(rules.affine(3), rules.tanh, rules.affine(2)),
     repeat(chain(rules.affine(3), rules.tanh), 3),
     remat(chain(rules.affine(4), rules.silu, rules.affine(2))),
+    remat_repeat(chain(rules.affine(3), rules.softplus), 5),
+    mixed_precision(mlp([3, 4, 2], rules.tanh)),
 )
 SHIPPED: tuple[Rule | Loss, ...] = (*rules.CATALOGUE, *NETWORKS, *losses.CATALOGUE)

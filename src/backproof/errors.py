@@ -1,5 +1,8 @@
 """What backproof raises, and the one way its messages are put together."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class GradientError(AssertionError):
     """Is raised by `backproof.check` when a hand-written gradient is not shown to be right."""
@@ -39,3 +42,9 @@ def message(*, must: str, found: str, where: str, do: str) -> str:
         do: the next step for the reader.
     """
     return f"{where}: {must}, but found {found}; {do}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return what to do about a `name` that is none of `known`, for `message`."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else "choose one of them"

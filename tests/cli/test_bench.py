@@ -50,7 +50,7 @@ def test_a_run_prints_and_writes_what_it_measured_and_what_it_left_out(tmp_path,
     assert said.startswith("backproof 0.1.0 on ")
     assert "1 of 2 sizes are measured" in said
     assert "left out: width 4096, depth 2, batch 3, float32: a step would take about" in said
-    assert "PyTorch     not installed" in said
+    assert "PyTorch            not installed" in said
     assert "\x1b" not in said
     read = json.loads(files["json"].read_text("utf-8"))
     assert [one["size"]["width"] for one in read["comparisons"]] == [4]

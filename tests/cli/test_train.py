@@ -62,6 +62,13 @@ def test_a_terminal_shows_a_progress_bar_below_the_lines():
     assert "━" in said
 
 
+def test_the_progress_bar_of_a_resumed_run_counts_the_epochs_before():
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=80, highlight=False)
+    with train.shown(terminal, epochs=9) as show:
+        show(Epoch(8, 0.5, 0.9))
+    assert "\x1b[32m8/9\x1b" in terminal.file.getvalue()
+
+
 @pytest.mark.parametrize("optimizer", ["in-sweep-sgd", "momentum", "adam", "adamw"])
 def test_every_optimizer_learns_three_easy_classes(optimizer, data, capsys):
     argv = [
@@ -115,7 +122,7 @@ def test_an_unknown_activation_is_refused_with_the_list(capsys):
     said = failed(["--activation", "rleu"], 2, capsys)
     for rule in ACTIVATIONS:
         assert rule.name in said
-    assert "found rleu; did you mean relu?" in said
+    assert "found 'rleu'; did you mean relu?" in said
     assert "choose one of them" in failed(["--activation", "xyzzy"], 2, capsys)
 
 

@@ -154,6 +154,13 @@ def test_every_epoch_is_reported_as_it_ends():
     assert [epoch.number for epoch in seen] == [1, 2]
 
 
+def test_data_too_large_for_the_dtype_they_are_trained_in_are_refused():
+    large = SMALL.x_train.astype(np.float64)
+    large[1, 2] = 1e300
+    with pytest.raises(DataError, match=r"data as float32: .* found x_train\[1, 2\]=inf"):
+        fit(NETWORK, MEAN_CROSS_ENTROPY, SMALL._replace(x_train=large))
+
+
 def test_a_rate_that_makes_the_loss_infinite_stops_training_and_says_where():
     with pytest.raises(
         DivergedError,

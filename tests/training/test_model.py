@@ -78,6 +78,12 @@ def test_many_rows_are_predicted_in_parts_and_none_is_lost(monkeypatch):
     assert probabilities(draw_model(), X[:0]).shape == (0, 2)
 
 
+def test_whole_numbers_of_more_than_31_bits_are_taken_as_what_they_are():
+    plain = draw_model(standardiser=None)
+    large = np.array([[2**40, 1, 0], [0, -(2**33), 1]])
+    assert same_bits(probabilities(plain, large), probabilities(plain, large.astype(np.float32)))
+
+
 def test_rows_of_another_width_are_refused():
     with pytest.raises(DataError, match=r"predict: the model needs rows of 3 numbers, .* x.shape=\(5, 2\)"):
         probabilities(draw_model(), X[:, :2])
@@ -93,7 +99,7 @@ def test_nothing_in_the_file_is_pickled(path):
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
-        ({"activation": "tnah"}, "built anew by the name of its activation, one of .* found 'tnah'"),
+        ({"activation": "tnah"}, "an activation must be one of .* found 'tnah'"),
         ({"sizes": (3, 5, 2)}, "must be those of mlp.* but found .*4, 3"),
         ({"params": draw_model().params[:1]}, "must be those of mlp"),
         ({"standardiser": Standardiser(np.zeros(2), np.ones(2))}, r"standardiser.mean.shape=\(2,\)"),

@@ -67,6 +67,15 @@ def test_files_can_be_listed(tmp_path):
     assert same(source.rows(np.arange(5)), rows_of(5))
 
 
+def test_a_listed_file_that_is_no_shard_is_refused_and_not_left_out(tmp_path):
+    write_npy(tmp_path, 0, *WHOLE)
+    x, y, foreign = tmp_path / "x_0.npy", tmp_path / "y_0.npy", tmp_path / "labels.npy"
+    assert len(shards_in([x, y])) == len(WHOLE[0])
+    for listed, refused in (([x, foreign], foreign), ([y], y)):
+        with pytest.raises(DataError, match=refused.name):
+            shards_in(listed)
+
+
 def test_more_shards_than_are_kept_open_can_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "OPEN_SHARDS", 2)
     for number in range(7):
@@ -168,3 +177,8 @@ def test_mapped_arrays_are_a_source(tmp_path):
 def test_arrays_of_differing_lengths_are_refused():
     with pytest.raises(DataError, match=r"x.shape=\(11, 3\), y.shape=\(4,\)"):
         Arrays(WHOLE[0], WHOLE[1][:4])
+
+
+def test_what_is_no_array_is_refused():
+    with pytest.raises(DataError, match="found y a list"):
+        Arrays(WHOLE[0], [0])

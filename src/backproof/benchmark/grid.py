@@ -4,13 +4,12 @@ All layers have one width n. A step on a batch of b multiplies, in each of L lay
 (the error of the layer below) and δ aᵀ (the gradient): 2 b n² operations each.
 """
 
-import difflib
 import itertools
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from backproof.errors import UsageError, message
+from backproof.errors import UsageError, did_you_mean, message
 from backproof.rule import require_whole_number
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -105,12 +104,11 @@ def sizes(grid: Grid) -> tuple[Size, ...]:
 def _require_dtype(dtype: str) -> None:
     if dtype in DTYPES:
         return
-    close = difflib.get_close_matches(dtype, DTYPES, n=1)
     raise UsageError(
         message(
             must=f"a dtype must be one of {', '.join(DTYPES)}",
             found=f"dtype={dtype!r}",
             where="bench",
-            do=f"did you mean {close[0]}?" if close else "choose one of them",
+            do=did_you_mean(dtype, DTYPES),
         )
     )

@@ -1,7 +1,6 @@
 """`backproof train`: a network on labelled samples, shown epoch by epoch."""
 
 import argparse
-import difflib
 import sys
 import time
 import warnings
@@ -12,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from backproof import datasets, losses, rules
+from backproof import datasets, losses
 from backproof.cli.devices import described, layout, prepare, together
 from backproof.cli.processes import has_children, supervise
 from backproof.errors import CheckpointWarning, DataError, UsageError, message
@@ -36,7 +35,7 @@ from backproof.training import (
     standardise,
     sweep,
 )
-from backproof.training.model import require_place
+from backproof.training.model import activation_named, require_place
 
 LOSS = losses.mean(losses.softmax_cross_entropy)
 
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         require_place(arguments.save)
     data, classes, standardiser = _data(arguments)
     sizes = (data.x_train.shape[1], *arguments.layers, classes)
-    network = mlp(sizes, _activation(arguments.activation))
+    network = mlp(sizes, activation_named(arguments.activation, "--activation"))
     console = Console(highlight=False, soft_wrap=True, quiet=bool(arguments.process))
     console.print(
         f"{len(data.y_train)} samples to learn from, {len(data.y_test)} held out; layers "
@@ -166,23 +165,8 @@ def _data(arguments: argparse.Namespace) -> tuple[Data, int, Standardiser]:
         )
     x, y = datasets.digits() if not paths else load(paths[0] if len(paths) == 1 else tuple(paths))
     data = split(x, y, arguments.seed)
-    return standardise(data), int(y.max()) + 1, Standardiser.fitted(data.x_train)
-
-
-def _activation(name: str) -> Rule:
-    """Return the rule called `name`, or raise `UsageError` with the list of those there are."""
-    known = {rule.name: rule for rule in rules.ACTIVATIONS}
-    if name in known:
-        return known[name]
-    close = difflib.get_close_matches(name, known, n=1)
-    raise UsageError(
-        message(
-            must=f"the activation must be one of {', '.join(sorted(known))}",
-            found=name,
-            where="--activation",
-            do=f"did you mean {close[0]}?" if close else "choose one of them",
-        )
-    )
+    standardiser = Standardiser.fitted(data.x_train)
+    return standardise(data, standardiser), int(y.max()) + 1, standardiser
 
 
 @contextmanager
@@ -195,7 +179,7 @@ def shown(console: Console, epochs: int) -> Iterator[Callable[[Epoch], None]]:
         def show(epoch: Epoch) -> None:
             number = f"{epoch.number:>{len(str(epochs))}}/{epochs}"
             console.print(f"epoch {number}   loss {epoch.loss:.6f}   test accuracy {epoch.metric:7.2%}")
-            progress.advance(task)
+            progress.update(task, completed=epoch.number)  # of all, also where training was resumed
 
         yield show
 

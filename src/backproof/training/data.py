@@ -62,13 +62,13 @@ def split(x: Shaped[np.ndarray, "m n"], y: Integer[np.ndarray, " m"], seed: int)
     return Data(x[train], y[train].astype(np.int32), x[test], y[test].astype(np.int32))
 
 
-def standardise(data: Data) -> Data:
+def standardise(data: Data, standardiser: Standardiser | None = None) -> Data:
     """Return `data` with x as float32, every feature shifted and scaled to mean 0 and deviation 1.
 
     Both numbers are taken from the training part alone; a feature that is constant there is only
-    shifted. To keep them, for inputs that come later, use a `Standardiser` itself.
+    shifted. To keep them, for inputs that come later, pass `Standardiser.fitted(data.x_train)`.
     """
-    standardiser = Standardiser.fitted(data.x_train)
+    standardiser = Standardiser.fitted(data.x_train) if standardiser is None else standardiser
     x_train, x_test = (None if x is None else standardiser.apply(x) for x in (data.x_train, data.x_test))
     return data._replace(x_train=x_train, x_test=x_test)
 
@@ -131,7 +131,7 @@ def require_samples(x: PyTree, y: PyTree, where: str) -> None:
             message(must="there must be at least one sample", found="0", where=where, do="pass some data")
         )
     for name, leaf in leaves:
-        _require_finite(name, leaf, where)
+        require_finite(name, leaf, where)
 
 
 def _require_alike(name: str, train: PyTree, test: PyTree) -> None:
@@ -155,7 +155,8 @@ def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{place}: {shape}" for place, shape in shapes.items())
 
 
-def _require_finite(name: str, leaf: np.ndarray, where: str) -> None:
+def require_finite(name: str, leaf: np.ndarray, where: str) -> None:
+    """Raise `DataError` unless `leaf`, called `name` in the text, holds finite numbers alone."""
     if leaf.dtype.kind in "biu":
         return
     if not jnp.issubdtype(leaf.dtype, jnp.inexact):  # which also knows bfloat16

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from backproof import rules
-from backproof.errors import DataError, UsageError, message
+from backproof.errors import DataError, UsageError, did_you_mean, message
 from backproof.network import mlp
 from backproof.rule import PyTree, Rule
 from backproof.training.files import UNREADABLE, PathLike
@@ -59,7 +59,7 @@ class Model:
     @property
     def network(self) -> Rule:
         """The network, built anew from its recipe."""
-        return mlp(self.sizes, _activation(self.activation), _activation(self.last))
+        return mlp(self.sizes, *(activation_named(name, "Model") for name in (self.activation, self.last)))
 
     @property
     def classes(self) -> int:
@@ -94,7 +94,7 @@ def probabilities(model: Model, x: Shaped[np.ndarray, "m n"]) -> Float[np.ndarra
 
     def predicted(x: np.ndarray) -> np.ndarray:
         x = x if model.standardiser is None else model.standardiser.apply(x)
-        return np.asarray(predict(params, jnp.asarray(x).astype(dtype)))
+        return np.asarray(predict(params, x.astype(dtype)))  # on the host: JAX would narrow int64 first
 
     parts = [x[first : first + ROWS_AT_ONCE] for first in range(0, len(x), ROWS_AT_ONCE)]
     return np.concatenate([np.zeros((0, model.classes), np.float32), *map(predicted, parts)])
@@ -227,16 +227,17 @@ def _require_fit(network: Rule, model: Model) -> None:
         )
 
 
-def _activation(name: str) -> Rule:
+def activation_named(name: str, where: str) -> Rule:
+    """Return the activation called `name`, or raise `UsageError` with the list of those there are."""
     known = {rule.name: rule for rule in rules.ACTIVATIONS}
     if name in known:
         return known[name]
     raise UsageError(
         message(
-            must=f"a model is built anew by the name of its activation, one of {', '.join(sorted(known))}",
+            must=f"an activation must be one of {', '.join(sorted(known))}",
             found=repr(name),
-            where="Model",
-            do="pass one of them",
+            where=where,
+            do=did_you_mean(name, known),
         )
     )
 

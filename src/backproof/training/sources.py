@@ -56,6 +56,9 @@ class Arrays:
     y: Shaped[np.ndarray, "m ..."]
 
     def __post_init__(self) -> None:
+        for name, given in (("x", self.x), ("y", self.y)):
+            if not hasattr(given, "shape"):
+                raise _unfit("arrays", f"{name} a {type(given).__name__}")
         if self.x.ndim < 1 or self.y.ndim < 1 or len(self.x) != len(self.y):
             raise _unfit("arrays", f"x.shape={self.x.shape}, y.shape={self.y.shape}")
 
@@ -130,7 +133,7 @@ def shards_in(place: PathLike | Sequence[PathLike]) -> Shards:
         DataError: there is none, one cannot be read or is compressed, or they do not fit together.
     """
     listed = _listed(place)
-    files = [path for path in listed if path.suffix == ".npz" or path.name[:1] == "x"]
+    files = [path for path in listed if _is_shard(path)]
     if not files:
         raise _unfit(str(place), "no .npz and no x….npy file")
     shards = [_opened(path) for path in files]
@@ -143,9 +146,17 @@ def shards_in(place: PathLike | Sequence[PathLike]) -> Shards:
     return Shards(shards)
 
 
+def _is_shard(path: Path) -> bool:
+    return path.suffix == ".npz" or (path.suffix == ".npy" and path.name[:1] == "x")
+
+
 def _listed(place: PathLike | Sequence[PathLike]) -> list[Path]:
     if not isinstance(place, str | os.PathLike):
-        return [Path(path) for path in place]
+        listed = [Path(path) for path in place]
+        for path in listed:
+            if not _is_shard(path) and path.with_name("x" + path.name[1:]) not in listed:
+                raise _unfit(str(path), "a file that is neither, nor the y….npy of an x….npy that is listed")
+        return listed
     folder = Path(place)
     if not folder.is_dir():
         raise _unfit(str(place), "no folder")

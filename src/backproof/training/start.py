@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from backproof.rule import PyTree, Rule, require_whole_number
-from backproof.training.data import Data, require_classes, require_usable
+from backproof.training.data import Data, require_classes, require_finite, require_usable
 
 
 class Start(NamedTuple):
@@ -31,7 +32,7 @@ def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
         UsageError: shapes or dtypes do not fit the network.
     """
     require_usable(data)
-    on_device = Data(*(jax.tree.map(_own, part) for part in data))
+    on_device = Data(*(_owned(name, part) for name, part in data._asdict().items()))
     x = jax.eval_shape(lambda: on_device.x_train)
     if params is None:
         params, prediction = network.init(key, x)
@@ -44,9 +45,19 @@ def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
     return Start(params, on_device, labelled)
 
 
-def _own(leaf: PyTree) -> jax.Array:
-    """Return `leaf` in JAX's own memory: an array of NumPy's may be shared, and change under way."""
-    return leaf if isinstance(leaf, jax.Array) else jnp.array(leaf, copy=True)
+def _owned(name: str, part: PyTree) -> PyTree:
+    """Return `part` in JAX's own memory: an array of NumPy's may be shared, and change under way."""
+
+    def own(path: jax.tree_util.KeyPath, leaf: PyTree) -> jax.Array:
+        if isinstance(leaf, jax.Array):
+            return leaf
+        with np.errstate(over="ignore"):  # told below
+            copy = jnp.array(leaf, copy=True)
+        if copy.dtype != np.asarray(leaf).dtype:
+            require_finite(f"{name}{jax.tree_util.keystr(path)}", np.asarray(copy), f"data as {copy.dtype}")
+        return copy
+
+    return jax.tree_util.tree_map_with_path(own, part)
 
 
 def require_seed(seed: int, where: str) -> int:

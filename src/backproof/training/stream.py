@@ -17,7 +17,7 @@ from backproof.errors import DataError, UsageError, message
 from backproof.rule import PyTree, require_whole_number
 from backproof.training.data import Data, digest, require_samples
 from backproof.training.segment import Experiment, Position
-from backproof.training.sources import Named, Source
+from backproof.training.sources import Named, Rows, Source
 from backproof.training.standardiser import Standardiser
 
 if TYPE_CHECKING:
@@ -147,15 +147,14 @@ class Reader:
         if len(self._source) != self._count:
             found = f"{len(self._source)} records, where there were {self._count}"
             raise _changed("the source must keep its length while it is read", found, "stream")
-        x, y = (
-            self._rows(indices) if callable(getattr(self._source, "rows", None)) else self._stacked(indices)
-        )
+        source = self._source
+        x, y = self._rows(source, indices) if isinstance(source, Rows) else self._stacked(indices)
         self._require_good(x, y, indices)
         return x, y
 
-    def _rows(self, indices: np.ndarray) -> tuple[PyTree, PyTree]:
+    def _rows(self, source: Rows, indices: np.ndarray) -> tuple[PyTree, PyTree]:
         try:
-            rows = jax.tree.map(np.asarray, self._source.rows(indices))  # pyright: ignore[reportAttributeAccessIssue] - it is a Rows
+            rows = jax.tree.map(np.asarray, source.rows(indices))
             found = _form(jax.tree.map(lambda leaf: leaf[0], rows))
         except DataError:
             raise
