@@ -17,9 +17,10 @@ from laws_of_losses import (
     summed,
 )
 
+import backproof as bp
 from agreement import assert_agrees, assert_value
 from backproof.errors import UsageError
-from backproof.losses import softmax_cross_entropy, softmax_cross_entropy_dense
+from backproof.losses import mean, softmax_cross_entropy, softmax_cross_entropy_dense
 
 with_labels = summed(optax.losses.softmax_cross_entropy_with_integer_labels)
 with_dense = summed(optax.losses.softmax_cross_entropy)
@@ -170,3 +171,20 @@ def test_a_target_that_does_not_fit_is_refused_at_trace_time(prediction, target,
         jax.eval_shape(softmax_cross_entropy.forward, prediction, target)
     with pytest.raises(UsageError, match="^softmax_cross_entropy: .*" + text):
         softmax_cross_entropy.forward(jnp.asarray(prediction), jnp.asarray(target))
+
+
+@pytest.mark.parametrize(("width", "batch"), [(64, 32), (64, 256), (32, 512)])
+def test_a_step_holds_no_more_than_autodiff_of_it(width, batch):
+    """A one-hot array of the size of the prediction, kept for the backward pass, would be seen here."""
+    network, loss = bp.mlp([width, width, width], bp.rules.relu), mean(softmax_cross_entropy)
+    x, labels = jnp.ones((batch, width)), jnp.zeros(batch, jnp.int32)
+    params, _ = network.init(jax.random.key(0), jax.eval_shape(lambda: x))
+
+    def value(params, x, labels):
+        return loss.forward(network.forward(params, x)[0], labels)[0]
+
+    def held(gradient):
+        analysis = jax.jit(gradient).lower(params, x, labels).compile().memory_analysis()
+        return analysis.temp_size_in_bytes
+
+    assert held(bp.value_and_grad(network, loss)) <= held(jax.value_and_grad(value))

@@ -11,7 +11,7 @@ quietly something else.
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from backproof.arguments import array, integers
 from backproof.losses._targets import require_like, require_target_shape
@@ -38,10 +38,11 @@ def softmax_cross_entropy_forward(
 def softmax_cross_entropy_backward(residuals: Residuals) -> Float[Array, "*batch k"]:
     """Return ∂J/∂z = p Σt − t."""
     p, target = residuals
+    if are_labels(target):  # p_j for j ≠ y, and −Σ_{j≠y} p_j; choosing needs no array of ones and zeros
+        is_label, known = _classes(p, target)
+        others = jnp.where(is_label, 0, p).sum(axis=-1, keepdims=True)
+        return jnp.where(known, jnp.where(is_label, -others, p), jnp.nan)
     t = dense(p, target)
-    if are_labels(target):  # t is one-hot, so p − t = (p − p ⊙ t) − t Σ_{j≠y} p_j
-        others = p * (1 - t)  # p_j for j ≠ y
-        return others - t * others.sum(axis=-1, keepdims=True)
     return p * t.sum(axis=-1, keepdims=True) - t
 
 
@@ -61,10 +62,17 @@ def dense(z: Float[Array, "*batch k"], target: Target) -> Float[Array, "*batch k
         "softmax_cross_entropy",
         "pass one integer label for each sample, or a dense target that is floating",
     )
+    is_label, known = _classes(z, target)
+    return jnp.where(known, is_label.astype(jnp.result_type(z)), jnp.nan)
+
+
+def _classes(
+    z: Float[Array, "*batch k"], target: Target
+) -> tuple[Bool[Array, "*batch k"], Bool[Array, "*batch 1"]]:
+    """Return where the entry of the label stands, and whether there is one."""
     labels = jnp.asarray(target).astype(jnp.int32)[..., None]
     known = (labels >= 0) & (labels < z.shape[-1])
-    one_hot = lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1) == labels
-    return jnp.where(known, one_hot.astype(jnp.result_type(z)), jnp.nan)
+    return lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1) == labels, known
 
 
 def are_labels(target: Target) -> bool:
