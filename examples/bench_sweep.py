@@ -16,6 +16,7 @@ import numpy as np
 import backproof as bp
 from backproof import training
 
+# one by one, as many rates are compiled for as are kept: with a ninth, every round would compile again
 RATES, SEEDS = tuple(float(rate) for rate in np.geomspace(0.01, 0.3, 8)), range(32)
 LAYERS, EPOCHS, ROUNDS = (128, 128), 5, 3
 LOSS = bp.losses.mean(bp.losses.softmax_cross_entropy)

@@ -46,5 +46,5 @@ def message(*, must: str, found: str, where: str, do: str) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return what to do about a `name` that is none of `known`, for `message`."""
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(str(name), known, n=1)
     return f"did you mean {close[0]}?" if close else "choose one of them"

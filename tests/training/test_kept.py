@@ -1,15 +1,29 @@
 """What was compiled for an experiment serves it again, and no other one."""
 
+import gc
+import weakref
 from contextlib import contextmanager
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from samples import draw, same_bits
 
 import backproof as bp
-from backproof.training import Checkpoints, Data, data_parallel, fit, in_sweep_sgd, patience, settled, sweep
+from backproof.errors import DivergedError
+from backproof.training import (
+    Checkpoints,
+    Data,
+    data_parallel,
+    fit,
+    forget,
+    in_sweep_sgd,
+    patience,
+    settled,
+    sweep,
+)
 from backproof.training.kept import MOST, kept
 
 SMALL, OTHER = Data(*draw(0), *draw(1, count=4)), Data(*draw(2), *draw(3, count=4))
@@ -84,7 +98,7 @@ def test_a_sweep_that_was_run_compiles_nothing():
         {"loss": bp.losses.softmax_cross_entropy},
         {"optimizer": optax.sgd(0.2)},
         {"optimizer": in_sweep_sgd(0.1)},
-        {"stop": settled(0.2)},
+        {"stop": settled(1e3)},
         {"metric": lambda prediction, target: prediction.sum()},
         {"batch_size": 2},
         {"data": Data(*draw(0, count=5))},
@@ -95,12 +109,12 @@ def test_another_experiment_is_not_taken_for_it(changed):
     network, loss, optimizer = parts()
     common = {"network": network, "loss": loss, "data": SMALL, "optimizer": optimizer, "epochs": 3}
     common |= {"batch_size": 3, "stop": settled(0.1)}
-    fit(**common)
+    before = fit(**common)
     common |= changed
     after_it = fit(**common)
     alone = fit(**common | {"network": renamed(common["network"])})
     assert same_bits(after_it.params, alone.params)
-    assert after_it.history == alone.history
+    assert after_it.history == alone.history != before.history
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
@@ -119,13 +133,36 @@ def test_what_has_no_hash_is_trained_all_the_same():
     assert same_bits(plain, strange)
 
 
-def test_the_settings_of_jax_are_part_of_what_was_compiled():
+@pytest.mark.parametrize("look", [jax.debug_nans, jax.debug_infs])
+def test_jax_finds_the_source_of_a_nan_after_a_plain_run(look):
+    network, loss, _ = parts()
+    spoilt = optax.sgd(3e38)
+    with pytest.raises(DivergedError):
+        fit(network, loss, SMALL, spoilt, epochs=6)
+    with look(True), pytest.raises(FloatingPointError):
+        fit(network, loss, SMALL, spoilt, epochs=6)
+
+
+def test_a_sweep_follows_fit_to_another_generator():
+    network, loss, _ = parts()
+    how = {"epochs": 1, "batch_size": 3}
+    sweep(network, loss, SMALL, in_sweep_sgd, RATES, **how)
+    with jax.default_prng_impl("rbg"):
+        swept = sweep(network, loss, SMALL, in_sweep_sgd, RATES, **how).curves.loss[0, 0]
+        alone = fit(network, loss, SMALL, in_sweep_sgd(0.1), **how).history[0].loss
+    np.testing.assert_array_max_ulp(np.float32(swept[0]), np.float32(alone), 8)
+
+
+def test_what_is_forgotten_is_freed():
+    held = jnp.ones(3)
+    seen = weakref.ref(held)
     network, loss, optimizer = parts()
-    narrow = fit(network, loss, SMALL, optimizer, epochs=1)
-    with jax.enable_x64(True):
-        wide = fit(network, loss, SMALL._replace(x_train=SMALL.x_train.astype(float)), optimizer, epochs=1)
-        assert wide.params[0]["W"].dtype == np.float64
-    assert narrow.params[0]["W"].dtype == np.float32
+    fit(network, loss, SMALL, optimizer, epochs=1, metric=lambda p, t, held=held: held.sum() * p.sum())
+    del held
+    assert seen() is not None
+    forget()
+    gc.collect()
+    assert seen() is None
 
 
 def test_only_the_last_are_kept():

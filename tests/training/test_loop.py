@@ -154,10 +154,11 @@ def test_every_epoch_is_reported_as_it_ends():
     assert [epoch.number for epoch in seen] == [1, 2]
 
 
-def test_data_too_large_for_the_dtype_they_are_trained_in_are_refused():
-    large = SMALL.x_train.astype(np.float64)
-    large[1, 2] = 1e300
-    with pytest.raises(DataError, match=r"data as float32: .* found x_train\[1, 2\]=inf"):
+@pytest.mark.parametrize(("dtype", "value"), [("float64", 1e300), ("int64", 2**32 + 1)])
+def test_data_too_large_for_the_dtype_they_are_trained_in_are_refused(dtype, value):
+    large = SMALL.x_train.astype(dtype)
+    large[1, 2] = value
+    with pytest.raises(DataError, match=r"room in (float|int)32, .* found x_train\[1, 2\]=.*, 1 such of 21"):
         fit(NETWORK, MEAN_CROSS_ENTROPY, SMALL._replace(x_train=large))
 
 

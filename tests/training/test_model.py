@@ -85,8 +85,19 @@ def test_whole_numbers_of_more_than_31_bits_are_taken_as_what_they_are():
 
 
 def test_rows_of_another_width_are_refused():
-    with pytest.raises(DataError, match=r"predict: the model needs rows of 3 numbers, .* x.shape=\(5, 2\)"):
+    with pytest.raises(DataError, match=r"the model needs rows of 3 numbers, .* x of shape \(5, 2\)"):
         probabilities(draw_model(), X[:, :2])
+
+
+def test_text_is_no_row_of_numbers():
+    with pytest.raises(DataError, match="dtype <U1"):
+        probabilities(draw_model(), np.array([["1", "2", "3"]]))
+
+
+@pytest.mark.parametrize("activation", [jax.nn.relu, None, 3])
+def test_an_activation_is_given_by_name(activation):
+    with pytest.raises(UsageError, match="an activation must be one of"):
+        draw_model(activation=activation)
 
 
 def test_nothing_in_the_file_is_pickled(path):

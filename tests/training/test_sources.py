@@ -71,7 +71,8 @@ def test_a_listed_file_that_is_no_shard_is_refused_and_not_left_out(tmp_path):
     write_npy(tmp_path, 0, *WHOLE)
     x, y, foreign = tmp_path / "x_0.npy", tmp_path / "y_0.npy", tmp_path / "labels.npy"
     assert len(shards_in([x, y])) == len(WHOLE[0])
-    for listed, refused in (([x, foreign], foreign), ([y], y)):
+    others = [tmp_path / name for name in ("z_0.npy", "x_1.NPY", "x_0.npy.bak", "y_1.npy")]
+    for listed, refused in (([x, foreign], foreign), ([y], y), *(([x, one], one) for one in others)):
         with pytest.raises(DataError, match=refused.name):
             shards_in(listed)
 

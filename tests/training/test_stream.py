@@ -84,6 +84,19 @@ def test_the_order_is_that_of_the_same_samples_in_memory(source, steps):
     assert streamed.tolist() == visited(Data(*NUMBERED)).tolist()
 
 
+def test_records_that_overflow_in_the_dtype_they_are_trained_in_are_refused():
+    x = TRAIN[0].astype(np.float64)
+    x[5, 1] = 1e300
+    with pytest.raises(DataError, match=r"room in float32, .*=1e\+300, 1 such of"):
+        fit_stream(Arrays(x, TRAIN[1]), test=())
+
+
+def test_an_attribute_named_rows_that_is_no_function_is_none_to_read_by():
+    source = Records(*TRAIN)
+    source.rows = 7
+    assert same_bits(fit_stream(source).params, fit_stream().params)
+
+
 def test_every_epoch_visits_each_sample_once_in_an_order_of_its_own():
     orders = visited(Stream(Arrays(*NUMBERED), steps=3)).reshape(2, M)
     assert np.sort(orders).tolist() == [list(range(1, M + 1))] * 2

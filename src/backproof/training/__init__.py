@@ -7,6 +7,7 @@ from backproof.training.devices import Layout, data_parallel, gathered, tensor_p
 from backproof.training.files import load, load_inputs
 from backproof.training.grid import Curves, Sweep, sweep
 from backproof.training.history import Epoch
+from backproof.training.kept import forget
 from backproof.training.loop import Fit, accuracy, fit
 from backproof.training.model import Model, load_model, probabilities, save_model
 from backproof.training.optimizers import OPTIMIZERS
@@ -39,6 +40,7 @@ __all__ = [
     "batch_descent",
     "data_parallel",
     "fit",
+    "forget",
     "gathered",
     "in_sweep_sgd",
     "load",

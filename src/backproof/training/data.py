@@ -112,6 +112,30 @@ def require_classes(data: Data, classes: int) -> None:
             )
 
 
+def require_fitting(name: str, part: PyTree, where: str) -> None:
+    """Raise `DataError` unless every value has room in the dtype that JAX takes it in.
+
+    By default JAX takes float64 as float32 and int64 as int32; rounding is no matter, overflow is.
+    """
+    for place, leaf in _leaves(name, part):
+        dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        if dtype == leaf.dtype:
+            continue
+        with np.errstate(over="ignore"):
+            taken = leaf.astype(dtype)
+        lost = taken != leaf if leaf.dtype.kind in "iu" else np.logical_not(np.isfinite(taken))
+        if lost.any():
+            at = tuple(int(i) for i in np.argwhere(lost)[0])
+            raise DataError(
+                message(
+                    must=f"every value must have room in {dtype}, in which JAX takes {leaf.dtype}",
+                    found=f"{place}{list(at)}={leaf[at]}, {np.count_nonzero(lost)} such of {leaf.size}",
+                    where=where,
+                    do="scale or renumber the data, or switch on jax_enable_x64",
+                )
+            )
+
+
 def require_samples(x: PyTree, y: PyTree, where: str) -> None:
     """Raise `DataError` unless x and y are equally many samples, at least one, of finite numbers."""
     leaves = _leaves("x", x) + _leaves("y", y)
@@ -131,7 +155,7 @@ def require_samples(x: PyTree, y: PyTree, where: str) -> None:
             message(must="there must be at least one sample", found="0", where=where, do="pass some data")
         )
     for name, leaf in leaves:
-        require_finite(name, leaf, where)
+        _require_finite(name, leaf, where)
 
 
 def _require_alike(name: str, train: PyTree, test: PyTree) -> None:
@@ -155,8 +179,7 @@ def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{place}: {shape}" for place, shape in shapes.items())
 
 
-def require_finite(name: str, leaf: np.ndarray, where: str) -> None:
-    """Raise `DataError` unless `leaf`, called `name` in the text, holds finite numbers alone."""
+def _require_finite(name: str, leaf: np.ndarray, where: str) -> None:
     if leaf.dtype.kind in "biu":
         return
     if not jnp.issubdtype(leaf.dtype, jnp.inexact):  # which also knows bfloat16

@@ -116,7 +116,8 @@ def sweep(
 
     Every experiment starts, shuffles and steps as `fit(…, optimizer(**point), seed=seed)` does; the numbers
     agree within rounding. One that diverges does not stop the others: its curve is not finite from there on.
-    Memory grows with the number of experiments, for all of them run at once.
+    Memory grows with the number of experiments, for all of them run at once. As in `fit`, what was compiled
+    serves again for the very same network, loss, `optimizer` and metric, which must be pure functions.
 
     Args:
         network: the rule to train.

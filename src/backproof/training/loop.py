@@ -73,7 +73,8 @@ def fit(
     parameters bit for bit on the same machine and mesh, also where training was interrupted and resumed from
     `checkpoints`. The samples are copied as training begins; what happens to them later changes nothing.
     Called again with the same network, loss, optimizer, metric and stop, the very objects, on data of the
-    same shapes, it runs the programs it has; the last few experiments are kept so.
+    same shapes, it runs the programs it has; the last few experiments are kept so, until `training.forget()`.
+    Those five must be pure functions: what else they read is read once, as they are compiled.
 
     Args:
         network: the rule to train.

@@ -76,11 +76,12 @@ def probabilities(model: Model, x: Shaped[np.ndarray, "m n"]) -> Float[np.ndarra
         DataError: `x` has not one row of `model.sizes[0]` numbers for each sample.
     """
     x = np.asarray(x)
-    if x.ndim != 2 or x.shape[1] != model.sizes[0]:
+    is_numbers = x.dtype.kind in "biu" or jnp.issubdtype(x.dtype, jnp.floating)
+    if x.ndim != 2 or x.shape[1] != model.sizes[0] or not is_numbers:
         raise DataError(
             message(
                 must=f"the model needs rows of {model.sizes[0]} numbers",
-                found=f"x.shape={x.shape}",
+                found=f"x of shape {x.shape} and dtype {x.dtype}",
                 where="predict",
                 do="pass inputs as wide as those it was trained on",
             )

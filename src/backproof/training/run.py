@@ -13,7 +13,7 @@ from backproof.rule import PyTree
 from backproof.training.data import Data
 from backproof.training.devices import Layout, results
 from backproof.training.history import Recorder
-from backproof.training.kept import kept
+from backproof.training.kept import kept, looks_for_nans
 from backproof.training.segment import (
     Carry,
     Experiment,
@@ -108,12 +108,13 @@ def _compiled(
 ) -> Callable[..., tuple[Carry, Result]]:
     """Return `function` of `experiment`, to be compiled for each value of its next `statics` arguments.
 
-    The carry, which comes after them, is given to it for good; what it returns lies as `where` in `tree` say.
+    The carry, which comes after them, is given to it for good, unless JAX looks for the source of a NaN, for
+    which it runs a program again; what it returns lies as `where` in `tree` say.
     """
     return jax.jit(
         partial(function, experiment),
         static_argnums=tuple(range(statics)),
-        donate_argnums=statics,
+        donate_argnums=() if looks_for_nans() else statics,
         out_shardings=jax.tree.unflatten(tree, where),
     )
 

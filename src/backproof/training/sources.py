@@ -154,7 +154,8 @@ def _listed(place: PathLike | Sequence[PathLike]) -> list[Path]:
     if not isinstance(place, str | os.PathLike):
         listed = [Path(path) for path in place]
         for path in listed:
-            if not _is_shard(path) and path.with_name("x" + path.name[1:]) not in listed:
+            is_y = path.suffix == ".npy" and path.name[:1] == "y"
+            if not _is_shard(path) and not (is_y and path.with_name("x" + path.name[1:]) in listed):
                 raise _unfit(str(path), "a file that is neither, nor the y….npy of an x….npy that is listed")
         return listed
     folder = Path(place)

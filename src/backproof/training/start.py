@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from backproof.rule import PyTree, Rule, require_whole_number
-from backproof.training.data import Data, require_classes, require_finite, require_usable
+from backproof.training.data import Data, require_classes, require_fitting, require_usable
 
 
 class Start(NamedTuple):
@@ -47,17 +46,10 @@ def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
 
 def _owned(name: str, part: PyTree) -> PyTree:
     """Return `part` in JAX's own memory: an array of NumPy's may be shared, and change under way."""
-
-    def own(path: jax.tree_util.KeyPath, leaf: PyTree) -> jax.Array:
-        if isinstance(leaf, jax.Array):
-            return leaf
-        with np.errstate(over="ignore"):  # told below
-            copy = jnp.array(leaf, copy=True)
-        if copy.dtype != np.asarray(leaf).dtype:
-            require_finite(f"{name}{jax.tree_util.keystr(path)}", np.asarray(copy), f"data as {copy.dtype}")
-        return copy
-
-    return jax.tree_util.tree_map_with_path(own, part)
+    require_fitting(name, part, "data")
+    return jax.tree.map(
+        lambda leaf: leaf if isinstance(leaf, jax.Array) else jnp.array(leaf, copy=True), part
+    )
 
 
 def require_seed(seed: int, where: str) -> int:

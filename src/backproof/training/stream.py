@@ -15,7 +15,7 @@ import numpy as np
 
 from backproof.errors import DataError, UsageError, message
 from backproof.rule import PyTree, require_whole_number
-from backproof.training.data import Data, digest, require_samples
+from backproof.training.data import Data, digest, require_fitting, require_samples
 from backproof.training.segment import Experiment, Position
 from backproof.training.sources import Named, Rows, Source
 from backproof.training.standardiser import Standardiser
@@ -136,11 +136,15 @@ class Reader:
         """Return x, standardised, and y of these records, stacked along the first axis.
 
         Raises:
-            DataError: a record is not finite, of another shape or dtype than the first, has a label
-                without a class, or cannot be read; or there are more or fewer than at first.
+            DataError: a record is not finite, overflows in JAX's dtypes, is of another shape or dtype than
+                the first, has a label without a class, or cannot be read; or there are more or fewer than
+                at first.
         """
         x, y = self.raw(indices)
-        return x if self._standardiser is None else self._standardiser.apply(x), y
+        x = x if self._standardiser is None else self._standardiser.apply(x)
+        for name, part in (("x", x), ("y", y)):
+            require_fitting(name, part, f"records {indices.min()} to {indices.max()}")
+        return x, y
 
     def raw(self, indices: np.ndarray) -> tuple[PyTree, PyTree]:
         """Return the same, not standardised."""
@@ -148,7 +152,10 @@ class Reader:
             found = f"{len(self._source)} records, where there were {self._count}"
             raise _changed("the source must keep its length while it is read", found, "stream")
         source = self._source
-        x, y = self._rows(source, indices) if isinstance(source, Rows) else self._stacked(indices)
+        if isinstance(source, Rows) and callable(source.rows):
+            x, y = self._rows(source, indices)
+        else:
+            x, y = self._stacked(indices)
         self._require_good(x, y, indices)
         return x, y
 
