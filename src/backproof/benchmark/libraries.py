@@ -46,9 +46,8 @@ PEERS = (
     Script("flax.nnx", "flax", SCRIPTS / "_flax_nnx.py"),
     Script("flax.linen", "flax", SCRIPTS / "_flax_linen.py"),
     Script("equinox", "equinox", SCRIPTS / "_equinox.py"),
-    Script(
-        "the products alone", "jax", SCRIPTS / "_products.py"
-    ),  # no library: what no loop in JAX can outrun
+    # no library, but what no loop in JAX can outrun
+    Script("the products alone", "jax", SCRIPTS / "_products.py"),
 )
 
 

@@ -27,11 +27,13 @@ def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
     """Return the checked samples and `params`; from `network.init(key, …)` if they are None.
 
     Raises:
-        DataError: the samples are empty, not finite, or their labels do not fit the prediction.
+        DataError: the samples are empty, not finite, too large for JAX's dtypes, or their labels do not fit.
         UsageError: shapes or dtypes do not fit the network.
     """
     require_usable(data)
-    on_device = Data(*(_owned(name, part) for name, part in data._asdict().items()))
+    for name, part in data._asdict().items():
+        require_fitting(name, part, "data")
+    on_device = Data(*map(_owned, data))
     x = jax.eval_shape(lambda: on_device.x_train)
     if params is None:
         params, prediction = network.init(key, x)
@@ -44,9 +46,8 @@ def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
     return Start(params, on_device, labelled)
 
 
-def _owned(name: str, part: PyTree) -> PyTree:
+def _owned(part: PyTree) -> PyTree:
     """Return `part` in JAX's own memory: an array of NumPy's may be shared, and change under way."""
-    require_fitting(name, part, "data")
     return jax.tree.map(
         lambda leaf: leaf if isinstance(leaf, jax.Array) else jnp.array(leaf, copy=True), part
     )

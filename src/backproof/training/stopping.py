@@ -96,8 +96,8 @@ def patience(epochs: int, *, least_gain: float = 0.0, lower_is_better: bool = Fa
         score = jnp.where(jnp.isnan(score), -jnp.inf, score)
         better = (score > best.metric + least_gain) | jnp.isneginf(best.metric)
         since = jnp.where(better, jnp.int32(0), best.since + 1)
-        kept = jax.tree.map(lambda new, old: jnp.where(better, new, old), params, best.params)
-        return Best(kept, jnp.where(better, score, best.metric), since), since >= epochs
+        leading = jax.tree.map(lambda new, old: jnp.where(better, new, old), params, best.params)
+        return Best(leading, jnp.where(better, score, best.metric), since), since >= epochs
 
     gain = f", least_gain={least_gain:g}" if least_gain else ""
     lower = ", lower_is_better=True" if lower_is_better else ""
