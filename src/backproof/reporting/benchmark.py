@@ -62,12 +62,17 @@ def peers(shown: Sequence[Peer], omp_num_threads: str) -> str:
             continue
         assert peer.process_seconds is not None  # a peer that ran has every figure
         assert peer.process_ratio is not None
-        lines.append(
+        loop = (
             f"  {peer.name:18} {peer.status:>9} {peer.steps_per_second.median:8,.0f} "
             f"{peer.speedup.median:11.2f}× {quartiles(peer.speedup):11} "
-            f"{duration(peer.process_seconds.median):>8} {peer.process_ratio.median:11.2f}× "
-            f"{'–' if peer.accuracy is None else format(peer.accuracy, '.2%'):>8}"
         )
+        trained = (
+            f"{duration(peer.process_seconds.median):>8} {peer.process_ratio.median:11.2f}× "
+            f"{peer.accuracy:8.2%}"
+            if peer.accuracy is not None
+            else f"{'–':>8} {'–':>12} {'–':>8}"  # what trains nothing is no process to compare with
+        )
+        lines.append(loop + trained)
     return "\n".join(lines)
 
 

@@ -26,7 +26,7 @@ Look = Callable[[Size], tuple[str, str]]
 def plot(found: Benchmark, path: Path) -> None:
     """Draw `found` into `path`: a column of ratios for each dtype, and below them the peers that ran."""
     dtypes = list(dict.fromkeys(one.size.dtype for one in found.comparisons))
-    ran = [peer for peer in found.peers[1:] if peer.speedup and peer.process_ratio]
+    ran = [peer for peer in found.peers[1:] if peer.speedup and peer.accuracy is not None]  # and trained
     panels = (_time, _limit, _counted)
     rows, columns = len(panels) * bool(dtypes) + bool(ran), max(len(dtypes), 1)
     figure = Figure(figsize=(2.4 + 4.6 * columns, 1.0 + 3.0 * max(rows, 1)), layout="constrained")
