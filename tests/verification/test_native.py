@@ -8,7 +8,7 @@ from jax import lax
 
 import backproof as bp
 from backproof.verification import Verdict
-from backproof.verification.native import by_row
+from backproof.verification.accuracy import by_row
 
 pytestmark = pytest.mark.as_user
 ARGS = [bp.array("b n", low=-5, high=5), bp.array("n", low=-5, high=5)]

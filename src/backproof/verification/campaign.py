@@ -13,25 +13,20 @@ from typing import Any
 import jax
 
 from backproof.errors import UsageError, message
+from backproof.verification.accuracy import ACCURATE_WITHIN, Row, at_smallest, worst_rows
 from backproof.verification.claim import Claim
 from backproof.verification.conduct import LAWFUL, REPEATABLE, Law
 from backproof.verification.contract import Broken, broken_contract, missing_sum
 from backproof.verification.drawing import draw
 from backproof.verification.interpreter import float64
 from backproof.verification.judge import Judgement, Outcome, first_look, judge, judge_alone
-from backproof.verification.native import (
-    ACCURATE_WITHIN,
-    DTYPES,
-    Row,
-    at_smallest,
-    judge_native,
-    judge_sums,
-)
+from backproof.verification.native import DTYPES
 from backproof.verification.noise import Measured
 from backproof.verification.oracles import LARGE, Point, Runner, point_of, points_of, shapes_of
 from backproof.verification.plants import blind_to
 from backproof.verification.points import Drawn
-from backproof.verification.second_order import probe, second_order
+from backproof.verification.runners import Runners
+from backproof.verification.second_order import probe
 from backproof.verification.vote import reference_in_doubt, stops_gradients
 
 Look = tuple[Point, Any, Measured]
@@ -88,9 +83,9 @@ class Findings:
         return 0 < self.leaves == len(zero)
 
 
-def investigate(claim: Claim, runner: Runner, settings: Settings) -> Findings:
-    """Return everything that is found out about `claim`."""
-    found = Findings()
+def investigate(runners: Runners, settings: Settings) -> Findings:
+    """Return everything that is found out about the claim that `runners` run."""
+    claim, runner, found = runners.claim, runners.float64, Findings()
     draws = sorted(draw(claim, settings.examples, settings.seed), key=_key)
     groups = [list(group) for _, group in itertools.groupby(draws, key=_key)]
     found.drawn, found.shapes = len(draws), [group[0].shapes for group in groups]
@@ -110,9 +105,9 @@ def investigate(claim: Claim, runner: Runner, settings: Settings) -> Findings:
     found.blind = blind_to([truth for _, _, truth in looks])
     found.leaves = len(jax.tree.leaves(looks[0][2].value))
     found.unlawful = _unlawful(runner, generic, LAWFUL)
-    found.rows = _rows(claim, groups, settings)
+    found.rows = _rows(runners, groups, settings)
     if settings.second_order and not claim.forward and not convention:
-        found.second = _second(claim, generic, found)
+        found.second = _second(runners, generic, found)
     if not claim.forward and not convention:
         _vote(runner, generic, found)
     return found
@@ -259,35 +254,36 @@ def _unlawful(runner: Runner, generic: list[Point], laws: dict[str, Law]) -> tup
     return None
 
 
-def _rows(claim: Claim, groups: list[list[Drawn]], settings: Settings) -> list[Row]:
+def _rows(runners: Runners, groups: list[list[Drawn]], settings: Settings) -> list[Row]:
     """Return the rows that err beyond what autodiff does, and the sums that saturate, in each precision."""
     full = [group for group in groups if not group[0].empty and group[0].size <= BUDGET]
     fitting = max(1, NATIVE_BUDGET // max(full[-1][0].size, 1)) if full else 0
     ordinary = full[-1][: min(NATIVE_POINTS, fitting)] if full else []
     rows: list[Row] = []
     for dtype in [one for one in settings.dtypes if one != "float16"]:
-        rows += [row for row in judge_native(claim, dtype, ordinary) if row.distance > ACCURATE_WITHIN]
+        found = worst_rows(runners.native(dtype), ordinary)
+        rows += [row for row in found if row.distance > ACCURATE_WITHIN]
     if rows:
-        rows = [at_smallest(rows[0], claim, [group[:NATIVE_POINTS] for group in full[:-1]]), *rows]
+        smaller = [group[:NATIVE_POINTS] for group in full[:-1]]
+        rows = [at_smallest(rows[0], runners.native(rows[0].dtype), smaller), *rows]
     for dtype in settings.dtypes:
-        rows += judge_sums(claim, dtype, claim.points.large()) if dtype != "float32" else []
+        rows += runners.saturated(dtype) if dtype != "float32" else []
     return rows
 
 
-def _second(claim: Claim, generic: list[Point], found: Findings) -> Judgement | None:
+def _second(runners: Runners, generic: list[Point], found: Findings) -> Judgement | None:
     """Return the judgement of the second derivative where it is wrong, else None."""
-    derived = second_order(claim)
-    runner = Runner(derived)
+    derived = runners.second.claim
     for number, point in enumerate(generic[-1:]):
         try:
             with float64():
-                place = probe(claim, point, number)
+                place = probe(runners.claim, point, number)
                 jax.eval_shape(derived.hand, *place)
         except Exception as error:
             # Not every hand-written derivative can be differentiated again; that is not asked of it.
             found.notes.append(f"second order not judged: {type(error).__name__}")
             return None
-        judged = judge_alone(runner, place)
+        judged = judge_alone(runners.second, place)
         if judged.outcome is Outcome.WRONG:
             return judged
     return None

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from backproof.verification.accuracy import Row
 from backproof.verification.campaign import Findings
 from backproof.verification.causes import name_cause
 from backproof.verification.claim import Claim
 from backproof.verification.judge import Judgement, Outcome
 from backproof.verification.layers import first_wrong_layer
-from backproof.verification.native import Row
 from backproof.verification.oracles import Point, Runner
 from backproof.verification.shrink import plainer
 from backproof.verification.verdict import Counterexample, Report, Verdict

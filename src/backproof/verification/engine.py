@@ -11,7 +11,7 @@ from backproof.verification.campaign import Settings, investigate
 from backproof.verification.claim import Claim
 from backproof.verification.conclusion import conclude
 from backproof.verification.declared import not_compared
-from backproof.verification.oracles import Runner
+from backproof.verification.runners import Runners
 from backproof.verification.statics import Statics
 from backproof.verification.verdict import Report
 
@@ -60,19 +60,21 @@ def verify(
     claim = _claim(fn, of, vjp, grad, jvp, args, argnums)
     said = declared or {}
     claim = claim if not said else not_compared(claim, fn if of is None else of, said)
-    runner = Runner(claim)
-    found = investigate(claim, runner, chosen)
-    return conclude(claim, runner, found, said, seed=chosen.seed, seconds=time.perf_counter() - began)
+    runners = Runners(claim)
+    found = investigate(runners, chosen)
+    return conclude(
+        claim, runners.float64, found, said, seed=chosen.seed, seconds=time.perf_counter() - began
+    )
 
 
 def verify_seeds(rule: Rule | Loss, seeds: Iterable[int], **settings: Any) -> Iterator[Report]:
     """Yield what `verify(rule, seed=…)` returns for each seed; what one compiles serves them all."""
     claim = claims.of_rule(rule, None) if isinstance(rule, Rule) else claims.of_loss(rule, None)
-    runner = Runner(claim)
+    runners = Runners(claim)
     for seed in seeds:
         began = time.perf_counter()
-        found = investigate(claim, runner, _settings({**settings, "seed": seed}))
-        yield conclude(claim, runner, found, {}, seed=seed, seconds=time.perf_counter() - began)
+        found = investigate(runners, _settings({**settings, "seed": seed}))
+        yield conclude(claim, runners.float64, found, {}, seed=seed, seconds=time.perf_counter() - began)
 
 
 def check(fn: Any = None, **how: Any) -> Report:

@@ -42,7 +42,7 @@ def widen(tree: PyTree) -> PyTree:
     """Return `tree` with floating leaves held exactly in float64 and complex ones in complex128."""
 
     def one(leaf: Any) -> Any:
-        dtype = jnp.result_type(leaf)
+        dtype = dtype_of(leaf)
         if jnp.issubdtype(dtype, jnp.complexfloating):
             return np.asarray(leaf, np.complex128)
         return np.asarray(leaf, np.float64) if jnp.issubdtype(dtype, jnp.floating) else leaf
@@ -67,7 +67,12 @@ def points_of(claim: Claim, draws: Sequence[Drawn], kind: str | None = None) -> 
 def shapes_of(tree: PyTree) -> tuple[Any, ...]:
     """Return what two points must share to be run together."""
     leaves, structure = jax.tree.flatten(tree)
-    return (structure, *((np.shape(leaf), str(jnp.result_type(leaf))) for leaf in leaves))
+    return (structure, *((np.shape(leaf), str(dtype_of(leaf))) for leaf in leaves))
+
+
+def dtype_of(leaf: Any) -> Any:
+    """Return the dtype of an array, or the one that JAX gives a Python number."""
+    return leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
 
 
 def stack(points: Sequence[Point]) -> Point:

@@ -157,34 +157,36 @@ def from_arguments(
     leaves, tree = jax.tree.flatten(arguments, is_leaf=is_specification)
     specs = [leaf for leaf in leaves if is_specification(leaf)]
     sizes = sizes_of(specs)
-    arranged: dict[str, tuple[PyTree, ...] | None] = {}
+    arranged: dict[str, tuple[tuple[PyTree, ...], Drawn] | None] = {}
     checked = any(spec.where is not None or not spec.is_differentiable for spec in specs)
 
-    def placed(dims: Dims) -> tuple[PyTree, ...] | None:
-        """Return the argument tuple at given sizes, its numbers not made yet; None where there is none."""
+    def placed(dims: Dims) -> tuple[tuple[PyTree, ...], Drawn] | None:
+        """Return the argument tuple at given sizes, its numbers not made yet, and what all draws share."""
         key = repr(sorted(dims.items()))
         if key not in arranged:
             try:
-                arranged[key] = arrange(tree.unflatten([Holder(leaf, dims) for leaf in leaves]))
+                args = arrange(tree.unflatten([Holder(leaf, dims) for leaf in leaves]))
+                arranged[key] = args, drawn(tuple, args, 0)
             except UsageError:
                 arranged[key] = None  # parameters do not exist at these sizes: the rule is not meant for them
         return arranged[key]
 
     def at(dims: Dims, style: Style, seed: int) -> Drawn | None:
         """Return the draw at given sizes, in a given style; None where it does not satisfy `where`."""
-        args = placed(dims)
-        if args is None:
+        found = placed(dims)
+        if found is None:
             return None
+        args, like = found
+        held, whole = jax.tree.flatten(args)
 
         def build() -> tuple[PyTree, ...]:
-            held, whole = jax.tree.flatten(args)
             return whole.unflatten([made(leaf, style, seed, place) for place, leaf in enumerate(held)])
 
         try:
             fits = not checked or _satisfied(leaves, build())
         except NoSuchNumberError:
             return None
-        return drawn(build, args, seed) if fits else None
+        return like._replace(build=build, seed=seed) if fits else None
 
     def every(choices: Iterable[tuple[Dims, Style, int]]) -> list[Drawn]:
         made = (at(*choice) for choice in choices)

@@ -1,0 +1,185 @@
+"""The second verdict: is the implementation accurate in the precision in which it runs?
+
+The truth is autodiff in float64 at exactly the inputs of the low precision. What may be asked of the
+hand-written code is what autodiff achieves in the same precision: its own error, and how far it spreads
+when each of its roundings is varied. Rows (all but the last axis) are judged one by one, so that a large
+row hides no small one.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backproof.verification.native import NativeRunner, as_float64
+from backproof.verification.oracles import Point
+from backproof.verification.perturbation import epsilon
+from backproof.verification.points import Drawn, Long
+
+# How many times the error and the spread of autodiff a row may err. Two stable ways of writing one
+# gradient differ by a few; sums that saturate, overflow or cancellation by hundreds.
+ACCURATE_WITHIN = 64.0
+REPLICAS = 3
+# A long sum of numbers near 1 that errs by more than this part of itself has saturated, if a short one
+# errs by less than a quarter of that part.
+SATURATED = 0.25
+
+
+class Row(NamedTuple):
+    """Holds the row of one result that errs most, in units of what autodiff errs there."""
+
+    dtype: str
+    point: Point
+    leaf: str
+    at: tuple[int, ...]
+    hand: Any
+    truth: Any
+    allowed: float
+    distance: float
+
+
+class Summed(NamedTuple):
+    """Holds a leaf that is summed over a long axis: its path, the value by hand and the truth."""
+
+    path: str
+    mine: Any
+    true: Any
+
+    @property
+    def off(self) -> Any:
+        """Return the error as a part of the truth."""
+        with np.errstate(all="ignore"):
+            return np.abs(self.mine - self.true) / np.abs(self.true)
+
+
+def worst_rows(runner: NativeRunner, draws: Sequence[Drawn]) -> list[Row]:
+    """Return the worst row at each of `draws` of one shape where the code runs and autodiff is finite."""
+    placed = [point for point in map(runner.point, draws) if point is not None]
+    if not placed:
+        return []
+    points = [point for point, finite in zip(placed, runner.finite(placed), strict=True) if finite]
+    if not points:
+        return []
+    parts = zip(points, runner.exact(points), runner.truths(points, REPLICAS), strict=True)
+    rows = [_worst(runner, point, runner.hand(point), exact, autos) for point, exact, autos in parts]
+    return [row for row in rows if row is not None]
+
+
+def _worst(runner: NativeRunner, point: Point, hand: Any, exact: Any, autos: list[Any]) -> Row | None:
+    found = _worst_against(runner.dtype, point, hand, exact, autos)
+    if found and found.distance > ACCURATE_WITHIN:
+        # At a kink the formula by hand may be another subgradient, already judged: hold it to that.
+        own = _worst_against(runner.dtype, point, hand, runner.exact([point], by_hand=True)[0], autos)
+        return own if own and own.distance <= ACCURATE_WITHIN else found
+    return found
+
+
+def _worst_against(dtype: str, point: Point, hand: Any, exact: Any, autos: list[Any]) -> Row | None:
+    found: Row | None = None
+    auto, *replicas = map(jax.tree.leaves, autos)
+    leaves = zip(jax.tree_util.tree_leaves_with_path(hand), jax.tree.leaves(exact), strict=True)
+    for i, ((path, mine), true) in enumerate(leaves):
+        own, varied = as_float64(auto[i]), [as_float64(replica[i]) for replica in replicas]
+        here = jax.tree_util.keystr(path)
+        row = _row(dtype, here, point, as_float64(mine), np.asarray(true), own, varied)
+        if row and (found is None or row.distance > found.distance):
+            found = row
+    return found
+
+
+def _row(
+    dtype: str, leaf: str, point: Point, mine: Any, true: Any, own: Any, varied: list[Any]
+) -> Row | None:
+    if not true.size or not (np.all(np.isfinite(true)) and np.all(np.isfinite(own))):
+        return None
+    with np.errstate(all="ignore"):
+        terms = np.abs(true) + max_of(point.direction)
+        error = np.abs(mine - true)
+        allowed = _allowed(dtype, true, own, varied, terms)
+        limit, worst = by_row(allowed), by_row(error) / by_row(allowed)
+    worst = np.where(np.isfinite(worst), worst, np.inf)
+    at = np.unravel_index(int(np.argmax(worst)), worst.shape)
+    inside = (int(np.argmax(np.nan_to_num(error[at], nan=np.inf))),) if true.ndim else ()
+    index = tuple(int(i) for i in (*(at if true.ndim else ()), *inside))
+    return Row(dtype, point, leaf, index, mine[index], true[index], float(limit[at]), float(worst[at]))
+
+
+def _allowed(dtype: str, true: Any, own: Any, varied: list[Any], terms: Any) -> Any:
+    """Return what autodiff errs in this precision, how far it spreads, and the rounding of the terms."""
+    spread = np.max([np.abs(v - own) for v in varied], axis=0)
+    least = epsilon(jnp.dtype(dtype)) * terms + float(jnp.finfo(dtype).tiny)
+    return np.abs(own - true) + np.where(np.isfinite(spread), spread, 0) + least
+
+
+def at_smallest(row: Row, runner: NativeRunner, groups: Sequence[Sequence[Drawn]]) -> Row:
+    """Return a row of the same leaf that fails in the same precision at the smallest shape, or `row`.
+
+    Args:
+        row: what was found.
+        runner: what found it.
+        groups: draws of one shape each, the smallest first.
+    """
+    for draws in groups:
+        rows = worst_rows(runner, draws)
+        failing = [one for one in rows if one.distance > ACCURATE_WITHIN and one.leaf == row.leaf]
+        if failing:
+            return failing[0]
+    return row
+
+
+def saturated_sums(runner: NativeRunner, lengths: Sequence[Long]) -> list[Row]:
+    """Return the entries of sums that saturate: right to a few digits when short, lost when long.
+
+    Only sums that grow with their length count, and there it is no excuse that autodiff saturates too.
+    """
+    return [row for length in lengths for row in _saturated(runner, length)]
+
+
+def _saturated(runner: NativeRunner, length: Long) -> list[Row]:
+    """Return an entry of each leaf whose sum over the long axis is lost, over the short one kept."""
+    long = runner.point(length.long, "ones")
+    suspects = (
+        [leaf for leaf in _summed(runner, long, length.size) if np.any(leaf.off > SATURATED)] if long else []
+    )
+    if long is None or not suspects:
+        return []
+    short = runner.point(length.short, "ones")
+    brief = {leaf.path: leaf for leaf in _summed(runner, short, length.short_size)} if short else {}
+    rows = []
+    for leaf in [leaf for leaf in suspects if leaf.path in brief]:
+        kept = brief[leaf.path]
+        grows = np.abs(leaf.true) > 0.25 * length.size / length.short_size * np.abs(kept.true)
+        lost = grows & (leaf.off > SATURATED) & (kept.off < SATURATED / 4)
+        for at in np.argwhere(lost)[:1]:
+            index = tuple(int(i) for i in at)
+            values = leaf.mine[index], leaf.true[index], 0.0, float(leaf.off[index])
+            rows.append(Row(runner.dtype, long, leaf.path, index, *values))
+    return rows
+
+
+def _summed(runner: NativeRunner, point: Point, long: int) -> list[Summed]:
+    """Return each leaf that is summed over the `long` axis and fits this precision."""
+    (exact,) = runner.exact([point])
+    pairs = zip(jax.tree_util.tree_leaves_with_path(runner.hand(point)), jax.tree.leaves(exact), strict=True)
+    leaves = [
+        Summed(jax.tree_util.keystr(path), as_float64(mine), np.asarray(true)) for (path, mine), true in pairs
+    ]
+    most = float(jnp.finfo(runner.dtype).max)
+    return [
+        one
+        for one in leaves
+        if long not in one.true.shape and one.true.size and np.max(np.abs(one.true)) < most
+    ]
+
+
+def by_row(values: Any) -> Any:
+    """Return the largest of each row, a row being all entries along the last axis."""
+    return np.asarray(values.max(-1) if values.ndim else values)
+
+
+def max_of(direction: Any) -> float:
+    """Return the largest entry of a direction: a result carries the rounding of terms of its size."""
+    leaves = [leaf for leaf in jax.tree.leaves(direction) if leaf.dtype != jax.dtypes.float0]
+    return max((float(np.max(np.abs(as_float64(leaf)), initial=0.0)) for leaf in leaves), default=0.0)

@@ -1,0 +1,41 @@
+"""What runs one claim: in float64, differentiated once more, and in each low precision.
+
+They are kept together for as long as the claim is looked at, so that a second seed traces and compiles
+nothing that the first did.
+"""
+
+import functools
+
+from backproof.verification.accuracy import Row, saturated_sums
+from backproof.verification.claim import Claim
+from backproof.verification.native import NativeRunner
+from backproof.verification.oracles import Runner
+from backproof.verification.second_order import second_order
+
+
+class Runners:
+    """Holds what runs one claim; a class because most of it is made only where it is asked for."""
+
+    def __init__(self, claim: Claim) -> None:
+        """Prepare to run `claim`; nothing is traced yet."""
+        self.claim = claim
+        self.float64 = Runner(claim)
+        self._natives: dict[str, NativeRunner] = {}
+        self._saturated: dict[str, list[Row]] = {}
+
+    @functools.cached_property
+    def second(self) -> Runner:
+        """What runs the derivative of the derivative."""
+        return Runner(second_order(self.claim))
+
+    def native(self, dtype: str) -> NativeRunner:
+        """Return what runs the claim in `dtype`."""
+        if dtype not in self._natives:
+            self._natives[dtype] = NativeRunner(self.claim, dtype)
+        return self._natives[dtype]
+
+    def saturated(self, dtype: str) -> list[Row]:
+        """Return the sums that saturate in `dtype`: of fixed numbers, the same for every seed."""
+        if dtype not in self._saturated:
+            self._saturated[dtype] = saturated_sums(self.native(dtype), self.claim.points.large())
+        return self._saturated[dtype]
