@@ -67,6 +67,20 @@ def test_exp_over_one_plus_exp_overflows_in_float32():
     assert bp.verify(of=softplus, vjp=stable, args=bounded).ok
 
 
+def test_a_row_that_overflows_in_float16_alone_is_unstable():
+    """The factor 10⁴ takes 2·x beyond 65,504, the largest number of float16, and no other precision."""
+
+    def through_ten_thousand(args, ct):
+        return ((2 * args[0] * 10_000.0) * ct / 10_000.0,)
+
+    arguments = [bp.array("b n", low=-8, high=8)]
+    report = bp.verify(of=jnp.square, vjp=through_ten_thousand, args=arguments)
+    assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
+    assert "float16" in report.explanation
+    assert "bfloat16" not in report.explanation
+    assert bp.verify(of=jnp.square, vjp=through_ten_thousand, args=arguments, dtypes=("bfloat16",)).ok
+
+
 @pytest.mark.parametrize("rule", [bp.rules.sigmoid, bp.rules.gelu, bp.rules.softmax], ids=lambda r: r.name)
 def test_a_right_rule_is_stable_in_every_precision(rule):
     assert bp.verify(rule, examples=60, second_order=False).verdict is Verdict.AGREES

@@ -260,7 +260,7 @@ def _rows(runners: Runners, groups: list[list[Drawn]], settings: Settings) -> li
     fitting = max(1, NATIVE_BUDGET // max(full[-1][0].size, 1)) if full else 0
     ordinary = full[-1][: min(NATIVE_POINTS, fitting)] if full else []
     rows: list[Row] = []
-    for dtype in [one for one in settings.dtypes if one != "float16"]:
+    for dtype in settings.dtypes:
         found = worst_rows(runners.native(dtype), ordinary)
         rows += [row for row in found if row.distance > ACCURATE_WITHIN]
     if rows:
