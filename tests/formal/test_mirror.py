@@ -18,9 +18,9 @@ import mirror
 from agreement import assert_agrees
 from backproof import losses, rules
 from backproof.rule import descend
-from backproof.verification.interpreter import float64
 from backproof.verification.laws import inner
 from backproof.verification.noise import AGREES_WITHIN, distance, measure
+from backproof.verification.tracing import float64
 
 FORMAL = {name: getattr(mirror, name) for name in ("identity", "sigmoid", "tanh", "softplus", "relu")}
 SIZES = [(3, 2), (2, 1, 3), (4, 3, 2), (2, 5, 1, 3)]  # neighbours differ, so that no transposed factor fits

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import backproof as bp
 from backproof import losses, rules
-from backproof.verification.interpreter import float64
 from backproof.verification.noise import AGREES_WITHIN, measure, units
+from backproof.verification.tracing import float64
 from networks import draw_network, output, seeds
 
 ALPHA, SAMPLES = 0.25, 4

@@ -13,8 +13,8 @@ import backproof as bp
 from agreement import assert_agrees
 from backproof import losses, rules
 from backproof.rule import descend
-from backproof.verification.interpreter import float64
 from backproof.verification.noise import AGREES_WITHIN, distance, measure
+from backproof.verification.tracing import float64
 from networks import SIGMAS, draw_network, hand, networks, output
 
 ETA = 0.5

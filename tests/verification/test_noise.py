@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backproof.verification.interpreter import run, trace
+from backproof.verification.interpreter import run
 from backproof.verification.noise import AGREES_WITHIN, distance, measure, units
+from backproof.verification.tracing import trace
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(), (1,), (3,), (2, 5)]))

@@ -7,9 +7,10 @@ import pytest
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
-from backproof.verification.interpreter import CONTROL, float64
+from backproof.verification.interpreter import CONTROL
 from backproof.verification.noise import AGREES_WITHIN, measure, units
 from backproof.verification.primitives import NUMPY
+from backproof.verification.tracing import float64
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((3, 4))

@@ -260,3 +260,15 @@ def test_global_configuration_is_left_alone():
     bp.verify(bp.rules.sin, examples=5)
     assert not jax.config.jax_enable_x64
     assert jnp.ones(1).dtype == jnp.float32
+
+
+def test_one_entry_in_a_million_is_found_with_its_index():
+    def one_off(args, ct):
+        return ((2 * args[0] * ct).at[777_777].multiply(1 + 1e-6),)
+
+    report = bp.verify(of=jnp.square, vjp=one_off, args=[np.linspace(-1.5, 1.5, 10**6)])
+    assert report.verdict is Verdict.WRONG
+    assert (report.counterexample.leaf, report.counterexample.index) == ("[0]", (777_777,))
+    assert report.skipped == 0
+    assert "199 of 200 draws were left out" in str(report)
+    assert report.seconds > 0

@@ -12,10 +12,10 @@ from backproof.derivations.places import Args, entries
 from backproof.derivations.replay import Replay, Replayer
 from backproof.derivations.report import Example
 from backproof.derivations.table import Table
-from backproof.verification.interpreter import float64
 from backproof.verification.oracles import Point, shapes_of, widen
 from backproof.verification.points import Points
 from backproof.verification.shrink import with_plain_numbers
+from backproof.verification.tracing import float64
 
 # Shapes smaller than the one that failed that are tried.
 TRIES = 24

@@ -14,9 +14,9 @@ import numpy as np
 from backproof.derivations.lines import Step
 from backproof.derivations.source import Source
 from backproof.derivations.walk import Raised, Walked, bridged, walk
-from backproof.verification.interpreter import Program, float64, trace
 from backproof.verification.noise import FLUSHED, Measured, measure_program
 from backproof.verification.oracles import shapes_of
+from backproof.verification.tracing import Program, float64, trace
 
 PyTree = Any
 Args = tuple[PyTree, ...]

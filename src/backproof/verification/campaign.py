@@ -18,7 +18,6 @@ from backproof.verification.claim import Claim
 from backproof.verification.conduct import LAWFUL, REPEATABLE, Law
 from backproof.verification.contract import Broken, broken_contract, missing_sum
 from backproof.verification.drawing import draw
-from backproof.verification.interpreter import float64
 from backproof.verification.judge import Judgement, Outcome, first_look, judge, judge_alone
 from backproof.verification.native import DTYPES
 from backproof.verification.noise import Measured
@@ -27,6 +26,7 @@ from backproof.verification.plants import blind_to
 from backproof.verification.points import Drawn
 from backproof.verification.runners import Runners
 from backproof.verification.second_order import probe
+from backproof.verification.tracing import float64
 from backproof.verification.vote import reference_in_doubt, stops_gradients
 
 Look = tuple[Point, Any, Measured]
@@ -61,6 +61,8 @@ class Findings:
     """Gathers what one verification finds; the only thing that changes while it runs."""
 
     drawn: int = 0
+    # draws of large arrays beyond the budget: not looked at
+    left_out: int = 0
     looked: int = 0
     shapes: list[str] = field(default_factory=list)
     judged: list[Judgement] = field(default_factory=list)
@@ -127,6 +129,7 @@ def _looks(claim: Claim, runner: Runner, groups: list[list[Drawn]], found: Findi
     looks: list[Look] = []
     for group in groups:
         kept = _fitting(claim, group)
+        found.left_out += len(group) - len(kept)
         points = _points(claim, kept)
         if points is None:
             continue

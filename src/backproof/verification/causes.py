@@ -40,7 +40,16 @@ from backproof.verification.judge import Judgement, Outcome
 from backproof.verification.kinks import jumps
 from backproof.verification.noise import AGREES_WITHIN, units
 from backproof.verification.oracles import LARGE, Point, Runner, entries, shapes_of
-from backproof.verification.symptoms import INPUTS, TESTS, Failure, Leaf, axis_hint, inputs_of, ratio_of
+from backproof.verification.symptoms import (
+    INPUTS,
+    TESTS,
+    Failure,
+    Leaf,
+    axis_hint,
+    inputs_of,
+    ratio_of,
+    tied_arguments,
+)
 
 Named = tuple[str, str]
 
@@ -51,8 +60,8 @@ WITNESSES = 40
 ALWAYS = frozenset({"missing", "sign", "convention-half", "swapped"})
 
 ENDS = frozenset({"first-row", "last-row"})
-# These claim a whole leaf, and running them takes more evaluations of the function.
-WHOLE = frozenset({"cotangent-ignored", "slope-at-output", "argument-transposed"})
+# These claim more than a few entries of many.
+WHOLE = frozenset({"cotangent-ignored", "slope-at-output", "argument-transposed", "at-ties"})
 
 
 def name_cause(runner: Runner, failing: list[Judgement], small: Judgement, judged: list[Judgement]) -> Named:
@@ -116,6 +125,8 @@ def _refuted(runner: Runner, name: str, failures: list[Failure], right: list[Jud
         # the size of an axis would show wherever that axis has that size
         shapes = {shapes_of(one.point.args) for one in failures}
         return any(shapes_of(one.point.args) in shapes and _is_right(one, path, runner) for one in right)
+    if name == "at-ties":  # numbers tie by chance as well: somewhere nothing ties, and the leaf is right
+        return not any(_is_right(one, path, runner) and not tied_arguments(one.point) for one in right)
     if name in ENDS:  # along an axis of size 1 its end is all there is: somewhere the rest must be right
         return not any(not np.all(one.leaf.wrong) for one in failures)
     if name in INPUTS:

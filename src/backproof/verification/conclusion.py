@@ -23,21 +23,18 @@ VERDICTS = {
 GRAVE = (Outcome.WRONG, Outcome.UNSTABLE, Outcome.REFERENCE_SUSPECT)
 
 
-def conclude(
-    claim: Claim, runner: Runner, found: Findings, declared: dict[str, str], *, seed: int, seconds: float
-) -> Report:
-    """Return the report on `claim`."""
+def conclude(claim: Claim, runner: Runner, found: Findings, declared: dict[str, str], *, seed: int) -> Report:
+    """Return the report on `claim`; how long it took is for the caller to say."""
     skipped = sum(one.outcome is Outcome.SKIPPED for one in found.judged)
     agreeing = [one.distance for one in found.judged if one.outcome is Outcome.AGREES]
     finding = _finding(claim, runner, found, declared)
     facts: dict[str, Any] = {
         "examples": found.looked - skipped,
-        "skipped": found.drawn - found.looked + skipped,
+        "skipped": found.drawn - found.left_out - found.looked + skipped,
         "worst": max(agreeing, default=0.0),
         "shapes": tuple(found.shapes),
         "notes": tuple(_notes(found)),
         "seed": seed,
-        "seconds": seconds,
     }
     return Report(claim.name, **finding, **facts)
 
@@ -146,4 +143,5 @@ def _place(point: Point) -> Counterexample:
 
 def _notes(found: Findings) -> list[str]:
     zero = [f"result{leaf} is identically zero here" for leaf, what in found.blind.items() if "zero" in what]
-    return found.notes + zero
+    large = [f"of arrays this large, {found.left_out} of {found.drawn} draws were left out"]
+    return found.notes + zero + (large if found.left_out else [])

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.verification.differences import is_number
-from backproof.verification.interpreter import float64
 from backproof.verification.noise import AGREES_WITHIN, Measured, measure
 from backproof.verification.oracles import Point, Runner
+from backproof.verification.tracing import float64
 from backproof.verification.worst import worst_entry
 
 Law = Callable[[Runner, Point], str | None]

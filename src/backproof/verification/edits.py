@@ -12,9 +12,10 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from backproof.verification.interpreter import CALLS, Edit, Program
+from backproof.verification.interpreter import CALLS, Edit
 from backproof.verification.noise import measure_program
 from backproof.verification.symptoms import Failure, same
+from backproof.verification.tracing import Program
 
 # Programs with more slips to try than this are not asked; nor are points with more numbers.
 SLIPS_AT_MOST = 400

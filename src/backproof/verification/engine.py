@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from backproof.errors import GradientError, UsageError, message
@@ -62,9 +63,8 @@ def verify(
     claim = claim if not said else not_compared(claim, fn if of is None else of, said)
     runners = Runners(claim)
     found = investigate(runners, chosen)
-    return conclude(
-        claim, runners.float64, found, said, seed=chosen.seed, seconds=time.perf_counter() - began
-    )
+    report = conclude(claim, runners.float64, found, said, seed=chosen.seed)
+    return replace(report, seconds=time.perf_counter() - began)
 
 
 def verify_seeds(rule: Rule | Loss, seeds: Iterable[int], **settings: Any) -> Iterator[Report]:
@@ -74,7 +74,8 @@ def verify_seeds(rule: Rule | Loss, seeds: Iterable[int], **settings: Any) -> It
     for seed in seeds:
         began = time.perf_counter()
         found = investigate(runners, _settings({**settings, "seed": seed}))
-        yield conclude(claim, runners.float64, found, {}, seed=seed, seconds=time.perf_counter() - began)
+        report = conclude(claim, runners.float64, found, {}, seed=seed)
+        yield replace(report, seconds=time.perf_counter() - began)
 
 
 def check(fn: Any = None, **how: Any) -> Report:

@@ -7,8 +7,7 @@ signs, orders) are taken once, by the unperturbed replica, and replayed by the o
 never crosses a kink. In `longdouble` the same program shows what is left when float64 rounding is not.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,24 +17,12 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from backproof.verification import primitives
-from backproof.verification.perturbation import moved, perturbed
+from backproof.verification.perturbation import moved, perturbed, terms_of
 from backproof.verification.primitives import EXACT, NUMPY, SOLVER_ULPS, SOLVERS, STEPS, widest
+from backproof.verification.tracing import Program, float64
 
 Values = tuple[Any, ...]  # one value, or one for each replica
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
-
-
-@dataclass(frozen=True)
-class Program:
-    """Holds a function traced at one set of shapes.
-
-    Attributes:
-        jaxpr: the traced program, a ClosedJaxpr.
-        tree: the tree of its output.
-    """
-
-    jaxpr: Any
-    tree: Any
 
 
 class Edit(NamedTuple):
@@ -65,31 +52,6 @@ class Arithmetic:
     wide: bool
     rng: np.random.Generator
     edit: Edit | None = None
-
-
-@contextlib.contextmanager
-def float64() -> Iterator[None]:
-    """Work in float64 on the CPU, whatever the user has set, and only here."""
-    with jax.enable_x64(True), jax.default_device(cpu()):
-        yield
-
-
-def cpu() -> Any:
-    """Return the CPU device, on which every float64 judgement runs."""
-    try:
-        return jax.local_devices(backend="cpu")[0]
-    except RuntimeError as error:
-        raise RuntimeError(
-            "backproof judges in float64 on the CPU, but jax has no CPU backend here: "
-            'add it to the platform list, e.g. JAX_PLATFORMS="cuda,cpu"'
-        ) from error
-
-
-def trace(f: Callable[..., Any], *args: Any) -> Program:
-    """Return `f` traced at the shapes and dtypes of `args`, in float64."""
-    with float64():
-        jaxpr, shape = jax.make_jaxpr(f, return_shape=True)(*args)
-    return Program(jaxpr, jax.tree.structure(shape))
 
 
 def run(
@@ -154,17 +116,24 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     discrete = name in STEPS or all(not jnp.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
     inexact = name not in EXACT and not discrete
     count = 1 if discrete or (not inexact and all(len(v) == 1 for v in operands)) else how.replicas + 1
-    runs = []
+    # what no replica varies is computed once, and only its rounding is varied
+    varied = name in SOLVERS or any(len(v) > 1 for v in operands)
+    runs, exact, terms = [], [], None
     for replica in range(count):
         values = [_pick(v, replica) for v in operands]
         if name == "sort" and replica:
             values = _sorted_as_first(operands, values, params)
         if name in SOLVERS and replica:
             values = [moved(v, np.abs(v), SOLVER_ULPS, how.rng) for v in values]
-        out = _as_list(operation(*values, **params))
+        if varied or not replica:
+            exact = _as_list(operation(*values, **params))
         if inexact and replica:
-            out = [perturbed(name, values, v, operation, params, how.rng) for v in out]
-        runs.append(out)
+            terms = terms_of(name, values, operation, params) if varied or terms is None else terms
+            sizes = terms or [None] * len(exact)
+            pairs = zip(exact, sizes, strict=True)
+            runs.append([perturbed(name, values, v, size, how.rng) for v, size in pairs])
+        else:
+            runs.append(exact)
     return [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
 
 

@@ -16,11 +16,11 @@ import numpy as np
 from backproof.network import Layer
 from backproof.rule import Rule
 from backproof.rules._affine import affine_forward, affine_grads
-from backproof.verification.interpreter import float64
 from backproof.verification.laws import inner, layer_balance, parameter_balance
 from backproof.verification.layer_slips import slips_of
 from backproof.verification.noise import AGREES_WITHIN, measure, units
 from backproof.verification.oracles import Point
+from backproof.verification.tracing import float64
 
 # The slips of one step that are looked for, in these words, and the name of each.
 CAUSES = {

@@ -13,9 +13,10 @@ import numpy as np
 
 from backproof.verification.claim import Claim
 from backproof.verification.directions import direction
-from backproof.verification.interpreter import Program, float64, run
+from backproof.verification.interpreter import run
 from backproof.verification.oracles import Point, shapes_of, stack, widen
 from backproof.verification.points import Drawn
+from backproof.verification.tracing import Program, float64, traced
 
 DTYPES = ("float32", "bfloat16", "float16")
 # The value first, then the perturbed replicas of it.
@@ -102,8 +103,7 @@ class NativeRunner:
     def _traced(self, kind: str, f: Callable[..., Any], point: Point) -> Program:
         key = (kind, shapes_of(tuple(point)))
         if key not in self._programs:
-            jaxpr, shape = jax.make_jaxpr(f, return_shape=True)(*point)
-            self._programs[key] = Program(jaxpr, jax.tree.structure(shape))
+            self._programs[key] = traced(f, *point)
         return self._programs[key]
 
 

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backproof.verification.interpreter import Edit, Program, run, trace
+from backproof.verification.interpreter import Edit, run
 from backproof.verification.perturbation import epsilon
+from backproof.verification.tracing import Program, trace
 
 # Perturbed runs per measurement. Each single rounding moves by at least half a unit, so one operation is
 # never missed; of a sum of many, the largest of four spreads is below a third of its median in about one
@@ -64,7 +65,9 @@ def units(got: Any, want: Any, noise: Any) -> Any:
     if not jnp.issubdtype(want.dtype, np.inexact):
         return np.where(got == want, 0.0, np.inf)
     with np.errstate(all="ignore"):
-        apart = np.abs(got - want) / noise
+        apart = np.asarray(np.abs(got - want) / noise)
+        if np.isfinite(np.max(apart, initial=0.0)):
+            return apart.astype(np.float64, copy=False)
         finite = np.isfinite(got) & np.isfinite(want)
         return np.where(finite, apart, np.where(got == want, 0.0, np.inf)).astype(np.float64)
 

@@ -14,9 +14,10 @@ import numpy as np
 from backproof.verification import noise
 from backproof.verification.claim import Claim
 from backproof.verification.directions import direction
-from backproof.verification.interpreter import Program, float64, run, trace
+from backproof.verification.interpreter import run
 from backproof.verification.noise import Measured
 from backproof.verification.points import Drawn
+from backproof.verification.tracing import Program, float64, trace
 
 PyTree = Any
 # Measurements kept, the oldest forgotten first: one point is asked again and again while it is judged.
@@ -81,6 +82,8 @@ def stack(points: Sequence[Point]) -> Point:
 
 
 def _stacked(*leaves: Any) -> Any:
+    if len(leaves) == 1:
+        return leaves[0][None]  # a view: a large point is not copied
     is_key = isinstance(leaves[0], jax.Array) and jnp.issubdtype(leaves[0].dtype, jax.dtypes.extended)
     return jnp.stack(leaves) if is_key else np.stack(leaves)
 
@@ -142,6 +145,8 @@ class Runner:
 
     def truths(self, points: Sequence[Point]) -> list[Measured]:
         """Return autodiff of the primal at each point, with its rounding noise."""
+        if len(points) == 1:
+            return [self.truth(points[0])]  # which is remembered
         many = noise.measure_program(
             self._program("truths", jax.vmap(self.claim.truth), stack(points)), stack(points)
         )

@@ -16,8 +16,7 @@ def perturbed(
     name: str,
     operands: list[Any],
     out: Any,
-    operation: Callable[..., Any],
-    params: dict[str, Any],
+    terms: Any,
     rng: np.random.Generator,
 ) -> Any:
     """Return `out`, the result of primitive `name`, as another rounding of it might be.
@@ -26,18 +25,26 @@ def perturbed(
         name: the primitive.
         operands: what it was applied to.
         out: what it gave.
-        operation: how it is computed, to size the terms of a sum.
-        params: its parameters.
+        terms: of a sum, what `terms_of` gives.
         rng: the source of the perturbation.
     """
     if name in SUMS:
-        terms = np.asarray(operation(*[_size(v) for v in operands], **params))
         # the error of a sum of n rounded terms grows like a random walk
         return moved(out, terms, max(1.0, 0.5 * summed_terms(name, operands, out) ** 0.5), rng)
     ulps = LOOSE_ULPS if name in LOOSE or name in ROUGH else 1.0
     if name in SPECIAL:  # computed in float64 even where the value is held wider
         ulps *= max(1.0, epsilon(np.float64) / epsilon(out.dtype)) if out.dtype.itemsize >= 8 else 1.0
-    return moved(out, np.abs(out) + (name in ROUGH), ulps, rng)
+    return moved(out, np.abs(out) + 1 if name in ROUGH else np.abs(out), ulps, rng)
+
+
+def terms_of(
+    name: str, operands: list[Any], operation: Callable[..., Any], params: dict[str, Any]
+) -> list[Any] | None:
+    """Return the sums of the sizes of the terms of a sum, one for each result; None of anything else."""
+    if name not in SUMS:
+        return None
+    sized = operation(*[_size(v) for v in operands], **params)
+    return list(sized) if isinstance(sized, list | tuple) else [sized]
 
 
 def _size(value: Any) -> Any:
@@ -48,16 +55,21 @@ def moved(value: Any, size: Any, ulps: float, rng: np.random.Generator) -> Any:
     """Return `value` moved by ½ to 1 times `ulps` units in the last place of `size`, up or down."""
     if not jnp.issubdtype(value.dtype, np.inexact):
         return value
-    draw = rng.random(np.shape(value), np.float32) - np.float32(0.5)
-    step = (draw + np.copysign(np.float32(0.5), draw)).astype(np.float64)
-    if jnp.issubdtype(value.dtype, np.complexfloating):
-        step = step * np.exp(2j * np.pi * rng.random(np.shape(value)))
-    unit = ulps * epsilon(value.dtype) * size
-    if not np.all(np.isfinite(unit)):
+    step = rng.integers(-128, 128, np.shape(value), np.int8).astype(np.float32)
+    step += np.copysign(np.float32(128), step)
+    step *= np.float32(1 / 256)
+    unit = np.multiply(size, ulps * epsilon(value.dtype))
+    if not np.isfinite(np.max(unit, initial=0.0)):
         unit = np.where(np.isfinite(unit), unit, 0)
     least = smallest_normal(value.dtype)  # below it XLA flushes to zero, and what follows may be large
-    small = np.abs(value) < least
-    unit = np.where(small, least, unit) if np.any(small) else unit
+    if np.min(np.abs(value), initial=np.inf) < least:
+        unit = np.where(np.abs(value) < least, least, unit)
+    if jnp.issubdtype(value.dtype, np.complexfloating):
+        unit = unit * np.exp(2j * np.pi * rng.random(np.shape(value)))
+    if isinstance(unit, np.ndarray) and unit.dtype == value.dtype == np.float64:
+        unit *= step  # in place: a fresh array of a million costs as much as the product
+        unit += value
+        return unit
     return (value + step * unit).astype(value.dtype, copy=False)
 
 

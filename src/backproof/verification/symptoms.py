@@ -75,13 +75,11 @@ def _scales(at: Failure, factor: float, expected: float) -> bool:
     """Return whether `factor` times the cotangent gives `expected` times the result."""
     scaled = jax.tree.map(lambda c: c if c.dtype == jax.dtypes.float0 else factor * c, at.point.direction)
     elsewhere = Point(at.point.args, scaled)
-    before = at.runner.hand(at.point)
-    quick = zip(
-        *map(jax.tree.leaves, (at.runner.compiled(elsewhere), before.value, before.noise)), strict=True
-    )
-    if all(same(after, expected * value, (1 + abs(expected)) * noise) for after, value, noise in quick):
+    values = (jax.tree.leaves(at.runner.compiled(point)) for point in (elsewhere, at.point))
+    quick = zip(*values, at.leaves, strict=True)
+    if all(same(after, expected * value, (1 + abs(expected)) * leaf.noise) for after, value, leaf in quick):
         return True
-    again = at.runner.hand(elsewhere)
+    before, again = at.runner.hand(at.point), at.runner.hand(elsewhere)
     parts = zip(*map(jax.tree.leaves, (before.value, before.noise, again.value, again.noise)), strict=True)
     return all(
         same(after, expected * value, own + abs(expected) * noise) for value, noise, after, own in parts
@@ -235,12 +233,26 @@ def _where_input(kind: str, words: str) -> Callable[[Failure], str | None]:
     return test
 
 
+def _ties_in(arg: Any) -> Any:
+    """Return the magnitudes that occur more than once."""
+    sizes = np.sort(np.abs(np.ravel(arg)))
+    return sizes[1:][sizes[1:] == sizes[:-1]]
+
+
+def tied_arguments(point: Point) -> bool:
+    """Return whether two numbers of one argument have the same magnitude."""
+    return any(_ties_in(arg).size > 0 for arg in jax.tree.leaves(point.args) if is_number(arg))
+
+
 def _ties(at: Failure) -> str | None:
     for arg in [arg for arg in jax.tree.leaves(at.point.args) if is_number(arg)]:
-        _, of, count = np.unique(np.abs(np.ravel(arg)), return_inverse=True, return_counts=True)
-        tied = count[of] > 1
+        tied = _ties_in(arg)
         # where the argument has the shape of the result, it is the wrong entries that must tie
-        if np.all(tied[np.ravel(at.leaf.wrong)]) if np.shape(arg) == at.leaf.wrong.shape else np.any(tied):
+        if np.shape(arg) == at.leaf.wrong.shape:
+            tie = np.all(np.isin(np.abs(np.asarray(arg)[at.leaf.wrong]), tied))
+        else:
+            tie = tied.size > 0
+        if tie:
             return f"result{at.leaf.path} is wrong only where inputs tie"
     return None
 

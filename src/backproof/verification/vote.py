@@ -9,9 +9,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from backproof.verification import differences
 from backproof.verification.claim import Claim
-from backproof.verification.interpreter import float64
 from backproof.verification.noise import AGREES_WITHIN
 from backproof.verification.oracles import Point, Runner
+from backproof.verification.tracing import float64
 
 # Differences whose own error estimate is this small, relative to the summed terms, may accuse autodiff,
 # and only of this much: their estimate is an estimate.

@@ -1,0 +1,57 @@
+"""Functions traced into programs, in float64 on the CPU whatever the user has set."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jax.extend.core import ClosedJaxpr
+from jax.interpreters.partial_eval import dce_jaxpr
+
+
+@dataclass(frozen=True)
+class Program:
+    """Holds a function traced at one set of shapes.
+
+    Attributes:
+        jaxpr: the traced program, a ClosedJaxpr.
+        tree: the tree of its output.
+    """
+
+    jaxpr: Any
+    tree: Any
+
+
+@contextlib.contextmanager
+def float64() -> Iterator[None]:
+    """Work in float64 on the CPU, whatever the user has set, and only here."""
+    with jax.enable_x64(True), jax.default_device(cpu()):
+        yield
+
+
+def cpu() -> Any:
+    """Return the CPU device, on which every float64 judgement runs."""
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError as error:
+        raise RuntimeError(
+            "backproof judges in float64 on the CPU, but jax has no CPU backend here: "
+            'add it to the platform list, e.g. JAX_PLATFORMS="cuda,cpu"'
+        ) from error
+
+
+def trace(f: Callable[..., Any], *args: Any) -> Program:
+    """Return `f` traced at the shapes and dtypes of `args`, in float64."""
+    with float64():
+        return traced(f, *args)
+
+
+def traced(f: Callable[..., Any], *args: Any) -> Program:
+    """Return `f` traced as JAX is set, without what its result does not need.
+
+    A derivative by `jax.vjp` computes the function's value too, and drops it.
+    """
+    jaxpr, shape = jax.make_jaxpr(f, return_shape=True)(*args)
+    needed, _ = dce_jaxpr(jaxpr.jaxpr, [True] * len(jaxpr.out_avals), instantiate=True)
+    return Program(ClosedJaxpr(needed, jaxpr.consts), jax.tree.structure(shape))
