@@ -14,6 +14,7 @@ import backproof as bp
 from backproof.verification import Verdict, causes, edits
 from backproof.verification.conduct import LAWFUL, REPEATABLE
 from backproof.verification.layers import CAUSES
+from backproof.verification.partial import PARTIAL
 from backproof.verification.symptoms import TESTS
 
 pytestmark = pytest.mark.as_user
@@ -86,6 +87,10 @@ def last(x):
     return jnp.arange(x.shape[0]) == x.shape[0] - 1
 
 
+def large(x):
+    return jnp.abs(x) > 1
+
+
 SQUARE = [bp.array("n n"), N]
 PLANTED = {
     "contract-raises": (jnp.sin, raising, [N]),
@@ -114,6 +119,9 @@ PLANTED = {
     "first-row": (half_square, at(first), TWO),
     "last-row": (half_square, at(last), TWO),
     "shifted": (jnp.sin, lambda a, ct: (jnp.roll(ct * jnp.cos(a[0]), 1),), [N]),
+    "partial-missing": (half_square, at(large, 0.0), [N]),
+    "partial-sign": (half_square, at(large, -1.0), [N]),
+    "partial-factor": (half_square, at(large, 1.001), [N]),
     "unknown": (half_square, lambda a, ct: (ct * (a[0] + 1e-3 * jnp.sin(7 * a[0]) + 1e-3),), [N]),
 }  # fmt: skip
 
@@ -155,12 +163,14 @@ def test_the_table_holds_the_names_that_the_code_gives():
     rows = re.findall(r"^\| (`.*`) \|", causes.__doc__, re.MULTILINE)
     documented = [name for row in rows for name in re.findall(r"`([\w-]+)`", row)]
     assert len(documented) == len(set(documented))
-    assert set(documented) == {*TESTS, *REPEATABLE, *LAWFUL, *CONTRACT, *OTHERS, *SLIPS}
+    assert set(documented) == {*TESTS, *PARTIAL, *REPEATABLE, *LAWFUL, *CONTRACT, *OTHERS, *SLIPS}
 
 
 def test_every_name_is_produced_by_a_test():
     elsewhere = {"contract-forward", "contract-impure", "not-deterministic"}  # test_conduct
-    assert {*TESTS, *REPEATABLE, *LAWFUL, *CONTRACT} - set(PLANTED) <= elsewhere | {"contract-descend"}
+    assert {*TESTS, *PARTIAL, *REPEATABLE, *LAWFUL, *CONTRACT} - set(PLANTED) <= elsewhere | {
+        "contract-descend"
+    }
 
 
 def test_a_sign_that_every_input_has_is_no_cause():
@@ -187,4 +197,5 @@ def test_numbers_that_tie_by_chance_are_no_cause():
     one_off = lambda a, ct: (ct @ a[1].T, (a[0].T @ ct).at[77, 7].multiply(1 + 1e-6))
     report = verified(lambda x, w: x @ w, one_off, st.just((np.float32(x), np.float32(w))))
     assert (report.counterexample.leaf, report.counterexample.index) == ("[1]", (77, 7))
-    assert report.cause == "unknown"
+    assert report.cause == "partial-factor"
+    assert "1.000001 times" in report.explanation

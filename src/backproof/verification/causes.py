@@ -26,6 +26,8 @@ show at any input, if the leaf is right nowhere else. The first in this list tha
 | `shifted` | the gradient, moved by one index along an axis |
 | `first-row`, `last-row` | only entries at one end of an axis |
 | `dropped-term`, `dropped-factor`, `term-sign` | autodiff's own program with one such slip gives the same |
+| `partial-missing`, `partial-sign` | the wrong entries are zero by hand, or the opposite of the gradient |
+| `partial-factor` | the wrong entries are one constant times the gradient |
 | `second-order` | the gradient is right, its own derivative is not |
 | `accuracy` | the formula is right, its arithmetic loses the digits |
 | `reference` | autodiff itself is not finite, or disagrees with finite differences |
@@ -40,6 +42,7 @@ from backproof.verification.judge import Judgement, Outcome
 from backproof.verification.kinks import jumps
 from backproof.verification.noise import AGREES_WITHIN, units
 from backproof.verification.oracles import LARGE, Point, Runner, entries, shapes_of
+from backproof.verification.partial import common_to_wrong
 from backproof.verification.symptoms import (
     INPUTS,
     TESTS,
@@ -84,7 +87,10 @@ def name_cause(runner: Runner, failing: list[Judgement], small: Judgement, judge
         slip = explaining_slip(failures)
         if slip:
             return slip
-    return "unknown", _counted(failures[0].leaf) if failures else "the values differ"
+    return common_to_wrong(failures) or (
+        "unknown",
+        _counted(failures[0].leaf) if failures else "the values differ",
+    )
 
 
 def _counted(leaf: Leaf) -> str:
