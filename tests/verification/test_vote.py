@@ -114,3 +114,20 @@ def test_a_none_inside_an_argument_is_passed_over():
     right = bp.verify(of=scaled, vjp=lambda args, ct: ({"b": None, "w": 2 * ct},), args=example)
     wrong = bp.verify(of=scaled, vjp=lambda args, ct: ({"b": None, "w": -2 * ct},), args=example)
     assert (right.verdict, wrong.verdict, wrong.cause) == ("AGREES", "WRONG", "sign")
+
+
+def test_a_stop_gradient_that_changes_nothing_is_not_mentioned():
+    """JAX's softmax subtracts a maximum that it does not differentiate; its derivative is that of softmax."""
+    softmax = jax.nn.softmax
+    pullback = lambda a, ct: ((lambda p: p * (ct - (p * ct).sum(-1, keepdims=True)))(softmax(a[0])),)
+    report = bp.verify(of=softmax, vjp=pullback, args=[bp.array("n")], examples=40, dtypes=())
+    assert report.verdict is Verdict.AGREES
+    assert not any("stop_gradient" in note for note in report.notes)
+
+
+def test_a_second_derivative_that_the_primal_cuts_is_not_demanded():
+    """x² written as 2x·sg(x) − sg(x)²: the first derivative is right, autodiff's second is zero."""
+    cut = lambda x: 2 * x * lax.stop_gradient(x) - lax.stop_gradient(x) ** 2
+    report = bp.verify(of=cut, vjp=lambda a, ct: (2 * a[0] * ct,), args=[bp.array("n")], dtypes=())
+    assert report.verdict is Verdict.AGREES
+    assert "second order not judged: the primal holds a stop_gradient" in report.notes

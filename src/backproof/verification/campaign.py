@@ -99,26 +99,29 @@ def investigate(runners: Runners, settings: Settings) -> Findings:
     if found.unlawful:
         return found
     found.looked, found.judged = len(looks), judge_all(runner, looks)
-    convention = bool(generic) and _is_convention(claim, generic[-1], found)
+    if not claim.forward:
+        _vote(runner, generic, found)
     if not looks or any(one.outcome is Outcome.WRONG for one in found.judged):
-        if not claim.forward and not convention:
-            _vote(runner, generic, found)
         return found
     found.blind = blind_to([truth for _, _, truth in looks])
     found.leaves = len(jax.tree.leaves(looks[0][2].value))
     found.unlawful = _unlawful(runner, generic, LAWFUL)
     found.rows = _rows(runners, groups, settings)
-    if settings.second_order and not claim.forward and not convention:
+    if settings.second_order and not claim.forward:
         found.second = _second(runners, generic, found)
-    if not claim.forward and not convention:
-        _vote(runner, generic, found)
     return found
 
 
 def _vote(runner: Runner, generic: list[Point], found: Findings) -> None:
-    """Ask finite differences of the reference, and whether they side with the hand-written side."""
+    """Ask finite differences of the reference, and whether they side with the hand-written side.
+
+    Where the primal holds a `stop_gradient`, a difference is what its author wants.
+    """
     for point in generic[-2:]:
         found.doubt = found.doubt or reference_in_doubt(runner, point, runner.truth(point).value)
+    if found.doubt and stops_gradients(runner.claim, generic[-1].args):
+        found.doubt = None
+        found.notes.append("a stop_gradient in the primal changes its derivative: its author's convention")
     if found.doubt:
         doubts = [reference_in_doubt(runner, point, runner.hand(point).value) for point in generic[-2:]]
         found.vindicated = not any(doubts)
@@ -288,12 +291,7 @@ def _second(runners: Runners, generic: list[Point], found: Findings) -> Judgemen
             return None
         judged = judge_alone(runners.second, place)
         if judged.outcome is Outcome.WRONG:
-            return judged
+            if not stops_gradients(runners.claim, point.args):
+                return judged
+            found.notes.append("second order not judged: the primal holds a stop_gradient")
     return None
-
-
-def _is_convention(claim: Claim, point: Point, found: Findings) -> bool:
-    if stops_gradients(claim, point.args):
-        found.notes.append("the primal holds a stop_gradient: its derivative is its author's convention")
-        return True
-    return False

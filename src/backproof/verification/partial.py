@@ -30,11 +30,11 @@ def common_to_wrong(failures: Sequence[Failure]) -> tuple[str, str] | None:
 
 
 def _missing(leaves: list[Leaf]) -> str | None:
-    return "are zero by hand" if all(not np.any(leaf.mine[leaf.wrong]) for leaf in leaves) else None
+    return "is zero by hand" if all(not np.any(leaf.mine[leaf.wrong]) for leaf in leaves) else None
 
 
 def _sign(leaves: list[Leaf]) -> str | None:
-    return "have the opposite sign" if all(_are_times(leaf, -1.0) for leaf in leaves) else None
+    return "has the opposite sign" if all(_are_times(leaf, -1.0) for leaf in leaves) else None
 
 
 def _factor(leaves: list[Leaf]) -> str | None:
@@ -44,7 +44,7 @@ def _factor(leaves: list[Leaf]) -> str | None:
         return None
     ratio = first.mine.flat[at] / first.true.flat[at]
     alike = np.isfinite(ratio) and all(_are_times(leaf, ratio) for leaf in leaves)
-    return f"are {ratio:.7g} times the gradient" if alike else None
+    return f"is {ratio:.7g} times the gradient" if alike else None
 
 
 def _are_times(leaf: Leaf, ratio: Any) -> bool:
