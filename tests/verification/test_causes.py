@@ -199,3 +199,16 @@ def test_numbers_that_tie_by_chance_are_no_cause():
     assert (report.counterexample.leaf, report.counterexample.index) == ("[1]", (77, 7))
     assert report.cause == "partial-factor"
     assert "1.000001 times" in report.explanation
+
+
+def test_a_factor_that_is_the_root_of_an_axis_is_told():
+    """Attention's scores are divided by √d; so are the gradients of queries and keys."""
+
+    def unscaled(args, ct):
+        q, k = args
+        return ct @ k, ct.T @ q
+
+    scores = lambda q, k: q @ k.T / jnp.sqrt(jnp.asarray(q.shape[-1], q.dtype))
+    report = verified(scores, unscaled, [bp.array("m d"), bp.array("n d")])
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "factor")
+    assert "√" in report.explanation

@@ -42,3 +42,22 @@ def times(x):
 def test_the_slip_is_named(of, vjp, cause):
     report = bp.verify(of=of, vjp=vjp, args=[bp.array("b n")], **QUICK)
     assert (report.verdict, report.cause) == ("WRONG", cause)
+
+
+def test_the_line_of_the_primal_is_named():
+    """The slip is in the derivative of the line that computes the variance."""
+    report = bp.verify(of=layernorm, vjp=without_the_variance, args=[bp.array("b n")], **QUICK)
+    assert "in the derivative of test_edits.py:" in report.explanation
+    assert "(centred * centred).mean(-1" in report.explanation
+
+
+def test_the_complement_lost_in_a_slope_is_named():
+    """s(1 + a·s) for silu's slope s(1 + a(1 − s)), inside a call of JAX's own."""
+
+    def vjp(args, ct):
+        s = jax.nn.sigmoid(args[0])
+        return (ct * s * (1 + args[0] * s),)
+
+    report = bp.verify(of=lambda a: jax.nn.silu(a), vjp=vjp, args=[bp.array("n")], **QUICK)
+    assert (report.verdict, report.cause) == ("WRONG", "dropped-term")
+    assert "jax.nn.silu(a)" in report.explanation

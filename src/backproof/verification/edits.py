@@ -5,12 +5,16 @@ a term of a sum dropped, a factor of a product dropped, a minus sign lost. If at
 changed program gives what was written by hand, in every leaf, then that slip explains it.
 """
 
+import linecache
+import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.source_info_util import summarize
 
 from backproof.verification.interpreter import CALLS, Edit
 from backproof.verification.noise import measure_program
@@ -19,7 +23,7 @@ from backproof.verification.tracing import Program
 
 # Programs with more slips to try than this are not asked; nor are points with more numbers.
 SLIPS_AT_MOST = 400
-Path = tuple[int, ...]
+Place = tuple[int, ...]
 
 
 class Slip(NamedTuple):
@@ -29,11 +33,13 @@ class Slip(NamedTuple):
         cause: its name in the list of causes.
         words: what was done, for a sentence.
         change: returns the changed result from the operands.
+        lost: the operand that is lost; where it was computed is where to look.
     """
 
     cause: str
     words: str
     change: Callable[..., Any]
+    lost: int | None = None
 
 
 def _only(which: int) -> Callable[..., Any]:
@@ -44,16 +50,19 @@ def _negative_second(*operands: Any) -> Any:
     return -operands[1]
 
 
+# The plainest explanation first: a product with a factor dropped may cancel, which looks like a dropped term.
+CAUSES = ("dropped-term", "term-sign", "dropped-factor")
 SLIPS: dict[str, tuple[Slip, ...]] = {
-    "add": (Slip("dropped-term", "the second term of a sum dropped", _only(0)),
-            Slip("dropped-term", "the first term of a sum dropped", _only(1)),
-            Slip("term-sign", "a term of a sum subtracted", lambda a, b: a - b)),
-    "sub": (Slip("dropped-term", "the term that is subtracted dropped", _only(0)),
-            Slip("dropped-term", "the first term of a difference dropped", _negative_second),
-            Slip("term-sign", "a term added that is subtracted", lambda a, b: a + b)),
-    "mul": (Slip("dropped-factor", "the second factor of a product dropped", _only(0)),
-            Slip("dropped-factor", "the first factor of a product dropped", _only(1))),
-    "div": (Slip("dropped-factor", "a division dropped", _only(0)),),
+    "add": (Slip("dropped-term", "the second term of a sum dropped", _only(0), 1),
+            Slip("dropped-term", "the first term of a sum dropped", _only(1), 0),
+            Slip("term-sign", "a term of a sum subtracted", lambda a, b: a - b, 1)),
+    "sub": (Slip("dropped-term", "the term that is subtracted dropped", _only(0), 1),
+            Slip("dropped-term", "the first term of a difference dropped", _negative_second, 0),
+            Slip("dropped-term", "only the subtracted term of a difference, its sign lost too", _only(1), 0),
+            Slip("term-sign", "a term added that is subtracted", lambda a, b: a + b, 1)),
+    "mul": (Slip("dropped-factor", "the second factor of a product dropped", _only(0), 1),
+            Slip("dropped-factor", "the first factor of a product dropped", _only(1), 0)),
+    "div": (Slip("dropped-factor", "a division dropped", _only(0), 1),),
     "neg": (Slip("term-sign", "a minus sign lost", _only(0)),),
 }  # fmt: skip
 SLIPS["add_any"] = SLIPS["add"]
@@ -63,29 +72,55 @@ def explaining_slip(failures: Sequence[Failure]) -> tuple[str, str] | None:
     """Return cause and sentence of the one slip that gives the hand-written result at every failure."""
     if not failures:
         return None
-    first, *rest = failures
+    first = failures[0]
     places = list(_places(first.runner.program_of_truth(first.point).jaxpr.jaxpr))
     if sum(len(SLIPS[name]) for _, name in places) > SLIPS_AT_MOST:
         return None
-    for path, name in places:
-        for slip in SLIPS[name]:
-            if _explains(first, path, name, slip) and all(_explains(one, path, name, slip) for one in rest):
-                return slip.cause, f"result{first.leaf.path} is the gradient with {slip.words}"
+    candidates = (
+        (path, name, slip)
+        for cause in CAUSES
+        for path, name in places
+        for slip in SLIPS[name]
+        if slip.cause == cause
+    )
+    for path, name, slip in candidates:
+        if all(_explains(one, path, name, slip) for one in failures):
+            where = _source(first.runner.program_of_truth(first.point), path, slip)
+            return slip.cause, f"result{first.leaf.path} is the gradient with {slip.words}{where}"
     return None
 
 
-def _explains(failure: Failure, path: Path, name: str, slip: Slip) -> bool:
+def _source(program: Program, path: Place, slip: Slip) -> str:
+    """Return the line of the primal from whose derivative the lost operand comes; empty if none is known."""
+    for depth in range(len(path), 0, -1):  # inside a call of JAX's own no line of the user's is known
+        held = _at(program, path[:depth])
+        if held is None:
+            return ""
+        jaxpr, eqn = held
+        if slip.lost is not None and depth == len(path):
+            lost = eqn.invars[slip.lost]
+            eqn = next((one for one in jaxpr.eqns if any(lost is out for out in one.outvars)), eqn)
+        found = re.match(r"(.*):(\d+):\d+ \(", summarize(eqn.source_info))
+        if found:
+            file, number = found[1], int(found[2])
+            text = linecache.getline(file, number).strip()
+            return f", in the derivative of {Path(file).name}:{number}" + (f": {text}" if text else "")
+    return ""
+
+
+def _explains(failure: Failure, path: Place, name: str, slip: Slip) -> bool:
     """Return whether the program with this slip gives every leaf of the hand-written result."""
     program = failure.runner.program_of_truth(failure.point)
-    eqn = _at(program, path)
-    if eqn is None or eqn.primitive.name != name:
+    held = _at(program, path)
+    if held is None or held[1].primitive.name != name:
         return False
+    eqn = held[1]
     changed = measure_program(program, failure.point, edit=Edit(eqn, slip.change))
     parts = zip(failure.leaves, *map(jax.tree.leaves, (changed.value, changed.noise)), strict=True)
     return all(same(leaf.mine, value, noise + leaf.noise) for leaf, value, noise in parts)
 
 
-def _places(jaxpr: Jaxpr, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def _places(jaxpr: Jaxpr, path: Place = ()) -> Iterator[tuple[Place, str]]:
     """Return where a slip could be made, inside called programs too, and the operation there."""
     for number, eqn in enumerate(jaxpr.eqns):
         inner = _called(eqn)
@@ -102,14 +137,15 @@ def _keeps_shape(eqn: Any) -> bool:
     return alike and np.issubdtype(out.dtype, np.inexact)
 
 
-def _at(program: Program, path: Path) -> Any:
-    jaxpr, eqn = program.jaxpr.jaxpr, None
+def _at(program: Program, path: Place) -> tuple[Jaxpr, Any] | None:
+    """Return the operation at a path, and the program that holds it."""
+    jaxpr, held = program.jaxpr.jaxpr, None
     for number in path:
         if jaxpr is None or number >= len(jaxpr.eqns):
             return None
-        eqn = jaxpr.eqns[number]
-        jaxpr = _called(eqn)
-    return eqn
+        held = jaxpr, jaxpr.eqns[number]
+        jaxpr = _called(held[1])
+    return held
 
 
 def _called(eqn: Any) -> Jaxpr | None:

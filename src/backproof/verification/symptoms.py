@@ -198,7 +198,9 @@ def axis_hint(at: Failure) -> str:
     """Return which axis has the size of the factor, or its inverse; empty if none has."""
     axes = {n for arg in jax.tree.leaves(at.point.args) for n in np.shape(arg)}
     for n in sorted(n for n in axes | {_batch_size(at.point)} if n > 1):
-        for value, text in ((n, f"an axis has size {n}"), (1 / n, f"1/{n}, and an axis has size {n}")):
+        of = f"an axis has size {n}"
+        powers = (n, ""), (1 / n, f"1/{n}, and "), (n**0.5, f"√{n}, and "), (n**-0.5, f"1/√{n}, and ")
+        for value, text in ((value, words + of) for value, words in powers):
             if at.leaf.is_times(value):
                 return f" ({text})"
     return ""
