@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 
 def without_measurements(text):
     """Drop what differs from one release of jax to another: the size of the rounding that was met."""
-    text = re.sub(r"largest rounding \S+", "largest rounding …", text)
+    text = re.sub(r"within \S+ noise units", "within … noise units", text)
     return re.sub(r"\(\S+ noise units apart\)", "(… noise units apart)", text).strip()
 
 

@@ -9,6 +9,7 @@ import pytest
 import backproof as bp
 from backproof.catalogue import SHIPPED
 from backproof.cli import main, verify
+from backproof.cli import shipped as by_processes
 
 FEW = (bp.rules.relu, bp.rules.sigmoid, bp.losses.half_squared_error)
 NEGATED = bp.rules.tanh._replace(name="negated", backward=lambda params, a, delta: ((), -delta * (1 - a * a)))
@@ -33,7 +34,7 @@ def shipped(monkeypatch):
 def test_good_rules_end_with_status_0_and_a_row_each(shipped, tmp_path, capsys):
     shipped(*FEW)
     path = tmp_path / "reports.json"
-    assert main(["verify", "--examples", "5", "--json", str(path)]) == 0
+    assert main(["verify", "--jobs", "1", "--examples", "5", "--json", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     for rule, line in zip(FEW, lines[1:], strict=False):
         assert line.split()[0] == rule.name
@@ -49,7 +50,7 @@ def test_good_rules_end_with_status_0_and_a_row_each(shipped, tmp_path, capsys):
 def test_one_wrong_rule_among_good_ones_ends_with_status_1_and_is_shown(shipped, tmp_path, capsys):
     shipped(bp.rules.relu, NEGATED)
     path = tmp_path / "reports.json"
-    assert main(["verify", "--examples", "5", "--json", str(path)]) == 1
+    assert main(["verify", "--jobs", "1", "--examples", "5", "--json", str(path)]) == 1
     said = capsys.readouterr().out
     assert "1 of 2 good" in said
     assert "negated: WRONG (sign)" in said
@@ -66,11 +67,24 @@ def test_what_is_verified_is_the_whole_catalogue_with_the_settings_given(monkeyp
         return bp.verification.Report(rule.name, bp.verification.Verdict.AGREES)
 
     monkeypatch.setattr(verify, "verify", agreeing)
-    assert main(["verify", "--examples", "7", "--seed", "3"]) == 0
+    assert main(["verify", "--jobs", "1", "--examples", "7", "--seed", "3"]) == 0
     assert [rule for rule, _ in seen] == list(SHIPPED)
     assert all(settings == {"examples": 7, "seed": 3} for _, settings in seen)
     rows = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "AGREES" in line]
     assert len(rows) == len(SHIPPED)
+
+
+@pytest.mark.as_user
+def test_several_processes_report_what_one_does():
+    """Identity and hinge, at the places where they stand, with the same draws in every process."""
+    places = [one for one, rule in enumerate(SHIPPED) if rule.name in ("identity", "hinge")]
+    settings = {"examples": 5, "seed": 4}
+    found = list(by_processes.reports(places, settings, jobs=2))
+    alone = [bp.verify(SHIPPED[place], **settings) for place in places]
+    told = [[(one.name, one.verdict, one.examples, one.worst) for one in many] for many in (found, alone)]
+    assert told[0] == told[1]
+    again = list(by_processes.reports_by_seed(places[:1], range(4, 6), {"examples": 5}, jobs=2))
+    assert [(one.name, one.seed, one.ok) for one in again] == [("identity", 4, True), ("identity", 5, True)]
 
 
 @pytest.mark.as_user

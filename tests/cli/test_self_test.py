@@ -25,7 +25,7 @@ def few(monkeypatch):
 
 def test_all_judged_rightly_ends_with_status_0(few, capsys):
     few(bp.rules.tanh)
-    assert main(["verify", "--self-test", "--examples", "20", "--seeds", "2"]) == 0
+    assert main(["verify", "--self-test", "--jobs", "1", "--examples", "20", "--seeds", "2"]) == 0
     said = capsys.readouterr().out
     assert "3 of 3 cases judged rightly" in said
     assert "1 of 1 mutants detected; 1 (100%) called by their name, 0 by a wrong one" in said
@@ -34,7 +34,7 @@ def test_all_judged_rightly_ends_with_status_0(few, capsys):
 
 def test_an_alarm_is_shown_and_ends_with_status_1(few, capsys):
     few(NEGATED)
-    assert main(["verify", "--self-test", "--examples", "20", "--seeds", "1"]) == 1
+    assert main(["verify", "--self-test", "--jobs", "1", "--examples", "20", "--seeds", "1"]) == 1
     said = capsys.readouterr().out
     assert "negated: WRONG (sign)" in said
     assert "1 alarms in 1 pairs" in said

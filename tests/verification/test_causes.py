@@ -27,7 +27,8 @@ CONTRACT = {"contract-raises", "contract-tree", "contract-shape", "contract-dtyp
 
 
 def verified(of, vjp, args, **how):
-    return bp.verify(of=of, vjp=vjp, args=args, examples=60, **{"dtypes": (), "second_order": False, **how})
+    quick = {"examples": 60, "dtypes": (), "second_order": False}
+    return bp.verify(of=of, vjp=vjp, args=args, **{**quick, **how})
 
 
 def raising(args, ct):
@@ -212,3 +213,18 @@ def test_a_factor_that_is_the_root_of_an_axis_is_told():
     report = verified(scores, unscaled, [bp.array("m d"), bp.array("n d")])
     assert (report.verdict, report.cause) == (Verdict.WRONG, "factor")
     assert "√" in report.explanation
+
+
+def test_a_lost_factor_beyond_all_digits_is_not_an_ignored_cotangent():
+    report = verified(lambda x: 1e20 * x, lambda a, ct: (ct,), [N])
+    assert report.verdict is Verdict.WRONG
+    assert not report.cause.startswith("cotangent")
+
+
+def test_one_wrong_entry_at_one_point_has_no_factor():
+    """Any one number is some constant times another; two must be the same constant."""
+    x = np.float32([2.0, 3.0])
+    one_off = lambda a, ct: ((2 * a[0] * ct).at[1].add(1e-3 * jnp.sin(a[0][1]) * ct[1]),)
+    report = verified(jnp.square, one_off, st.just((x,)), examples=1)
+    assert report.verdict is Verdict.WRONG
+    assert report.cause not in ("factor", "partial-factor")

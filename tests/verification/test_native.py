@@ -62,7 +62,7 @@ def test_exp_over_one_plus_exp_overflows_in_float32():
     report = bp.verify(of=softplus, vjp=overflowing, args=bounded)
     assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
     assert np.isnan(report.counterexample.hand)
-    assert "not finite" in report.explanation
+    assert "it gives nan where autodiff is finite" in report.explanation
     assert bp.verify(of=softplus, vjp=overflowing, args=bounded, dtypes=()).ok
     assert bp.verify(of=softplus, vjp=stable, args=bounded).ok
 

@@ -2,7 +2,9 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 import backproof as bp
 from backproof.verification import Verdict
@@ -153,3 +155,11 @@ def test_a_jvp_cannot_be_declared_by_argument():
             args=[bp.array("n")],
             declared={"x": "straight-through"},
         )
+
+
+def test_whole_numbers_inside_trees_are_left_alone():
+    times = lambda x, d: x * d["k"]
+    pulled = lambda args, ct: (ct * args[1]["k"], {"k": None})
+    assert bp.verify(of=times, vjp=pulled, args=[bp.array("n"), {"k": 3}], examples=40).ok
+    given = st.just((np.float32([1.0, 2.0, 3.0]), 3))
+    assert bp.verify(of=jnp.multiply, vjp=lambda args, ct: (ct * args[1], None), args=given, examples=20).ok

@@ -272,3 +272,43 @@ def test_one_entry_in_a_million_is_found_with_its_index():
     assert report.skipped == 0
     assert "199 of 200 draws were left out" in str(report)
     assert report.seconds > 0
+    few = bp.verify(
+        of=jnp.square, vjp=lambda a, ct: (2 * a[0] * ct,), args=[np.linspace(-1, 1, 70_000)], examples=8
+    )
+    assert few.verdict is Verdict.AGREES
+    assert not any("-" in note for note in few.notes if "left out" in note)
+
+
+def test_the_printed_example_calls_what_was_verified_and_shows_the_entry(capsys):
+    report = layernorm_with("sign")
+    found = report.counterexample
+    exec(f"{found.repro}\n{found.replay}", {"np": np, "jax": jax, "vjp": pullback("sign")})
+    assert capsys.readouterr().out.strip() == str(found.hand)
+    assert found.replay.splitlines()[-1].strip() in str(report)
+
+
+def test_other_leaves_that_are_wrong_too_are_named():
+    """Both factors of x·y have a lost ½; a mend of one would leave the other."""
+    halved = lambda args, ct: (ct * args[1] * 3, ct * args[0] * 3, ct)
+    three = lambda x, y, z: x * y + z
+    report = bp.verify(of=three, vjp=halved, args=[bp.array("n"), bp.array("n"), bp.array("n")])
+    assert report.verdict is Verdict.WRONG
+    (note,) = [note for note in report.notes if note.startswith("wrong too")]
+    assert note.endswith("right at the same points: result[2]")
+
+
+def test_a_rule_a_jvp_and_a_custom_vjp_can_be_replayed(capsys):
+    negated = bp.rules.tanh._replace(backward=lambda p, a, d: ((), -d * (1 - a * a)))
+    sine = jax.custom_vjp(jnp.sin)
+    sine.defvjp(lambda x: (jnp.sin(x), x), lambda x, ct: (-jnp.cos(x) * ct,))
+    backwards = lambda args, tangents: -jnp.cos(args[0]) * tangents[0]
+    wrong = {
+        "rule": (negated, bp.verify(negated)),
+        "fn": (sine, bp.verify(sine, args=[bp.array("n")])),
+        "jvp": (backwards, bp.verify(of=jnp.sin, jvp=backwards, args=[bp.array("n")])),
+    }
+    for name, (by_hand, report) in wrong.items():
+        found = report.counterexample
+        called = found.replay if name in found.replay else found.replay.replace("sin", name)
+        exec(f"{found.repro}\n{called}", {"np": np, "jax": jax, name: by_hand})
+        assert capsys.readouterr().out.strip() == str(found.hand)

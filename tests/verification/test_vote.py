@@ -130,4 +130,38 @@ def test_a_second_derivative_that_the_primal_cuts_is_not_demanded():
     cut = lambda x: 2 * x * lax.stop_gradient(x) - lax.stop_gradient(x) ** 2
     report = bp.verify(of=cut, vjp=lambda a, ct: (2 * a[0] * ct,), args=[bp.array("n")], dtypes=())
     assert report.verdict is Verdict.AGREES
-    assert "second order not judged: the primal holds a stop_gradient" in report.notes
+    assert "second order not judged: a stop_gradient in the primal changes it" in report.notes
+
+
+@jax.custom_jvp
+def square(x):
+    return x * x
+
+
+@square.defjvp
+def _(primals, tangents):
+    return square(primals[0]), 3 * primals[0] * tangents[0]
+
+
+def test_a_stop_gradient_elsewhere_does_not_excuse_a_wrong_reference():
+    """The reference's own rule for x² is wrong; that softmax holds a stop_gradient explains nothing."""
+    both = lambda x: square(x) + jax.nn.softmax(x)
+
+    def pulled(times):
+        def vjp(args, ct):
+            p = jax.nn.softmax(args[0])
+            return (times * args[0] * ct + p * (ct - (p * ct).sum(-1, keepdims=True)),)
+
+        return vjp
+
+    assert verdict(both, pulled(3)) is Verdict.REFERENCE_SUSPECT
+    assert verdict(both, pulled(2)) is Verdict.REFERENCE_SUSPECT
+
+
+def test_a_second_derivative_is_demanded_where_a_stop_gradient_changes_nothing():
+    def frozen(args, ct):
+        p = lax.stop_gradient(jax.nn.softmax(args[0]))
+        return (p * (ct - (p * ct).sum(-1, keepdims=True)),)
+
+    report = bp.verify(of=jax.nn.softmax, vjp=frozen, args=N, examples=40, dtypes=())
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "second-order")

@@ -60,6 +60,12 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         "--seeds", metavar="N", type=whole_number(0), help="with --self-test: seeds for each shipped rule"
     )
     parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=whole_number(1),
+        help="processes that share the shipped catalogue; default: one a CPU core, 1 where JAX has a device",
+    )
+    parser.add_argument(
         "--formal",
         action="store_const",
         dest="command",  # a module of its own runs, without jax

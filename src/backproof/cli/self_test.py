@@ -8,10 +8,13 @@ from rich.table import Table
 
 from backproof import selftest
 from backproof.catalogue import SHIPPED
+from backproof.cli.shipped import reports_by_seed
 from backproof.verification import Report, verify_seeds
 
 
-def self_test(settings: dict[str, Any], console: Console, *, seeds: int, every_mutant: bool) -> int:
+def self_test(
+    settings: dict[str, Any], console: Console, *, seeds: int, every_mutant: bool, jobs: int = 1
+) -> int:
     """Run it, print the rates of detection and of false alarms, and return 0 if nothing is amiss, else 1.
 
     Args:
@@ -19,10 +22,11 @@ def self_test(settings: dict[str, Any], console: Console, *, seeds: int, every_m
         console: where the rates are printed.
         seeds: at how many seeds each shipped rule is verified as well.
         every_mutant: whether every mutation is made of every rule, or of one.
+        jobs: how many processes share the rules and seeds.
     """
     outcomes = _cases(settings, console)
     tally = _mutants(settings, console, every=every_mutant)
-    alarms = _alarms(settings, console, seeds) if seeds else []
+    alarms = _alarms(settings, console, seeds, jobs) if seeds else []
     missed = [one for one in outcomes if one.detected is False or one.accepted is False]
     return 1 if missed or tally.missed or tally.misnamed or alarms else 0
 
@@ -72,17 +76,21 @@ def _mutants(settings: dict[str, Any], console: Console, *, every: bool) -> self
     return tally
 
 
-def _alarms(settings: dict[str, Any], console: Console, seeds: int) -> list[Report]:
+def _alarms(settings: dict[str, Any], console: Console, seeds: int, jobs: int) -> list[Report]:
     first = settings.get("seed", 0)
+    chosen = range(first, first + seeds)
+    if jobs == 1:
+        found = (report for rule in SHIPPED for report in verify_seeds(rule, chosen, **settings))
+    else:
+        found = reports_by_seed(range(len(SHIPPED)), chosen, settings, jobs)
     alarms, pairs = [], 0
     with console.status("right rules …") as status:
-        for rule in SHIPPED:
-            for report in verify_seeds(rule, range(first, first + seeds), **settings):
-                status.update(f"right rules … {rule.name}, seed {report.seed}")
-                pairs += 1
-                if not report.ok:
-                    alarms.append(report)
-                    _print(console, str(report))
+        for report in found:
+            status.update(f"right rules … {report.name}, seed {report.seed}")
+            pairs += 1
+            if not report.ok:
+                alarms.append(report)
+                _print(console, str(report))
     _print(console, f"{len(alarms)} alarms in {pairs} pairs of a right rule and a seed")
     return alarms
 

@@ -1,15 +1,15 @@
 """`backproof verify`: the shipped catalogue, one target of the user's, or the verifier's own cases."""
 
 import argparse
-from pathlib import Path
+import time
 from typing import Any
 
-import jax
 from rich.console import Console
 
 from backproof.arguments import parse_many
 from backproof.catalogue import SHIPPED
 from backproof.cli import derivations
+from backproof.cli.shipped import default_jobs, keep_compiled, reports
 from backproof.cli.target import is_path, load_target
 from backproof.errors import UsageError, message
 from backproof.reporting import print_reports, write_json
@@ -30,14 +30,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.examples is not None:
         settings["examples"] = arguments.examples
     if arguments.compilation_cache:
-        _keep_compiled(arguments.compilation_cache)
+        keep_compiled(arguments.compilation_cache)
     console = Console()
     if arguments.self_test:
         # the cases import a good deal that no other command needs
         from backproof.cli.self_test import self_test
 
         seeds = (SEEDS if arguments.full else 0) if arguments.seeds is None else arguments.seeds
-        return self_test(settings, console, seeds=seeds, every_mutant=arguments.full)
+        jobs = arguments.jobs or default_jobs()
+        return self_test(settings, console, seeds=seeds, every_mutant=arguments.full, jobs=jobs)
     if arguments.full or arguments.seeds is not None:
         raise UsageError(
             message(
@@ -67,19 +68,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
-def _keep_compiled(folder: Path) -> None:
-    """Switch on JAX's persistent compilation cache, for small programs too; this process is ours."""
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-
-
 def _catalogue(settings: dict[str, Any], console: Console, arguments: argparse.Namespace) -> int:
-    reports = print_reports((verify(one, **settings) for one in SHIPPED), console)
-    good = sum(report.ok for report in reports)
-    console.print(f"\n{good} of {len(reports)} good, in {sum(report.seconds for report in reports):.0f} s")
+    began, jobs = time.perf_counter(), arguments.jobs or default_jobs()
+    if jobs == 1:
+        found = (verify(one, **settings) for one in SHIPPED)
+    else:
+        found = reports(range(len(SHIPPED)), settings, jobs, arguments.compilation_cache)
+    finished = print_reports(found, console)
+    good = sum(report.ok for report in finished)
+    console.print(f"\n{good} of {len(finished)} good, in {time.perf_counter() - began:.0f} s")
     if arguments.json:
-        write_json(reports, arguments.json)
-    return 0 if good == len(reports) else 1
+        write_json(finished, arguments.json)
+    return 0 if good == len(finished) else 1
 
 
 def _target(arguments: argparse.Namespace, settings: dict[str, Any]) -> Report:

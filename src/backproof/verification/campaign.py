@@ -26,8 +26,9 @@ from backproof.verification.plants import blind_to
 from backproof.verification.points import Drawn
 from backproof.verification.runners import Runners
 from backproof.verification.second_order import probe
+from backproof.verification.stops import explains_doubt, matters_at_second_order
 from backproof.verification.tracing import float64
-from backproof.verification.vote import reference_in_doubt, stops_gradients
+from backproof.verification.vote import reference_in_doubt
 
 Look = tuple[Point, Any, Measured]
 # Wrong points looked at in full: one gives the verdict, a few more keep the cause from being a coincidence.
@@ -61,7 +62,7 @@ class Findings:
     """Gathers what one verification finds; the only thing that changes while it runs."""
 
     drawn: int = 0
-    # draws of large arrays beyond the budget: not looked at
+    # how many fewer large arrays were looked at than drawn
     left_out: int = 0
     looked: int = 0
     shapes: list[str] = field(default_factory=list)
@@ -119,7 +120,7 @@ def _vote(runner: Runner, generic: list[Point], found: Findings) -> None:
     """
     for point in generic[-2:]:
         found.doubt = found.doubt or reference_in_doubt(runner, point, runner.truth(point).value)
-    if found.doubt and stops_gradients(runner.claim, generic[-1].args):
+    if found.doubt and explains_doubt(runner, generic[-2:]):
         found.doubt = None
         found.notes.append("a stop_gradient in the primal changes its derivative: its author's convention")
     if found.doubt:
@@ -132,7 +133,7 @@ def _looks(claim: Claim, runner: Runner, groups: list[list[Drawn]], found: Findi
     looks: list[Look] = []
     for group in groups:
         kept = _fitting(claim, group)
-        found.left_out += len(group) - len(kept)
+        found.left_out += max(0, len(group) - len(kept))  # a plain one may stand in for another
         points = _points(claim, kept)
         if points is None:
             continue
@@ -291,7 +292,7 @@ def _second(runners: Runners, generic: list[Point], found: Findings) -> Judgemen
             return None
         judged = judge_alone(runners.second, place)
         if judged.outcome is Outcome.WRONG:
-            if not stops_gradients(runners.claim, point.args):
+            if not matters_at_second_order(runners.claim, place):
                 return judged
-            found.notes.append("second order not judged: the primal holds a stop_gradient")
+            found.notes.append("second order not judged: a stop_gradient in the primal changes it")
     return None

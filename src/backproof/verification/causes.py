@@ -73,7 +73,8 @@ def name_cause(runner: Runner, failing: list[Judgement], small: Judgement, judge
         return "accuracy", "the formula is right, but evaluated like this it loses its digits here"
     if small.outcome is Outcome.REFERENCE_SUSPECT:
         return "reference", "the hand-written value is right; autodiff of the primal is not finite here"
-    full = [one for one in failing if not _is_empty(one.point)] or failing
+    others = [one for one in failing if one is not small]
+    full = [one for one in others if not _is_empty(one.point)] or others
     seen = _smooth(runner, [small, *full]) or [small, *full]
     failures = [one for one in (failure_at(runner, found) for found in seen) if one]
     right = [one for one in judged if one.outcome is Outcome.AGREES and one.says_something][::-1][:WITNESSES]
@@ -125,7 +126,8 @@ def _refuted(runner: Runner, name: str, failures: list[Failure], right: list[Jud
     path = failures[0].leaf.path
     if name == "factor":
         ratios = [ratio_of(one.leaf) for one in failures]
-        constant = len(failures) > 1 and all(one.leaf.is_times(ratios[0]) for one in failures)
+        entries_seen = sum(int(np.sum(one.leaf.wrong)) for one in failures)
+        constant = entries_seen > 1 and all(one.leaf.is_times(ratios[0]) for one in failures)
         if not all(axis_hint(one) for one in failures):
             return not constant or any(_is_right(one, path, runner) for one in right)
         # the size of an axis would show wherever that axis has that size

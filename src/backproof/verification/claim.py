@@ -38,6 +38,7 @@ class Claim(NamedTuple):
         value: what the rule itself returns as the value; None where it returns none of its own.
         descent: a rule's update inside the sweep, and the two-phase step it must equal.
         rule: the rule that is claimed, so that its layers can be looked at one by one.
+        call: Python that gives the result by hand from `args` and `cotangent`; empty where there is none.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Claim(NamedTuple):
     value: Callable[..., PyTree] | None = None
     descent: tuple[Callable[..., PyTree], Callable[..., PyTree]] | None = None
     rule: Rule | None = None
+    call: str = ""
 
     def direction_like(self, args: tuple[PyTree, ...]) -> PyTree:
         """Return shapes and dtypes of the direction at `args`."""
@@ -69,7 +71,10 @@ def of_rule(rule: Rule, of: Callable[..., PyTree] | None) -> Claim:
     points = from_arguments(rule.domain, lambda x: (_params_like(rule, x), x))
     truth = pullback(reference, (0, 1))
     value = (lambda params, x: rule.forward(params, x)[0]) if of else None
-    return Claim(rule.name, reference, hand, truth, False, points, rule.at_kinks, value, _descent(rule), rule)
+    call = "rule.backward(args[0], rule.forward(*args)[1], cotangent)"
+    return Claim(
+        rule.name, reference, hand, truth, False, points, rule.at_kinks, value, _descent(rule), rule, call
+    )
 
 
 def _descent(rule: Rule) -> tuple[Callable[..., PyTree], Callable[..., PyTree]] | None:
@@ -120,7 +125,8 @@ def of_vjp(of: Callable[..., PyTree], vjp: Callable[..., PyTree], held: Statics,
         pairs = enumerate(zip(found, values, strict=True))
         return tuple(_no_none(g, v) if chosen is None or i in chosen else None for i, (g, v) in pairs)
 
-    return Claim(name_of(vjp), primal, hand, pullback(primal, chosen), False, points_of(held.args, of))
+    points, call = points_of(held.args, of), _call(vjp, "{}(args, cotangent)", "vjp", held)
+    return Claim(name_of(vjp), primal, hand, pullback(primal, chosen), False, points, call=call)
 
 
 def of_grad(of: Callable[..., PyTree], grad: Callable[..., PyTree], held: Statics, argnums: Argnums) -> Claim:
@@ -148,7 +154,8 @@ def of_jvp(of: Callable[..., PyTree], jvp: Callable[..., PyTree], held: Statics)
     def truth(values: tuple[PyTree, ...], tangents: PyTree) -> PyTree:
         return jax.jvp(primal, values, jax.tree.map(_tangent, values, tangents))[1]
 
-    return Claim(name_of(jvp), primal, hand, truth, True, points_of(held.args, of))
+    points, call = points_of(held.args, of), _call(jvp, "{}(args, cotangent)", "jvp", held)
+    return Claim(name_of(jvp), primal, hand, truth, True, points, call=call)
 
 
 def of_function(
@@ -184,8 +191,8 @@ def of_function(
         pullback(primal, chosen),
         False,
         points_of(held.args, plain),
-        None,
-        value,
+        value=value,
+        call=_call(fn, "jax.vjp({}, *args)[1](cotangent)", "fn", held),
     )
 
 
@@ -268,6 +275,12 @@ def _tangent(value: Any, tangent: Any) -> Any:
     if jnp.issubdtype(jnp.result_type(value), jnp.inexact):
         return tangent
     return np.zeros(jnp.shape(value), jax.dtypes.float0)
+
+
+def _call(fn: Any, form: str, otherwise: str, held: Statics) -> str:
+    """Return Python that calls `fn`; empty where it needs static arguments, which a report does not show."""
+    name = name_of(fn)
+    return "" if held.values else form.format(name if name.isidentifier() else otherwise)
 
 
 def name_of(fn: Any) -> str:

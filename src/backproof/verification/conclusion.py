@@ -6,7 +6,7 @@ import numpy as np
 
 from backproof.verification.accuracy import Row
 from backproof.verification.campaign import Findings
-from backproof.verification.causes import name_cause
+from backproof.verification.causes import failure_at, name_cause
 from backproof.verification.claim import Claim
 from backproof.verification.judge import Judgement, Outcome
 from backproof.verification.layers import first_wrong_layer
@@ -56,6 +56,7 @@ def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, 
                 found.notes += layer.notes() if layer else []
                 if layer and layer.cause and named[0] == "unknown":
                     named = layer.cause, f"in layer {layer.layer} of {layer.of}: {layer.slip}"
+            found.notes += _other_leaves(runner, small, failing)
             return _verdict(VERDICTS[outcome], *named, _counterexample(runner, small))
     if found.unlawful:
         cause, sentence, point = found.unlawful
@@ -64,7 +65,7 @@ def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, 
         text = "the gradient is right, but differentiated again it gives a wrong second derivative"
         return _verdict(Verdict.WRONG, "second-order", text, _counterexample(None, found.second))
     if found.rows:
-        return _inaccurate(found.rows[0])
+        return _inaccurate(claim, found.rows[0])
     if found.doubt:
         return _verdict(Verdict.REFERENCE_SUSPECT, "reference", found.doubt)
     blind = [f"result{leaf}: {what}" for leaf, what in found.blind.items() if what.startswith("blind")]
@@ -95,17 +96,15 @@ def _verdict(
     return {"verdict": verdict, "cause": cause, "explanation": explanation, "counterexample": example}
 
 
-def _inaccurate(row: Row) -> dict[str, Any]:
+def _inaccurate(claim: Claim, row: Row) -> dict[str, Any]:
     lost = (
-        "it is not finite"
+        f"it gives {row.hand} where autodiff is finite"
         if not np.isfinite(row.hand)
         else f"it errs {row.distance:.3g} times as much as autodiff does"
         if row.allowed
         else f"a long sum is {row.distance:.0%} off"
     )
-    text = (
-        f"the formula is right; this implementation loses accuracy in {row.dtype}: {lost} in that precision"
-    )
+    text = f"the formula is right in float64; computed in {row.dtype} like this, {lost}"
     found = Counterexample(
         row.point.args,
         row.point.direction,
@@ -115,6 +114,7 @@ def _inaccurate(row: Row) -> dict[str, Any]:
         row.truth,
         row.allowed,
         row.distance,
+        call=claim.call,
     )
     return _verdict(Verdict.UNSTABLE, "accuracy", text, found)
 
@@ -129,12 +129,25 @@ def _convention(claim: Claim, found: Judgement) -> str:
     return f"{claim.at_kinks}: {seen}" if claim.at_kinks else seen
 
 
+def _other_leaves(runner: Runner, small: Judgement, failing: list[Judgement]) -> list[str]:
+    """Return which other leaves are wrong too at the failing points: a slip mended in one stays in those."""
+    failures = [one for one in (failure_at(runner, found) for found in (small, *failing)) if one]
+    wrong = {leaf.path for one in failures for leaf in one.leaves if np.any(leaf.wrong)}
+    named = small.worst.leaf if small.worst else ""
+    others = [leaf.path for leaf in failures[0].leaves if leaf.path != named] if failures else []
+    too = ", ".join(f"result{path}" for path in others if path in wrong)
+    right = ", ".join(f"result{path}" for path in others if path not in wrong)
+    said = [f"wrong too: {too}"] * bool(too) + [f"right at the same points: {right}"] * bool(right)
+    return ["; ".join(said)] if too else []
+
+
 def _counterexample(runner: Runner | None, found: Judgement) -> Counterexample | None:
     at = found.worst
     if at is None:
         return None
     slope = difference_at(runner, found.point, at.leaf, at.at) if runner else None
-    return Counterexample(found.point.args, found.point.direction, *at, difference=slope)
+    call = runner.claim.call if runner else ""
+    return Counterexample(found.point.args, found.point.direction, *at, difference=slope, call=call)
 
 
 def _place(point: Point) -> Counterexample:

@@ -58,7 +58,7 @@ SLIPS: dict[str, tuple[Slip, ...]] = {
             Slip("term-sign", "a term of a sum subtracted", lambda a, b: a - b, 1)),
     "sub": (Slip("dropped-term", "the term that is subtracted dropped", _only(0), 1),
             Slip("dropped-term", "the first term of a difference dropped", _negative_second, 0),
-            Slip("dropped-term", "only the subtracted term of a difference, its sign lost too", _only(1), 0),
+            Slip("dropped-term", "b in place of a difference a − b (s for 1 − s)", _only(1), 0),
             Slip("term-sign", "a term added that is subtracted", lambda a, b: a + b, 1)),
     "mul": (Slip("dropped-factor", "the second factor of a product dropped", _only(0), 1),
             Slip("dropped-factor", "the first factor of a product dropped", _only(1), 0)),
@@ -99,12 +99,17 @@ def _source(program: Program, path: Place, slip: Slip) -> str:
         jaxpr, eqn = held
         if slip.lost is not None and depth == len(path):
             lost = eqn.invars[slip.lost]
-            eqn = next((one for one in jaxpr.eqns if any(lost is out for out in one.outvars)), eqn)
+            made = [one for one in jaxpr.eqns if any(lost is out for out in one.outvars)]
+            if not made and not isinstance(lost, Literal):
+                return ""  # the cotangent itself, or an argument: it stands on no line
+            eqn = made[0] if made else eqn
         found = re.match(r"(.*):(\d+):\d+ \(", summarize(eqn.source_info))
         if found:
             file, number = found[1], int(found[2])
             text = linecache.getline(file, number).strip()
-            return f", in the derivative of {Path(file).name}:{number}" + (f": {text}" if text else "")
+            return f"; it belongs to the derivative of {Path(file).name}:{number}" + (
+                f", {text}" if text else ""
+            )
     return ""
 
 

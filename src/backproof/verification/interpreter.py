@@ -17,7 +17,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from backproof.verification import primitives
-from backproof.verification.perturbation import moved, perturbed, terms_of
+from backproof.verification.perturbation import moved, perturbed, rounding_of_sum
 from backproof.verification.primitives import EXACT, NUMPY, SOLVER_ULPS, SOLVERS, STEPS, widest
 from backproof.verification.tracing import Program, float64
 
@@ -128,10 +128,10 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
         if varied or not replica:
             exact = _as_list(operation(*values, **params))
         if inexact and replica:
-            terms = terms_of(name, values, operation, params) if varied or terms is None else terms
+            terms = rounding_of_sum(name, values, operation, params) if varied or terms is None else terms
             sizes = terms or [None] * len(exact)
             pairs = zip(exact, sizes, strict=True)
-            runs.append([perturbed(name, values, v, size, how.rng) for v, size in pairs])
+            runs.append([perturbed(name, v, size, how.rng) for v, size in pairs])
         else:
             runs.append(exact)
     return [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]

@@ -14,7 +14,7 @@ import numpy as np
 from backproof.verification.claim import Claim
 from backproof.verification.directions import direction
 from backproof.verification.interpreter import run
-from backproof.verification.oracles import Point, shapes_of, stack, widen
+from backproof.verification.oracles import Point, dtype_of, shapes_of, stack, widen
 from backproof.verification.points import Drawn
 from backproof.verification.tracing import Program, float64, traced
 
@@ -133,7 +133,7 @@ def is_key(leaf: Any) -> bool:
 
 def is_complex(leaf: Any) -> bool:
     """Return whether an array, or what stands for its shape and dtype, is complex."""
-    return jnp.issubdtype(leaf.dtype, jnp.complexfloating)
+    return jnp.issubdtype(dtype_of(leaf), jnp.complexfloating)
 
 
 def _finite(tree: Any) -> bool:

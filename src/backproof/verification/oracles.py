@@ -83,7 +83,8 @@ def stack(points: Sequence[Point]) -> Point:
 
 def _stacked(*leaves: Any) -> Any:
     if len(leaves) == 1:
-        return leaves[0][None]  # a view: a large point is not copied
+        one = leaves[0] if hasattr(leaves[0], "dtype") else np.asarray(leaves[0])
+        return one[None]  # a view: a large point is not copied
     is_key = isinstance(leaves[0], jax.Array) and jnp.issubdtype(leaves[0].dtype, jax.dtypes.extended)
     return jnp.stack(leaves) if is_key else np.stack(leaves)
 

@@ -1,8 +1,7 @@
 """What the wrong entries of a leaf have in common, where nothing more is known of them.
 
 Each test looks at the wrong entries alone: they are zero by hand, the opposite of the gradient, or one
-constant times it. The constant must be the same at two failing points at least, or any one entry would
-have one.
+constant times it. The constant must be the same at two wrong entries at least, for any one has some.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +39,7 @@ def _sign(leaves: list[Leaf]) -> str | None:
 def _factor(leaves: list[Leaf]) -> str | None:
     first = leaves[0]
     at = np.flatnonzero(first.wrong)[0]
-    if len(leaves) < 2 or not first.true.flat[at]:
+    if sum(np.sum(leaf.wrong) for leaf in leaves) < 2 or not first.true.flat[at]:
         return None
     ratio = first.mine.flat[at] / first.true.flat[at]
     alike = np.isfinite(ratio) and all(_are_times(leaf, ratio) for leaf in leaves)

@@ -14,7 +14,6 @@ WIDE = (np.longdouble, np.clongdouble)
 
 def perturbed(
     name: str,
-    operands: list[Any],
     out: Any,
     terms: Any,
     rng: np.random.Generator,
@@ -23,28 +22,31 @@ def perturbed(
 
     Args:
         name: the primitive.
-        operands: what it was applied to.
         out: what it gave.
-        terms: of a sum, what `terms_of` gives.
+        terms: of a sum, what `rounding_of_sum` gives.
         rng: the source of the perturbation.
     """
     if name in SUMS:
-        # the error of a sum of n rounded terms grows like a random walk
-        return moved(out, terms, max(1.0, 0.5 * summed_terms(name, operands, out) ** 0.5), rng)
+        return moved(out, terms, 1.0, rng)
     ulps = LOOSE_ULPS if name in LOOSE or name in ROUGH else 1.0
     if name in SPECIAL:  # computed in float64 even where the value is held wider
         ulps *= max(1.0, epsilon(np.float64) / epsilon(out.dtype)) if out.dtype.itemsize >= 8 else 1.0
     return moved(out, np.abs(out) + 1 if name in ROUGH else np.abs(out), ulps, rng)
 
 
-def terms_of(
+def rounding_of_sum(
     name: str, operands: list[Any], operation: Callable[..., Any], params: dict[str, Any]
 ) -> list[Any] | None:
-    """Return the sums of the sizes of the terms of a sum, one for each result; None of anything else."""
+    """Return what a unit in the last place of a sum is of, for each of its results; None of anything else.
+
+    It is the sum of the sizes of its terms; the error of n rounded terms grows like a random walk.
+    """
     if name not in SUMS:
         return None
     sized = operation(*[_size(v) for v in operands], **params)
-    return list(sized) if isinstance(sized, list | tuple) else [sized]
+    sums = [np.asarray(one) for one in (sized if isinstance(sized, list | tuple) else [sized])]
+    walks = [max(1.0, 0.5 * summed_terms(name, operands, one, params) ** 0.5) for one in sums]
+    return [one * walk if walk > 1 else one for one, walk in zip(sums, walks, strict=True)]
 
 
 def _size(value: Any) -> Any:
@@ -62,7 +64,7 @@ def moved(value: Any, size: Any, ulps: float, rng: np.random.Generator) -> Any:
     if not np.isfinite(np.max(unit, initial=0.0)):
         unit = np.where(np.isfinite(unit), unit, 0)
     least = smallest_normal(value.dtype)  # below it XLA flushes to zero, and what follows may be large
-    if np.min(np.abs(value), initial=np.inf) < least:
+    if not np.min(np.abs(value), initial=np.inf) >= least:  # a NaN is not, and hides no small number
         unit = np.where(np.abs(value) < least, least, unit)
     if jnp.issubdtype(value.dtype, np.complexfloating):
         unit = unit * np.exp(2j * np.pi * rng.random(np.shape(value)))

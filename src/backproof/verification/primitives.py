@@ -368,12 +368,13 @@ NUMPY: dict[str, Operation] = {
 }
 
 
-def summed_terms(name: str, operands: list[np.ndarray], out: np.ndarray) -> float:
+def summed_terms(name: str, operands: list[np.ndarray], out: np.ndarray, params: dict[str, Any]) -> float:
     """Return about how many terms each entry of a sum has; at most the longest axis where it varies."""
     if not out.size:
         return 1.0
     if name == "dot_general":
-        return max(1.0, (float(operands[0].size) * operands[1].size / out.size) ** 0.5)
+        (contracted, _), _ = params["dimension_numbers"]
+        return float(np.prod([operands[0].shape[axis] for axis in contracted], dtype=float))
     if name == "reduce_sum":
         return max(1.0, operands[0].size / out.size)
     return float(max((n for operand in operands for n in np.shape(operand)), default=1))

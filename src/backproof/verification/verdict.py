@@ -13,6 +13,7 @@ import numpy as np
 LONGEST_LINE = 400
 # Larger arrays of one number are written as np.full.
 WRITTEN_OUT = 32
+WIDE = (np.float64, np.complex128)
 
 
 class Verdict(StrEnum):
@@ -45,6 +46,7 @@ class Counterexample:
         noise: the measured rounding noise of that entry.
         distance: how many noise units lie between them.
         difference: the finite difference of the primal for that entry, where there is one.
+        call: Python that gives the result by hand from `args` and `cotangent`; empty where there is none.
     """
 
     args: tuple[Any, ...]
@@ -56,11 +58,26 @@ class Counterexample:
     noise: float
     distance: float
     difference: float | None = None
+    call: str = ""
+
+    @property
+    def place(self) -> str:
+        """The leaf and index, as Python reads them."""
+        return f"{self.leaf}{list(self.index) if self.index else ''}"
 
     @property
     def repro(self) -> str:
         """Python that rebuilds the example: `args` and `cotangent`."""
         return f"args = {pasted(self.args)}\ncotangent = {pasted(self.cotangent)}"
+
+    @property
+    def replay(self) -> str:
+        """Python that shows the entry by hand, as it was judged; empty without `call`."""
+        if not self.call:
+            return ""
+        shown = f"print({self.call}{self.place})  # should be {self.oracle}"
+        wide = any(getattr(leaf, "dtype", None) in WIDE for leaf in jax.tree.leaves(self.args))
+        return f"with jax.enable_x64(True):\n    {shown}" if wide else shown
 
 
 @dataclass(frozen=True)
@@ -106,7 +123,8 @@ class Report:
         head = f"{self.name}: {self.verdict}"
         if self.cause:
             head += f" ({self.cause})"
-        tried = f"  {self.examples} examples, seed {self.seed}, largest rounding {self.worst:.2g} noise units"
+        near = f"right entries within {self.worst:.2g} noise units (1 is the rounding measured there)"
+        tried = f"  {self.examples} examples, seed {self.seed}; {near}"
         if self.skipped:
             tried += f"; {self.skipped} drawn points could not be judged"
         lines = [head, *([f"  {self.explanation}"] if self.explanation else []), tried]
@@ -142,17 +160,17 @@ class Report:
 
 
 def _example_lines(found: Counterexample) -> list[str]:
-    place = f"{found.leaf}{list(found.index) if found.index else ''}"
     apart = "" if not np.isfinite(found.distance) else f"  ({found.distance:.3g} noise units apart)"
     values = [
-        f"  where     result{place}",
+        f"  worst at  result{found.place}",
         f"  by hand   {found.hand}",
         f"  autodiff  {found.oracle}{apart}",
     ]
     if found.difference is not None:
         values.append(f"  finite difference  {found.difference:.10g}")
     shown = values if found.hand is not None else []
-    return [*shown, "  smallest example:", *(f"    {_shortened(line)}" for line in found.repro.splitlines())]
+    code = [*found.repro.splitlines(), *(found.replay.splitlines() if shown else [])]
+    return [*shown, "  smallest example:", *(f"    {_shortened(line)}" for line in code)]
 
 
 def _shortened(line: str) -> str:

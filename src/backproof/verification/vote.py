@@ -5,13 +5,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from backproof.verification import differences
-from backproof.verification.claim import Claim
 from backproof.verification.noise import AGREES_WITHIN
 from backproof.verification.oracles import Point, Runner
-from backproof.verification.tracing import float64
 
 # Differences whose own error estimate is this small, relative to the summed terms, may accuse autodiff,
 # and only of this much: their estimate is an estimate.
@@ -86,28 +83,6 @@ def _entry_slope(runner: Runner, point: Point, which: int, index: tuple[int, ...
     found = differences.along(runner, point, differences.one_entry(point.args, which, index))
     size = float(differences.size_of(jax.tree.leaves(point.args)[which])[index])
     return differences.Slope(found.value / size, found.error / size)
-
-
-def stops_gradients(claim: Claim, args: tuple[Any, ...]) -> bool:
-    """Return whether the primal holds a `stop_gradient`: its author's derivative is then a convention."""
-    with float64():
-        jaxpr = jax.make_jaxpr(claim.primal)(*args)
-    return _mentions(jaxpr.jaxpr, "stop_gradient")
-
-
-def _mentions(jaxpr: Jaxpr, name: str) -> bool:
-    return any(
-        eqn.primitive.name == name or any(_mentions(inner, name) for inner in _inner(eqn.params))
-        for eqn in jaxpr.eqns
-    )
-
-
-def _inner(params: dict[str, Any]) -> list[Jaxpr]:
-    leaves = [
-        leaf for value in params.values() for leaf in (value if isinstance(value, tuple | list) else [value])
-    ]
-    closed = [leaf.jaxpr for leaf in leaves if isinstance(leaf, ClosedJaxpr)]
-    return closed + [leaf for leaf in leaves if isinstance(leaf, Jaxpr)]
 
 
 def _matched(truth: Any, step: Any) -> list[tuple[Any, Any]]:
