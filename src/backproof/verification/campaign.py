@@ -133,7 +133,8 @@ def _looks(claim: Claim, runner: Runner, groups: list[list[Drawn]], found: Findi
     looks: list[Look] = []
     for group in groups:
         kept = _fitting(claim, group)
-        found.left_out += max(0, len(group) - len(kept))  # a plain one may stand in for another
+        found.left_out += max(0, len(group) - len(kept))
+        found.drawn += max(0, len(kept) - len(group))  # of plain numbers, beside what was drawn
         points = _points(claim, kept)
         if points is None:
             continue
