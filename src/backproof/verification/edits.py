@@ -50,8 +50,9 @@ def _negative_second(*operands: Any) -> Any:
     return -operands[1]
 
 
-# The plainest explanation first: a product with a factor dropped may cancel, which looks like a dropped term.
-CAUSES = ("dropped-term", "term-sign", "dropped-factor")
+# The plainest explanation first. A sign comes last: flipping one of two equal terms, as in x·x, leaves
+# nothing, which looks like a lost factor and is none.
+CAUSES = ("dropped-term", "dropped-factor", "term-sign")
 SLIPS: dict[str, tuple[Slip, ...]] = {
     "add": (Slip("dropped-term", "the second term of a sum dropped", _only(0), 1),
             Slip("dropped-term", "the first term of a sum dropped", _only(1), 0),
