@@ -1,5 +1,6 @@
 """In low precision an implementation must do what autodiff does there, row by row."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -131,3 +132,37 @@ def test_the_example_of_a_loss_of_accuracy_is_at_the_smallest_shape_that_shows_i
     report = bp.verify(of=jnp.sin, vjp=through_a_large_number, args=[bp.array("b n")], dtypes=("float32",))
     assert report.verdict is Verdict.UNSTABLE
     assert report.counterexample.args[0].size < 6
+
+
+def relu_layer(x, W, b):
+    return jax.nn.relu(x @ W.T + b)
+
+
+def relu_layer_in_halves(args, ct):
+    """Give the pullback with z summed in another order, which is as good."""
+    x, W, b = args
+    half = x.shape[1] // 2
+    z = x[:, half:] @ W[:, half:].T + (x[:, :half] @ W[:, :half].T + b)
+    delta = jnp.where(z > 0, ct, 0)
+    return delta @ W, delta.T @ x, delta.sum(0)
+
+
+@pytest.mark.parametrize("seed", [5, 38])
+def test_a_sum_in_another_order_may_stand_on_the_other_side_of_a_kink(seed):
+    """A layer of ordinary size has pre-activations that float16 cannot tell from 0."""
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((32, 784)), rng.standard_normal((128, 784)) / 28, np.zeros(128)
+    args = [value.astype(np.float32) for value in values]
+    report = bp.verify(of=relu_layer, vjp=relu_layer_in_halves, args=args, examples=20)
+    assert report.ok, report
+
+
+def test_beside_a_kink_an_inaccurate_row_is_unstable_all_the_same():
+    def cancelling(args, ct):
+        return relu_layer_in_halves(args, lax.optimization_barrier(ct + 30_000) - 30_000)
+
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((32, 784)), rng.standard_normal((128, 784)) / 28, np.zeros(128)
+    args = [value.astype(np.float32) for value in values]
+    report = bp.verify(of=relu_layer, vjp=cancelling, args=args, examples=20, dtypes=("float16",))
+    assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")

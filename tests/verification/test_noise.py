@@ -59,6 +59,24 @@ def test_a_sign_at_zero_is_a_decision_too():
     assert measure(step, np.array([0.7, 0.7])).noise < 1e-14
 
 
+def test_asked_to_cross_each_replica_takes_its_own_decisions():
+    """What rounding alone decides comes out both ways; what it does not, one way."""
+
+    def decisions(x):
+        tied, apart = jnp.sin(x[0]) * 3, jnp.sin(x[1]) * 3
+        ranks = jnp.argsort(jnp.stack([tied, 3 * jnp.sin(x[2]), apart]))
+        return jnp.sign(tied - 3 * jnp.sin(x[2])), jnp.where(tied > apart, 1.0, 2.0), ranks
+
+    x = np.array([0.7, 1.1, 0.7])
+    crossing = run(trace(decisions, x), (x,), replicas=32, crossing=True)
+    signs, far, ranks = ([out[i] for out in crossing] for i in range(3))
+    assert {-1.0, 1.0} <= {float(sign) for sign in signs}
+    assert {float(one) for one in far} == {2.0}
+    assert {tuple(rank) for rank in ranks[1:]} == {(0, 1, 2), (1, 0, 2)}
+    replayed = run(trace(decisions, x), (x,), replicas=32)
+    assert {tuple(out[2]) for out in replayed} == {(0, 1, 2)}
+
+
 def test_wide_arithmetic_drops_the_error_of_a_right_formula():
     if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
         pytest.skip("longdouble is no wider than float64 on this machine")

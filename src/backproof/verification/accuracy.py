@@ -22,6 +22,10 @@ from backproof.verification.points import Drawn, Long
 # gradient differ by a few; sums that saturate, overflow or cancellation by hundreds.
 ACCURATE_WITHIN = 64.0
 REPLICAS = 3
+# Replicas that take their own decisions; one at a kink stands on the other side with probability 1/2.
+SIDES = 16
+# By how many times their spread a row may err: it crosses kinks about as often as they do.
+CROSSINGS = 2.0
 # A long sum of numbers near 1 that errs by more than this part of itself has saturated, if a short one
 # errs by less than a quarter of that part.
 SATURATED = 0.25
@@ -69,48 +73,59 @@ def worst_rows(runner: NativeRunner, draws: Sequence[Drawn]) -> list[Row]:
 
 def _worst(runner: NativeRunner, point: Point, hand: Any, exact: Any, autos: list[Any]) -> Row | None:
     found = _worst_against(runner.dtype, point, hand, exact, autos)
-    if found and found.distance > ACCURATE_WITHIN:
-        # At a kink the formula by hand may be another subgradient, already judged: hold it to that.
-        own = _worst_against(runner.dtype, point, hand, runner.exact([point], by_hand=True)[0], autos)
-        return own if own and own.distance <= ACCURATE_WITHIN else found
-    return found
+    if not found or found.distance <= ACCURATE_WITHIN:
+        return found
+    # At a kink the formula by hand may be another subgradient, already judged: hold it to that.
+    own = _worst_against(runner.dtype, point, hand, runner.exact([point], by_hand=True)[0], autos)
+    if own and own.distance <= ACCURATE_WITHIN:
+        return own
+    # Beside a kink the order of a sum decides on which side the code stands, and either side is right.
+    (sides,) = runner.truths([point], SIDES, crossing=True)
+    beside = _worst_against(runner.dtype, point, hand, exact, autos, sides[1:])
+    return beside if beside and beside.distance <= ACCURATE_WITHIN else found
 
 
-def _worst_against(dtype: str, point: Point, hand: Any, exact: Any, autos: list[Any]) -> Row | None:
+def _worst_against(
+    dtype: str, point: Point, hand: Any, exact: Any, autos: list[Any], sides: Sequence[Any] = ()
+) -> Row | None:
     found: Row | None = None
     auto, *replicas = map(jax.tree.leaves, autos)
+    crossed = list(map(jax.tree.leaves, sides))
     leaves = zip(jax.tree_util.tree_leaves_with_path(hand), jax.tree.leaves(exact), strict=True)
     for i, ((path, mine), true) in enumerate(leaves):
-        own, varied = as_float64(auto[i]), [as_float64(replica[i]) for replica in replicas]
-        here = jax.tree_util.keystr(path)
-        row = _row(dtype, here, point, as_float64(mine), np.asarray(true), own, varied)
+        own, here = as_float64(auto[i]), jax.tree_util.keystr(path)
+        spread = _spread(own, replicas, i) + CROSSINGS / ACCURATE_WITHIN * _spread(own, crossed, i)
+        row = _row(dtype, here, point, as_float64(mine), np.asarray(true), own, spread)
         if row and (found is None or row.distance > found.distance):
             found = row
     return found
 
 
-def _row(
-    dtype: str, leaf: str, point: Point, mine: Any, true: Any, own: Any, varied: list[Any]
-) -> Row | None:
+def _spread(own: Any, replicas: Sequence[list[Any]], leaf: int) -> Any:
+    """Return how far the replicas of a leaf lie from `own`, where they are finite."""
+    spread = np.zeros(own.shape)
+    for one in replicas:
+        with np.errstate(all="ignore"):
+            apart = np.abs(as_float64(one[leaf]) - own)
+        spread = np.maximum(spread, np.where(np.isfinite(apart), apart, 0))
+    return spread
+
+
+def _row(dtype: str, leaf: str, point: Point, mine: Any, true: Any, own: Any, spread: Any) -> Row | None:
     if not true.size or not (np.all(np.isfinite(true)) and np.all(np.isfinite(own))):
         return None
     with np.errstate(all="ignore"):
         terms = np.abs(true) + max_of(point.direction)
         error = np.abs(mine - true)
-        allowed = _allowed(dtype, true, own, varied, terms)
+        # what autodiff errs in this precision, how far it spreads, and the rounding of the terms
+        least = epsilon(jnp.dtype(dtype)) * terms + float(jnp.finfo(dtype).tiny)
+        allowed = np.abs(own - true) + spread + least
         limit, worst = by_row(allowed), by_row(error) / by_row(allowed)
     worst = np.where(np.isfinite(worst), worst, np.inf)
     at = np.unravel_index(int(np.argmax(worst)), worst.shape)
     inside = (int(np.argmax(np.nan_to_num(error[at], nan=np.inf))),) if true.ndim else ()
     index = tuple(int(i) for i in (*(at if true.ndim else ()), *inside))
     return Row(dtype, point, leaf, index, mine[index], true[index], float(limit[at]), float(worst[at]))
-
-
-def _allowed(dtype: str, true: Any, own: Any, varied: list[Any], terms: Any) -> Any:
-    """Return what autodiff errs in this precision, how far it spreads, and the rounding of the terms."""
-    spread = np.max([np.abs(v - own) for v in varied], axis=0)
-    least = epsilon(jnp.dtype(dtype)) * terms + float(jnp.finfo(dtype).tiny)
-    return np.abs(own - true) + np.where(np.isfinite(spread), spread, 0) + least
 
 
 def at_smallest(row: Row, runner: NativeRunner, groups: Sequence[Sequence[Drawn]]) -> Row:

@@ -4,7 +4,8 @@ Monte Carlo arithmetic (Parker 1997, UCLA CSD-970002): in the perturbed replicas
 about one unit in its last place, each sum by one unit of its summed terms. How far the replicas spread
 is the rounding noise of the program at this point, cancellations and all. Decisions (comparisons,
 signs, orders) are taken once, by the unperturbed replica, and replayed by the others, so that noise
-never crosses a kink. In `longdouble` the same program shows what is left when float64 rounding is not.
+never crosses a kink, unless it is asked what rounding alone might decide otherwise (`crossing`). In
+`longdouble` the same program shows what is left when float64 rounding is not.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,12 +47,14 @@ class Arithmetic:
         wide: whether float64 is held in longdouble.
         rng: the source of the perturbations.
         edit: the operation that is changed, if one is.
+        crossing: whether each replica takes its own decisions.
     """
 
     replicas: int
     wide: bool
     rng: np.random.Generator
     edit: Edit | None = None
+    crossing: bool = False
 
 
 def run(
@@ -62,9 +65,10 @@ def run(
     wide: bool = False,
     seed: int = 0,
     edit: Edit | None = None,
+    crossing: bool = False,
 ) -> list[Any]:
     """Return `1 + replicas` outputs of the program, as pytrees of NumPy arrays; the first is unperturbed."""
-    arithmetic = Arithmetic(replicas, wide, np.random.default_rng(seed), edit)
+    arithmetic = Arithmetic(replicas, wide, np.random.default_rng(seed), edit, crossing)
     leaves = [(_held(leaf, wide),) for leaf in jax.tree.leaves(tuple(args))]
     with float64(), np.errstate(all="ignore"):
         consts = [(_held(const, wide),) for const in program.jaxpr.consts]
@@ -115,13 +119,14 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     operation = NUMPY.get(name) or _bound(eqn.primitive)
     discrete = name in STEPS or all(not jnp.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
     inexact = name not in EXACT and not discrete
-    count = 1 if discrete or (not inexact and all(len(v) == 1 for v in operands)) else how.replicas + 1
     # what no replica varies is computed once, and only its rounding is varied
     varied = name in SOLVERS or any(len(v) > 1 for v in operands)
+    alike = not how.crossing if discrete else not inexact
+    count = 1 if (discrete and alike) or (not inexact and not varied) else how.replicas + 1
     runs, exact, terms = [], [], None
     for replica in range(count):
         values = [_pick(v, replica) for v in operands]
-        if name == "sort" and replica:
+        if name == "sort" and replica and not how.crossing:
             values = _sorted_as_first(operands, values, params)
         if name in SOLVERS and replica:
             values = [moved(v, np.abs(v), SOLVER_ULPS, how.rng) for v in values]

@@ -70,9 +70,15 @@ class NativeRunner:
         values = self._each("primal", lambda args, _: self.claim.primal(*args), points)
         return [_finite(value[0]) for value in values]
 
-    def truths(self, points: Sequence[Point], replicas: int) -> list[Varied]:
-        """Return autodiff in this precision at points of one shape, with perturbed replicas of it."""
-        return self._each("truth", self.claim.truth, points, replicas)
+    def truths(self, points: Sequence[Point], replicas: int, *, crossing: bool = False) -> list[Varied]:
+        """Return autodiff in this precision at points of one shape, with perturbed replicas of it.
+
+        Args:
+            points: the points.
+            replicas: how many.
+            crossing: whether each takes its own decisions, and so may stand on another side of a kink.
+        """
+        return self._each("truth", self.claim.truth, points, replicas, crossing=crossing)
 
     def exact(self, points: Sequence[Point], *, by_hand: bool = False) -> list[Any]:
         """Return autodiff in float64 (or the hand-written formula) at exactly these points."""
@@ -82,16 +88,22 @@ class NativeRunner:
         return [value[0] for value in values]
 
     def _each(
-        self, kind: str, f: Callable[..., Any], points: Sequence[Point], replicas: int = 0
+        self,
+        kind: str,
+        f: Callable[..., Any],
+        points: Sequence[Point],
+        replicas: int = 0,
+        *,
+        crossing: bool = False,
     ) -> list[Varied]:
         """Return `f` at each point: as one under `vmap`, or one by one where that cannot be traced."""
         stacked = stack(points)
         together = self._together(kind, f, stacked)
         if together is not None:
-            many = run(together, stacked, replicas=replicas)
+            many = run(together, stacked, replicas=replicas, crossing=crossing)
             return [jax.tree.map(lambda leaf, i=i: leaf[i], many) for i in range(len(points))]
         alone = self._traced(kind, f, points[0])
-        return [run(alone, point, replicas=replicas) for point in points]
+        return [run(alone, point, replicas=replicas, crossing=crossing) for point in points]
 
     def _together(self, kind: str, f: Callable[..., Any], stacked: Point) -> Program | None:
         try:
