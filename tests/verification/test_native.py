@@ -63,6 +63,8 @@ def test_exp_over_one_plus_exp_overflows_in_float32():
     report = bp.verify(of=softplus, vjp=overflowing, args=bounded)
     assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
     assert np.isnan(report.counterexample.hand)
+    (z,), cotangent = report.counterexample.args, report.counterexample.cotangent
+    assert (z.tolist(), cotangent.tolist()) == ([100.0], [1.0])
     assert "it gives nan where autodiff is finite" in report.explanation
     assert bp.verify(of=softplus, vjp=overflowing, args=bounded, dtypes=()).ok
     assert bp.verify(of=softplus, vjp=stable, args=bounded).ok
@@ -166,3 +168,13 @@ def test_beside_a_kink_an_inaccurate_row_is_unstable_all_the_same():
     args = [value.astype(np.float32) for value in values]
     report = bp.verify(of=relu_layer, vjp=cancelling, args=args, examples=20, dtypes=("float16",))
     assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
+
+
+def test_the_example_of_a_slip_among_large_numbers_has_few_digits():
+    """Where none of 1, 2, 0.5 … shows the failure, the number that did is rounded."""
+    beyond_fifty = lambda args, ct: (jnp.where(args[0] > 50, 3, 2) * args[0] * ct,)
+    report = bp.verify(of=jnp.square, vjp=beyond_fifty, args=[bp.array("n", low=-100, high=100)])
+    assert report.verdict is Verdict.WRONG
+    (x,) = report.counterexample.args
+    assert x.size == 1
+    assert float(f"{float(x[0]):.2g}") == float(x[0])

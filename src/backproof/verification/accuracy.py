@@ -17,6 +17,7 @@ from backproof.verification.native import NativeRunner, as_float64
 from backproof.verification.oracles import Point
 from backproof.verification.perturbation import epsilon
 from backproof.verification.points import Drawn, Long
+from backproof.verification.shrink import with_plain_numbers
 
 # How many times the error and the spread of autodiff a row may err. Two stable ways of writing one
 # gradient differ by a few; sums that saturate, overflow or cancellation by hundreds.
@@ -60,10 +61,13 @@ class Summed(NamedTuple):
 
 def worst_rows(runner: NativeRunner, draws: Sequence[Drawn]) -> list[Row]:
     """Return the worst row at each of `draws` of one shape where the code runs and autodiff is finite."""
-    placed = [point for point in map(runner.point, draws) if point is not None]
-    if not placed:
-        return []
-    points = [point for point, finite in zip(placed, runner.finite(placed), strict=True) if finite]
+    return _worst_at(runner, [point for point in map(runner.point, draws) if point is not None])
+
+
+def _worst_at(runner: NativeRunner, placed: Sequence[Point]) -> list[Row]:
+    """Return the worst row at each of these points of one shape where autodiff is finite."""
+    finite = runner.finite(placed) if placed else []
+    points = [point for point, there in zip(placed, finite, strict=True) if there]
     if not points:
         return []
     parts = zip(points, runner.exact(points), runner.truths(points, REPLICAS), strict=True)
@@ -142,6 +146,22 @@ def at_smallest(row: Row, runner: NativeRunner, groups: Sequence[Sequence[Drawn]
         if failing:
             return failing[0]
     return row
+
+
+def plainer_row(row: Row, runner: NativeRunner) -> Row:
+    """Return a row of the same leaf that fails alike at a point of plainer numbers, or `row`."""
+
+    def failing(point: Point) -> list[Row]:
+        return [one for one in _worst_at(runner, [point]) if _fails_alike(one, row)]
+
+    plain = with_plain_numbers(row.point, runner.claim.points.admits, lambda point: bool(failing(point)))
+    return next(iter(failing(plain)), row)
+
+
+def _fails_alike(one: Row, row: Row) -> bool:
+    """Return whether both are beyond what autodiff errs in one leaf, and both finite or neither."""
+    lost = [bool(np.isfinite(each.hand)) for each in (one, row)]
+    return one.distance > ACCURATE_WITHIN and one.leaf == row.leaf and lost[0] == lost[1]
 
 
 def saturated_sums(runner: NativeRunner, lengths: Sequence[Long]) -> list[Row]:

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from backproof.errors import UsageError, message
-from backproof.verification.accuracy import ACCURATE_WITHIN, Row, at_smallest, worst_rows
+from backproof.verification.accuracy import ACCURATE_WITHIN, Row, at_smallest, plainer_row, worst_rows
 from backproof.verification.claim import Claim
 from backproof.verification.conduct import LAWFUL, REPEATABLE, Law
 from backproof.verification.contract import Broken, broken_contract, missing_sum
@@ -273,7 +273,8 @@ def _rows(runners: Runners, groups: list[list[Drawn]], settings: Settings) -> li
         rows += [row for row in found if row.distance > ACCURATE_WITHIN]
     if rows:
         smaller = [group[:NATIVE_POINTS] for group in full[:-1]]
-        rows = [at_smallest(rows[0], runners.native(rows[0].dtype), smaller), *rows]
+        native = runners.native(rows[0].dtype)
+        rows = [plainer_row(at_smallest(rows[0], native, smaller), native), *rows]
     for dtype in settings.dtypes:
         rows += runners.saturated(dtype) if dtype != "float32" else []
     return rows

@@ -1,8 +1,9 @@
 """The plainest example: generic small numbers that still show the same failure.
 
 The points come sorted by size, so the first that fails has the smallest shape that shows it. Here each
-of its numbers is replaced by a plain one where the failure, with its outcome and leaf, survives that;
-1, −1 and 2 come before 0, so that nothing slides onto a kink that was not the failure.
+of its numbers is replaced by a plain one, or by itself with fewer digits, where the failure, with its
+outcome and leaf, survives that; 1, −1 and 2 come before 0, so that nothing slides onto a kink that was
+not the failure.
 """
 
 from collections.abc import Callable, Iterable
@@ -133,5 +134,10 @@ def _with_entry(leaf: np.ndarray, index: tuple[int, ...], value: float) -> np.nd
     return changed
 
 
-def _plainer_than(value: float) -> tuple[float, ...]:
-    return PLAIN[: PLAIN.index(value)] if value in PLAIN else PLAIN
+def _plainer_than(value: Any) -> tuple[float, ...]:
+    """Return the plain numbers that come before `value`, then `value` rounded to one and to two digits."""
+    if value in PLAIN:
+        return PLAIN[: PLAIN.index(value)]
+    exact = float(value)
+    rounded = [float(f"{exact:.{digits}g}") for digits in (1, 2)] if np.isfinite(exact) else []
+    return (*PLAIN, *(one for one in rounded if one != exact))
