@@ -46,13 +46,12 @@ from backproof.verification.partial import common_to_wrong
 from backproof.verification.symptoms import (
     INPUTS,
     TESTS,
-    Failure,
-    Leaf,
     axis_hint,
     inputs_of,
     ratio_of,
     tied_arguments,
 )
+from backproof.verification.worst import Failure, Leaf
 
 Named = tuple[str, str]
 

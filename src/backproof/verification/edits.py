@@ -18,8 +18,8 @@ from jax.extend.source_info_util import summarize
 
 from backproof.verification.interpreter import CALLS, Edit
 from backproof.verification.noise import measure_program
-from backproof.verification.symptoms import Failure, same
 from backproof.verification.tracing import Program
+from backproof.verification.worst import Failure, same
 
 # Programs with more slips to try than this are not asked; nor are points with more numbers.
 SLIPS_AT_MOST = 400

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backproof.verification.noise import AGREES_WITHIN, units
-from backproof.verification.symptoms import Failure, Leaf
+from backproof.verification.worst import Failure, Leaf
 
 
 def common_to_wrong(failures: Sequence[Failure]) -> tuple[str, str] | None:

@@ -1,58 +1,14 @@
 """Symptoms: what can be seen of a wrong result at one point. Each test returns a sentence or None."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from backproof.verification.differences import is_number
-from backproof.verification.noise import AGREES_WITHIN, units
-from backproof.verification.oracles import Point, Runner
-
-# In a leaf of more than MANY entries, less than one in FEW of them are few.
-MANY = 4096
-FEW = 64
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """Holds one leaf of both results: its path, the two values and the noise."""
-
-    path: str
-    mine: Any
-    true: Any
-    noise: Any
-
-    @cached_property
-    def wrong(self) -> Any:
-        """Return a mask of the entries that differ beyond noise."""
-        return units(self.mine, self.true, self.noise) > AGREES_WITHIN
-
-    @property
-    def few(self) -> bool:
-        """Return whether the wrong entries are few of many: what claims the whole leaf cannot be meant."""
-        return self.wrong.size > MANY and np.sum(self.wrong) * FEW < self.wrong.size
-
-    def is_times(self, ratio: Any) -> bool:
-        """Return whether the value by hand is `ratio` times the gradient, within the noise of both."""
-        return same(self.mine, ratio * self.true, self.noise * (1 + 4 * np.abs(ratio)))
-
-
-class Failure(NamedTuple):
-    """Holds one failing point with both results, leaf by leaf; `leaf` is the worst."""
-
-    runner: Runner
-    point: Point
-    leaf: Leaf
-    leaves: list[Leaf]
-
-
-def same(a: Any, b: Any, noise: Any) -> bool:
-    """Return whether two leaves agree within noise, entry by entry."""
-    return np.shape(a) == np.shape(b) and bool(np.all(units(a, b, noise) <= AGREES_WITHIN))
+from backproof.verification.oracles import Point
+from backproof.verification.worst import Failure, Leaf, same
 
 
 def _not_finite(at: Failure) -> str | None:

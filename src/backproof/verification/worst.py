@@ -1,11 +1,18 @@
-"""The entry at which two results are furthest apart, in units of its noise."""
+"""Where two results are furthest apart, in units of its noise: the entry, its leaf, and the point."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from backproof.verification.noise import Measured, units
+from backproof.verification.noise import AGREES_WITHIN, Measured, units
+from backproof.verification.oracles import Point, Runner
+
+# In a leaf of more than MANY entries, less than one in FEW of them are few.
+MANY = 4096
+FEW = 64
 
 
 class Entry(NamedTuple):
@@ -33,3 +40,41 @@ def worst_entry(hand: Any, truth: Measured) -> Entry | None:
             here, there, unit = (np.asarray(v)[index] for v in (mine, true, noise))
             found = Entry(jax.tree_util.keystr(path), index, here, there, float(unit), float(apart[index]))
     return found
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """Holds one leaf of both results: its path, the two values and the noise."""
+
+    path: str
+    mine: Any
+    true: Any
+    noise: Any
+
+    @cached_property
+    def wrong(self) -> Any:
+        """Return a mask of the entries that differ beyond noise."""
+        return units(self.mine, self.true, self.noise) > AGREES_WITHIN
+
+    @property
+    def few(self) -> bool:
+        """Return whether the wrong entries are few of many: what claims the whole leaf cannot be meant."""
+        return self.wrong.size > MANY and np.sum(self.wrong) * FEW < self.wrong.size
+
+    def is_times(self, ratio: Any) -> bool:
+        """Return whether the value by hand is `ratio` times the gradient, within the noise of both."""
+        return same(self.mine, ratio * self.true, self.noise * (1 + 4 * np.abs(ratio)))
+
+
+class Failure(NamedTuple):
+    """Holds one failing point with both results, leaf by leaf; `leaf` is the worst."""
+
+    runner: Runner
+    point: Point
+    leaf: Leaf
+    leaves: list[Leaf]
+
+
+def same(a: Any, b: Any, noise: Any) -> bool:
+    """Return whether two leaves agree within noise, entry by entry."""
+    return np.shape(a) == np.shape(b) and bool(np.all(units(a, b, noise) <= AGREES_WITHIN))
