@@ -20,20 +20,40 @@ def common_to_wrong(failures: Sequence[Failure]) -> tuple[str, str] | None:
     for name, test in PARTIAL.items():
         words = test([one.leaf for one in failures])
         if words:
-            leaf = failures[0].leaf
-            count = (
-                f"the {np.sum(leaf.wrong)} of {leaf.wrong.size} entries of result{leaf.path} that are wrong"
-            )
-            return name, f"{count} {words}"
+            return name, f"{_which(failures)} {words}"
     return None
 
 
+def _which(failures: Sequence[Failure]) -> str:
+    """Return which entries are wrong, with the verb that follows their number."""
+    leaf = failures[0].leaf
+    wrong, entries = int(np.sum(leaf.wrong)), leaf.wrong.size
+    if entries == 1:
+        return f"the one entry of result{leaf.path} is"
+    verb = "is" if wrong == 1 else "are"
+    if wrong == entries:
+        return f"all {entries} entries of result{leaf.path} are"
+    place = _diagonal([one.leaf for one in failures])
+    return f"the {wrong} of {entries} entries of result{leaf.path} that {verb} wrong{place} {verb}"
+
+
+def _diagonal(leaves: list[Leaf]) -> str:
+    """Return whether all wrong entries lie on the diagonal of a square leaf, or all off it."""
+    if not all(leaf.wrong.ndim > 1 and leaf.wrong.shape[-1] == leaf.wrong.shape[-2] for leaf in leaves):
+        return ""
+    on = [np.eye(leaf.wrong.shape[-1], dtype=bool) & leaf.wrong for leaf in leaves]
+    if not any(np.any(mask) for mask in on):
+        return ", all off the diagonal,"
+    within = all(np.array_equal(mask, leaf.wrong) for mask, leaf in zip(on, leaves, strict=True))
+    return ", all on the diagonal," if within else ""
+
+
 def _missing(leaves: list[Leaf]) -> str | None:
-    return "is zero by hand" if all(not np.any(leaf.mine[leaf.wrong]) for leaf in leaves) else None
+    return "zero by hand" if all(not np.any(leaf.mine[leaf.wrong]) for leaf in leaves) else None
 
 
 def _sign(leaves: list[Leaf]) -> str | None:
-    return "has the opposite sign" if all(_are_times(leaf, -1.0) for leaf in leaves) else None
+    return "the opposite of the gradient" if all(_are_times(leaf, -1.0) for leaf in leaves) else None
 
 
 def _factor(leaves: list[Leaf]) -> str | None:
@@ -43,7 +63,7 @@ def _factor(leaves: list[Leaf]) -> str | None:
         return None
     ratio = first.mine.flat[at] / first.true.flat[at]
     alike = np.isfinite(ratio) and all(_are_times(leaf, ratio) for leaf in leaves)
-    return f"is {ratio:.7g} times the gradient" if alike else None
+    return f"{ratio:.7g} times the gradient" if alike else None
 
 
 def _are_times(leaf: Leaf, ratio: Any) -> bool:
