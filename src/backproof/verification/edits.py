@@ -23,6 +23,8 @@ from backproof.verification.worst import Failure, same
 
 # Programs with more slips to try than this are not asked; nor are points with more numbers.
 SLIPS_AT_MOST = 400
+# Right points asked whether a slip would be seen there.
+WITNESSES = 8
 Place = tuple[int, ...]
 
 
@@ -69,8 +71,11 @@ SLIPS: dict[str, tuple[Slip, ...]] = {
 SLIPS["add_any"] = SLIPS["add"]
 
 
-def explaining_slip(failures: Sequence[Failure]) -> tuple[str, str] | None:
-    """Return cause and sentence of the one slip that gives the hand-written result at every failure."""
+def explaining_slip(failures: Sequence[Failure], right: Sequence[Failure] = ()) -> tuple[str, str] | None:
+    """Return cause and sentence of the one slip that gives the hand-written result at every failure.
+
+    Where the hand-written result is right, a slip that would be seen there is refuted.
+    """
     if not failures:
         return None
     first = failures[0]
@@ -85,7 +90,7 @@ def explaining_slip(failures: Sequence[Failure]) -> tuple[str, str] | None:
         if slip.cause == cause
     )
     for path, name, slip in candidates:
-        if all(_explains(one, path, name, slip) for one in failures):
+        if all(_explains(one, path, name, slip) for one in (*failures, *right[:WITNESSES])):
             where = _source(first.runner.program_of_truth(first.point), path, slip)
             return slip.cause, f"result{first.leaf.path} is the gradient with {slip.words}{where}"
     return None
