@@ -228,3 +228,111 @@ def test_one_wrong_entry_at_one_point_has_no_factor():
     report = verified(jnp.square, one_off, st.just((x,)), examples=1)
     assert report.verdict is Verdict.WRONG
     assert report.cause not in ("factor", "partial-factor")
+
+
+def at_three(x):
+    """Return x·relu6(x + 3)/6, whose slope the pullback below leaves out at exactly 3."""
+    return x * jnp.clip(x + 3, 0, 6) / 6
+
+
+def without_three(args, ct):
+    (x,) = args
+    return (ct * jnp.where(jnp.abs(x) < 3, x / 3 + 0.5, jnp.where(x > 3, 1.0, 0.0)),)
+
+
+def cholesky_pullback(args, ct):
+    """Symmetrise with S + Sᵀ − diag(S) where (S + Sᵀ)/2 is meant: twice too much off the diagonal."""
+    L = jnp.linalg.cholesky(args[0])
+    middle = jnp.tril(L.T @ ct)
+    inverse = jnp.linalg.inv(L)
+    S = inverse.T @ (middle - jnp.diag(jnp.diag(middle)) / 2) @ inverse
+    return (S + S.T - jnp.diag(jnp.diag(S)),)
+
+
+def positive_definite(n, seed):
+    b = np.random.default_rng(seed).standard_normal((n, n))
+    return (np.float32(b @ b.T + n * np.eye(n)),)
+
+
+POSITIVE = st.builds(positive_definite, st.integers(1, 3), st.integers(0, 2**32 - 1))
+
+
+def log_cdf_pullback(args, ct):
+    (x,) = args
+    return (ct * jnp.exp(-x * x / 2) / np.sqrt(2 * np.pi) / jax.scipy.special.ndtr(x),)
+
+
+def threshold_pullback(args, ct):
+    return (ct * (args[0] >= jnp.sort(args[0])[-2]),)
+
+
+def warmed(x, t):
+    return jax.nn.log_softmax(x / t)
+
+
+def warmed_pullback(args, ct):
+    """Skip the gradient of a temperature of exactly 1."""
+    x, t = args
+    g = ct - jax.nn.softmax(x / t) * ct.sum()
+    return g / t, jnp.where(t == 1, 0, -(g * x).sum() / t**2)
+
+
+def clamped_log(p):
+    return jnp.maximum(jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), -100), -100)
+
+
+def entropy(p, t):
+    return -(t * clamped_log(p) + (1 - t) * clamped_log(1 - p))
+
+
+def entropy_pullback(args, ct):
+    p, t = args
+    return ct * (p - t) / jnp.maximum(p * (1 - p), 1e-12), None
+
+
+def clipped_logit(x):
+    y = jnp.clip(x, 1e-6, 1 - 1e-6)
+    return jnp.log(y) - jnp.log1p(-y)
+
+
+def unclipped_pullback(args, ct):
+    (x,) = args
+    ok = (x > 0) & (x < 1)
+    s = jnp.where(ok, x, 0.5)
+    return (jnp.where(ok, ct / (s * (1 - s)), 0),)
+
+
+UNIT = bp.array("n", low=0, high=1)
+HELD_OUT = {
+    "a symmetric matrix ties with itself": (
+        jnp.linalg.cholesky, cholesky_pullback, POSITIVE, {"partial-factor", "dropped-factor"}),
+    "all equal, moved or not": (lambda x: jnp.sort(x)[-2:].sum(), threshold_pullback, TWO, {"at-ties"}),
+    "one number in place of another": (clipped_logit, unclipped_pullback, [UNIT], {"unknown"}),
+    "not finite far out, wrong nearer": (
+        jax.scipy.special.log_ndtr, log_cdf_pullback, [N], {"not-finite"}),
+    "a value that stands first": (
+        at_three, without_three, [np.float32([3, 1])], {"partial-missing"}),
+    "other inputs that tie": (
+        warmed, warmed_pullback, [bp.array("n", where=lambda x: x.size > 0), bp.array("", low=0.25, high=4)],
+        {"partial-missing"}),
+    "ones as well as zeros": (entropy, entropy_pullback, [UNIT, bp.integers("n", 0, 1)], {"unknown"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", sorted(HELD_OUT))
+@pytest.mark.parametrize("seed", [0, 2])
+def test_what_holds_by_coincidence_is_no_cause(what, seed):
+    of, vjp, args, causes = HELD_OUT[what]
+    report = verified(of, vjp, args, examples=200, seed=seed)
+    # two of them are wrong only at numbers that are seldom drawn
+    assert report.cause in causes if report.verdict is Verdict.WRONG else report.verdict is Verdict.AGREES
+
+
+def test_entries_are_counted_in_grammar():
+    one_of = verified(at_three, without_three, [np.float32([3, 1])])
+    assert one_of.explanation == "the 1 of 2 entries of result[0] that is wrong is zero by hand"
+    only = verified(at_three, without_three, [np.float32(3)])
+    assert only.explanation == "the one entry of result[0] is zero by hand"
+    two_of = at(lambda x: (jnp.arange(3) < 2) & (jnp.abs(x[2]) > 1), 1.001)
+    several = verified(half_square, two_of, [np.float32([3, 0.5, 4])])
+    assert "the 2 of 3 entries of result[0] that are wrong are 1.001 times" in several.explanation

@@ -40,13 +40,16 @@ import numpy as np
 from backproof.verification.edits import explaining_slip
 from backproof.verification.judge import Judgement, Outcome
 from backproof.verification.kinks import jumps
-from backproof.verification.noise import AGREES_WITHIN, units
 from backproof.verification.oracles import LARGE, Point, Runner, entries, shapes_of
 from backproof.verification.partial import common_to_wrong
 from backproof.verification.symptoms import (
+    AXES,
     INPUTS,
     TESTS,
+    along,
     axis_hint,
+    batch_size,
+    explaining_inputs,
     inputs_of,
     ratio_of,
     tied_arguments,
@@ -58,10 +61,14 @@ Named = tuple[str, str]
 
 # Right points asked whether they refute a cause, the largest first.
 WITNESSES = 40
+# So many different entries must have moved before it is no coincidence.
+MOVED = 3
 # These would show at any input: a leaf that is right somewhere, and not zero there, refutes them.
 ALWAYS = frozenset({"missing", "sign", "convention-half", "swapped"})
 
+# These say where it is right: they must hold at a kink too.
 ENDS = frozenset({"first-row", "last-row"})
+ONLY = frozenset({*INPUTS, *ENDS, "at-ties"})
 # These claim more than a few entries of many.
 WHOLE = frozenset({"cotangent-ignored", "slope-at-output", "argument-transposed", "at-ties"})
 
@@ -76,26 +83,32 @@ def name_cause(runner: Runner, failing: list[Judgement], small: Judgement, judge
     full = [one for one in others if not _is_empty(one.point)] or others
     seen = _smooth(runner, [small, *full]) or [small, *full]
     failures = [one for one in (failure_at(runner, found) for found in seen) if one]
-    right = [one for one in judged if one.outcome is Outcome.AGREES and one.says_something][::-1][:WITNESSES]
+    smallest = failure_at(runner, small)
+    right = [one for one in judged if one.outcome is Outcome.AGREES and one.says_something][::-1]
     for name, test in TESTS.items():
         if name in WHOLE and any(one.leaf.few for one in failures):
             continue
         sentences = [test(one) for one in failures]
-        if failures and all(sentences) and not _refuted(runner, name, failures, right):
-            return name, str(sentences[0])
+        held = all(sentences) and (name not in ONLY or smallest is None or bool(test(smallest)))
+        if name == "not-finite" and seen[0] is small:  # elsewhere the same formula may be finite, and wrong
+            held = bool(sentences[0]) and 2 * sum(map(bool, sentences)) > len(sentences)
+        if failures and held and not _refuted(runner, name, failures, right):
+            axis = _common_axis(name, failures) if name in AXES else None
+            return name, str(sentences[0]) if axis is None else along(name, failures[0], axis)
     if failures and entries(small.point) <= LARGE:
-        slip = explaining_slip(failures)
+        slip = explaining_slip(failures, _seen_right(runner, failures, right))
         if slip:
             return slip
-    return common_to_wrong(failures) or (
-        "unknown",
-        _counted(failures[0].leaf) if failures else "the values differ",
-    )
+    # what is said of the wrong entries must be so where they are shown
+    shown = [*([smallest] if smallest else []), *(one for one in failures if one.point is not small.point)]
+    return common_to_wrong(shown) or ("unknown", _counted(shown[0].leaf) if shown else "the values differ")
 
 
 def _counted(leaf: Leaf) -> str:
     """Return how many entries of the leaf differ, without a name for it."""
     wrong, entries = int(np.sum(leaf.wrong)), leaf.wrong.size
+    if entries == 1:
+        return f"the value at result{leaf.path} differs"
     return f"the values at result{leaf.path} differ in {wrong} of {entries} entries"
 
 
@@ -120,9 +133,11 @@ def failure_at(runner: Runner, found: Judgement) -> Failure | None:
     return Failure(runner, found.point, worst, leaves)
 
 
-def _refuted(runner: Runner, name: str, failures: list[Failure], right: list[Judgement]) -> bool:
+def _refuted(runner: Runner, name: str, failures: list[Failure], judged: list[Judgement]) -> bool:
     """Return whether the leaf is right, and not zero, at some point where this cause would show as well."""
-    path = failures[0].leaf.path
+    path, right = failures[0].leaf.path, judged[:WITNESSES]
+    # at the shapes of the failing points
+    alike = _of_same_shape(failures, judged)
     if name == "factor":
         ratios = [ratio_of(one.leaf) for one in failures]
         entries_seen = sum(int(np.sum(one.leaf.wrong)) for one in failures)
@@ -130,44 +145,85 @@ def _refuted(runner: Runner, name: str, failures: list[Failure], right: list[Jud
         if not all(axis_hint(one) for one in failures):
             return not constant or any(_is_right(one, path, runner) for one in right)
         # the size of an axis would show wherever that axis has that size
-        shapes = {shapes_of(one.point.args) for one in failures}
-        return any(shapes_of(one.point.args) in shapes and _is_right(one, path, runner) for one in right)
+        return any(_is_right(one, path, runner) for one in alike)
+    if name == "convention-mean":
+        return any(batch_size(one.point) > 1 and _is_right(one, path, runner) for one in right)
     if name == "at-ties":  # numbers tie by chance as well: somewhere nothing ties, and the leaf is right
-        return not any(_is_right(one, path, runner) and not tied_arguments(one.point) for one in right)
-    if name in ENDS:  # along an axis of size 1 its end is all there is: somewhere the rest must be right
-        return not any(not np.all(one.leaf.wrong) for one in failures)
+        return not any(_is_right(one, path, runner) and not tied_arguments(one.point) for one in alike)
+    if name in AXES and _common_axis(name, failures) is None:
+        return True
+    if name in ENDS:  # what happens at a place happens there at other values too
+        return bool(_seen_right(runner, failures, alike))
     if name in INPUTS:
-        elsewhere = (_right_at(one, path, name, runner, there=False) for one in right)
-        seen = any(_right_elsewhere(one, name) for one in failures) or any(elsewhere)
-        return not seen or any(_right_at(one, path, name, runner, there=True) for one in right)
+        common = set.intersection(*(explaining_inputs(one, name) for one in failures))
+        return all(_refuted_input(runner, name, which, failures, right) for which in common)
     return name in ALWAYS and any(_is_right(one, path, runner) for one in right)
 
 
-def _is_right(found: Judgement, leaf: str, runner: Runner) -> bool:
+def _common_axis(name: str, failures: list[Failure]) -> int | None:
+    """Return the axis along which every failure shows this cause, and some by no coincidence.
+
+    Where leaves have different ranks, axes are the same if they are as far from the first, or from the last.
+    """
+    seen = [AXES[name](one) for one in failures]
+    ranks = [one.leaf.wrong.ndim for one in failures]
+    enough = MOVED if name == "shifted" else 1
+    for axis in seen[0]:
+        for axes in ([axis for _ in ranks], [axis - ranks[0] + rank for rank in ranks]):
+            pairs = list(zip(axes, seen, strict=True))
+            if all(which in found for which, found in pairs):
+                values = np.concatenate([found[which] for which, found in pairs])
+                if len(np.unique(values)) >= enough:
+                    return axis
+    return None
+
+
+def _refuted_input(
+    runner: Runner, kind: str, which: int, failures: list[Failure], right: list[Judgement]
+) -> bool:
+    """Return whether entries are right where argument `which` is of this kind, or none is seen elsewhere."""
+    found = [_leaf_at(runner, one, failures[0].leaf.path) for one in right]
+    witnesses = [(one.leaf.seen & ~one.leaf.wrong, inputs_of(one, kind).get(which)) for one in found if one]
+    if any(mask is not None and np.any(seen & mask) for seen, mask in witnesses):
+        return True
+    witnesses += [(one.leaf.seen & ~one.leaf.wrong, inputs_of(one, kind)[which]) for one in failures]
+    return not any(mask is not None and np.any(seen & ~mask) for seen, mask in witnesses)
+
+
+def _of_same_shape(failures: list[Failure], judged: list[Judgement]) -> list[Judgement]:
+    """Return the judged points whose arguments have the shapes of a failing one."""
+    shapes = {shapes_of(one.point.args) for one in failures}
+    return [one for one in judged if shapes_of(one.point.args) in shapes][:WITNESSES]
+
+
+def _seen_right(runner: Runner, failures: list[Failure], judged: list[Judgement]) -> list[Failure]:
+    """Return the points at which an entry is right, and not zero, that is wrong at one of the same shape."""
+    shown = []
+    for one in _of_same_shape(failures, judged):
+        there = _leaf_at(runner, one, failures[0].leaf.path)
+        wrong = [
+            fail.leaf.wrong
+            for fail in failures
+            if shapes_of(fail.point.args) == shapes_of(one.point.args)
+            and there is not None
+            and fail.leaf.path == there.leaf.path
+        ]
+        if there is not None and any(bool(np.any(there.leaf.seen & mask)) for mask in wrong):
+            shown.append(there)
+    return shown
+
+
+def _leaf_at(runner: Runner, found: Judgement, path: str) -> Failure | None:
+    """Return what is seen of the leaf with this path at a point, right or wrong; None where it is not."""
+    failure = failure_at(runner, found)
+    same_leaf = [one for one in failure.leaves if one.path == path] if failure else []
+    return failure._replace(leaf=same_leaf[0]) if failure and same_leaf else None
+
+
+def _is_right(found: Judgement, path: str, runner: Runner) -> bool:
     """Return whether the leaf agrees at a point where its opposite would not."""
-    failure = failure_at(runner, found)
-    same_leaf = [one for one in failure.leaves if one.path == leaf] if failure else []
-    return any(bool(np.any(units(-one.mine, one.true, one.noise) > AGREES_WITHIN)) for one in same_leaf)
-
-
-def _right_elsewhere(failure: Failure, kind: str) -> bool:
-    """Return whether, at a failing point, an entry whose input is not of this kind is right and visible."""
-    leaf = failure.leaf
-    visible = ~leaf.wrong & (units(-leaf.mine, leaf.true, leaf.noise) > AGREES_WITHIN)
-    return any(bool(np.any(visible & ~mask)) for mask in inputs_of(failure, kind))
-
-
-def _right_at(found: Judgement, leaf: str, kind: str, runner: Runner, *, there: bool) -> bool:
-    """Return whether the leaf is right, and not zero, at an entry whose input is (not) of this kind."""
-    failure = failure_at(runner, found)
-    if failure is None:
-        return False
-    for one in [one for one in failure.leaves if one.path == leaf]:
-        masks = inputs_of(failure._replace(leaf=one), kind)
-        seen = units(-one.mine, one.true, one.noise) > AGREES_WITHIN
-        if any(bool(np.any(seen & (mask if there else ~mask))) for mask in masks):
-            return True
-    return False
+    there = _leaf_at(runner, found, path)
+    return there is not None and bool(np.any(there.leaf.seen))
 
 
 def _is_empty(point: Point) -> bool:

@@ -70,18 +70,23 @@ def _swapped(at: Failure) -> str | None:
     return None
 
 
-def _shifted(at: Failure) -> str | None:
+def _shifted_axes(at: Failure) -> dict[int, Any]:
+    """Return the axes along which the value by hand is the gradient moved by one index.
+
+    With each come the values seen to have moved. Of zeros, and of values that are all the same, none is:
+    they look moved where they are not.
+    """
+    found = {}
     for axis, size in enumerate(at.leaf.mine.shape):
-        for step in (1, -1) if size > 2 else (1,) if size == 2 else ():
-            moved = np.roll(at.leaf.true, step, axis)
-            inside = tuple(
-                slice(max(step, 0), size + min(step, 0)) if i == axis else slice(None)
-                for i in range(at.leaf.mine.ndim)
-            )
-            noise = at.leaf.noise + np.roll(at.leaf.noise, step, axis)
-            if same(at.leaf.mine[inside], moved[inside], noise[inside]):
-                return f"result{at.leaf.path} is the gradient moved by one index along axis {axis}"
-    return None
+        for step in (1, -1) if size > 1 else ():
+            inside = (slice(None),) * axis + (slice(max(step, 0), size + min(step, 0)),)
+            moved = np.roll(at.leaf.true, step, axis)[inside]
+            noise = (at.leaf.noise + np.roll(at.leaf.noise, step, axis))[inside]
+            if same(at.leaf.mine[inside], moved, noise):
+                there = moved != 0
+                alike = same(moved[there], np.repeat(moved[there][:1], np.sum(there)), noise[there])
+                found[axis] = moved[there & at.leaf.wrong[inside]] if not alike else moved[:0].ravel()
+    return found
 
 
 def _slope_at_output(at: Failure) -> str | None:
@@ -120,7 +125,7 @@ def _with_other_args(at: Failure, change: Callable[[Any], Any]) -> bool:
 
 
 def _mean(at: Failure) -> str | None:
-    batch = _batch_size(at.point)
+    batch = batch_size(at.point)
     if batch < 2 or not all(leaf.is_times(1 / batch) for leaf in at.leaves):
         return None
     return "differs by convention, not by mistake: a mean over the batch for a sum"
@@ -154,7 +159,7 @@ def ratio_of(leaf: Leaf) -> Any:
 def axis_hint(at: Failure) -> str:
     """Return which axis has the size of the factor, or its inverse; empty if none has."""
     axes = {n for arg in jax.tree.leaves(at.point.args) for n in np.shape(arg)}
-    for n in sorted(n for n in axes | {_batch_size(at.point)} if n > 1):
+    for n in sorted(n for n in axes | {batch_size(at.point)} if n > 1):
         of = f"an axis has size {n}"
         powers = (n, ""), (1 / n, f"1/{n}, and "), (n**0.5, f"√{n}, and "), (n**-0.5, f"1/√{n}, and ")
         for value, text in ((value, words + of) for value, words in powers):
@@ -170,64 +175,98 @@ INPUTS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def inputs_of(at: Failure, kind: str) -> list[Any]:
+def inputs_of(at: Failure, kind: str) -> dict[int, Any]:
     """Return a mask of the entries whose input is of this kind, for each argument of the leaf's shape."""
-    numbers = [arg for arg in jax.tree.leaves(at.point.args) if is_number(arg)]
-    return [INPUTS[kind](arg) for arg in numbers if np.shape(arg) == at.leaf.wrong.shape]
+    numbers = enumerate(jax.tree.leaves(at.point.args))
+    alike = [(i, arg) for i, arg in numbers if is_number(arg) and np.shape(arg) == at.leaf.wrong.shape]
+    return {i: INPUTS[kind](np.asarray(arg)) for i, arg in alike}
 
 
-def _explains(mask: Any, wrong: Any) -> bool:
-    """Return whether the wrong entries are among those of the mask, and make up at least half of them."""
-    return bool(np.any(wrong) and np.all(mask[wrong]) and 2 * np.sum(wrong) >= np.sum(mask))
+def explaining_inputs(at: Failure, kind: str) -> set[int]:
+    """Return which arguments are of this kind at every wrong entry, and at few others that can be seen."""
+    wrong, visible = at.leaf.wrong, (at.leaf.true != 0) | (at.leaf.mine != 0)
+    masks = inputs_of(at, kind).items()
+    return {
+        i
+        for i, mask in masks
+        if np.any(wrong) and np.all((mask & visible)[wrong]) and 2 * np.sum(wrong) >= np.sum(mask & visible)
+    }
 
 
 def _where_input(kind: str, words: str) -> Callable[[Failure], str | None]:
     def test(at: Failure) -> str | None:
         """Return the sentence if every wrong entry is one whose input is of this kind."""
-        visible = (at.leaf.true != 0) | (at.leaf.mine != 0)
-        if any(_explains(mask & visible, at.leaf.wrong) for mask in inputs_of(at, kind)):
-            return f"result{at.leaf.path} is wrong only where its input is {words}"
-        return None
+        if not explaining_inputs(at, kind):
+            return None
+        return f"result{at.leaf.path} is wrong only where its input is {words}"
 
     return test
 
 
-def _ties_in(arg: Any) -> Any:
-    """Return the magnitudes that occur more than once."""
-    sizes = np.sort(np.abs(np.ravel(arg)))
-    return sizes[1:][sizes[1:] == sizes[:-1]]
+def _tied(arg: Any) -> Any:
+    """Return a mask of the entries whose magnitude occurs at another place too.
+
+    The place across the diagonal is none: in a symmetric matrix it always holds the same.
+    """
+    sizes = np.abs(np.asarray(arg))
+    _, where, counts = np.unique(sizes, return_inverse=True, return_counts=True)
+    others = counts[where].reshape(sizes.shape) - 1
+    if sizes.ndim > 1 and sizes.shape[-1] == sizes.shape[-2]:
+        off = ~np.eye(sizes.shape[-1], dtype=bool)
+        others = others - (off & (np.swapaxes(sizes, -1, -2) == sizes))
+    return others > 0
 
 
 def tied_arguments(point: Point) -> bool:
     """Return whether two numbers of one argument have the same magnitude."""
-    return any(_ties_in(arg).size > 0 for arg in jax.tree.leaves(point.args) if is_number(arg))
+    return any(bool(np.any(_tied(arg))) for arg in jax.tree.leaves(point.args) if is_number(arg))
 
 
 def _ties(at: Failure) -> str | None:
-    for arg in [arg for arg in jax.tree.leaves(at.point.args) if is_number(arg)]:
-        tied = _ties_in(arg)
-        # where the argument has the shape of the result, it is the wrong entries that must tie
-        if np.shape(arg) == at.leaf.wrong.shape:
-            tie = np.all(np.isin(np.abs(np.asarray(arg)[at.leaf.wrong]), tied))
-        else:
-            tie = tied.size > 0
-        if tie:
-            return f"result{at.leaf.path} is wrong only where inputs tie"
-    return None
+    numbers = [arg for arg in jax.tree.leaves(at.point.args) if is_number(arg)]
+    # where an argument has the shape of the result, it is the wrong entries that must tie
+    own = [arg for arg in numbers if np.shape(arg) == at.leaf.wrong.shape]
+    ties = [np.all(_tied(arg)[at.leaf.wrong]) for arg in own] or [np.any(_tied(arg)) for arg in numbers]
+    return f"result{at.leaf.path} is wrong only where inputs tie" if any(ties) else None
 
 
-def _row(end: int, words: str) -> Callable[[Failure], str | None]:
-    def test(at: Failure) -> str | None:
+def _end_axes(end: int) -> Callable[[Failure], dict[int, Any]]:
+    def axes(at: Failure) -> dict[int, Any]:
+        """Return the axes along which only one end is wrong; with each, the rest that is seen to be right."""
+        found, right = {}, at.leaf.seen & ~at.leaf.wrong
         for axis, size in enumerate(at.leaf.wrong.shape):
             where = np.argwhere(at.leaf.wrong)[:, axis]
-            if size and len(where) and np.all(where == end % size):
-                return f"result{at.leaf.path} is wrong only at the {words} index of axis {axis}"
-        return None
+            if len(where) and np.all(where == end % size):
+                found[axis] = at.leaf.true[right & (np.indices(right.shape)[axis] != end % size)]
+        return found
+
+    return axes
+
+
+# Along which axes it holds; with each, the values by which it is seen to be no coincidence.
+AXES: dict[str, Callable[[Failure], dict[int, Any]]] = {
+    "shifted": _shifted_axes,
+    "first-row": _end_axes(0),
+    "last-row": _end_axes(-1),
+}
+
+
+def along(name: str, at: Failure, axis: int) -> str:
+    """Return the sentence of a cause that holds along one axis."""
+    if name == "shifted":
+        return f"result{at.leaf.path} is the gradient moved by one index along axis {axis}"
+    return f"result{at.leaf.path} is wrong only at the {name.removesuffix('-row')} index of axis {axis}"
+
+
+def _along_some(name: str) -> Callable[[Failure], str | None]:
+    def test(at: Failure) -> str | None:
+        axes = AXES[name](at)
+        return along(name, at, min(axes)) if axes else None
 
     return test
 
 
-def _batch_size(point: Point) -> int:
+def batch_size(point: Point) -> int:
     """Return the product of the leading axes of the last argument, all but its last axis."""
     shaped = [np.shape(leaf) for leaf in jax.tree.leaves(point.args) if np.ndim(leaf)]
     return int(np.prod(shaped[-1][:-1] or shaped[-1][:1])) if shaped else 0
@@ -249,8 +288,8 @@ TESTS: dict[str, Callable[[Failure], str | None]] = {
     "at-zeros": _where_input("at-zeros", "zero"),
     "negative-inputs": _where_input("negative-inputs", "negative"),
     "positive-inputs": _where_input("positive-inputs", "positive"),
-    "shifted": _shifted,
-    "first-row": _row(0, "first"),
-    "last-row": _row(-1, "last"),
+    "shifted": _along_some("shifted"),
+    "first-row": _along_some("first-row"),
+    "last-row": _along_some("last-row"),
     "at-ties": _ties,
 }

@@ -56,6 +56,11 @@ class Leaf:
         """Return a mask of the entries that differ beyond noise."""
         return units(self.mine, self.true, self.noise) > AGREES_WITHIN
 
+    @cached_property
+    def seen(self) -> Any:
+        """Return a mask of the entries at which the opposite of the value would differ from the gradient."""
+        return units(-self.mine, self.true, self.noise) > AGREES_WITHIN
+
     @property
     def few(self) -> bool:
         """Return whether the wrong entries are few of many: what claims the whole leaf cannot be meant."""
