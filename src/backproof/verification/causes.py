@@ -34,11 +34,14 @@ show at any input, if the leaf is right nowhere else. The first in this list tha
 | `unknown` | none of these |
 """
 
+from typing import Any
+
 import jax
 import numpy as np
 
+from backproof.verification.differences import is_number
 from backproof.verification.edits import explaining_slip
-from backproof.verification.judge import Judgement, Outcome
+from backproof.verification.judge import Judgement, Outcome, judge_alone
 from backproof.verification.kinks import jumps
 from backproof.verification.oracles import LARGE, Point, Runner, entries, shapes_of
 from backproof.verification.partial import common_to_wrong
@@ -63,6 +66,8 @@ Named = tuple[str, str]
 WITNESSES = 40
 # So many different entries must have moved before it is no coincidence.
 MOVED = 3
+# What is wrong at a place stays wrong there when the numbers move by at most this part of them.
+NUDGE = 2.0**-8
 # These would show at any input: a leaf that is right somewhere, and not zero there, refutes them.
 ALWAYS = frozenset({"missing", "sign", "convention-half", "swapped"})
 
@@ -153,7 +158,7 @@ def _refuted(runner: Runner, name: str, failures: list[Failure], judged: list[Ju
     if name in AXES and _common_axis(name, failures) is None:
         return True
     if name in ENDS:  # what happens at a place happens there at other values too
-        return bool(_seen_right(runner, failures, alike))
+        return any(_vanishes(runner, one) for one in failures)
     if name in INPUTS:
         common = set.intersection(*(explaining_inputs(one, name) for one in failures))
         return all(_refuted_input(runner, name, which, failures, right) for which in common)
@@ -188,6 +193,21 @@ def _refuted_input(
         return True
     witnesses += [(one.leaf.seen & ~one.leaf.wrong, inputs_of(one, kind)[which]) for one in failures]
     return not any(mask is not None and np.any(seen & ~mask) for seen, mask in witnesses)
+
+
+def _vanishes(runner: Runner, failure: Failure) -> bool:
+    """Return whether what is wrong is right, and not zero, where every number is a little off."""
+    args = jax.tree.map(lambda arg: _nudged(arg) if is_number(arg) else arg, failure.point.args)
+    point = Point(args, failure.point.direction)
+    near = failure_at(runner, judge_alone(runner, point)) if all(runner.finite([point])) else None
+    there = [one for one in near.leaves if one.path == failure.leaf.path] if near else []
+    return any(bool(np.any(one.seen & ~one.wrong & failure.leaf.wrong)) for one in there)
+
+
+def _nudged(arg: Any) -> Any:
+    """Return the numbers, each a little nearer zero by another part of it, and zeros a little above it."""
+    part = NUDGE * np.arange(1, np.size(arg) + 1).reshape(np.shape(arg)) / (np.size(arg) + 1)
+    return np.where(np.asarray(arg) == 0, part, arg * (1 - part)).astype(arg.dtype)
 
 
 def _of_same_shape(failures: list[Failure], judged: list[Judgement]) -> list[Judgement]:
