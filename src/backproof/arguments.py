@@ -6,6 +6,7 @@ names such as `2*n`, or `*batch`, any number of axes along which samples are ind
 """
 
 import ast
+import contextlib
 import operator
 import re
 import typing
@@ -27,6 +28,9 @@ SHORT_DTYPES = {
 LONG_DTYPES = {long: short for short, long in SHORT_DTYPES.items()}
 NOTATION = re.compile(r"^\s*(?P<dtype>\w+)\[(?P<dims>[^\]]*)\](?P<bounds>.*)$")
 BOUND = re.compile(r"\s*(?P<sign>>=|<=|>|<)\s*(?P<value>[^<>=]+)")
+SOLVED_BEYOND = (
+    64  # how far beyond twice a size the name in an expression of it, such as `n-8`, is looked for
+)
 OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
@@ -187,10 +191,17 @@ def bind(spec: Specification, shape: tuple[int, ...], dims: Mapping[str, Any]) -
         if sizes.setdefault(spec.dims[star], shape[star : star + extra]) != shape[star : star + extra]:
             raise _misfit(spec, shape, sizes)
     for dim, size in sorted(pairs, key=lambda pair: not pair[0].isidentifier()):
-        known = sizes.setdefault(dim, size) if dim.isidentifier() else evaluate(dim, sizes)
-        if known != size:
+        sizes.update(_solved(dim, size, sizes))
+        if evaluate(dim, sizes) != size:
             raise _misfit(spec, shape, sizes)
     return sizes
+
+
+def _solved(dim: str, size: int, sizes: Mapping[str, Any]) -> Dims:
+    """Return the least size that fits of the one name in `dim` that has none; nothing where there is none."""
+    names, tried = {*re.findall(r"[A-Za-z_]\w*", dim)} - {*sizes}, range(1, 2 * size + 64)
+    fitting = ({name: n} for name in names for n in tried if evaluate(dim, {**sizes, name: n}) == size)
+    return next(fitting, dict.fromkeys(names, 0)) if len(names) == 1 else {}
 
 
 def shape_of(spec: Specification, dims: Mapping[str, Any]) -> tuple[int, ...]:
@@ -265,13 +276,10 @@ def _bound(bound: Bound) -> Bound:
 
 
 def _number_or_text(text: str) -> float | str:
-    try:
-        return int(text)
-    except ValueError:
-        try:
-            return float(text)
-        except ValueError:
-            return text
+    for number in (int, float):
+        with contextlib.suppress(ValueError):
+            return number(text)
+    return text
 
 
 def _unreadable(must: str, found: str) -> UsageError:

@@ -10,7 +10,8 @@ import backproof as bp
 from backproof.verification.claim import of_vjp
 from backproof.verification.drawing import draw
 from backproof.verification.oracles import point_of
-from backproof.verification.points import from_arguments, menu
+from backproof.verification.points import from_arguments
+from backproof.verification.sizes import menu
 from backproof.verification.statics import Statics
 from backproof.verification.values import STYLES
 
@@ -142,8 +143,9 @@ def test_small_points_come_smallest_first_and_large_ones_have_one_long_axis():
     sizes = [one.size for one in points.small()]
     assert sizes == sorted(sizes)
     assert sizes[0] == 1
-    assert points.large()
-    for one in points.large():
+    large = points.large(lambda axis, length: True)
+    assert large
+    for one in large:
         (long,), (short,) = one.long.build(), one.short.build()
         assert one.size in long.shape
         assert one.short_size in short.shape

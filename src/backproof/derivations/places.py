@@ -14,7 +14,8 @@ from backproof.arguments import Specification, names_of
 from backproof.verification.claim import Claim, points_of
 from backproof.verification.drawing import draw
 from backproof.verification.oracles import shapes_of, widen
-from backproof.verification.points import SIZES, Points
+from backproof.verification.points import Points
+from backproof.verification.sizes import SIZES
 from backproof.verification.tracing import float64
 from backproof.verification.values import MODERATE
 

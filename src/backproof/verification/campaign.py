@@ -14,19 +14,20 @@ import jax
 
 from backproof.errors import UsageError, message
 from backproof.verification.accuracy import ACCURATE_WITHIN, Row, at_smallest, plainer_row, worst_rows
+from backproof.verification.chosen import chosen_draws
 from backproof.verification.claim import Claim
 from backproof.verification.conduct import LAWFUL, REPEATABLE, Law
 from backproof.verification.contract import Broken, broken_contract, missing_sum
 from backproof.verification.drawing import draw
-from backproof.verification.judge import Judgement, Outcome, first_look, judge, judge_alone
+from backproof.verification.judge import Judgement, Outcome, first_look, judge
 from backproof.verification.native import DTYPES
 from backproof.verification.noise import Measured
 from backproof.verification.oracles import LARGE, Point, Runner, point_of, points_of, shapes_of
 from backproof.verification.plants import blind_to
 from backproof.verification.points import Drawn
 from backproof.verification.runners import Runners
-from backproof.verification.second_order import probe
-from backproof.verification.stops import explains_doubt, matters_at_second_order
+from backproof.verification.second_derivative import second_derivative
+from backproof.verification.stops import explains_doubt
 from backproof.verification.tracing import float64
 from backproof.verification.vote import reference_in_doubt
 
@@ -37,7 +38,7 @@ ENOUGH = 5
 BUDGET = 2**20
 # The same for low precision, which NumPy computes slowly.
 NATIVE_BUDGET = 2**17
-NATIVE_POINTS = 14
+NATIVE_POINTS = 32
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,14 @@ class Findings:
 def investigate(runners: Runners, settings: Settings) -> Findings:
     """Return everything that is found out about the claim that `runners` run."""
     claim, runner, found = runners.claim, runners.float64, Findings()
-    draws = sorted(draw(claim, settings.examples, settings.seed), key=_key)
+    draws = chosen_draws(runners, settings.examples - 1, settings.seed)
+    draws = sorted([*draws, *draw(claim, settings.examples - len(draws), settings.seed)], key=_key)
     groups = [list(group) for _, group in itertools.groupby(draws, key=_key)]
     found.drawn, found.shapes = len(draws), [group[0].shapes for group in groups]
     looks = _looks(claim, runner, groups, found)
     if found.broken:
         return found
-    generic = _generic(claim, runner, groups, found)
+    generic = _generic(runner, groups, found, settings.seed)
     found.unlawful = _unlawful(runner, generic, REPEATABLE)
     if found.unlawful:
         return found
@@ -107,9 +109,10 @@ def investigate(runners: Runners, settings: Settings) -> Findings:
     found.blind = blind_to([truth for _, _, truth in looks])
     found.leaves = len(jax.tree.leaves(looks[0][2].value))
     found.unlawful = _unlawful(runner, generic, LAWFUL)
-    found.rows = _rows(runners, groups, settings)
+    found.rows, refused = _rows(runners, groups, settings)
+    found.notes += refused
     if settings.second_order and not claim.forward:
-        found.second = _second(runners, generic, found)
+        found.second = second_derivative(runners, generic[-1:], settings.seed, found.notes)
     return found
 
 
@@ -232,13 +235,13 @@ def _in_turn(looks: list[Look]) -> list[Look]:
     return [look for one_round in rounds for look in one_round if look is not None]
 
 
-def _generic(claim: Claim, runner: Runner, groups: list[list[Drawn]], found: Findings) -> list[Point]:
+def _generic(runner: Runner, groups: list[list[Drawn]], found: Findings, seed: int) -> list[Point]:
     """Return a point of plain numbers at each shape, where the function is finite; the largest last.
 
     A large one is the point that was looked at first, so that nothing is measured there twice.
     """
-    points = []
-    for one in claim.points.plain() or [group[0] for group in groups]:
+    claim, points = runner.claim, []
+    for one in claim.points.plain(seed + 1) or [group[0] for group in groups]:
         if one.size > LARGE:
             points += [found.first[_key(one)]] if _key(one) in found.first else []
         elif not one.empty:
@@ -262,9 +265,9 @@ def _unlawful(runner: Runner, generic: list[Point], laws: dict[str, Law]) -> tup
     return None
 
 
-def _rows(runners: Runners, groups: list[list[Drawn]], settings: Settings) -> list[Row]:
-    """Return the rows that err beyond what autodiff does, and the sums that saturate, in each precision."""
-    full = [group for group in groups if not group[0].empty and group[0].size <= BUDGET]
+def _rows(runners: Runners, groups: list[list[Drawn]], settings: Settings) -> tuple[list[Row], list[str]]:
+    """Return rows that err beyond what autodiff does, sums that saturate, and where the code does not run."""
+    full = [group for group in groups if not group[0].empty and not group[0].kind and group[0].size <= BUDGET]
     fitting = max(1, NATIVE_BUDGET // max(full[-1][0].size, 1)) if full else 0
     ordinary = full[-1][: min(NATIVE_POINTS, fitting)] if full else []
     rows: list[Row] = []
@@ -277,24 +280,5 @@ def _rows(runners: Runners, groups: list[list[Drawn]], settings: Settings) -> li
         rows = [plainer_row(at_smallest(rows[0], native, smaller), native), *rows]
     for dtype in settings.dtypes:
         rows += runners.saturated(dtype) if dtype != "float32" else []
-    return rows
-
-
-def _second(runners: Runners, generic: list[Point], found: Findings) -> Judgement | None:
-    """Return the judgement of the second derivative where it is wrong, else None."""
-    derived = runners.second.claim
-    for number, point in enumerate(generic[-1:]):
-        try:
-            with float64():
-                place = probe(runners.claim, point, number)
-                jax.eval_shape(derived.hand, *place)
-        except Exception as error:
-            # Not every hand-written derivative can be differentiated again; that is not asked of it.
-            found.notes.append(f"second order not judged: {type(error).__name__}")
-            return None
-        judged = judge_alone(runners.second, place)
-        if judged.outcome is Outcome.WRONG:
-            if not matters_at_second_order(runners.claim, place):
-                return judged
-            found.notes.append("second order not judged: a stop_gradient in the primal changes it")
-    return None
+    refused = {dtype: runners.native(dtype).refused for dtype in settings.dtypes}
+    return rows, [f"not judged in {dtype}: {why}" for dtype, why in refused.items() if why]

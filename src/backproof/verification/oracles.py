@@ -62,7 +62,7 @@ def points_of(claim: Claim, draws: Sequence[Drawn], kind: str | None = None) -> 
         tuples = [widen(one.build()) for one in draws]
         like = claim.direction_like(tuples[0])
         pairs = zip(tuples, draws, strict=True)
-        return [Point(args, direction(like, one.seed, kind)) for args, one in pairs]
+        return [Point(args, direction(like, one.seed, kind or one.kind)) for args, one in pairs]
 
 
 def shapes_of(tree: PyTree) -> tuple[Any, ...]:
@@ -120,6 +120,31 @@ class Runner:
             return None
         return [jax.tree.map(lambda leaf, i=i: leaf[i], many) for i in range(len(points))]
 
+    def mapped_over(
+        self, axes: tuple[int | None, int | None], points: Sequence[Point]
+    ) -> list[PyTree] | None:
+        """Return the derivative at points that share arguments or direction, interpreted as one under vmap.
+
+        Args:
+            axes: 0 for arguments or direction where the points differ, None where they share it.
+            points: the points.
+
+        Returns:
+            one result for each point, or None where the code cannot be vmapped like this.
+        """
+        stacked = stack(points)
+        sides = zip(axes, stacked, points[0], strict=True)
+        shared = Point(*(alone if axis is None else many for axis, many, alone in sides))
+        if not all(jax.tree.leaves(side) for side in shared):
+            return None
+        try:
+            program = self._program(f"over {axes}", jax.vmap(self.claim.hand, axes), shared)
+        except Exception:
+            # Not every user's code can be vmapped; run alone it raises what is its own.
+            return None
+        many = run(program, shared)[0]
+        return [jax.tree.map(lambda leaf, i=i: leaf[i], many) for i in range(len(points))]
+
     def compiled(self, point: Point) -> PyTree:
         """Return the compiled hand-written derivative at one point."""
         with float64():
@@ -157,6 +182,10 @@ class Runner:
         """Return the traced program of autodiff at the shapes of a point."""
         return self._program("truth", self.claim.truth, point)
 
+    def program_of_hand(self, point: Point) -> Program:
+        """Return the traced program of the hand-written derivative at the shapes of a point."""
+        return self._program("hand", self.claim.hand, point)
+
     def truth(self, point: Point, *, wide: bool = False) -> Measured:
         """Return autodiff of the primal at one point, with its rounding noise."""
         return self._measured("truth", self.claim.truth, point, wide)
@@ -171,6 +200,15 @@ class Runner:
             run(self._program(kind, f, point), point, wide=True)[0]
             for kind, f in (("hand", self.claim.hand), ("truth", self.claim.truth))
         )
+
+    def noise_again(self, point: Point) -> PyTree:
+        """Return the noise of hand and truth together, from more and other perturbed runs."""
+        programs = self.program_of_hand(point), self.program_of_truth(point)
+        again = [
+            noise.measure_program(program, point, seed=1, replicas=noise.MORE_REPLICAS).noise
+            for program in programs
+        ]
+        return jax.tree.map(np.add, *again)
 
     def _measured(self, kind: str, f: Callable[..., Any], point: Point, wide: bool) -> Measured:
         """Return `f` at `point` with its noise, remembered for the points that were looked at last."""

@@ -1,8 +1,7 @@
 """Where a claim is tried: the inputs at which gradients go wrong.
 
 Hypothesis draws a shape from a short menu, a kind of value and a seed; the numbers are then made in
-NumPy, outside jit. Axis sizes are pairwise different by default (a transposed gradient passes every
-shape check on square arrays), then 1 and 0. Values meet ties, signed zeros, large and tiny numbers,
+NumPy, outside jit. Values meet ties, signed zeros, large and tiny numbers,
 mixed scales, and the edges of the declared domain.
 """
 
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 
 from backproof.arguments import Dims, Specification, bind, names_of, shape_of
 from backproof.errors import UsageError
+from backproof.verification.sizes import menu, with_long
 from backproof.verification.values import (
     STYLES,
     Holder,
@@ -32,12 +32,12 @@ from backproof.verification.values import (
 )
 
 PyTree = Any
-SIZES = (3, 2, 4, 5, 7, 6, 8)
-BATCHES = ((), (5,), (1,), (2, 4), (0,))
 LONG = (16384, 1024)
 SHORT = 64
 SMALL_AT_MOST = 81
 LARGEST = 2**18
+# A draw that `where` refuses is made again from other seeds, or a shape with few that fit is never seen.
+TRIES, RETRY = 8, 10_007
 # Draws made at once where there is only one size.
 FIXED = 8
 SEEDS = st.integers(0, 2**32 - 1)
@@ -53,6 +53,7 @@ class Drawn(NamedTuple):
         empty: whether an argument has none.
         seed: the seed of the direction that goes with them.
         tree: their tree, as text.
+        kind: the kind of the direction, None where it is drawn as well.
     """
 
     build: Callable[[], tuple[PyTree, ...]]
@@ -61,11 +62,13 @@ class Drawn(NamedTuple):
     empty: bool
     seed: int
     tree: str = ""
+    kind: str | None = None
 
 
 class Long(NamedTuple):
     """Holds a draw of numbers near 1 with one long axis, in which sums have many terms, and a shorter one."""
 
+    axis: str
     long: Drawn
     short: Drawn
     size: int
@@ -83,36 +86,26 @@ def drawn(build: Callable[[], tuple[PyTree, ...]], shapes: PyTree, seed: int) ->
     return Drawn(build, text, sum(sizes), 0 in sizes, seed, str(jax.tree.structure(shapes)))
 
 
-def menu(specs: list[Specification]) -> list[dict[str, Any]]:
-    """Return the sizes that are tried for the names in `specs`, the smallest first.
-
-    All 1, each name 1 with the others distinct, all distinct in two orders, and, where no `*` axis
-    is there to be empty, each name 0.
-    """
-    names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
-    if not names:
-        return [{}]
-    stars = [name for name in names if name.startswith("*")]
-    plain = [name for name in names if not name.startswith("*")]
-    distinct = dict(zip(plain, itertools.cycle(SIZES), strict=False))
-    rotated = dict(zip(plain, itertools.cycle(SIZES[1:] + SIZES[:1]), strict=False))
-    sizes = [dict.fromkeys(plain, 1), *({**distinct, name: 1} for name in plain), distinct, rotated]
-    if not stars:
-        sizes += [{**distinct, name: 0} for name in plain]
-        return _unique(sizes)
-    batches = itertools.cycle(BATCHES)
-    rounds = itertools.islice(itertools.cycle(_unique(sizes)), max(len(sizes), len(BATCHES)))
-    return _unique([{**size, **dict.fromkeys(stars, next(batches))} for size in rounds])
-
-
-def _unique(sizes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [one for i, one in enumerate(sizes) if one not in sizes[:i]]
-
-
 def anything(args: tuple[PyTree, ...]) -> bool:
     """Return True: where no domain is declared, every argument lies in it."""
     del args
     return True
+
+
+def _none(axis: str, size: int, seed: int) -> None:
+    """Return None: without named axes none can be made longer."""
+    del axis, size, seed
+
+
+def _none_large(affords: Callable[[str, int], bool]) -> list[Long]:
+    del affords
+    return []
+
+
+def _no_draws(style: Style, seed: int) -> list[Drawn]:
+    """Return nothing: what the user's own strategy draws has its own style."""
+    del style, seed
+    return []
 
 
 class Points(NamedTuple):
@@ -121,18 +114,28 @@ class Points(NamedTuple):
     Attributes:
         strategy: draws lists of argument tuples, `block` of them at a time.
         block: how many.
-        plain: returns draws of plain numbers, one at each size.
-        large: returns, for each axis, draws in which it is long and the others short.
+        styled: returns draws of a style from a seed, one at each size.
+        large: returns, for each axis, draws in which it is long and the others short; it is told
+            which lengths of an axis are affordable.
+        axes: the names of the axes.
+        longer: returns a draw of plain numbers in which one axis has a given size and the others are
+            short; None where there is none.
         small: returns draws at sizes from 1 to 3, the smallest first.
         admits: whether an argument tuple lies in the declared domain.
     """
 
     strategy: st.SearchStrategy[list[Drawn]]
     block: int = 1
-    plain: Callable[[], list[Drawn]] = list
-    large: Callable[[], list[Long]] = list
+    styled: Callable[[Style, int], list[Drawn]] = _no_draws
+    large: Callable[[Callable[[str, int], bool]], list[Long]] = _none_large
+    axes: tuple[str, ...] = ()
+    longer: Callable[[str, int, int], Drawn | None] = _none
     small: Callable[[], list[Drawn]] = list
     admits: Callable[[tuple[PyTree, ...]], bool] = anything
+
+    def plain(self, seed: int = 1) -> list[Drawn]:
+        """Return draws of plain numbers, one at each size."""
+        return self.styled(Style(plain), seed)
 
 
 def from_arguments(
@@ -156,6 +159,7 @@ def from_arguments(
     """
     leaves, tree = jax.tree.flatten(arguments, is_leaf=is_specification)
     specs = [leaf for leaf in leaves if is_specification(leaf)]
+    axes = tuple(dict.fromkeys(name for spec in specs for name in names_of(spec)))
     sizes = sizes_of(specs)
     arranged: dict[str, tuple[tuple[PyTree, ...], Drawn] | None] = {}
     checked = any(spec.where is not None or not spec.is_differentiable for spec in specs)
@@ -163,6 +167,8 @@ def from_arguments(
     def placed(dims: Dims) -> tuple[tuple[PyTree, ...], Drawn] | None:
         """Return the argument tuple at given sizes, its numbers not made yet, and what all draws share."""
         key = repr(sorted(dims.items()))
+        if key not in arranged and any(n < 0 for spec in specs for n in shape_of(spec, dims)):
+            arranged[key] = None  # an axis `n-1` of no entries less
         if key not in arranged:
             try:
                 args = arrange(tree.unflatten([Holder(leaf, dims) for leaf in leaves]))
@@ -171,7 +177,7 @@ def from_arguments(
                 arranged[key] = None  # parameters do not exist at these sizes: the rule is not meant for them
         return arranged[key]
 
-    def at(dims: Dims, style: Style, seed: int) -> Drawn | None:
+    def at(dims: Dims, style: Style, seed: int, tries: int = TRIES) -> Drawn | None:
         """Return the draw at given sizes, in a given style; None where it does not satisfy `where`."""
         found = placed(dims)
         if found is None:
@@ -183,10 +189,11 @@ def from_arguments(
             return whole.unflatten([made(leaf, style, seed, place) for place, leaf in enumerate(held)])
 
         try:
-            fits = not checked or _satisfied(leaves, build())
+            if not checked or _satisfied(leaves, build()):
+                return like._replace(build=build, seed=seed)
         except NoSuchNumberError:
             return None
-        return like._replace(build=build, seed=seed) if fits else None
+        return at(dims, style, seed + RETRY, tries - 1) if tries else None
 
     def every(choices: Iterable[tuple[Dims, Style, int]]) -> list[Drawn]:
         made = (at(*choice) for choice in choices)
@@ -200,14 +207,19 @@ def from_arguments(
         assume(made)
         return made
 
-    def large() -> list[Long]:
+    def longer(axis: str, size: int, seed: int) -> Drawn | None:
+        found = at(with_long(specs, axis, size), Style(plain), seed)
+        return found and found._replace(kind="random")
+
+    def large(affords: Callable[[str, int], bool]) -> list[Long]:
         pairs = []
-        for name in dict.fromkeys(name for spec in specs for name in names_of(spec)):
-            size = next((n for n in LONG if _entries(specs, with_long(specs, name, n)) <= LARGEST), SHORT)
+        for name in axes:
+            fitting = (n for n in LONG if _entries(specs, with_long(specs, name, n)) <= LARGEST)
+            size = next((n for n in fitting if affords(name, n)), SHORT)
             both = (at(with_long(specs, name, n), Style(positive), 1) for n in (size, SHORT))
             long, short = both
             if long is not None and short is not None and size > SHORT:
-                pairs.append(Long(long, short, size, SHORT))
+                pairs.append(Long(name, long, short, size, SHORT))
         return pairs
 
     def small() -> list[Drawn]:
@@ -222,21 +234,13 @@ def from_arguments(
     return Points(
         draw(),
         block=len(sizes) if len(sizes) > 1 else FIXED,
-        plain=lambda: every((dims, Style(plain), 1) for dims in sizes),
+        styled=lambda style, seed: every((dims, style, seed) for dims in sizes),
         large=large,
+        axes=axes,
+        longer=longer,
         small=small,
         admits=lambda args: _admitted(leaves, args),
     )
-
-
-def with_long(specs: list[Specification], long: str, size: int) -> dict[str, Any]:
-    """Return sizes with the axis `long` of this size and the others short."""
-    names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
-    short = {
-        name: (2,) if name.startswith("*") else n
-        for name, n in zip(names, itertools.cycle(SIZES), strict=False)
-    }
-    return {**short, long: (size,) if long.startswith("*") else size}
 
 
 def _entries(specs: list[Specification], dims: Dims) -> int:
@@ -246,13 +250,21 @@ def _entries(specs: list[Specification], dims: Dims) -> int:
 def _admitted(leaves: list[Any], values: tuple[PyTree, ...]) -> bool:
     """Return whether every bound and every `where=` holds at `values`, whatever their sizes."""
     built = jax.tree.leaves(values)[-len(leaves) :]
+    pairs = list(zip(leaves, built, strict=True))
     dims: Dims = {}
-    for spec, value in zip(leaves, built, strict=True):
-        if is_specification(spec):
-            dims = bind(spec, np.shape(value), dims)
-    pairs = zip(leaves, built, strict=True)
+    try:
+        # names that stand alone first: an expression of one may fit several sizes of it
+        for spec, value in sorted(pairs, key=_has_expressions):
+            dims = bind(spec, np.shape(value), dims) if is_specification(spec) else dims
+    except UsageError:
+        return False  # sizes that cannot be told
     bounded = all(not is_specification(spec) or within(spec, value, dims) for spec, value in pairs)
     return bounded and _satisfied(leaves, values)
+
+
+def _has_expressions(pair: tuple[Any, Any]) -> bool:
+    spec = pair[0]
+    return is_specification(spec) and not all(dim.lstrip("*").isidentifier() for dim in spec.dims)
 
 
 def _satisfied(leaves: list[Any], values: tuple[PyTree, ...]) -> bool:

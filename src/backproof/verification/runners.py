@@ -5,9 +5,12 @@ nothing that the first did.
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 from backproof.verification.accuracy import Row, saturated_sums
 from backproof.verification.claim import Claim
+from backproof.verification.lengths import affordable, longest
 from backproof.verification.native import NativeRunner
 from backproof.verification.oracles import Runner
 from backproof.verification.second_order import second_order
@@ -22,6 +25,18 @@ class Runners:
         self.float64 = Runner(claim)
         self._natives: dict[str, NativeRunner] = {}
         self._saturated: dict[str, list[Row]] = {}
+        self._remembered: dict[str, Any] = {}
+
+    @functools.cached_property
+    def lengths(self) -> dict[str, int | None]:
+        """How long each named axis is made, None where not; the same for every seed."""
+        return {axis: longest(self.float64, axis) for axis in self.claim.points.axes}
+
+    def remembered(self, name: str, find: Callable[[], Any]) -> Any:
+        """Return what `find` returned the first time it was asked for by this name."""
+        if name not in self._remembered:
+            self._remembered[name] = find()
+        return self._remembered[name]
 
     @functools.cached_property
     def second(self) -> Runner:
@@ -34,8 +49,12 @@ class Runners:
             self._natives[dtype] = NativeRunner(self.claim, dtype)
         return self._natives[dtype]
 
+    def _affords(self, axis: str, length: int) -> bool:
+        return affordable(self.float64, axis, length)
+
     def saturated(self, dtype: str) -> list[Row]:
         """Return the sums that saturate in `dtype`: of fixed numbers, the same for every seed."""
         if dtype not in self._saturated:
-            self._saturated[dtype] = saturated_sums(self.native(dtype), self.claim.points.large())
+            large = self.remembered("large", lambda: self.claim.points.large(self._affords))
+            self._saturated[dtype] = saturated_sums(self.native(dtype), large)
         return self._saturated[dtype]

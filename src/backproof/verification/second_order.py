@@ -8,6 +8,7 @@ random direction, against that of autodiff.
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from backproof.verification.claim import Claim, pullback
@@ -31,5 +32,11 @@ def probe(claim: Claim, point: Point, seed: int) -> Point:
     """Return `point` with random weights for the entries of its result beside its direction."""
     rng = np.random.default_rng([seed, 3])
     like = jax.eval_shape(claim.truth, *point)
-    weights = jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape), like)
+    weights = jax.tree.map(lambda leaf: _drawn(rng, leaf), like)
     return Point(point.args, (point.direction, weights))
+
+
+def _drawn(rng: np.random.Generator, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+    values = rng.standard_normal(leaf.shape)
+    is_complex = jnp.issubdtype(leaf.dtype, jnp.complexfloating)
+    return values + 1j * rng.standard_normal(leaf.shape) if is_complex else values

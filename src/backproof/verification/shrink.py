@@ -6,6 +6,7 @@ outcome and leaf, survives that; 1, −1 and 2 come before 0, so that nothing sl
 not the failure.
 """
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,8 +16,11 @@ import numpy as np
 
 from backproof.verification.judge import FAR, Judgement, Outcome, judge_alone, worst_entry
 from backproof.verification.kinks import is_subgradient
+from backproof.verification.lengths import LENGTHS
 from backproof.verification.noise import AGREES_WITHIN
 from backproof.verification.oracles import LARGE, Point, Runner, entries, point_of
+from backproof.verification.points import Drawn
+from backproof.verification.sizes import LARGER
 
 TRIES = 40
 # A leaf larger than this is made plain as a whole, not entry by entry.
@@ -26,7 +30,7 @@ PLAIN = (1.0, -1.0, 2.0, 0.5, -2.0, 3.0, -3.0, 0.0)
 
 def plainer(runner: Runner, found: Judgement) -> Judgement:
     """Return a judgement with the same outcome at a smaller and plainer point, or `found` itself."""
-    found = _smaller(runner, found)
+    found = _shorter(runner, _smaller(runner, found))
     if entries(found.point) > LARGE:
         return _all_ones(runner, found)
     admits = runner.claim.points.admits
@@ -34,8 +38,11 @@ def plainer(runner: Runner, found: Judgement) -> Judgement:
     judged = judge_alone(runner, quick)
     if _same_failure(judged, found):
         return judged
+    budget = itertools.count()
     careful = with_plain_numbers(
-        found.point, admits, lambda point: _same_failure(judge_alone(runner, point), found)
+        found.point,
+        admits,
+        lambda point: next(budget) < TRIES and _same_failure(judge_alone(runner, point), found),
     )
     judged = judge_alone(runner, careful)
     return judged if _same_failure(judged, found) else found
@@ -72,6 +79,30 @@ def _smaller(runner: Runner, found: Judgement) -> Judgement:
             if _same_failure(judged, found):
                 return judged
     return found
+
+
+def _shorter(runner: Runner, found: Judgement) -> Judgement:
+    """Return a judgement with the same failure where the one long axis is shortest, or `found` itself."""
+    points = runner.claim.points
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(found.point.args)]
+    for axis, length in itertools.product(points.axes, LENGTHS):
+        drawn = points.longer(axis, length, 1)
+        if drawn is None or [np.shape(leaf) for leaf in jax.tree.leaves(drawn.build())] != shapes:
+            continue
+        shows, hides = length, max(LARGER)
+        while shows - hides > 1:
+            middle = (shows + hides) // 2
+            judged = _judged_at(runner, points.longer(axis, middle, 1))
+            if judged and _same_failure(judged, found):
+                found, shows = judged, middle
+            else:
+                hides = middle
+    return found
+
+
+def _judged_at(runner: Runner, drawn: Drawn | None) -> Judgement | None:
+    point = point_of(runner.claim, drawn) if drawn else None
+    return judge_alone(runner, point) if point and all(runner.finite([point])) else None
 
 
 def _same_failure(one: Judgement, other: Judgement) -> bool:

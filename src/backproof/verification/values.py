@@ -1,8 +1,8 @@
 """The numbers at which gradients go wrong, made in NumPy from a seed and moved into the declared domain.
 
 Plain numbers, small halves and whole numbers (ties, zeros, kinks), signed zeros, numbers whose
-exponentials overflow, tiny and huge ones, leaves of different scales, arguments that tie with each other,
-and the edges of the domain.
+exponentials overflow, tiny and huge ones, numbers close to one another, leaves of different scales,
+structured matrices, arguments that tie with each other, and the edges of the domain.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,8 @@ import numpy as np
 from backproof.arguments import Dims, Specification, evaluate, shape_of
 from backproof.errors import UsageError, message
 
+Kind = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+
 
 def plain(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Draw standard normal numbers."""
@@ -22,10 +24,13 @@ def plain(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 def grid(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Draw small whole and half numbers: ties, zeros and points on kinks."""
+    if rng.random() < 0.25:
+        return rng.integers(-9, 10, shape).astype(np.float64)
     return rng.integers(-4, 5, shape) / 2
 
 
-def _zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw numbers half of which are 0 or −0."""
     return np.where(rng.random(shape) < 0.5, rng.choice([0.0, -0.0], shape), rng.standard_normal(shape))
 
 
@@ -42,7 +47,7 @@ def _overflowing(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray
 
 
 def _tiny(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return rng.standard_normal(shape) * 1e-5
+    return rng.standard_normal(shape) * 10.0 ** rng.uniform(-12, -3)
 
 
 def _huge(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -53,12 +58,43 @@ def _mixed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.standard_normal(shape) * 10.0 ** rng.uniform(-4, 4, shape)
 
 
+def _near(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw numbers close to one another: a difference of them, or a variance, has few digits."""
+    return rng.standard_normal() * (1 + rng.standard_normal(shape) * 10.0 ** rng.uniform(-6, -2))
+
+
+def _structured(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw matrices with structure: scaled, with equal eigenvalues, symmetric, of rank one, permuted."""
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        return grid(rng, shape)
+    n, one = shape[-1], np.eye(shape[-1])
+    row = grid(rng, (n,))
+    half = grid(rng, (n, n))
+    kinds = (rng.integers(1, 4) * one, one * row, half + half.T, np.outer(row, row), one[rng.permutation(n)])
+    return np.broadcast_to(kinds[rng.integers(len(kinds))], shape).astype(np.float64)
+
+
+def beside(constants: tuple[float, ...]) -> Kind:
+    """Return a kind of numbers at, next to and on both sides of constants, or as long together as one is."""
+
+    def kind(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        chosen = rng.choice(constants, shape) * rng.choice([1.0, -1.0], shape, p=[0.75, 0.25])
+        factor = rng.choice([1.0, 1.0, 0.5, 2.0, 1 + 1e-6, 1 - 1e-6], shape)
+        if rng.random() < 0.75:
+            return chosen * factor
+        length = rng.choice(constants) ** rng.choice([1.0, 0.5]) * rng.choice([0.1, 0.5, 2.0])
+        values = rng.standard_normal(shape)
+        return values * (length / max(float(np.sqrt(np.sum(values**2))), 1e-300))
+
+    return kind
+
+
 def positive(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Draw numbers whose sums only grow, so that a short accumulator saturates."""
     return rng.uniform(0.5, 1.5, shape)
 
 
-KINDS = (plain, grid, _zeros, _tied, _large, _overflowing, _tiny, _huge, _mixed)
+KINDS = (plain, grid, zeros, _tied, _large, _overflowing, _tiny, _huge, _mixed, _near, _structured)
 
 
 class NoSuchNumberError(Exception):
@@ -74,7 +110,7 @@ class Style(NamedTuple):
         edges: whether a tenth of the numbers, and one at least, lie on the bounds of the domain.
     """
 
-    kind: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] | None
+    kind: Kind | None
     twins: bool = False
     edges: bool = False
 
@@ -94,13 +130,14 @@ STYLES = (
     Style(grid, twins=True),
     Style(plain, twins=True),
     Style(_huge, twins=True),
+    Style(_near, twins=True),
 )
 # Numbers for what is said of the reals: nothing here overflows an exponential or cancels its digits.
 MODERATE = (
     Style(plain),
     Style(grid),
     Style(plain),
-    Style(_zeros),
+    Style(zeros),
     Style(plain, edges=True),
     Style(_tied),
     Style(plain, twins=True),
@@ -139,7 +176,7 @@ def made(leaf: Any, style: Style, seed: int, place: int) -> Any:
         values = _numbers(leaf, style, seed, place)
         bounded = spec is not None and not (spec.low is None and spec.high is None) and spec.is_floating
         return _inside(values, leaf.stated, leaf.dims, style.edges, rng) if bounded else values
-    return _whole(spec, evaluate(spec.low, leaf.dims), evaluate(spec.high, leaf.dims), leaf, rng)
+    return _whole(spec, leaf, rng, style.edges)
 
 
 def _numbers(leaf: Any, style: Style, seed: int, place: int) -> np.ndarray:
@@ -150,12 +187,16 @@ def _numbers(leaf: Any, style: Style, seed: int, place: int) -> np.ndarray:
         return np.asarray(values.astype(leaf.dtype))
 
 
-def _whole(spec: Specification, low: Any, high: Any, leaf: Any, rng: Any) -> np.ndarray:
+def _whole(spec: Specification, leaf: Any, rng: Any, edges: bool) -> np.ndarray:
+    low, high = evaluate(spec.low, leaf.dims), evaluate(spec.high, leaf.dims)
     least = -4 if low is None else int(np.floor(low)) + spec.low_open
     most = least + 8 if high is None else int(np.ceil(high)) - spec.high_open
     if most < least and np.prod(leaf.shape, dtype=int):
         raise NoSuchNumberError
-    return rng.integers(least, max(most, least) + 1, leaf.shape).astype(leaf.dtype)
+    values = rng.integers(least, max(most, least) + 1, leaf.shape)
+    if edges:  # what means something else, a row to be ignored say, is often a bound
+        values = np.where(rng.random(leaf.shape) < 0.5, rng.choice([least, most], leaf.shape), values)
+    return values.astype(leaf.dtype)
 
 
 def within(spec: Specification, value: Any, dims: Dims) -> bool:
@@ -174,7 +215,8 @@ def _spread(values: np.ndarray, least: Any, most: Any, rng: Any) -> np.ndarray:
     bound = max(abs(float(least)), abs(float(most)))
     if not (np.isfinite(bound) and bound > 0 and rng.random() < 0.25):
         return values
-    orders = 10.0 ** rng.uniform(-3, np.log10(bound), values.shape)
+    largest = np.log10(bound)
+    orders = 10.0 ** rng.uniform(min(-3, largest - 3), largest, values.shape)
     return np.where(values < 0, -orders, orders).astype(values.dtype)
 
 
@@ -186,6 +228,8 @@ def _inside(values: np.ndarray, spec: Specification, dims: Dims, edges: bool, rn
     most = dtype.type(np.inf if high is None else high)
     least = np.nextafter(least, most) if spec.low_open else least
     most = np.nextafter(most, least) if spec.high_open else most
+    if not least <= most and (isinstance(spec.low, str) or isinstance(spec.high, str)):
+        raise NoSuchNumberError  # at these sizes
     if not least <= most:
         raise UsageError(
             message(

@@ -1,0 +1,116 @@
+"""How long an axis is made: just beyond the blocks in which kernels work, where that costs little.
+
+A carry lost between two blocks, or a remainder that is dropped, is invisible while an axis fits into one
+block. Code that unrolls a loop over an axis grows with it, and is tried a little beyond small blocks only.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from backproof.verification.oracles import Runner, point_of
+from backproof.verification.points import Drawn
+
+# Just beyond blocks of 32, 128 and 1,024, and no multiple of any.
+LENGTHS = (37, 133, 1031)
+# Entries that may be computed for one point: about a twentieth of a second in the interpreter.
+WORK = 2**20
+# Entries that may be computed for a sum that saturates: half a second.
+AFFORDABLE = 2**23
+# What an operation costs beside its entries, in entries.
+OPERATION = 1000
+
+
+class Cost(NamedTuple):
+    """Holds what a program costs: operations written, operations run, and entries computed."""
+
+    operations: int
+    run: int
+    entries: int
+
+    @property
+    def interpreted(self) -> int:
+        """The work of the interpreter, in entries."""
+        return self.entries + OPERATION * self.run
+
+
+class Costs(NamedTuple):
+    """Holds what autodiff and the hand-written side cost at one point."""
+
+    truth: Cost
+    hand: Cost
+
+    @property
+    def operations(self) -> int:
+        """The operations written in both."""
+        return self.truth.operations + self.hand.operations
+
+
+def longest(runner: Runner, axis: str) -> int | None:
+    """Return the greatest of `LENGTHS` at which `axis` is worth trying, or None where there is none."""
+    found, operations = None, 0
+    for length in LENGTHS:
+        cost = _costs(runner, axis, length)
+        if cost is None or sum(side.interpreted for side in cost) > WORK:
+            return found
+        if found and cost.operations > operations:
+            return found
+        found, operations = length, cost.operations
+    return found
+
+
+def affordable(runner: Runner, axis: str, length: int) -> bool:
+    """Return whether `axis` may be as long: no side grows with it, and what is computed stays small.
+
+    The work is extrapolated from two shorter lengths, as the power of the length that it grows by.
+    """
+    few, more = (_costs(runner, axis, n) for n in LENGTHS[:2])
+    if few is None or more is None or more.operations > few.operations:
+        return False
+    # the hand-written side runs compiled there
+    less, much = (1 + cost.truth.interpreted + cost.hand.entries for cost in (few, more))
+    growth = math.log(much / less) / math.log(LENGTHS[1] / LENGTHS[0])
+    return much * (length / LENGTHS[1]) ** growth <= AFFORDABLE
+
+
+def long_draws(runner: Runner, lengths: dict[str, int | None], seed: int) -> list[Drawn]:
+    """Return a draw with each axis in turn as long as `lengths` says."""
+    draws = [runner.claim.points.longer(axis, length, seed) for axis, length in lengths.items() if length]
+    return [one for one in draws if one is not None]
+
+
+def _costs(runner: Runner, axis: str, length: int) -> Costs | None:
+    """Return what both sides cost where an axis is as long; None where they do not exist there."""
+    drawn = runner.claim.points.longer(axis, length, 0)
+    if drawn is None:
+        return None
+    try:
+        point = point_of(runner.claim, drawn)
+        programs = runner.program_of_truth(point), runner.program_of_hand(point)
+    except Exception:
+        # Not every function exists at every size; what it raises at the sizes of the menu is told there.
+        return None
+    return Costs(*(_cost_of(program.jaxpr) for program in programs))
+
+
+def _cost_of(program: ClosedJaxpr | Jaxpr) -> Cost:
+    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    operations = run = entries = 0
+    for eqn in jaxpr.eqns:
+        inner = [_cost_of(one) for one in inner_programs(eqn.params)]
+        times = eqn.params.get("length", 1)
+        operations += 1 + sum(cost.operations for cost in inner)
+        run += 1 + times * sum(cost.run for cost in inner)
+        entries += sum(math.prod(getattr(var.aval, "shape", ())) for var in eqn.outvars)
+        entries += times * sum(cost.entries for cost in inner)
+    return Cost(operations, run, entries)
+
+
+def inner_programs(params: dict[str, Any]) -> Iterator[ClosedJaxpr | Jaxpr]:
+    """Yield the programs that an operation runs."""
+    for value in params.values():
+        for one in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(one, ClosedJaxpr | Jaxpr):
+                yield one

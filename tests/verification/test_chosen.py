@@ -1,0 +1,237 @@
+"""Points chosen for the code: sizes that hide a block, constants it names, ones that come from where=."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import backproof as bp
+from backproof.verification import Verdict
+from backproof.verification.chosen import constants_of
+from backproof.verification.claim import of_vjp
+from backproof.verification.lengths import affordable, longest
+from backproof.verification.runners import Runners
+from backproof.verification.statics import Statics
+
+pytestmark = pytest.mark.as_user
+QUICK = {"dtypes": (), "second_order": False}
+
+
+def runners(of, vjp, args):
+    return Runners(of_vjp(of, vjp, Statics.among(args), None))
+
+
+def sine(args, ct):
+    return (jnp.cos(args[0]) * ct,)
+
+
+def last_block_dropped(block):
+    """Return the pullback of sin by whole blocks, with the rest left out once there is a whole one."""
+
+    def vjp(args, ct):
+        whole = len(ct) // block * block
+        kept = (jnp.arange(len(ct)) < whole) | (whole == 0)
+        return (jnp.where(kept, jnp.cos(args[0]) * ct, 0),)
+
+    return vjp
+
+
+@pytest.mark.parametrize(("block", "shortest"), [(4, 7), (32, 33), (128, 129), (1024, 1025)])
+def test_what_a_block_loses_is_seen_at_the_shortest_axis_that_exceeds_it(block, shortest):
+    """Between 3 and 7 no other length is tried."""
+    report = bp.verify(of=jnp.sin, vjp=last_block_dropped(block), args=[bp.array("n")], **QUICK)
+    assert report.verdict is Verdict.WRONG
+    assert report.counterexample.args[0].size == shortest
+
+
+def test_an_axis_told_by_its_size_is_told_wrongly_where_two_are_alike():
+    def guessing(args, ct):
+        x, scale = args
+        return ct * scale, (ct * x).sum(1 if len(x) == len(scale) else 0)
+
+    arguments = [bp.array("n c"), bp.array("c")]
+    report = bp.verify(of=jnp.multiply, vjp=guessing, args=arguments, **QUICK)
+    assert report.verdict is Verdict.WRONG
+    assert report.counterexample.args[0].shape == (2, 2)
+
+
+def loop_over_entries(args, ct):
+    return (jnp.stack([jnp.cos(args[0][i]) * ct[i] for i in range(len(ct))]) if len(ct) else ct,)
+
+
+def test_code_that_unrolls_a_loop_is_tried_a_little_longer_only():
+    rolled, unrolled = (runners(jnp.sin, vjp, [bp.array("n")]) for vjp in (sine, loop_over_entries))
+    assert (longest(rolled.float64, "n"), longest(unrolled.float64, "n")) == (1031, 37)
+    assert affordable(rolled.float64, "n", 16_384)
+    assert not affordable(unrolled.float64, "n", 1024)
+
+
+def test_an_axis_whose_square_is_computed_is_not_made_long():
+    gram = runners(lambda x: x @ x.T, lambda args, ct: ((ct + ct.T) @ args[0],), [bp.array("b n")])
+    assert affordable(gram.float64, "n", 16_384)
+    assert not affordable(gram.float64, "b", 16_384)
+    assert affordable(gram.float64, "b", 1024)
+
+
+def test_constants_are_read_from_both_sides_and_factors_are_not():
+    def hand(args, ct):
+        return (jnp.where(jnp.abs(args[0]) < 1e-7, 0.25, jnp.clip(args[0], -6.5, 20.0) * 0.044715) * ct,)
+
+    found = constants_of(runners(lambda x: jnp.maximum(x - 3.0, 0), hand, [bp.array("n")]))
+    assert {3.0, 6.5, 20.0, 1e-7} <= {round(number, 12) for number in found}
+    assert 0.044715 not in found
+
+
+def hard_swish(x):
+    return x * jnp.clip(x + 3, 0, 6) / 6
+
+
+def hard_swish_pullback(at_three):
+    def vjp(args, ct):
+        (x,) = args
+        between = (2 * x + 3) / 6
+        return (ct * jnp.where(x < -3, 0, jnp.where(x > 3, 1, jnp.where(x == 3, at_three, between))),)
+
+    return vjp
+
+
+def test_a_slope_that_is_wrong_at_a_constant_of_the_code_alone_is_found():
+    """At 3 the slopes are 3/2 and 1: what lies between is a subgradient, 0 is none."""
+    n = [bp.array("n")]
+    assert (
+        bp.verify(of=hard_swish, vjp=hard_swish_pullback(1.25), args=n, **QUICK).verdict
+        is Verdict.SUBGRADIENT
+    )
+    assert bp.verify(of=hard_swish, vjp=hard_swish_pullback(0.0), args=n, **QUICK).verdict is Verdict.WRONG
+
+
+def test_a_guard_of_a_hundred_millionth_is_met():
+    """Below it the vector is scaled by a constant, and nothing is projected."""
+
+    def normalised(x):
+        return x / jnp.maximum(jnp.sqrt((x**2).sum() + 1e-300), 1e-8)
+
+    def projected_always(args, ct):
+        (x,) = args
+        length = jnp.sqrt((x**2).sum() + 1e-300)
+        unit = x / length
+        return ((ct - unit * (unit * ct).sum()) / jnp.maximum(length, 1e-8),)
+
+    nonempty = [bp.array("n", where=lambda x: x.size > 1)]
+    report = bp.verify(of=normalised, vjp=projected_always, args=nonempty, **QUICK)
+    assert report.verdict is Verdict.WRONG
+
+
+def test_an_integer_count_that_wraps_is_wrong_and_not_merely_unstable():
+    def mean_of_kept(x, kept):
+        return (x * kept).sum() / jnp.maximum(kept.sum(), 1)
+
+    def counted_in_int8(args, ct):
+        count = args[1].astype(jnp.int8).sum(dtype=jnp.int8)
+        return ct * args[1] / jnp.where(count == 0, 1, count), None
+
+    report = bp.verify(
+        of=mean_of_kept, vjp=counted_in_int8, args=[bp.array("n"), bp.integers("n", 0, 1)], **QUICK
+    )
+    assert report.verdict is Verdict.WRONG
+
+
+def test_sentinels_at_the_bound_are_drawn_beside_the_rest():
+    def picked(scores, labels):
+        return jnp.where(labels == -100, 0, scores[labels]).sum()
+
+    def sentinel_forgotten(args, ct):
+        scores, labels = args
+        return jnp.zeros_like(scores).at[jnp.maximum(labels, 0)].add(ct), None
+
+    arguments = [bp.array("c"), bp.integers("b", -100, "c-1")]
+    wanted = lambda labels: bool(np.all((labels == -100) | (labels >= 0)))
+    arguments[1] = bp.array("b", "int32", -100, "c-1", where=wanted)
+    report = bp.verify(of=picked, vjp=sentinel_forgotten, args=arguments, **QUICK)
+    assert report.verdict is Verdict.WRONG
+
+
+def one(a):
+    return jnp.eye(len(a), dtype=a.dtype)
+
+
+def test_a_precision_for_which_there_is_no_factorisation_is_not_judged_and_said():
+    def log_det(a):
+        return 2 * jnp.log(jnp.diag(jnp.linalg.cholesky(a @ a.T + one(a)))).sum()
+
+    def pullback(args, ct):
+        (a,) = args
+        return (2 * ct * jnp.linalg.inv(a @ a.T + one(a)) @ a,)
+
+    report = bp.verify(of=log_det, vjp=pullback, args=[np.eye(3, dtype=np.float32)], examples=20)
+    assert report.ok, report
+    said = [note.split(":")[0] for note in report.notes]
+    assert said == ["not judged in bfloat16", "not judged in float16"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [bp.array("n", low=-5e-4, high=5e-4)],
+        [bp.array("n+2")],
+        [bp.array("n-1")],
+        [bp.array("2*n", low=0, high="n")],
+    ],
+)
+def test_every_way_to_say_a_size_or_a_bound_is_judged_and_shrunk(arguments):
+    assert bp.verify(of=jnp.sin, vjp=sine, args=arguments, examples=40, **QUICK).ok
+    report = bp.verify(of=jnp.sin, vjp=lambda args, ct: (ct * 2,), args=arguments, examples=40, **QUICK)
+    assert report.verdict is Verdict.WRONG
+
+
+def test_an_expression_may_stand_before_its_name():
+    of = lambda pairs, x: pairs.reshape(-1, 2).sum(1) * x
+    wrong = lambda args, ct: (jnp.repeat(ct * args[1], 2), ct)
+    report = bp.verify(of=of, vjp=wrong, args=[bp.array("2*n"), bp.array("n")], examples=40, **QUICK)
+    assert report.verdict is Verdict.WRONG
+
+
+def test_a_kink_of_a_complex_number_is_judged_part_by_part():
+    of = lambda z: jnp.maximum(z.real, 0).sum()
+    vjp = lambda args, ct: (jnp.where(args[0].real > 0, ct, 0).astype(args[0].dtype),)
+    report = bp.verify(of=of, vjp=vjp, args=[bp.array("n", dtype="complex64")], examples=60)
+    assert report.verdict is Verdict.SUBGRADIENT
+    assert not report.notes
+
+
+def test_a_second_derivative_that_is_wrong_for_negative_numbers_is_seen():
+    def detached_below_zero(args, ct):
+        (x,) = args
+        return (jnp.where(x < 0, jax.lax.stop_gradient(jnp.cos(x)), jnp.cos(x)) * ct,)
+
+    report = bp.verify(of=jnp.sin, vjp=detached_below_zero, args=[bp.array("n")], dtypes=())
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "second-order")
+
+
+def test_a_second_derivative_that_is_wrong_at_zero_alone_is_a_note():
+    """A guard at 0 that gives the right slope there has none of its own."""
+    guarded = lambda args, ct: (jnp.where(args[0] == 0, 0.0, args[0] ** 2 * 3) * ct + 0 * ct,)
+    right = lambda args, ct: (jnp.where(args[0] == 0, 1.0, jnp.cos(args[0])) * ct,)
+    assert bp.verify(of=lambda x: x**3, vjp=guarded, args=[bp.array("n")], dtypes=()).ok
+    exponential = lambda args, ct: (jnp.where(args[0] == 0, 1.0, jnp.exp(args[0])) * ct,)
+    report = bp.verify(of=jnp.exp, vjp=exponential, args=[bp.array("n")], dtypes=())
+    assert report.ok
+    assert "wrong second derivative where inputs are 0" in " ".join(report.notes)
+    assert bp.verify(of=jnp.sin, vjp=right, args=[bp.array("n")], dtypes=()).ok
+
+
+def test_a_batching_rule_that_is_wrong_for_one_mapped_side_is_named():
+    @jax.custom_batching.custom_vmap
+    def scaled(ct, slope):
+        return ct * slope
+
+    @scaled.def_vmap
+    def _rule(size, mapped, ct, slope):
+        if not mapped[1]:
+            slope = jnp.repeat(slope, size).reshape(size, -1)  # rows and columns exchanged
+        return (ct if mapped[0] else jnp.broadcast_to(ct, slope.shape)) * slope, True
+
+    vjp = lambda args, ct: (scaled(ct, jnp.cos(args[0])),)
+    report = bp.verify(of=jnp.sin, vjp=vjp, args=[bp.array("n")], examples=40, **QUICK)
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "transform-vmap")
+    assert "directions at one point" in report.explanation
