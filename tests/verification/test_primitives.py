@@ -21,6 +21,7 @@ B = X > 0
 INTS = RNG.integers(-5, 6, (3, 4))
 ROWS = np.array([[2], [0], [7]])  # the last is out of range
 TIES = np.round(X)
+SMALL = np.full((200, 2), 1, np.int8)  # their sum wraps
 
 CASES = {
     "neg": (jnp.negative, X), "sin": (jnp.sin, X), "cos": (jnp.cos, X), "tan": (jnp.tan, X),
@@ -52,7 +53,8 @@ CASES = {
     "concatenate": (lambda x, y: lax.concatenate([x, y], 1), X, Y), "split": (lambda x: lax.split(x, (1, 3), 1), X),
     "pad": (lambda x: lax.pad(x, 0.5, ((1, -1, 1), (-2, 2, 0))), X), "iota": (lambda x: lax.broadcasted_iota(float, (3, 2), 0) + x[0, 0], X),
     "dot_general": (lambda x, y: (x @ y.T, lax.dot_general(x[None], y[None], (((1, 2), (1, 2)), ((0,), (0,))))), X, Y),
-    "reduce_sum": (lambda x: x.sum((0, 1)), X), "reduce_prod": (lambda x: x.prod(0), X),
+    "reduce_sum": (lambda x, i: (x.sum((0, 1)), i.sum(0, dtype=jnp.int8)), X, SMALL),
+    "reduce_prod": (lambda x: x.prod(0), X),
     "reduce_and": (lambda x: x.all(0), B), "reduce_or": (lambda x: x.any(0), B),
     "reduce_max": (lambda x: (x.max(1), jnp.max(x[:, :0], 1, initial=-jnp.inf)), X), "reduce_min": (lambda x: x.min(1), X),
     "argmax": (lambda x: x.argmax(1), TIES), "argmin": (lambda x: x.argmin(1), TIES),

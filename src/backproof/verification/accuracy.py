@@ -6,6 +6,7 @@ when each of its roundings is varied. Rows (all but the last axis) are judged on
 row hides no small one.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backproof.verification.native import NativeRunner, as_float64
+from backproof.verification.native import NativeRunner, as_float64, is_key
 from backproof.verification.oracles import Point
 from backproof.verification.perturbation import epsilon
 from backproof.verification.points import Drawn, Long
@@ -30,6 +31,15 @@ CROSSINGS = 2.0
 # A long sum of numbers near 1 that errs by more than this part of itself has saturated, if a short one
 # errs by less than a quarter of that part.
 SATURATED = 0.25
+# How many units in the last place of the direction an entry may err: a slope near 0 comes of such terms.
+TERMS = 16.0
+# By how many units in the last place of the inputs the exact result may be another: among numbers that are
+# nearly equal no code does better.
+UNITS = 16.0
+# The distance of a row that is 0 throughout although autodiff gives it to a tenth.
+LOST = 1e3
+# How many plainer points are tried at most.
+TRIES = 100
 
 
 class Row(NamedTuple):
@@ -83,22 +93,45 @@ def _worst(runner: NativeRunner, point: Point, hand: Any, exact: Any, autos: lis
     own = _worst_against(runner.dtype, point, hand, runner.exact([point], by_hand=True)[0], autos)
     if own and own.distance <= ACCURATE_WITHIN:
         return own
-    # Beside a kink the order of a sum decides on which side the code stands, and either side is right.
+    # Beside a kink the order of a sum decides on which side the code stands, and either side is right; and
+    # what autodiff loses once it is compiled too is no fault of this code.
     (sides,) = runner.truths([point], SIDES, crossing=True)
-    beside = _worst_against(runner.dtype, point, hand, exact, autos, sides[1:])
-    return beside if beside and beside.distance <= ACCURATE_WITHIN else found
+    compiled = [runner.compiled_truth(point), *autos]
+    moved = [exact, *runner.exact(_inputs_moved(point, runner.dtype))]
+    beside = _worst_against(runner.dtype, point, hand, exact, compiled, sides[1:], moved)
+    return beside if beside is None or beside.distance <= ACCURATE_WITHIN else found
+
+
+def _inputs_moved(point: Point, dtype: str) -> list[Point]:
+    """Return the point, held in float64, with every number moved by a unit in its last place."""
+    rng, unit = np.random.default_rng(0), epsilon(jnp.dtype(dtype))
+
+    def moved(leaf: Any) -> Any:
+        held = leaf if is_key(leaf) else np.asarray(leaf)
+        if is_key(held) or not jnp.issubdtype(held.dtype, jnp.inexact):
+            return leaf
+        return as_float64(held) * (1 + unit * rng.choice([-1.0, 1.0], held.shape))
+
+    return [Point(jax.tree.map(moved, point.args), point.direction) for _ in range(REPLICAS)]
 
 
 def _worst_against(
-    dtype: str, point: Point, hand: Any, exact: Any, autos: list[Any], sides: Sequence[Any] = ()
+    dtype: str,
+    point: Point,
+    hand: Any,
+    exact: Any,
+    autos: list[Any],
+    sides: Sequence[Any] = (),
+    moved: Sequence[Any] = (),
 ) -> Row | None:
     found: Row | None = None
     auto, *replicas = map(jax.tree.leaves, autos)
-    crossed = list(map(jax.tree.leaves, sides))
+    crossed, nearby = (list(map(jax.tree.leaves, several)) for several in (sides, moved))
     leaves = zip(jax.tree_util.tree_leaves_with_path(hand), jax.tree.leaves(exact), strict=True)
     for i, ((path, mine), true) in enumerate(leaves):
         own, here = as_float64(auto[i]), jax.tree_util.keystr(path)
         spread = _spread(own, replicas, i) + CROSSINGS / ACCURATE_WITHIN * _spread(own, crossed, i)
+        spread = spread + UNITS / ACCURATE_WITHIN * _spread(np.asarray(true), nearby, i)
         row = _row(dtype, here, point, as_float64(mine), np.asarray(true), own, spread)
         if row and (found is None or row.distance > found.distance):
             found = row
@@ -119,17 +152,33 @@ def _row(dtype: str, leaf: str, point: Point, mine: Any, true: Any, own: Any, sp
     if not true.size or not (np.all(np.isfinite(true)) and np.all(np.isfinite(own))):
         return None
     with np.errstate(all="ignore"):
-        terms = np.abs(true) + max_of(point.direction)
+        terms = np.abs(true) + TERMS / ACCURATE_WITHIN * max_of(point.direction)
         error = np.abs(mine - true)
         # what autodiff errs in this precision, how far it spreads, and the rounding of the terms
         least = epsilon(jnp.dtype(dtype)) * terms + float(jnp.finfo(dtype).tiny)
         allowed = np.abs(own - true) + spread + least
         limit, worst = by_row(allowed), by_row(error) / by_row(allowed)
+        lost = _lost(mine, true, own, epsilon(jnp.dtype(dtype)) * max_of(point.direction))
+    worst = np.where(lost, np.maximum(worst, LOST), worst)
     worst = np.where(np.isfinite(worst), worst, np.inf)
     at = np.unravel_index(int(np.argmax(worst)), worst.shape)
     inside = (int(np.argmax(np.nan_to_num(error[at], nan=np.inf))),) if true.ndim else ()
     index = tuple(int(i) for i in (*(at if true.ndim else ()), *inside))
     return Row(dtype, point, leaf, index, mine[index], true[index], float(limit[at]), float(worst[at]))
+
+
+def _lost(mine: Any, true: Any, own: Any, unit: float) -> Any:
+    """Return which rows vanish, by underflow or beside an infinity, where autodiff keeps them.
+
+    Args:
+        mine: by hand.
+        true: autodiff in float64.
+        own: autodiff in this precision.
+        unit: the rounding of terms as large as the direction; a row no larger may vanish in it.
+    """
+    size = by_row(np.abs(true))
+    kept = by_row(np.abs(own - true)) < 0.1 * size
+    return (by_row(np.abs(mine)) == 0) & kept & (size > unit)
 
 
 def at_smallest(row: Row, runner: NativeRunner, groups: Sequence[Sequence[Drawn]]) -> Row:
@@ -150,12 +199,13 @@ def at_smallest(row: Row, runner: NativeRunner, groups: Sequence[Sequence[Drawn]
 
 def plainer_row(row: Row, runner: NativeRunner) -> Row:
     """Return a row of the same leaf that fails alike at a point of plainer numbers, or `row`."""
+    budget = itertools.count()
 
-    def failing(point: Point) -> list[Row]:
-        return [one for one in _worst_at(runner, [point]) if _fails_alike(one, row)]
+    def fails(point: Point) -> bool:
+        return next(budget) < TRIES and any(_fails_alike(one, row) for one in _worst_at(runner, [point]))
 
-    plain = with_plain_numbers(row.point, runner.claim.points.admits, lambda point: bool(failing(point)))
-    return next(iter(failing(plain)), row)
+    plain = with_plain_numbers(row.point, runner.claim.points.admits, fails)
+    return next((one for one in _worst_at(runner, [plain]) if _fails_alike(one, row)), row)
 
 
 def _fails_alike(one: Row, row: Row) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from backproof.verification.accuracy import Row
+from backproof.verification.accuracy import LOST, Row
 from backproof.verification.campaign import Findings
 from backproof.verification.causes import failure_at, name_cause
 from backproof.verification.claim import Claim
@@ -100,6 +100,8 @@ def _inaccurate(claim: Claim, row: Row) -> dict[str, Any]:
     lost = (
         f"it gives {row.hand} where autodiff is finite"
         if not np.isfinite(row.hand)
+        else f"a whole row is 0 where autodiff gives {row.truth:.3g}"
+        if row.distance == LOST
         else f"it errs {row.distance:.3g} times as much as autodiff does"
         if row.allowed
         else f"a long sum is {row.distance:.0%} off"

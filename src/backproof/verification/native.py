@@ -29,9 +29,11 @@ class NativeRunner:
     def __init__(self, claim: Claim, dtype: str) -> None:
         """Prepare to run `claim` in `dtype`."""
         self.claim, self.dtype = claim, dtype
-        self._hand = jax.jit(claim.hand)
+        self._hand, self._truth = jax.jit(claim.hand), jax.jit(claim.truth)
         self._programs: dict[Any, Program] = {}
         self._runs_at: dict[Any, Any] = {}
+        # why the code does not run in this precision, where it does not
+        self.refused: str | None = None
 
     def point(self, drawn: Drawn, kind: str = "random") -> Point | None:
         """Return the point in this precision, or None where the code does not run in it.
@@ -43,27 +45,38 @@ class NativeRunner:
         args = narrow(drawn.build(), self.dtype)
         key = shapes_of(args)
         if key not in self._runs_at:
-            self._runs_at[key] = self._direction_like(args)
+            self._runs_at[key] = self._direction_like(args, drawn.seed, kind)
         like = self._runs_at[key]
-        return None if like is None else Point(args, narrow(direction(like, drawn.seed, kind), None, like))
+        return None if like is None else self._point(args, like, drawn.seed, kind)
 
-    def _direction_like(self, args: tuple[Any, ...]) -> Any:
+    def _point(self, args: tuple[Any, ...], like: Any, seed: int, kind: str) -> Point:
+        return Point(args, narrow(direction(like, seed, kind), None, like))
+
+    def _direction_like(self, args: tuple[Any, ...], seed: int, kind: str) -> Any:
         """Return shapes and dtypes of the direction at `args`; None where the code does not run there."""
         halved = self.dtype != "float32"  # of complex numbers there is none with parts of less
         if halved and any(is_complex(leaf) for leaf in jax.tree.leaves(args)):
             return None
         try:
             like = self.claim.direction_like(args)
-            jax.eval_shape(self.claim.hand, args, like)
-            jax.eval_shape(self.claim.truth, args, like)
-        except Exception:
+            if halved and any(is_complex(leaf) for leaf in jax.tree.leaves(like)):
+                return None
+            point = self._point(args, like, seed, kind)
+            self.hand(point)  # a factorisation has a shape in every precision, and code in two
+            self.truths([point], 0)
+        except Exception as error:
             # Code that does not run in a precision makes no claim in it; the contract is judged elsewhere.
+            self.refused = self.refused or f"{type(error).__name__}: {error}"
             return None
-        return None if halved and any(is_complex(leaf) for leaf in jax.tree.leaves(like)) else like
+        return like
 
     def hand(self, point: Point) -> Any:
         """Return the compiled hand-written derivative at a point."""
         return jax.device_get(self._hand(*point))
+
+    def compiled_truth(self, point: Point) -> Any:
+        """Return autodiff compiled in this precision: fused, it may overflow where one by one it does not."""
+        return jax.device_get(self._truth(*point))
 
     def finite(self, points: Sequence[Point]) -> list[bool]:
         """Return where the primal itself is finite in this precision."""

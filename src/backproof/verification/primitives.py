@@ -193,7 +193,8 @@ def _dot_general(
 
 
 def _reduction(function: Operation) -> Operation:
-    return lambda x, *, axes, **_: np.asarray(function(x, axis=tuple(axes)))
+    # NumPy widens small integers; in JAX they wrap
+    return lambda x, *, axes, **_: np.asarray(function(x, axis=tuple(axes), dtype=x.dtype))
 
 
 def _extreme(function: Operation, empty: float) -> Operation:
@@ -212,8 +213,8 @@ def _arg(function: Operation) -> Operation:
 def _cumulative(ufunc: Any) -> Operation:
     def apply(x: np.ndarray, *, axis: int, reverse: bool, **_: Any) -> np.ndarray:
         if not reverse:
-            return ufunc.accumulate(x, axis=axis)
-        return np.flip(ufunc.accumulate(np.flip(x, axis), axis=axis), axis)
+            return ufunc.accumulate(x, axis=axis, dtype=x.dtype)
+        return np.flip(ufunc.accumulate(np.flip(x, axis), axis=axis, dtype=x.dtype), axis)
 
     return apply
 
@@ -347,8 +348,8 @@ NUMPY: dict[str, Operation] = {
     "dot_general": _dot_general,
     "reduce_sum": _reduction(np.sum),
     "reduce_prod": _reduction(np.prod),
-    "reduce_and": _reduction(np.all),
-    "reduce_or": _reduction(np.any),
+    "reduce_and": lambda x, *, axes, **_: np.asarray(np.all(x, axis=tuple(axes))),
+    "reduce_or": lambda x, *, axes, **_: np.asarray(np.any(x, axis=tuple(axes))),
     "reduce_max": _extreme(np.max, -np.inf),
     "reduce_min": _extreme(np.min, np.inf),
     "argmax": _arg(np.argmax),
