@@ -79,7 +79,7 @@ def test_a_leaf_that_could_not_have_been_seen_is_inconclusive(factor):
     """Terms of 1e15 cancel in the gradient: what is left is known to one digit, and 1 % would not show."""
     weights = jnp.array(8 * [1e15, -1e15])
     cancelling = lambda x: (x**2 / 2).sum() + (x[:, None] * weights).sum()
-    between = [bp.array("n", low=100, high=120)]
+    between = [bp.array("4", low=100, high=120)]
     grad = lambda x: factor * x
     report = bp.verify(of=cancelling, grad=grad, args=between, examples=40, dtypes=(), second_order=False)
     assert report.verdict is Verdict.INCONCLUSIVE

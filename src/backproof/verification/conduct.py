@@ -19,7 +19,8 @@ from backproof.verification.tracing import float64
 from backproof.verification.worst import worst_entry
 
 Law = Callable[[Runner, Point], str | None]
-SCALES = (-3.7, 11.0)
+# The second is large, or a clip of large cotangents would be met by luck only.
+SCALES = (-3.7, 1e6)
 
 
 def forward_is_primal(runner: Runner, point: Point) -> str | None:
@@ -65,7 +66,8 @@ def is_pure(runner: Runner, point: Point) -> str | None:
 
 def leaves_inputs_alone(runner: Runner, point: Point) -> str | None:
     """Return whether tracing it changes a dict or list among its arguments."""
-    containers = jax.tree.map(lambda leaf: leaf, point.args)  # the same leaves in containers of their own
+    with float64():  # arrays of JAX, which may be indexed by a traced number, in containers of their own
+        containers = jax.tree.map(jnp.asarray, point.args)
     before = jax.tree.leaves(containers), jax.tree.structure(containers)
     with float64():
         jax.eval_shape(lambda direction: runner.claim.hand(containers, direction), point.direction)
@@ -82,12 +84,41 @@ def vmap_is_a_loop(runner: Runner, point: Point) -> str | None:
     if mapped is None or not all(runner.finite(places)):
         return None
     for place, together in zip(places, mapped, strict=True):
-        if _same_bits(runner.compiled(place), together):
-            continue
-        entry = worst_entry(runner.compiled(place), Measured(together, runner.hand(place).noise))
-        if entry and entry.distance > AGREES_WITHIN and np.any(np.isfinite([entry.hand, entry.truth])):
-            return f"alone it gives {entry.hand}, under vmap {entry.truth}: its batching rule is wrong"
+        if not _same_bits(runner.compiled(place), together):
+            apart = _apart(runner, place, together)
+            if apart:
+                return f"alone it gives {apart[0]}, under vmap {apart[1]}: its batching rule is wrong"
+    return _vmap_of_one_side(runner, point, other)
+
+
+def _vmap_of_one_side(runner: Runner, point: Point, other: Point) -> str | None:
+    """Return how it differs for two directions at one point, as `jax.jacrev` runs it, and the reverse."""
+    ways = {
+        "directions at one point": ((None, 0), [point, Point(point.args, other.direction)]),
+        "points in one direction": ((0, None), [point, Point(other.args, point.direction)]),
+    }
+    for which, (axes, places) in ways.items():
+        mapped = runner.mapped_over(axes, places)
+        for place, together in zip(places, mapped or [], strict=mapped is not None):
+            apart = _apart(runner, place, together)
+            if apart:
+                return (
+                    f"alone it gives {apart[0]}, under vmap over {which} {apart[1]}: "
+                    "its batching rule is wrong"
+                )
     return None
+
+
+def _apart(runner: Runner, place: Point, together: Any) -> tuple[Any, Any] | None:
+    """Return the worst entry run alone and under vmap, None where they agree."""
+    alone = runner.hand(place)
+    if jax.tree.map(np.shape, alone.value) != jax.tree.map(np.shape, together):
+        return "another shape", "one"
+    entry = worst_entry(alone.value, Measured(together, alone.noise))
+    if entry and entry.distance > AGREES_WITHIN:
+        entry = worst_entry(alone.value, Measured(together, runner.noise_again(place)))
+    differs = entry and entry.distance > AGREES_WITHIN and np.any(np.isfinite([entry.hand, entry.truth]))
+    return (entry.hand, entry.truth) if entry and differs else None
 
 
 def is_linear(runner: Runner, point: Point) -> str | None:
@@ -104,7 +135,7 @@ def is_linear(runner: Runner, point: Point) -> str | None:
     noise = jax.tree.map(lambda n, v, w: n + abs(a) * v + abs(c) * w, sum_.noise, one.noise, two.noise)
     entry = worst_entry(sum_.value, Measured(expected, noise))
     if entry and np.isfinite(entry.truth) and entry.distance > AGREES_WITHIN:
-        return f"{a}·v(g) + {c}·v(h) is {entry.truth}, but v({a}·g + {c}·h) is {entry.hand}"
+        return f"{a:g}·v(g) + {c:g}·v(h) is {entry.truth}, but v({a:g}·g + {c:g}·h) is {entry.hand}"
     return None
 
 

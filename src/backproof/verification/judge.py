@@ -14,7 +14,7 @@ import numpy as np
 
 from backproof.verification.kinks import is_subgradient
 from backproof.verification.noise import AGREES_WITHIN, Measured, units
-from backproof.verification.oracles import Point, Runner
+from backproof.verification.oracles import LARGE, Point, Runner, entries
 from backproof.verification.vote import confirmed_by_differences
 from backproof.verification.worst import Entry, worst_entry
 
@@ -80,6 +80,9 @@ def judge(runner: Runner, point: Point, hand: Any, truth: Measured) -> Judgement
     measured = runner.hand(point)
     both = Measured(truth.value, _sum_of_noise(truth, measured))
     worst = worst_entry(hand, both) or worst
+    if worst.distance > AGREES_WITHIN and _may_be_chance(point, hand, both):
+        both = Measured(truth.value, jax.tree.map(np.maximum, both.noise, runner.noise_again(point)))
+        worst = worst_entry(hand, both) or worst
     if worst.distance <= AGREES_WITHIN:
         noisy = _loses_digits(point, truth, measured)
         return Judgement(Outcome.UNSTABLE if noisy else Outcome.AGREES, point, hand, truth.value, worst)
@@ -89,6 +92,12 @@ def judge(runner: Runner, point: Point, hand: Any, truth: Measured) -> Judgement
     if outcome is Outcome.WRONG and _rests_on_autodiff(runner, point, hand, both):
         outcome = Outcome.REFERENCE_SUSPECT
     return Judgement(outcome, point, hand, truth.value, worst)
+
+
+def _may_be_chance(point: Point, hand: Any, truth: Measured) -> bool:
+    """Return whether the two differ by no more than other entries are noisy: one spread may be small."""
+    gap = _gap(hand, truth.value)
+    return entries(point) <= LARGE and np.isfinite(gap) and gap <= AGREES_WITHIN * _largest(truth.noise)
 
 
 def _rests_on_autodiff(runner: Runner, point: Point, hand: Any, truth: Measured) -> bool:

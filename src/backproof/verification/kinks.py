@@ -16,9 +16,9 @@ from scipy.optimize import nnls
 from backproof.verification.noise import AGREES_WITHIN, Measured
 from backproof.verification.oracles import LARGE, Point, Runner, entries
 
-# Distance from the point, relative to the larger of 1 and its entries, at which one-sided gradients are
-# taken: far enough to leave the rounding of a computed tie (1e-15), near enough that what is found is a
-# kink of this point and not of a neighbour.
+# Distance from the point, relative to its entries, at which one-sided gradients are taken: far enough to
+# leave the rounding of a computed tie (1e-15), near enough that what is found is a kink of this point and
+# not of a neighbour.
 RADIUS = 1e-11
 # A value this close to the hull, relative to the jump of the gradient across the kink, lies in it: far
 # above what curvature adds over RADIUS, far below any wrong slope.
@@ -72,14 +72,12 @@ def jumps(runner: Runner, point: Point) -> bool:
         return False
     quick = QUICK if entries(point) <= LARGE else 1
     steps = np.random.default_rng(2).standard_normal((quick, size))
-    beside = _nearby(runner, point, np.vstack([steps, -steps]))
+    beside, blur = _nearby(runner, point, np.vstack([steps, -steps]))
     if not np.all(np.isfinite(beside)):
         return bool(np.any(np.isfinite(beside)))
-    curved = RESOLUTION * (np.abs(beside).max(0) + np.abs(_vector(point.direction)).max(initial=0.0))
     apart = np.abs(beside - np.nan_to_num(_vector(measured.value), posinf=0.0, neginf=0.0)).max(0)
-    return bool(
-        np.any(np.maximum(np.ptp(beside, axis=0), apart) > curved + AGREES_WITHIN * _per_part(measured))
-    )
+    jump = np.maximum(np.ptp(beside, axis=0), apart)
+    return bool(np.any(jump > AGREES_WITHIN * (3 * _per_part(measured) + blur)))
 
 
 def _per_part(measured: Measured) -> np.ndarray:
@@ -107,7 +105,7 @@ def _one_hot_rows(direction: Any) -> list[Any]:
 def _adds_up(rows: Any, whole: Any, noise: np.ndarray) -> bool:
     """Return whether the rows sum to the whole: the pullback is linear here."""
     total = _vector(jax.tree.map(lambda v: v.sum(0), rows))
-    size = _vector(jax.tree.map(lambda v: np.abs(v).sum(0), rows))
+    size = _vector(jax.tree.map(lambda v: _size(v).sum(0), rows))
     whole = _vector(whole)
     rounding = noise + np.finfo(np.float64).eps * size
     return total.shape == whole.shape == noise.shape and bool(
@@ -115,20 +113,26 @@ def _adds_up(rows: Any, whole: Any, noise: np.ndarray) -> bool:
     )
 
 
+def _size(value: Any) -> Any:
+    """Return the sizes of real and imaginary part, each in its place."""
+    return np.abs(value.real) + 1j * np.abs(value.imag) if np.iscomplexobj(value) else np.abs(value)
+
+
 def _in_hull(runner: Runner, point: Point, value: np.ndarray, noise: np.ndarray) -> bool:
     rng = np.random.default_rng(0)
     size = value.size  # the result of a pullback has one entry for each entry that can move
-    gradients = _nearby(runner, point, rng.standard_normal((DIRECTIONS, size)))
+    gradients, blur = _nearby(runner, point, rng.standard_normal((DIRECTIONS, size)))
     for _ in range(ROUNDS):
         gradients = gradients[np.all(np.isfinite(gradients), axis=1)]
         if not len(gradients):
             return False
         jump = np.max(np.ptp(gradients, axis=0))
         left = value - _nearest(gradients, value, jump)
-        if np.all(np.abs(left) <= RESOLUTION * jump + AGREES_WITHIN * noise):
+        if np.all(np.abs(left) <= RESOLUTION * jump + AGREES_WITHIN * (3 * noise + blur)):
             return True
         flips = np.where(rng.random((DIRECTIONS, size)) < 0.5, 1.0, -1.0) * np.abs(left)
-        gradients = np.vstack([gradients, _nearby(runner, point, np.vstack([left, -left, flips]))])
+        more, blurred = _nearby(runner, point, np.vstack([left, -left, flips]))
+        gradients, blur = np.vstack([gradients, more]), np.maximum(blur, blurred)
     return False
 
 
@@ -140,20 +144,32 @@ def _nearest(gradients: np.ndarray, value: np.ndarray, jump: float) -> np.ndarra
     return centre + (weights / max(weights.sum(), 1e-300)) @ (gradients - centre)
 
 
-def _nearby(runner: Runner, point: Point, directions: np.ndarray) -> np.ndarray:
-    """Return the gradients beside `point`, one row per direction."""
+def _nearby(runner: Runner, point: Point, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the limits of the gradient at `point` from some sides, one row per direction, and their blur.
+
+    A gradient changes over RADIUS even where it is smooth, by more than it jumps beside a weight of 1e-12;
+    from two distances on one ray that change is taken out, unless a kink lies between them. What is left
+    is that the moved numbers are rounded themselves, a part of that change.
+    """
     lengths = np.max(np.abs(directions), axis=1, keepdims=True)
     unit = directions / np.where(lengths == 0, 1, lengths)
     parts = runner.program_of_truth(point).tree.children()
     movable = tuple(part != jax.tree.structure(None) for part in parts)
-    places = [Point(_moved(point.args, movable, RADIUS * d), point.direction) for d in unit]
-    return _rows(runner.many("truth", places))
+    steps = np.vstack([RADIUS * unit, RADIUS / 2 * unit])
+    places = [Point(_moved(point.args, movable, step), point.direction) for step in steps]
+    far, near = np.split(_rows(runner.many("truth", places)), 2)
+    with np.errstate(invalid="ignore"):
+        change = np.abs(far - near)
+        smooth = change.max(1, keepdims=True, initial=0.0) <= RESOLUTION * np.abs(near).max(1, keepdims=True)
+        rounded = np.where(smooth, change, 0) * np.finfo(np.float64).eps / RADIUS
+        return np.where(smooth, 2 * near - far, near), np.nan_to_num(rounded.max(0))
 
 
 def _is_between(runner: Runner, point: Point, hand: Any) -> bool:
     """Return whether a tangent lies between both sides where autodiff jumps, and agrees with it elsewhere."""
     rng = np.random.default_rng(0)
-    steps = rng.standard_normal((DIRECTIONS, sum(np.size(leaf) for leaf in jax.tree.leaves(point.args))))
+    sizes = [np.size(leaf) * (2 if jnp.iscomplexobj(leaf) else 1) for leaf in jax.tree.leaves(point.args)]
+    steps = rng.standard_normal((DIRECTIONS, sum(sizes)))
     everything = (True,) * len(point.args)
     places = [Point(_moved(point.args, everything, RADIUS * d), point.direction) for d in steps]
     beside, value = _rows(runner.many("truth", places)), _vector(hand)
@@ -172,7 +188,7 @@ def _is_between(runner: Runner, point: Point, hand: Any) -> bool:
 
 
 def _moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) -> tuple[Any, ...]:
-    """Return `args` with every differentiated entry moved by `step` of its size (of 1 where smaller)."""
+    """Return `args` with every differentiated entry moved by `step` of its size; a 0 by that of its leaf."""
     remaining = step
 
     def move(leaf: Any) -> Any:
@@ -182,9 +198,15 @@ def _moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) -
         parts = 2 if jnp.iscomplexobj(leaf) else 1
         taken, remaining = remaining[: parts * np.size(leaf)], remaining[parts * np.size(leaf) :]
         shift = taken[0::2] + 1j * taken[1::2] if parts == 2 else taken
-        return leaf + shift.reshape(np.shape(leaf)) * np.maximum(np.abs(leaf), 1)
+        return leaf + shift.reshape(np.shape(leaf)) * _reach(np.abs(leaf))
 
     return tuple(jax.tree.map(move, arg) if moves else arg for arg, moves in zip(args, movable, strict=True))
+
+
+def _reach(sizes: Any) -> Any:
+    """Return how far entries of these sizes move at most: by their own, so that none is carried far off."""
+    largest = float(np.max(sizes, initial=0.0))
+    return np.where(sizes == 0, min(largest, 1.0) or 1.0, sizes)
 
 
 def _vector(tree: Any) -> np.ndarray:

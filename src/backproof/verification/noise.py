@@ -23,6 +23,8 @@ REPLICAS = 4
 # A right formula lies within this many noise units. The slips that people make stand 10^6 or more away; a
 # constant wrong in its twelfth digit would stand a few thousand away.
 AGREES_WITHIN = 8.0
+# Perturbed runs where that is exceeded: among thousands of entries four spreads may be small by chance.
+MORE_REPLICAS = 16
 # Below the smallest normal number XLA flushes to zero: there a value is known to this and no better.
 FLUSHED = 4.0
 
@@ -40,11 +42,17 @@ def measure(f: Callable[..., Any], *args: Any, wide: bool = False, seed: int = 0
 
 
 def measure_program(
-    program: Program, args: Any, *, wide: bool = False, seed: int = 0, edit: Edit | None = None
+    program: Program,
+    args: Any,
+    *,
+    wide: bool = False,
+    seed: int = 0,
+    edit: Edit | None = None,
+    replicas: int = REPLICAS,
 ) -> Measured:
     """Return the output of a traced program, one operation edited or none, and the noise of every entry."""
-    value, *replicas = run(program, args, replicas=REPLICAS, wide=wide, seed=seed, edit=edit)
-    return Measured(value, jax.tree.map(_spread, value, *replicas))
+    value, *varied = run(program, args, replicas=replicas, wide=wide, seed=seed, edit=edit)
+    return Measured(value, jax.tree.map(_spread, value, *varied))
 
 
 def _spread(value: Any, *replicas: Any) -> Any:

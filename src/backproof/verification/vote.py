@@ -32,9 +32,10 @@ def reference_in_doubt(runner: Runner, point: Point, truth: Any) -> str | None:
     if not np.isfinite(slope) or not size:
         return None
     found = differences.along(runner, point, step)
-    if found.error > TRUSTED * max(size, abs(found.value)):
-        return None
-    if abs(found.value - slope) <= ACCUSED * max(size, abs(found.value)):
+    noise = _matched(runner.truth(point).noise, sized)
+    rounding = AGREES_WITHIN * sum(float(np.sum(n * np.abs(d))) for n, d in noise)
+    scale = max(size, abs(found.value))
+    if found.error > TRUSTED * scale or abs(found.value - slope) <= ACCUSED * scale + rounding:
         return None
     return (
         f"along one direction autodiff of the primal gives {slope:.6g}, finite differences {found.value:.6g}"
