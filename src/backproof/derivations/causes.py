@@ -30,7 +30,8 @@ from backproof.derivations.table import Table
 from backproof.verification.causes import ALWAYS
 from backproof.verification.noise import AGREES_WITHIN, Measured, units
 from backproof.verification.oracles import Point
-from backproof.verification.symptoms import TESTS, Failure, Leaf, axis_hint, ratio_of
+from backproof.verification.symptoms import AXES, TESTS, axis_hint, ratio_of
+from backproof.verification.worst import Failure, Leaf
 
 Named = tuple[str, str]
 
@@ -136,6 +137,8 @@ def _summed(table: Table, here: int, before: int) -> bool:
 
 def _shows(name: str, at: Failure) -> bool:
     try:
+        if name in AXES:  # it says that the rest is right: some of the rest must be seen to be
+            return any(np.size(rest) for rest in AXES[name](at).values())
         return bool(TESTS[name](at))
     except LineError:
         return False

@@ -40,11 +40,13 @@ def is_subgradient(runner: Runner, point: Point, hand: Any) -> bool:
         return _is_between(runner, point, hand)
     if not jumps(runner, point):
         return False
-    rows = _one_hot_rows(point.direction)
-    if not rows:
+    held = [leaf for leaf in jax.tree.leaves(point.direction) if leaf.dtype != jax.dtypes.float0]
+    count = sum(np.count_nonzero(leaf) for leaf in held)
+    if not count:
         return False
-    if len(rows) > ROWS_AT_MOST:
+    if count > ROWS_AT_MOST:
         return _in_hull(runner, point, _vector(hand), _per_part(runner.truth(point)))
+    rows = _one_hot_rows(point.direction)
     places = [Point(point.args, row) for row in rows]
     ours, truths = runner.many("hand", places), runner.truths(places)
     if not _adds_up(ours, hand, _per_part(runner.hand(point))):
@@ -71,7 +73,8 @@ def jumps(runner: Runner, point: Point) -> bool:
     if not size:
         return False
     quick = QUICK if entries(point) <= LARGE else 1
-    steps = np.random.default_rng(2).standard_normal((quick, size))
+    rng = np.random.default_rng(2)
+    steps = rng.choice([-1.0, 1.0], (quick, size)) * rng.uniform(0.5, 1.0, (quick, size))
     beside, blur = _nearby(runner, point, np.vstack([steps, -steps]))
     if not np.all(np.isfinite(beside)):
         return bool(np.any(np.isfinite(beside)))

@@ -24,9 +24,11 @@ def plain(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 def grid(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Draw small whole and half numbers: ties, zeros and points on kinks."""
-    if rng.random() < 0.25:
-        return rng.integers(-9, 10, shape).astype(np.float64)
     return rng.integers(-4, 5, shape) / 2
+
+
+def _whole_numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.integers(-9, 10, shape).astype(np.float64)
 
 
 def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -94,7 +96,20 @@ def positive(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.uniform(0.5, 1.5, shape)
 
 
-KINDS = (plain, grid, zeros, _tied, _large, _overflowing, _tiny, _huge, _mixed, _near, _structured)
+KINDS = (
+    plain,
+    grid,
+    zeros,
+    _tied,
+    _large,
+    _overflowing,
+    _tiny,
+    _huge,
+    _mixed,
+    _near,
+    _structured,
+    _whole_numbers,
+)
 
 
 class NoSuchNumberError(Exception):
