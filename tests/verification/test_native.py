@@ -64,7 +64,8 @@ def test_exp_over_one_plus_exp_overflows_in_float32():
     assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
     assert np.isnan(report.counterexample.hand)
     (z,), cotangent = report.counterexample.args, report.counterexample.cotangent
-    assert (z.tolist(), cotangent.tolist()) == ([100.0], [1.0])
+    assert (len(z), cotangent.tolist()) == (1, [1.0])
+    assert float(f"{float(z[0]):.1g}") == z[0]  # one digit
     assert "it gives nan where autodiff is finite" in report.explanation
     assert bp.verify(of=softplus, vjp=overflowing, args=bounded, dtypes=()).ok
     assert bp.verify(of=softplus, vjp=stable, args=bounded).ok

@@ -44,7 +44,7 @@ def places(function: Any, args: Any) -> Points:
     Raises:
         UsageError: an argument is neither specified nor annotated.
     """
-    return points_of(args, function, styles=MODERATE, sizes_of=sizes_of)
+    return points_of(args, function, styles=MODERATE, sizes_of=sizes_of, in_turn=False)
 
 
 def drawn_points(name: str, points: Points, examples: int, seed: int) -> list[list[Args]]:

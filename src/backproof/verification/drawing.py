@@ -1,5 +1,7 @@
 """The one place where Hypothesis runs: it draws the points of a claim, nothing is judged inside it."""
 
+from typing import Any
+
 import hypothesis
 from hypothesis import HealthCheck, Phase
 from hypothesis.errors import Unsatisfiable
@@ -16,6 +18,7 @@ def draw(claim: Claim, examples: int, seed: int) -> list[Drawn]:
         UsageError: nothing satisfies the specification.
     """
     found: list[Drawn] = []
+    seeds: list[int] = []
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -27,7 +30,13 @@ def draw(claim: Claim, examples: int, seed: int) -> list[Drawn]:
         suppress_health_check=tuple(HealthCheck),  # pyright: ignore[reportArgumentType]
     )
     @hypothesis.given(claim.points.strategy)
-    def collect(block: list[Drawn]) -> None:
+    def collect(drawn: Any) -> None:
+        if claim.points.made is None:
+            found.extend(drawn)
+            return
+        block = claim.points.made(len(seeds), drawn, seeds[0] if seeds else drawn)
+        hypothesis.assume(block)
+        seeds.append(drawn)
         found.extend(block)
 
     try:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from hypothesis import assume
 from hypothesis import strategies as st
 
 from backproof.arguments import Dims, Specification, bind, names_of, shape_of
@@ -40,6 +39,8 @@ LARGEST = 2**18
 TRIES, RETRY = 8, 10_007
 # Draws made at once where there is only one size.
 FIXED = 8
+# The style of the next size of a block, and of the next block, is as many further on; prime to their number.
+STEP, STRIDE = 5, 8
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -112,8 +113,9 @@ class Points(NamedTuple):
     """Holds where a claim can be tried.
 
     Attributes:
-        strategy: draws lists of argument tuples, `block` of them at a time.
-        block: how many.
+        strategy: draws lists of argument tuples where they are the user's; otherwise seeds.
+        made: returns the draws of block `number` from a seed, and from the seed of the first block.
+        block: how many are drawn at a time.
         styled: returns draws of a style from a seed, one at each size.
         large: returns, for each axis, draws in which it is long and the others short; it is told
             which lengths of an axis are affordable.
@@ -124,7 +126,8 @@ class Points(NamedTuple):
         admits: whether an argument tuple lies in the declared domain.
     """
 
-    strategy: st.SearchStrategy[list[Drawn]]
+    strategy: st.SearchStrategy[Any] = SEEDS
+    made: Callable[[int, int, int], list[Drawn]] | None = None
     block: int = 1
     styled: Callable[[Style, int], list[Drawn]] = _no_draws
     large: Callable[[Callable[[str, int], bool]], list[Long]] = _none_large
@@ -144,10 +147,11 @@ def from_arguments(
     *,
     styles: Sequence[Style] = STYLES,
     sizes_of: Callable[[list[Specification]], list[dict[str, Any]]] = menu,
+    in_turn: bool = True,
 ) -> Points:
     """Return the points that fit `arguments`.
 
-    Hypothesis draws a seed; from it comes a draw at every size of the menu, each in a style of its own.
+    Hypothesis draws seeds; from each comes a block: a draw at every size of the menu, in a style of its own.
 
     Args:
         arguments: a pytree of specifications that share their names, and of example arrays, whose
@@ -156,6 +160,7 @@ def from_arguments(
             parameters) is drawn like any floating array.
         styles: the kinds of numbers that are drawn.
         sizes_of: gives the sizes that are tried for the names in the specifications.
+        in_turn: whether the styles follow one another; otherwise the seed of a block chooses.
     """
     leaves, tree = jax.tree.flatten(arguments, is_leaf=is_specification)
     specs = [leaf for leaf in leaves if is_specification(leaf)]
@@ -199,13 +204,11 @@ def from_arguments(
         made = (at(*choice) for choice in choices)
         return [one for one in made if one is not None]
 
-    @st.composite
-    def draw(draw_one: Callable[[st.SearchStrategy[Any]], Any]) -> list[Drawn]:
-        seed = draw_one(SEEDS)
+    def block(number: int, seed: int, first: int) -> list[Drawn]:
         places = enumerate(sizes * FIXED if len(sizes) == 1 else sizes)
-        made = every((dims, styles[(seed + i) % len(styles)], seed + i) for i, dims in places)
-        assume(made)
-        return made
+        # in turn, so that every size meets every style, the next one far from the last
+        turn = first + STRIDE * number if in_turn else seed
+        return every((dims, styles[(turn + STEP * i) % len(styles)], seed + i) for i, dims in places)
 
     def longer(axis: str, size: int, seed: int) -> Drawn | None:
         found = at(with_long(specs, axis, size), Style(plain), seed)
@@ -232,7 +235,7 @@ def from_arguments(
         return sorted(made, key=lambda one: one.size)
 
     return Points(
-        draw(),
+        made=block,
         block=len(sizes) if len(sizes) > 1 else FIXED,
         styled=lambda style, seed: every((dims, style, seed) for dims in sizes),
         large=large,

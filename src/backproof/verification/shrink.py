@@ -23,6 +23,8 @@ from backproof.verification.points import Drawn
 from backproof.verification.sizes import LARGER
 
 TRIES = 40
+# How many points are judged in full while their numbers are made plain.
+CAREFUL = 150
 # A leaf larger than this is made plain as a whole, not entry by entry.
 ENTRIES_AT_MOST = 64
 PLAIN = (1.0, -1.0, 2.0, 0.5, -2.0, 3.0, -3.0, 0.0)
@@ -42,7 +44,7 @@ def plainer(runner: Runner, found: Judgement) -> Judgement:
     careful = with_plain_numbers(
         found.point,
         admits,
-        lambda point: next(budget) < TRIES and _same_failure(judge_alone(runner, point), found),
+        lambda point: next(budget) < CAREFUL and _same_failure(judge_alone(runner, point), found),
     )
     judged = judge_alone(runner, careful)
     return judged if _same_failure(judged, found) else found

@@ -27,6 +27,10 @@ def grid(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.integers(-4, 5, shape) / 2
 
 
+def _nothing(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.choice([0.0, -0.0]) * np.ones(shape)
+
+
 def _whole_numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.integers(-9, 10, shape).astype(np.float64)
 
@@ -109,6 +113,7 @@ KINDS = (
     _near,
     _structured,
     _whole_numbers,
+    _nothing,
 )
 
 
