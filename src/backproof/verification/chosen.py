@@ -16,13 +16,15 @@ from backproof.verification.lengths import inner_programs, long_draws
 from backproof.verification.oracles import point_of
 from backproof.verification.points import Drawn
 from backproof.verification.runners import Runners
-from backproof.verification.values import Style, beside
+from backproof.verification.values import Style, as_long_as, beside
 
 # Numbers that are drawn anyway, and infinities.
 KNOWN = (0.0, 0.5, 1.0, 2.0, math.inf)
 # A factor shifts no branch.
 FACTORS = frozenset({"mul", "div", "dot_general", "integer_pow", "pow"})
 CONSTANTS_AT_MOST = 16
+# A norm, or its square, is guarded by the smallest of them, if it is no guard of a division by 0.
+GUARDS_AT_MOST, LEAST = 4, 1e-30
 # Draws at each size of the menu that are made beside constants, and of all draws the part they may be.
 ROUNDS = 3
 SHARE = 4
@@ -34,8 +36,9 @@ def chosen_draws(runners: Runners, examples: int, seed: int) -> list[Drawn]:
     found = runners.remembered("constants", lambda: constants_of(runners))
     if not found:
         return long[:examples]
-    style = Style(beside(found))
-    rounds = [runners.claim.points.styled(style, ROUNDS * seed + i) for i in range(ROUNDS)]
+    guards = [length for constant in found if constant > LEAST for length in (constant, constant**0.5)]
+    styles = [Style(beside(found))] * ROUNDS + [Style(as_long_as(one)) for one in guards[:GUARDS_AT_MOST]]
+    rounds = [runners.claim.points.styled(style, ROUNDS * seed + i) for i, style in enumerate(styles)]
     marked = [one for made in rounds for one in made if not one.empty]
     return [*long, *marked[: examples // SHARE]][:examples]
 

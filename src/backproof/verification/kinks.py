@@ -25,7 +25,8 @@ RADIUS = 1e-11
 RESOLUTION = 1e-6
 # Larger outputs are judged whole: one row for each entry would cost more than it tells.
 ROWS_AT_MOST = 256
-DIRECTIONS = 24
+# Fewer miss faces where a dozen units stand at their kink at once.
+DIRECTIONS = 64
 QUICK = 3
 ROUNDS = 6
 

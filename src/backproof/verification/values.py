@@ -81,16 +81,22 @@ def _structured(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def beside(constants: tuple[float, ...]) -> Kind:
-    """Return a kind of numbers at, next to and on both sides of constants, or as long together as one is."""
+    """Return a kind of numbers at, next to and on both sides of constants."""
 
     def kind(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         chosen = rng.choice(constants, shape) * rng.choice([1.0, -1.0], shape, p=[0.75, 0.25])
         factor = rng.choice([1.0, 1.0, 0.5, 2.0, 1 + 1e-6, 1 - 1e-6], shape)
-        if rng.random() < 0.75:
-            return chosen * factor
-        length = rng.choice(constants) ** rng.choice([1.0, 0.5]) * rng.choice([0.1, 0.5, 2.0])
+        return chosen * factor
+
+    return kind
+
+
+def as_long_as(constant: float) -> Kind:
+    """Return a kind of numbers that are together half as long as a constant."""
+
+    def kind(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         values = rng.standard_normal(shape)
-        return values * (length / max(float(np.sqrt(np.sum(values**2))), 1e-300))
+        return values * (constant / 2 / max(float(np.sqrt(np.sum(values**2))), 1e-300))
 
     return kind
 
