@@ -59,6 +59,8 @@ def is_pure(runner: Runner, point: Point) -> str | None:
     if jax.tree.structure(first) != jax.tree.structure(again):
         return "traced twice, it gives results of two trees: it reads or changes state"
     entry = worst_entry(first, Measured(again, runner.hand(point).noise))
+    if entry and entry.distance > AGREES_WITHIN:
+        entry = worst_entry(first, Measured(again, runner.noise_again(point)))
     if entry and entry.distance > AGREES_WITHIN and np.isfinite(entry.hand):
         return f"traced twice, it gives {entry.hand} and then {entry.truth}: it reads or changes state"
     return None
