@@ -7,6 +7,10 @@ import pytest
 
 import backproof as bp
 from backproof.verification import Verdict
+from backproof.verification.claim import of_vjp
+from backproof.verification.kinks import is_subgradient
+from backproof.verification.oracles import Point, Runner
+from backproof.verification.statics import Statics
 
 pytestmark = pytest.mark.as_user
 N = [bp.array("n")]
@@ -104,3 +108,28 @@ def test_a_subgradient_by_code_that_cannot_be_vmapped_is_one():
         return (ct * jax.pure_callback(lambda x: np.sign(x).astype(x.dtype), like, x),)
 
     assert bp.verify(of=jnp.abs, vjp=by_callback, args=[bp.array("n")], **FEW).verdict == "SUBGRADIENT"
+
+
+def layers(x, W1, b1, W2):
+    return jnp.maximum(x @ W1.T + b1, 0) @ W2.T
+
+
+def pullback_of_layers(args, ct):
+    x, W1, b1, W2 = args
+    z = x @ W1.T + b1
+    delta = jnp.where(z > 0, ct @ W2, 0)
+    return delta @ W1, delta.T @ x, delta.sum(0), ct.T @ jnp.maximum(z, 0)
+
+
+@pytest.mark.parametrize(("units", "largest"), [(6, 1.0), (4, 7e5), (6, 7e5)])
+def test_units_at_their_kink_in_every_sample_are_judged_however_large_one_weight_is(units, largest):
+    """Eight samples of 0: only the bias moves a unit in all of them, and a weight of 7e5 hides the others."""
+    rng = np.random.default_rng(0)
+    W1, W2 = rng.standard_normal((units, 3)), rng.standard_normal((2, units))
+    W1[0, 1], W1[-1, 2] = W1[0, 1] * largest, -W1[-1, 2] * largest
+    args = np.zeros((8, 3)), W1, np.zeros(units), W2
+    runner = Runner(of_vjp(layers, pullback_of_layers, Statics.among(args), None))
+    point = Point(args, np.random.default_rng(9).standard_normal((8, 2)))
+    hand = runner.compiled(point)
+    assert is_subgradient(runner, point, hand)
+    assert not is_subgradient(runner, point, (hand[0], hand[1], hand[2] + 3 * np.abs(W2).sum() * 8, hand[3]))

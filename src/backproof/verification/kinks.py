@@ -123,27 +123,48 @@ def _size(value: Any) -> Any:
 
 
 def _in_hull(runner: Runner, point: Point, value: np.ndarray, noise: np.ndarray) -> bool:
-    rng = np.random.default_rng(0)
-    size = value.size  # the result of a pullback has one entry for each entry that can move
-    gradients, blur = _nearby(runner, point, rng.standard_normal((DIRECTIONS, size)))
+    rng, leaf_of = np.random.default_rng(0), _leaf_of(runner.truth(point).value)
+    # the result of a pullback has one entry for each entry that can move
+    sides = rng.standard_normal((DIRECTIONS, value.size))
+    gradients, blur = _nearby(runner, point, _some_by_one_leaf(sides, leaf_of))
     for _ in range(ROUNDS):
         gradients = gradients[np.all(np.isfinite(gradients), axis=1)]
         if not len(gradients):
             return False
-        jump = np.max(np.ptp(gradients, axis=0))
-        left = value - _nearest(gradients, value, jump)
-        if np.all(np.abs(left) <= RESOLUTION * jump + AGREES_WITHIN * (3 * noise + blur)):
+        rounding, jump = AGREES_WITHIN * (3 * noise + blur), np.ptp(gradients, axis=0)
+        left = value - _nearest(gradients, value, np.maximum(jump, rounding / RESOLUTION))
+        if np.all(np.abs(left) <= RESOLUTION * jump + RADIUS * np.max(jump) + rounding):
             return True
-        flips = np.where(rng.random((DIRECTIONS, size)) < 0.5, 1.0, -1.0) * np.abs(left)
-        more, blurred = _nearby(runner, point, np.vstack([left, -left, flips]))
+        flips = np.where(rng.random((DIRECTIONS, value.size)) < 0.5, 1.0, -1.0) * np.abs(left)
+        more, blurred = _nearby(runner, point, np.vstack([left, -left, _some_by_one_leaf(flips, leaf_of)]))
         gradients, blur = np.vstack([gradients, more]), np.maximum(blur, blurred)
     return False
 
 
-def _nearest(gradients: np.ndarray, value: np.ndarray, jump: float) -> np.ndarray:
-    """Return the point of the convex hull of the rows of `gradients` that is nearest to `value`."""
-    centre, scale = gradients[0], max(jump, np.max(np.abs(value - gradients[0])), 1e-300)
-    system = np.vstack([(gradients - centre).T / scale, 1e3 * np.ones(len(gradients))])
+def _some_by_one_leaf(directions: np.ndarray, leaf_of: np.ndarray) -> np.ndarray:
+    """Return the directions, every second one along one leaf alone.
+
+    A bias decides for a unit in all samples at once on which side it stands; moved with the inputs, of
+    which one may be a million times as large, a dozen units never all stand on one side.
+    """
+    along = np.arange(len(directions)) // 2 % (leaf_of.max(initial=0) + 1)
+    alone = np.arange(len(directions)) % 2 == 1
+    return np.where(alone[:, None] & (along[:, None] != leaf_of), 0.0, directions)
+
+
+def _leaf_of(tree: Any) -> np.ndarray:
+    """Return, for each entry of `_vector(tree)`, the number of its leaf."""
+    sizes = [_vector(leaf).size for leaf in jax.tree.leaves(tree)]
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def _nearest(gradients: np.ndarray, value: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Return the point of the convex hull of the rows of `gradients` that is nearest to `value`.
+
+    Each entry is measured in a unit of its own, or one jump a million times another would hide it.
+    """
+    centre, scale = gradients[0], np.maximum(unit, 1e-300)
+    system = np.vstack([((gradients - centre) / scale).T, 1e3 * np.ones(len(gradients))])
     weights, _ = nnls(system, np.append((value - centre) / scale, 1e3), maxiter=50 * len(gradients))
     return centre + (weights / max(weights.sum(), 1e-300)) @ (gradients - centre)
 
