@@ -28,9 +28,8 @@ SHORT_DTYPES = {
 LONG_DTYPES = {long: short for short, long in SHORT_DTYPES.items()}
 NOTATION = re.compile(r"^\s*(?P<dtype>\w+)\[(?P<dims>[^\]]*)\](?P<bounds>.*)$")
 BOUND = re.compile(r"\s*(?P<sign>>=|<=|>|<)\s*(?P<value>[^<>=]+)")
-SOLVED_BEYOND = (
-    64  # how far beyond twice a size the name in an expression of it, such as `n-8`, is looked for
-)
+# How far beyond twice a size the name in an expression of it, such as `n-8`, is looked for.
+SOLVED_BEYOND = 64
 OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
@@ -199,7 +198,7 @@ def bind(spec: Specification, shape: tuple[int, ...], dims: Mapping[str, Any]) -
 
 def _solved(dim: str, size: int, sizes: Mapping[str, Any]) -> Dims:
     """Return the least size that fits of the one name in `dim` that has none; nothing where there is none."""
-    names, tried = {*re.findall(r"[A-Za-z_]\w*", dim)} - {*sizes}, range(1, 2 * size + 64)
+    names, tried = {*re.findall(r"[A-Za-z_]\w*", dim)} - {*sizes}, range(1, 2 * size + SOLVED_BEYOND)
     fitting = ({name: n} for name in names for n in tried if evaluate(dim, {**sizes, name: n}) == size)
     return next(fitting, dict.fromkeys(names, 0)) if len(names) == 1 else {}
 

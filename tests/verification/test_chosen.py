@@ -7,7 +7,6 @@ import pytest
 
 import backproof as bp
 from backproof.verification import Verdict
-from backproof.verification.chosen import constants_of
 from backproof.verification.claim import of_vjp
 from backproof.verification.lengths import affordable, longest
 from backproof.verification.runners import Runners
@@ -77,7 +76,7 @@ def test_constants_are_read_from_both_sides_and_factors_are_not():
     def hand(args, ct):
         return (jnp.where(jnp.abs(args[0]) < 1e-7, 0.25, jnp.clip(args[0], -6.5, 20.0) * 0.044715) * ct,)
 
-    found = constants_of(runners(lambda x: jnp.maximum(x - 3.0, 0), hand, [bp.array("n")]))
+    found = runners(lambda x: jnp.maximum(x - 3.0, 0), hand, [bp.array("n")]).constants
     assert {3.0, 6.5, 20.0, 1e-7} <= {round(number, 12) for number in found}
     assert 0.044715 not in found
 

@@ -10,7 +10,7 @@ import backproof as bp
 from backproof.verification.claim import of_vjp
 from backproof.verification.drawing import draw
 from backproof.verification.oracles import point_of
-from backproof.verification.points import from_arguments
+from backproof.verification.points import FromArguments
 from backproof.verification.sizes import menu
 from backproof.verification.statics import Statics
 from backproof.verification.values import STYLES
@@ -139,7 +139,7 @@ def test_a_strategy_of_the_user_meets_varying_cotangents():
 
 
 def test_small_points_come_smallest_first_and_large_ones_have_one_long_axis():
-    points = from_arguments([bp.array("b n")])
+    points = FromArguments([bp.array("b n")])
     sizes = [one.size for one in points.small()]
     assert sizes == sorted(sizes)
     assert sizes[0] == 1

@@ -36,8 +36,8 @@ TERMS = 16.0
 # By how many units in the last place of the inputs the exact result may be another: among numbers that are
 # nearly equal no code does better.
 UNITS = 16.0
-# The distance of a row that is 0 throughout although autodiff gives it to a tenth.
-LOST = 1e3
+# The least distance of a row that is 0 throughout although autodiff gives it to a tenth.
+VANISHED = 1e3
 # How many plainer points are tried at most.
 TRIES = 100
 
@@ -53,6 +53,7 @@ class Row(NamedTuple):
     truth: Any
     allowed: float
     distance: float
+    vanished: bool = False
 
 
 class Summed(NamedTuple):
@@ -158,16 +159,17 @@ def _row(dtype: str, leaf: str, point: Point, mine: Any, true: Any, own: Any, sp
         least = epsilon(jnp.dtype(dtype)) * terms + float(jnp.finfo(dtype).tiny)
         allowed = np.abs(own - true) + spread + least
         limit, worst = by_row(allowed), by_row(error) / by_row(allowed)
-        lost = _lost(mine, true, own, epsilon(jnp.dtype(dtype)) * max_of(point.direction))
-    worst = np.where(lost, np.maximum(worst, LOST), worst)
+        vanished = _vanished(mine, true, own, epsilon(jnp.dtype(dtype)) * max_of(point.direction))
+    worst = np.where(vanished, np.maximum(worst, VANISHED), worst)
     worst = np.where(np.isfinite(worst), worst, np.inf)
     at = np.unravel_index(int(np.argmax(worst)), worst.shape)
     inside = (int(np.argmax(np.nan_to_num(error[at], nan=np.inf))),) if true.ndim else ()
     index = tuple(int(i) for i in (*(at if true.ndim else ()), *inside))
-    return Row(dtype, point, leaf, index, mine[index], true[index], float(limit[at]), float(worst[at]))
+    values = mine[index], true[index], float(limit[at]), float(worst[at]), bool(vanished[at])
+    return Row(dtype, point, leaf, index, *values)
 
 
-def _lost(mine: Any, true: Any, own: Any, unit: float) -> Any:
+def _vanished(mine: Any, true: Any, own: Any, unit: float) -> Any:
     """Return which rows vanish, by underflow or beside an infinity, where autodiff keeps them.
 
     Args:

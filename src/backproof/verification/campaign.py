@@ -267,7 +267,8 @@ def _unlawful(runner: Runner, generic: list[Point], laws: dict[str, Law]) -> tup
 
 def _rows(runners: Runners, groups: list[list[Drawn]], settings: Settings) -> tuple[list[Row], list[str]]:
     """Return rows that err beyond what autodiff does, sums that saturate, and where the code does not run."""
-    full = [group for group in groups if not group[0].empty and not group[0].kind and group[0].size <= BUDGET]
+    menu = [group for group in groups if group[0].kind is None]  # not the one draw with a long axis
+    full = [group for group in menu if not group[0].empty and group[0].size <= BUDGET]
     fitting = max(1, NATIVE_BUDGET // max(full[-1][0].size, 1)) if full else 0
     ordinary = full[-1][: min(NATIVE_POINTS, fitting)] if full else []
     rows: list[Row] = []

@@ -1,7 +1,8 @@
 """Names what is wrong, from the points where it is wrong; `unknown` rather than a wrong name.
 
-A cause is named only if its test holds at every failing point that was looked at, and, where it would
-show at any input, if the leaf is right nowhere else. The first in this list that passes is named.
+A cause is named only if its test holds at every failing point that was looked at (`not-finite`: at the
+smallest and at most of them), and, where it would show at any input, if the leaf is right nowhere else. The
+first in this list that passes is named.
 
 | cause | what was seen |
 |---|---|

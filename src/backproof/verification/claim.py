@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from backproof.arguments import from_annotations
 from backproof.errors import UsageError, message
 from backproof.rule import Loss, Rule, descend
-from backproof.verification.points import SEEDS, Drawn, Points, drawn, from_arguments
+from backproof.verification.points import SEEDS, Drawn, FromArguments, Points, drawn
 from backproof.verification.statics import Statics
 
 PyTree = Any
@@ -68,7 +68,7 @@ def of_rule(rule: Rule, of: Callable[..., PyTree] | None) -> Claim:
         _, residuals = rule.forward(params, x)
         return rule.backward(params, residuals, delta_y)
 
-    points = from_arguments(rule.domain, lambda x: (_params_like(rule, x), x))
+    points = FromArguments(rule.domain, lambda x: (_params_like(rule, x), x))
     truth = pullback(reference, (0, 1))
     value = (lambda params, x: rule.forward(params, x)[0]) if of else None
     call = "rule.backward(args[0], rule.forward(*args)[1], cotangent)"
@@ -105,7 +105,7 @@ def of_loss(loss: Loss, of: Callable[..., PyTree] | None) -> Claim:
         _, residuals = loss.forward(*args)
         return (jax.tree.map(lambda g: g * jnp.asarray(scale, g.dtype), loss.backward(residuals)), None)
 
-    points = from_arguments(loss.domain)
+    points = FromArguments(loss.domain)
     truth = pullback(reference, (0,))
     value = (lambda prediction, target: loss.forward(prediction, target)[0]) if of else None
     return Claim(loss.name, reference, hand, truth, False, points, loss.at_kinks, value)
@@ -236,7 +236,7 @@ def points_of(args: Any, of: Callable[..., PyTree], **drawing: Any) -> Points:
         args: a list with a specification, or an example array or pytree, for each argument; or a
             strategy that draws the whole tuple; or None where `of` carries jaxtyping annotations.
         of: the function whose annotations are read.
-        **drawing: `styles` and `sizes_of`, as `from_arguments` takes them.
+        **drawing: `styles` and `sizes_of`, as `FromArguments` takes them.
     """
     if args is None:
         args = from_annotations(of)
@@ -251,7 +251,7 @@ def points_of(args: Any, of: Callable[..., PyTree], **drawing: Any) -> Points:
                 do="write e.g. args=[backproof.array('b n'), backproof.array('n')]",
             )
         )
-    return from_arguments(tuple(args), **drawing)
+    return FromArguments(tuple(args), **drawing)
 
 
 def _as_drawn(pair: tuple[Any, int]) -> list[Drawn]:

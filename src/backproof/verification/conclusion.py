@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from backproof.verification.accuracy import LOST, Row
+from backproof.verification.accuracy import Row
 from backproof.verification.campaign import Findings
 from backproof.verification.causes import failure_at, name_cause
 from backproof.verification.claim import Claim
@@ -46,18 +46,9 @@ def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, 
     if found.doubt and found.vindicated:
         text = f"{found.doubt}; the hand-written side agrees with the differences"
         return _verdict(Verdict.REFERENCE_SUSPECT, "reference", text)
-    for outcome in GRAVE:
-        failing = [one for one in found.judged if one.outcome is outcome]
-        if failing:
-            small = plainer(runner, failing[0])
-            named = name_cause(runner, failing, small, found.judged)
-            if outcome is Outcome.WRONG and claim.rule is not None:
-                layer = first_wrong_layer(claim.rule, [one.point for one in (small, *failing)])
-                found.notes += layer.notes() if layer else []
-                if layer and layer.cause and named[0] == "unknown":
-                    named = layer.cause, f"in layer {layer.layer} of {layer.of}: {layer.slip}"
-            found.notes += _other_leaves(runner, small, failing)
-            return _verdict(VERDICTS[outcome], *named, _counterexample(runner, small))
+    grave = _grave(claim, runner, found)
+    if grave:
+        return grave
     if found.unlawful:
         cause, sentence, point = found.unlawful
         return _verdict(Verdict.WRONG, cause, sentence, _place(point))
@@ -90,6 +81,24 @@ def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, 
     return _verdict(Verdict.AGREES)
 
 
+def _grave(claim: Claim, runner: Runner, found: Findings) -> dict[str, Any] | None:
+    """Return verdict, cause, explanation and counterexample of the gravest point; None if none is grave."""
+    for outcome in GRAVE:
+        failing = [one for one in found.judged if one.outcome is outcome]
+        if not failing:
+            continue
+        small = plainer(runner, failing[0])
+        named = name_cause(runner, failing, small, found.judged)
+        if outcome is Outcome.WRONG and claim.rule is not None:
+            layer = first_wrong_layer(claim.rule, [one.point for one in (small, *failing)])
+            found.notes += layer.notes() if layer else []
+            if layer and layer.cause and named[0] == "unknown":
+                named = layer.cause, f"in layer {layer.layer} of {layer.of}: {layer.slip}"
+        found.notes += _other_leaves(runner, small, failing)
+        return _verdict(VERDICTS[outcome], *named, _counterexample(runner, small))
+    return None
+
+
 def _verdict(
     verdict: Verdict, cause: str | None = None, explanation: str = "", example: Counterexample | None = None
 ) -> dict[str, Any]:
@@ -101,7 +110,7 @@ def _inaccurate(claim: Claim, row: Row) -> dict[str, Any]:
         f"it gives {row.hand} where autodiff is finite"
         if not np.isfinite(row.hand)
         else f"a whole row is 0 where autodiff gives {row.truth:.3g}"
-        if row.distance == LOST
+        if row.vanished
         else f"it errs {row.distance:.3g} times as much as autodiff does"
         if row.allowed
         else f"a long sum is {row.distance:.0%} off"

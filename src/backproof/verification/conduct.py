@@ -86,10 +86,9 @@ def vmap_is_a_loop(runner: Runner, point: Point) -> str | None:
     if mapped is None or not all(runner.finite(places)):
         return None
     for place, together in zip(places, mapped, strict=True):
-        if not _same_bits(runner.compiled(place), together):
-            apart = _apart(runner, place, together)
-            if apart:
-                return f"alone it gives {apart[0]}, under vmap {apart[1]}: its batching rule is wrong"
+        apart = None if _same_bits(runner.compiled(place), together) else _apart(runner, place, together)
+        if apart:
+            return f"{apart} under vmap: its batching rule is wrong"
     return _vmap_of_one_side(runner, point, other)
 
 
@@ -100,27 +99,25 @@ def _vmap_of_one_side(runner: Runner, point: Point, other: Point) -> str | None:
         "points in one direction": ((0, None), [point, Point(other.args, point.direction)]),
     }
     for which, (axes, places) in ways.items():
-        mapped = runner.mapped_over(axes, places)
-        for place, together in zip(places, mapped or [], strict=mapped is not None):
+        mapped = runner.mapped_over(axes, places) or []
+        for place, together in zip(places, mapped, strict=bool(mapped)):
             apart = _apart(runner, place, together)
             if apart:
-                return (
-                    f"alone it gives {apart[0]}, under vmap over {which} {apart[1]}: "
-                    "its batching rule is wrong"
-                )
+                return f"{apart} under vmap over {which}: its batching rule is wrong"
     return None
 
 
-def _apart(runner: Runner, place: Point, together: Any) -> tuple[Any, Any] | None:
-    """Return the worst entry run alone and under vmap, None where they agree."""
+def _apart(runner: Runner, place: Point, together: Any) -> str | None:
+    """Return what it gives alone and what under vmap where these differ, None where they agree."""
     alone = runner.hand(place)
-    if jax.tree.map(np.shape, alone.value) != jax.tree.map(np.shape, together):
-        return "another shape", "one"
+    shapes = [jax.tree.map(np.shape, sides) for sides in (alone.value, together)]
+    if shapes[0] != shapes[1]:
+        return f"alone it gives results of shapes {shapes[0]}, {shapes[1]}"
     entry = worst_entry(alone.value, Measured(together, alone.noise))
     if entry and entry.distance > AGREES_WITHIN:
         entry = worst_entry(alone.value, Measured(together, runner.noise_again(place)))
     differs = entry and entry.distance > AGREES_WITHIN and np.any(np.isfinite([entry.hand, entry.truth]))
-    return (entry.hand, entry.truth) if entry and differs else None
+    return f"alone it gives {entry.hand}, {entry.truth}" if entry and differs else None
 
 
 def is_linear(runner: Runner, point: Point) -> str | None:

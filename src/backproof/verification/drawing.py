@@ -18,7 +18,7 @@ def draw(claim: Claim, examples: int, seed: int) -> list[Drawn]:
         UsageError: nothing satisfies the specification.
     """
     found: list[Drawn] = []
-    seeds: list[int] = []
+    before: list[Any] = []
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -31,12 +31,9 @@ def draw(claim: Claim, examples: int, seed: int) -> list[Drawn]:
     )
     @hypothesis.given(claim.points.strategy)
     def collect(drawn: Any) -> None:
-        if claim.points.made is None:
-            found.extend(drawn)
-            return
-        block = claim.points.made(len(seeds), drawn, seeds[0] if seeds else drawn)
+        block = claim.points.made(drawn, len(before), (before or [drawn])[0])
         hypothesis.assume(block)
-        seeds.append(drawn)
+        before.append(drawn)
         found.extend(block)
 
     try:

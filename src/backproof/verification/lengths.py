@@ -5,13 +5,13 @@ block. Code that unrolls a loop over an axis grows with it, and is tried a littl
 """
 
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from backproof.verification.oracles import Runner, point_of
 from backproof.verification.points import Drawn
+from backproof.verification.tracing import inner_programs
 
 # Just beyond blocks of 32, 128 and 1,024, and no multiple of any.
 LENGTHS = (37, 133, 1031)
@@ -106,11 +106,3 @@ def _cost_of(program: ClosedJaxpr | Jaxpr) -> Cost:
         entries += sum(math.prod(getattr(var.aval, "shape", ())) for var in eqn.outvars)
         entries += times * sum(cost.entries for cost in inner)
     return Cost(operations, run, entries)
-
-
-def inner_programs(params: dict[str, Any]) -> Iterator[ClosedJaxpr | Jaxpr]:
-    """Yield the programs that an operation runs."""
-    for value in params.values():
-        for one in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(one, ClosedJaxpr | Jaxpr):
-                yield one

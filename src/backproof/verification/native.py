@@ -32,8 +32,7 @@ class NativeRunner:
         self._hand, self._truth = jax.jit(claim.hand), jax.jit(claim.truth)
         self._programs: dict[Any, Program] = {}
         self._runs_at: dict[Any, Any] = {}
-        # why the code does not run in this precision, where it does not
-        self.refused: str | None = None
+        self._errors: list[str] = []
 
     def point(self, drawn: Drawn, kind: str = "random") -> Point | None:
         """Return the point in this precision, or None where the code does not run in it.
@@ -66,9 +65,15 @@ class NativeRunner:
             self.truths([point], 0)
         except Exception as error:
             # Code that does not run in a precision makes no claim in it; the contract is judged elsewhere.
-            self.refused = self.refused or f"{type(error).__name__}: {error}"
+            self._errors.append(f"{type(error).__name__}: {error}".splitlines()[0])
             return None
         return like
+
+    @property
+    def refused(self) -> str | None:
+        """Why the code runs at no point in this precision; None where it runs, or was not asked to."""
+        runs = any(like is not None for like in self._runs_at.values())
+        return None if runs or not self._errors else self._errors[0]
 
     def hand(self, point: Point) -> Any:
         """Return the compiled hand-written derivative at a point."""

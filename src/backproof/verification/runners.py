@@ -5,14 +5,14 @@ nothing that the first did.
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any
 
 from backproof.verification.accuracy import Row, saturated_sums
 from backproof.verification.claim import Claim
+from backproof.verification.constants import constants_of
 from backproof.verification.lengths import affordable, longest
 from backproof.verification.native import NativeRunner
 from backproof.verification.oracles import Runner
+from backproof.verification.points import Long
 from backproof.verification.second_order import second_order
 
 
@@ -25,18 +25,21 @@ class Runners:
         self.float64 = Runner(claim)
         self._natives: dict[str, NativeRunner] = {}
         self._saturated: dict[str, list[Row]] = {}
-        self._remembered: dict[str, Any] = {}
 
     @functools.cached_property
     def lengths(self) -> dict[str, int | None]:
         """How long each named axis is made, None where not; the same for every seed."""
         return {axis: longest(self.float64, axis) for axis in self.claim.points.axes}
 
-    def remembered(self, name: str, find: Callable[[], Any]) -> Any:
-        """Return what `find` returned the first time it was asked for by this name."""
-        if name not in self._remembered:
-            self._remembered[name] = find()
-        return self._remembered[name]
+    @functools.cached_property
+    def constants(self) -> tuple[float, ...]:
+        """The constants in the code of both sides; the same for every seed."""
+        return constants_of(self.float64)
+
+    @functools.cached_property
+    def large(self) -> list[Long]:
+        """Draws with an axis so long that sums over it saturate, as far as that is affordable."""
+        return self.claim.points.large(lambda axis, length: affordable(self.float64, axis, length))
 
     @functools.cached_property
     def second(self) -> Runner:
@@ -49,12 +52,8 @@ class Runners:
             self._natives[dtype] = NativeRunner(self.claim, dtype)
         return self._natives[dtype]
 
-    def _affords(self, axis: str, length: int) -> bool:
-        return affordable(self.float64, axis, length)
-
     def saturated(self, dtype: str) -> list[Row]:
         """Return the sums that saturate in `dtype`: of fixed numbers, the same for every seed."""
         if dtype not in self._saturated:
-            large = self.remembered("large", lambda: self.claim.points.large(self._affords))
-            self._saturated[dtype] = saturated_sums(self.native(dtype), large)
+            self._saturated[dtype] = saturated_sums(self.native(dtype), self.large)
         return self._saturated[dtype]

@@ -49,10 +49,7 @@ def second_derivative(
 def _with_zeros(runners: Runners, generic: Sequence[Point], seed: int) -> list[Point]:
     """Return points with zeros among their numbers at the shapes of `generic`, where the primal is finite."""
     shapes = {shapes_of(point.args) for point in generic}
-    draws = (
-        [one for one in runners.claim.points.styled(Style(zeros), seed) if not one.empty] if shapes else []
-    )
-    points = [point_of(runners.claim, one, "random") for one in draws[-1:] if shapes]
-    return [
-        point for point in points if shapes_of(point.args) in shapes and all(runners.float64.finite([point]))
-    ]
+    draws = [one for one in runners.claim.points.styled(Style(zeros), seed) if not one.empty]
+    points = [point_of(runners.claim, one, "random") for one in draws[-1:]]
+    alike = [point for point in points if shapes_of(point.args) in shapes]
+    return [point for point in alike if all(runners.float64.finite([point]))]

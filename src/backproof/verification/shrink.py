@@ -17,7 +17,7 @@ import numpy as np
 from backproof.verification.judge import FAR, Judgement, Outcome, judge_alone, worst_entry
 from backproof.verification.kinks import is_subgradient
 from backproof.verification.lengths import LENGTHS
-from backproof.verification.noise import AGREES_WITHIN
+from backproof.verification.noise import AGREES_WITHIN, Measured
 from backproof.verification.oracles import LARGE, Point, Runner, entries, point_of
 from backproof.verification.points import Drawn
 from backproof.verification.sizes import LARGER
@@ -37,17 +37,18 @@ def plainer(runner: Runner, found: Judgement) -> Judgement:
         return _all_ones(runner, found)
     admits = runner.claim.points.admits
     quick = with_plain_numbers(found.point, admits, _differs_in(runner, found))
-    judged = judge_alone(runner, quick)
-    if _same_failure(judged, found):
-        return judged
+    same = _same_failure(runner, judge_alone(runner, quick), found)
+    if same:
+        return same
     budget = itertools.count()
     careful = with_plain_numbers(
         found.point,
         admits,
-        lambda point: next(budget) < CAREFUL and _same_failure(judge_alone(runner, point), found),
+        lambda point: (
+            next(budget) < CAREFUL and bool(_same_failure(runner, judge_alone(runner, point), found))
+        ),
     )
-    judged = judge_alone(runner, careful)
-    return judged if _same_failure(judged, found) else found
+    return _same_failure(runner, judge_alone(runner, careful), found) or found
 
 
 def _all_ones(runner: Runner, found: Judgement) -> Judgement:
@@ -77,9 +78,9 @@ def _smaller(runner: Runner, found: Judgement) -> Judgement:
             # The function does not exist at these sizes: nothing can fail there.
             continue
         if all(runner.finite([point])):
-            judged = judge_alone(runner, point)
-            if _same_failure(judged, found):
-                return judged
+            same = _same_failure(runner, judge_alone(runner, point), found)
+            if same:
+                return same
     return found
 
 
@@ -95,10 +96,8 @@ def _shorter(runner: Runner, found: Judgement) -> Judgement:
         while shows - hides > 1:
             middle = (shows + hides) // 2
             judged = _judged_at(runner, points.longer(axis, middle, 1))
-            if judged and _same_failure(judged, found):
-                found, shows = judged, middle
-            else:
-                hides = middle
+            same = _same_failure(runner, judged, found) if judged else None
+            found, shows, hides = (same, middle, hides) if same else (found, shows, middle)
     return found
 
 
@@ -107,20 +106,25 @@ def _judged_at(runner: Runner, drawn: Drawn | None) -> Judgement | None:
     return judge_alone(runner, point) if point and all(runner.finite([point])) else None
 
 
-def _same_failure(one: Judgement, other: Judgement) -> bool:
-    return one.outcome is other.outcome and (one.worst and one.worst.leaf) == (
-        other.worst and other.worst.leaf
-    )
+def _same_failure(runner: Runner, one: Judgement, other: Judgement) -> Judgement | None:
+    """Return `one`, its worst entry in the leaf that fails in `other`; None where that does not fail."""
+    if one.outcome is not other.outcome:
+        return None
+    if one.worst is None or other.worst is None or one.worst.leaf == other.worst.leaf:
+        return one if (one.worst is None) == (other.worst is None) else None
+    # another leaf is a little worse there, by the luck of the rounding
+    noise = jax.tree.map(np.add, runner.truth(one.point).noise, runner.hand(one.point).noise)
+    entry = worst_entry(one.hand, Measured(one.truth, noise), other.worst.leaf)
+    return one._replace(worst=entry) if entry and entry.distance > AGREES_WITHIN else None
 
 
 def _differs_in(runner: Runner, found: Judgement) -> Any:
-    """Return a quick test: do the two sides differ most in the same leaf? Kinks are not looked at."""
+    """Return a quick test: do the two sides differ in the same leaf? Kinks are not looked at."""
 
     def differs(point: Point) -> bool:
-        entry = worst_entry(runner.hand(point).value, runner.truth(point))
-        return bool(
-            entry and found.worst and entry.distance > AGREES_WITHIN and entry.leaf == found.worst.leaf
-        )
+        leaf = found.worst.leaf if found.worst else None
+        entry = worst_entry(runner.hand(point).value, runner.truth(point), leaf)
+        return bool(entry and found.worst and entry.distance > AGREES_WITHIN)
 
     return differs
 

@@ -16,7 +16,7 @@ from backproof.verification.judge import Outcome, judge_alone
 from backproof.verification.noise import measure
 from backproof.verification.oracles import Point, Runner
 from backproof.verification.second_order import second_order
-from backproof.verification.tracing import float64
+from backproof.verification.tracing import float64, inner_programs
 from backproof.verification.vote import reference_in_doubt
 
 NAME = "stop_gradient"
@@ -86,17 +86,10 @@ def _changed(value: Any) -> Any:
     return type(value)(_changed(one) for one in value) if plain else value
 
 
-def _mentions(jaxpr: Jaxpr) -> bool:
+def _mentions(program: ClosedJaxpr | Jaxpr) -> bool:
+    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
     return any(
         eqn.primitive.name == NAME
-        or (eqn.primitive.name not in RULED and any(_mentions(inner) for inner in _inner(eqn.params)))
+        or (eqn.primitive.name not in RULED and any(map(_mentions, inner_programs(eqn.params))))
         for eqn in jaxpr.eqns
     )
-
-
-def _inner(params: dict[str, Any]) -> list[Jaxpr]:
-    leaves = [
-        one for value in params.values() for one in (value if type(value) in (tuple, list) else [value])
-    ]
-    closed = [leaf.jaxpr for leaf in leaves if isinstance(leaf, ClosedJaxpr)]
-    return closed + [leaf for leaf in leaves if isinstance(leaf, Jaxpr)]

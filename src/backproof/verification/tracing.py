@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-from jax.extend.core import ClosedJaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
 
@@ -55,3 +55,11 @@ def traced(f: Callable[..., Any], *args: Any) -> Program:
     jaxpr, shape = jax.make_jaxpr(f, return_shape=True)(*args)
     needed, _ = dce_jaxpr(jaxpr.jaxpr, [True] * len(jaxpr.out_avals), instantiate=True)
     return Program(ClosedJaxpr(needed, jaxpr.consts), jax.tree.structure(shape))
+
+
+def inner_programs(params: dict[str, Any]) -> Iterator[ClosedJaxpr | Jaxpr]:
+    """Yield the programs that an operation with these parameters runs: calls, branches, loops."""
+    for value in params.values():
+        for one in value if type(value) in (tuple, list) else (value,):
+            if isinstance(one, ClosedJaxpr | Jaxpr):
+                yield one

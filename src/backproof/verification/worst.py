@@ -1,4 +1,4 @@
-"""Where two results are furthest apart, in units of its noise: the entry, its leaf, and the point."""
+"""What a wrong result looks like at one point: its worst entry, and each leaf with both values."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,19 +26,20 @@ class Entry(NamedTuple):
     distance: float
 
 
-def worst_entry(hand: Any, truth: Measured) -> Entry | None:
-    """Return the entry with the largest distance in noise units; None if there is no entry."""
+def worst_entry(hand: Any, truth: Measured, leaf: str | None = None) -> Entry | None:
+    """Return the entry furthest apart in noise units, in one leaf or in any; None if there is none."""
     found: Entry | None = None
     ours = jax.tree_util.tree_leaves_with_path(hand)
     theirs, noises = jax.tree.leaves(truth.value), jax.tree.leaves(truth.noise)
     for (path, mine), true, noise in zip(ours, theirs, noises, strict=True):
-        apart = units(mine, true, noise)
+        name = jax.tree_util.keystr(path)
+        apart = units(mine, true, noise) if leaf in (None, name) else np.zeros(0)
         if not apart.size:
             continue
         index = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart)), apart.shape))
         if found is None or apart[index] > found.distance:
             here, there, unit = (np.asarray(v)[index] for v in (mine, true, noise))
-            found = Entry(jax.tree_util.keystr(path), index, here, there, float(unit), float(apart[index]))
+            found = Entry(name, index, here, there, float(unit), float(apart[index]))
     return found
 
 

@@ -1,0 +1,51 @@
+"""The constants that stand in the code of both sides: a dictionary, as fuzzers keep one.
+
+A branch at 20, a clip at 6 or a guard of 1e-8 is met by numbers drawn without knowing of it only by luck.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from backproof.verification.oracles import Runner, point_of
+from backproof.verification.tracing import inner_programs
+
+# Numbers that are drawn anyway, and infinities.
+KNOWN = (0.0, 0.5, 1.0, 2.0, math.inf)
+# A factor shifts no branch.
+FACTORS = frozenset({"mul", "div", "dot_general", "integer_pow", "pow"})
+CONSTANTS_AT_MOST = 16
+
+
+def constants_of(runner: Runner) -> tuple[float, ...]:
+    """Return the constants that stand in either side, but for factors: thresholds, guards, bounds."""
+    draws = [one for one in runner.claim.points.plain() if not one.empty]
+    if not draws:
+        return ()
+    try:
+        point = point_of(runner.claim, draws[-1])
+        programs = [runner.program_of_truth(point), runner.program_of_hand(point)]
+    except Exception:
+        # What the code raises is told where it is run.
+        return ()
+    found = {abs(number) for program in programs for number in _constants(program.jaxpr)}
+    return tuple(sorted(found - set(KNOWN))[:CONSTANTS_AT_MOST])
+
+
+def _constants(program: ClosedJaxpr | Jaxpr) -> Iterator[float]:
+    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    held = program.consts if isinstance(program, ClosedJaxpr) else []
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name not in FACTORS:
+            held = [*held, *(atom.val for atom in eqn.invars if isinstance(atom, Literal))]
+        for one in inner_programs(eqn.params):
+            yield from _constants(one)
+    yield from (float(value) for value in held if _is_number(value))
+
+
+def _is_number(value: Any) -> bool:
+    return np.ndim(value) == 0 and jnp.issubdtype(jnp.result_type(value), jnp.floating) and value == value
