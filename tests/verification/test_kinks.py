@@ -133,3 +133,12 @@ def test_units_at_their_kink_in_every_sample_are_judged_however_large_one_weight
     hand = runner.compiled(point)
     assert is_subgradient(runner, point, hand)
     assert not is_subgradient(runner, point, (hand[0], hand[1], hand[2] + 3 * np.abs(W2).sum() * 8, hand[3]))
+
+
+@pytest.mark.parametrize(("beyond", "fits"), [(1e10, False), (0.0, True)])
+def test_a_value_far_from_a_gradient_of_zero_is_no_subgradient(beyond, fits):
+    # measured in units of the noise of 0 the distance is no number of float64
+    hand = lambda args, ct: (jnp.where(args[0] < 1, beyond, 0.75) * ct,)
+    runner = Runner(of_vjp(lambda x: jnp.clip(x, 1, 2).sum(), hand, Statics.among(N), None))
+    point = Point((np.float64([1, 0.25]),), np.float64(1))
+    assert is_subgradient(runner, point, runner.hand(point).value) == fits

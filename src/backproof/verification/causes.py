@@ -129,7 +129,7 @@ def failure_at(runner: Runner, found: Judgement) -> Failure | None:
     """Return what the tests look at; None where a result has no entry."""
     if found.worst is None:
         return None
-    noises = jax.tree.leaves(runner.truth(found.point).noise)
+    noises = jax.tree.leaves(runner.noise_of_both(found.point))
     with_path = jax.tree_util.tree_leaves_with_path(found.hand)
     leaves = [
         Leaf(jax.tree_util.keystr(path), np.asarray(mine), np.asarray(true), noise)

@@ -131,8 +131,14 @@ def _in_hull(runner: Runner, point: Point, value: np.ndarray, noise: np.ndarray)
         gradients = gradients[np.all(np.isfinite(gradients), axis=1)]
         if not len(gradients):
             return False
+        with np.errstate(over="ignore"):
+            apart = np.ptp(np.vstack([gradients, value]), axis=0)
+        if not np.all(np.isfinite(apart)):
+            return False
         rounding, jump = AGREES_WITHIN * (3 * noise + blur), np.ptp(gradients, axis=0)
-        left = value - _nearest(gradients, value, np.maximum(jump, rounding / RESOLUTION))
+        # what is less than the rounding of the differences is not seen
+        unit = np.maximum(np.maximum(jump, rounding / RESOLUTION), np.finfo(np.float64).eps * apart)
+        left = value - _nearest(gradients, value, unit)
         if np.all(np.abs(left) <= RESOLUTION * jump + RADIUS * np.max(jump) + rounding):
             return True
         flips = np.where(rng.random((DIRECTIONS, value.size)) < 0.5, 1.0, -1.0) * np.abs(left)

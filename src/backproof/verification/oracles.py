@@ -194,6 +194,10 @@ class Runner:
         """Return the hand-written derivative, interpreted, with its rounding noise."""
         return self._measured("hand", self.claim.hand, point, wide)
 
+    def noise_of_both(self, point: Point) -> PyTree:
+        """Return the noise of each entry of the difference of the two sides at one point."""
+        return jax.tree.map(np.add, self.truth(point).noise, self.hand(point).noise)
+
     def wide_values(self, point: Point) -> tuple[PyTree, PyTree]:
         """Return hand and truth in the widest arithmetic, without their noise."""
         return tuple(

@@ -113,8 +113,8 @@ def _same_failure(runner: Runner, one: Judgement, other: Judgement) -> Judgement
     if one.worst is None or other.worst is None or one.worst.leaf == other.worst.leaf:
         return one if (one.worst is None) == (other.worst is None) else None
     # another leaf is a little worse there, by the luck of the rounding
-    noise = jax.tree.map(np.add, runner.truth(one.point).noise, runner.hand(one.point).noise)
-    entry = worst_entry(one.hand, Measured(one.truth, noise), other.worst.leaf)
+    both = Measured(one.truth, runner.noise_of_both(one.point))
+    entry = worst_entry(one.hand, both, other.worst.leaf)
     return one._replace(worst=entry) if entry and entry.distance > AGREES_WITHIN else None
 
 
