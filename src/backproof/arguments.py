@@ -28,8 +28,7 @@ SHORT_DTYPES = {
 LONG_DTYPES = {long: short for short, long in SHORT_DTYPES.items()}
 NOTATION = re.compile(r"^\s*(?P<dtype>\w+)\[(?P<dims>[^\]]*)\](?P<bounds>.*)$")
 BOUND = re.compile(r"\s*(?P<sign>>=|<=|>|<)\s*(?P<value>[^<>=]+)")
-# How far beyond twice a size the name in an expression of it, such as `n-8`, is looked for.
-SOLVED_BEYOND = 64
+SOLVED_BEYOND = 64  # how far beyond twice a size the name in an expression such as `n-8` is looked for
 OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
@@ -181,26 +180,28 @@ def bind(spec: Specification, shape: tuple[int, ...], dims: Mapping[str, Any]) -
     fixed = len(spec.dims) - (star is not None)
     if len(shape) < fixed or (star is None and len(shape) != fixed):
         raise _misfit(spec, shape, sizes)
-    if star is None:
-        pairs = list(zip(spec.dims, shape, strict=True))
-    else:
+    pairs = list(zip(spec.dims, shape, strict=star is None))
+    if star is not None:
         extra = len(shape) - fixed
-        after = zip(spec.dims[star + 1 :], shape[star + extra :], strict=True)
-        pairs = [*zip(spec.dims[:star], shape[:star], strict=True), *after]
+        pairs[star:] = zip(spec.dims[star + 1 :], shape[star + extra :], strict=True)
         if sizes.setdefault(spec.dims[star], shape[star : star + extra]) != shape[star : star + extra]:
             raise _misfit(spec, shape, sizes)
     for dim, size in sorted(pairs, key=lambda pair: not pair[0].isidentifier()):
-        sizes.update(_solved(dim, size, sizes))
-        if evaluate(dim, sizes) != size:
+        found = _solved(dim, size, sizes)
+        if found is None or evaluate(dim, {**sizes, **found}) != size:
             raise _misfit(spec, shape, sizes)
+        sizes.update(found)
     return sizes
 
 
-def _solved(dim: str, size: int, sizes: Mapping[str, Any]) -> Dims:
-    """Return the least size that fits of the one name in `dim` that has none; nothing where there is none."""
-    names, tried = {*re.findall(r"[A-Za-z_]\w*", dim)} - {*sizes}, range(1, 2 * size + SOLVED_BEYOND)
-    fitting = ({name: n} for name in names for n in tried if evaluate(dim, {**sizes, name: n}) == size)
-    return next(fitting, dict.fromkeys(names, 0)) if len(names) == 1 else {}
+def _solved(dim: str, size: int, sizes: Mapping[str, Any]) -> Dims | None:
+    """Return the least size that fits of the one name in `dim` that has none; None where none fits."""
+    names = {*re.findall(r"[A-Za-z_]\w*", dim)} - {*sizes}
+    if names <= {dim} or len(names) > 1:
+        return dict.fromkeys(names & {dim}, size)
+    tried = range(1 if {*dim} & {"/", "%"} else 0, 2 * size + SOLVED_BEYOND)
+    found = (dict.fromkeys(names, n) for n in tried)
+    return next((one for one in found if evaluate(dim, {**sizes, **one}) == size), None)
 
 
 def shape_of(spec: Specification, dims: Mapping[str, Any]) -> tuple[int, ...]:
@@ -231,7 +232,7 @@ def evaluate(expression: Bound, dims: Mapping[str, Any]) -> Any:
         return expression
     try:
         return _value(ast.parse(expression, mode="eval").body, dims)
-    except (SyntaxError, KeyError, TypeError) as error:
+    except (SyntaxError, KeyError, TypeError, ZeroDivisionError) as error:
         raise _unreadable(
             "an expression of dims uses +, -, *, //, %, ** on numbers and known names",
             f"{expression!r} with {dict(dims)}",

@@ -43,6 +43,64 @@ def test_what_a_block_loses_is_seen_at_the_shortest_axis_that_exceeds_it(block, 
     assert report.counterexample.args[0].size == shortest
 
 
+@pytest.mark.parametrize("block", [32, 128, 1024])
+def test_what_happens_only_where_blocks_are_filled_is_seen(block):
+    def none_left_over(args, ct):
+        return (jnp.cos(args[0]) * ct * (2 if len(ct) and len(ct) % block == 0 else 1),)
+
+    report = bp.verify(of=jnp.sin, vjp=none_left_over, args=[bp.array("n")], **QUICK)
+    assert report.verdict is Verdict.WRONG
+    assert report.counterexample.args[0].size % block == 0
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_code_that_does_not_exist_at_a_length_is_shrunk_past_it(raises):
+    def wrong_beyond_eight(args, ct):
+        (x,) = args
+        if len(x) == 16 and raises:
+            raise ValueError("16 is not supported")
+        dx = jnp.where(jnp.arange(len(x)) < 8, jnp.cos(x), 0) * ct
+        return (dx[:8] if len(x) == 16 else dx,)
+
+    report = bp.verify(of=jnp.sin, vjp=wrong_beyond_eight, args=[bp.array("n")], **QUICK)
+    assert report.verdict is Verdict.WRONG
+    assert report.counterexample.args[0].size == 17
+
+
+def test_a_batch_is_once_as_large_as_every_other_axis():
+    def told_by_size(args, ct):
+        x, W = args
+        return ct @ (W if len(W) == W.shape[1] else W.T), jnp.tensordot(x, ct, (range(x.ndim - 1),) * 2)
+
+    arguments = [bp.array("*batch n"), bp.array("n m")]
+    report = bp.verify(of=jnp.matmul, vjp=told_by_size, args=arguments, **QUICK)
+    assert report.verdict is Verdict.WRONG
+
+    def batch_told_by_size(args, ct):
+        x, scale = args
+        axis = -1 if x.ndim == 2 and len(x) == len(scale) > 1 else tuple(range(x.ndim - 1))
+        return ct * scale, (ct * x).sum(axis)
+
+    arguments = [bp.array("*batch n"), bp.array("n")]
+    report = bp.verify(of=jnp.multiply, vjp=batch_told_by_size, args=arguments, **QUICK)
+    assert report.verdict is Verdict.WRONG
+
+
+def test_a_mask_of_the_most_negative_number_is_no_constant_to_draw():
+    def masked(x):
+        return jax.nn.softmax(jnp.where(x < 0.3, jnp.finfo(x.dtype).min, x))
+
+    found = runners(masked, lambda args, ct: jax.vjp(masked, *args)[1](ct), [bp.array("n")]).constants
+    assert [round(number, 6) for number in found] == [0.3]
+
+
+def test_of_many_constants_small_and_large_ones_are_drawn():
+    limits = [2.5 + i for i in range(40)]
+    many = lambda x: sum(jnp.maximum(x, limit) for limit in limits)
+    found = runners(many, lambda args, ct: (ct,), [bp.array("n")]).constants
+    assert (len(found), found[0], found[-1]) == (16, limits[0], limits[-1])
+
+
 def test_an_axis_told_by_its_size_is_told_wrongly_where_two_are_alike():
     def guessing(args, ct):
         x, scale = args
@@ -175,6 +233,8 @@ def test_a_precision_for_which_there_is_no_factorisation_is_not_judged_and_said(
         [bp.array("n+2")],
         [bp.array("n-1")],
         [bp.array("2*n", low=0, high="n")],
+        [bp.array("n", low=0, high="n-2")],
+        [bp.array("12//n")],
     ],
 )
 def test_every_way_to_say_a_size_or_a_bound_is_judged_and_shrunk(arguments):

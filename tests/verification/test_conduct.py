@@ -130,6 +130,14 @@ def test_a_cotangent_clipped_above_its_usual_scale_is_nonlinear():
     assert (report.verdict, report.cause) == (Verdict.WRONG, "cotangent-nonlinear")
 
 
+def test_a_dtype_that_overflows_inside_as_autodiff_does_is_linear():
+    half = jnp.float16
+    of = lambda x: (x.astype(half) ** 2).astype(x.dtype)
+    vjp = lambda args, ct: ((2 * args[0].astype(half) * ct.astype(half)).astype(ct.dtype),)
+    assert broken_by(vjp, of) == []
+    assert broken_by(lambda args, ct: vjp(args, jnp.clip(ct, -10, 10)), of) == ["cotangent-nonlinear"]
+
+
 @pytest.mark.parametrize("change", ["added", "dropped"])
 def test_an_argument_changed_by_the_derivative_is_wrong(change):
     args = [{"W": bp.array("m n"), "b": bp.array("m")}, bp.array("n")]

@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 import backproof as bp
 from backproof.verification import Verdict
 from backproof.verification.claim import of_vjp
-from backproof.verification.kinks import is_subgradient
+from backproof.verification.kinks import is_subgradient, jumps
 from backproof.verification.oracles import Point, Runner
 from backproof.verification.statics import Statics
 
@@ -142,3 +143,63 @@ def test_a_value_far_from_a_gradient_of_zero_is_no_subgradient(beyond, fits):
     runner = Runner(of_vjp(lambda x: jnp.clip(x, 1, 2).sum(), hand, Statics.among(N), None))
     point = Point((np.float64([1, 0.25]),), np.float64(1))
     assert is_subgradient(runner, point, runner.hand(point).value) == fits
+
+
+@pytest.mark.parametrize("beside", [0.1, 0.75])
+def test_a_kink_of_one_argument_is_left_on_every_side(beside):
+    # another argument that moves alone would keep x at its kink, where autodiff chooses a slope of its own
+    prelu = lambda x, slope: jax.nn.relu(x) - slope * jax.nn.relu(-x)
+
+    def pullback(args, ct):
+        x, slope = args
+        dx = jnp.where(x == 0, beside, jnp.where(x > 0, 1, slope))
+        return dx * ct, (-jax.nn.relu(-x) * ct).sum()
+
+    runner = Runner(of_vjp(prelu, pullback, Statics.among([N[0], bp.array("")]), None))
+    for x in ([0.0, 1.0], [0.0, 0.0, -2.0]):
+        point = Point((np.float64(x), np.float64(0.7)), np.ones(len(x)))
+        assert is_subgradient(runner, point, runner.hand(point).value) == (0.7 <= beside <= 1)
+
+
+def test_where_a_gradient_vanishes_it_does_not_jump():
+    runner = Runner(
+        of_vjp(
+            lambda x, W: x @ W,
+            lambda args, ct: (ct @ args[1].T, args[0].T @ ct),
+            Statics.among([N[0], N[0]]),
+            None,
+        )
+    )
+    assert not jumps(runner, Point((np.zeros((2, 3)), np.zeros((3, 2))), np.ones((2, 2))))
+    ray = Runner(of_vjp(jnp.abs, lambda args, ct: (ct * jnp.sign(args[0]),), Statics.among(N), None))
+    assert jumps(ray, Point((np.zeros(3),), np.ones(3)))
+
+
+def a_dozen_units_at_their_kink(slope):
+    """Return a runner of layers whose slope at 0 is `slope` by hand, and a point where all units are at 0."""
+
+    def pullback(args, ct):
+        x, W1, b1, W2 = args
+        z = x @ W1.T + b1
+        delta = jnp.where(z == 0, slope, z > 0) * (ct @ W2)
+        return delta @ W1, delta.T @ x, delta.sum(0), ct.T @ jnp.maximum(z, 0)
+
+    rng = np.random.default_rng(0)
+    orders = 10.0 ** rng.uniform(3, 6, (15, 1))
+    W = rng.standard_normal((15, 12)) * orders
+    args = np.zeros((4, 3)), W[:3].T, np.zeros(12), W[3:5]
+    return pullback, args, Point(args, np.ones((4, 2)))
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.25, 1.0])
+def test_where_more_kinks_meet_than_can_be_seen_no_value_is_called_wrong(slope):
+    pullback, args, point = a_dozen_units_at_their_kink(slope)
+    runner = Runner(of_vjp(layers, pullback, Statics.among(args), None))
+    assert is_subgradient(runner, point, runner.compiled(point)) is not False
+
+
+def test_where_nothing_else_is_seen_that_is_inconclusive():
+    pullback, args, _ = a_dozen_units_at_their_kink(3.0)
+    report = bp.verify(of=layers, vjp=pullback, args=st.just(args), examples=4, dtypes=(), second_order=False)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "too many sides" in report.explanation

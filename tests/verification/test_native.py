@@ -9,7 +9,8 @@ from jax import lax
 
 import backproof as bp
 from backproof.verification import Verdict
-from backproof.verification.accuracy import by_row
+from backproof.verification.accuracy import _row, by_row
+from backproof.verification.oracles import Point
 
 pytestmark = pytest.mark.as_user
 ARGS = [bp.array("b n", low=-5, high=5), bp.array("n", low=-5, high=5)]
@@ -179,3 +180,22 @@ def test_the_example_of_a_slip_among_large_numbers_has_few_digits():
     (x,) = report.counterexample.args
     assert x.size == 1
     assert float(f"{float(x[0]):.2g}") == float(x[0])
+
+
+def test_a_predicate_that_takes_no_low_precision_is_asked_in_a_wider_one():
+    def overflowing(args, ct):
+        (x,) = args
+        return (ct * jnp.exp(x) / (1 + jnp.exp(x)),)
+
+    regular = bp.array("3 3", low=-20, high=20, where=lambda x: np.linalg.matrix_rank(x) == 3)
+    report = bp.verify(of=jax.nn.softplus, vjp=overflowing, args=[regular], second_order=False)
+    assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy"), report
+
+
+def test_a_row_that_vanishes_is_shown_with_its_own_distance():
+    mine, true = np.zeros((2, 3)), np.array([[1e-3, 0, 0], [0, 0, 0]])
+    point = Point((np.zeros((2, 3), np.float16),), np.float16(1))
+    row = _row("float16", "[0]", point, mine, true, true, np.zeros((2, 3)))
+    assert row.vanished
+    assert row.fails
+    assert row.distance < 64

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.verification.native import NativeRunner, as_float64, is_key
-from backproof.verification.oracles import Point
+from backproof.verification.oracles import Point, widen
 from backproof.verification.perturbation import epsilon
 from backproof.verification.points import Drawn, Long
 from backproof.verification.shrink import with_plain_numbers
@@ -36,8 +36,6 @@ TERMS = 16.0
 # By how many units in the last place of the inputs the exact result may be another: among numbers that are
 # nearly equal no code does better.
 UNITS = 16.0
-# The least distance of a row that is 0 throughout although autodiff gives it to a tenth.
-VANISHED = 1e3
 # How many plainer points are tried at most.
 TRIES = 100
 
@@ -54,6 +52,11 @@ class Row(NamedTuple):
     allowed: float
     distance: float
     vanished: bool = False
+
+    @property
+    def fails(self) -> bool:
+        """Return whether the row errs beyond what autodiff errs, or is 0 throughout where that keeps it."""
+        return self.vanished or self.distance > ACCURATE_WITHIN
 
 
 class Summed(NamedTuple):
@@ -88,11 +91,11 @@ def _worst_at(runner: NativeRunner, placed: Sequence[Point]) -> list[Row]:
 
 def _worst(runner: NativeRunner, point: Point, hand: Any, exact: Any, autos: list[Any]) -> Row | None:
     found = _worst_against(runner.dtype, point, hand, exact, autos)
-    if not found or found.distance <= ACCURATE_WITHIN:
+    if not found or not found.fails:
         return found
     # At a kink the formula by hand may be another subgradient, already judged: hold it to that.
     own = _worst_against(runner.dtype, point, hand, runner.exact([point], by_hand=True)[0], autos)
-    if own and own.distance <= ACCURATE_WITHIN:
+    if own and not own.fails:
         return own
     # Beside a kink the order of a sum decides on which side the code stands, and either side is right; and
     # what autodiff loses once it is compiled too is no fault of this code.
@@ -100,7 +103,7 @@ def _worst(runner: NativeRunner, point: Point, hand: Any, exact: Any, autos: lis
     compiled = [runner.compiled_truth(point), *autos]
     moved = [exact, *runner.exact(_inputs_moved(point, runner.dtype))]
     beside = _worst_against(runner.dtype, point, hand, exact, compiled, sides[1:], moved)
-    return beside if beside is None or beside.distance <= ACCURATE_WITHIN else found
+    return beside if beside is None or not beside.fails else found
 
 
 def _inputs_moved(point: Point, dtype: str) -> list[Point]:
@@ -134,7 +137,7 @@ def _worst_against(
         spread = _spread(own, replicas, i) + CROSSINGS / ACCURATE_WITHIN * _spread(own, crossed, i)
         spread = spread + UNITS / ACCURATE_WITHIN * _spread(np.asarray(true), nearby, i)
         row = _row(dtype, here, point, as_float64(mine), np.asarray(true), own, spread)
-        if row and (found is None or row.distance > found.distance):
+        if row and (found is None or (row.vanished, row.distance) > (found.vanished, found.distance)):
             found = row
     return found
 
@@ -160,9 +163,8 @@ def _row(dtype: str, leaf: str, point: Point, mine: Any, true: Any, own: Any, sp
         allowed = np.abs(own - true) + spread + least
         limit, worst = by_row(allowed), by_row(error) / by_row(allowed)
         vanished = _vanished(mine, true, own, epsilon(jnp.dtype(dtype)) * max_of(point.direction))
-    worst = np.where(vanished, np.maximum(worst, VANISHED), worst)
     worst = np.where(np.isfinite(worst), worst, np.inf)
-    at = np.unravel_index(int(np.argmax(worst)), worst.shape)
+    at = np.unravel_index(int(np.argmax(np.where(vanished, np.inf, worst))), worst.shape)
     inside = (int(np.argmax(np.nan_to_num(error[at], nan=np.inf))),) if true.ndim else ()
     index = tuple(int(i) for i in (*(at if true.ndim else ()), *inside))
     values = mine[index], true[index], float(limit[at]), float(worst[at]), bool(vanished[at])
@@ -193,7 +195,7 @@ def at_smallest(row: Row, runner: NativeRunner, groups: Sequence[Sequence[Drawn]
     """
     for draws in groups:
         rows = worst_rows(runner, draws)
-        failing = [one for one in rows if one.distance > ACCURATE_WITHIN and one.leaf == row.leaf]
+        failing = [one for one in rows if one.fails and one.leaf == row.leaf]
         if failing:
             return failing[0]
     return row
@@ -206,14 +208,15 @@ def plainer_row(row: Row, runner: NativeRunner) -> Row:
     def fails(point: Point) -> bool:
         return next(budget) < TRIES and any(_fails_alike(one, row) for one in _worst_at(runner, [point]))
 
-    plain = with_plain_numbers(row.point, runner.claim.points.admits, fails)
+    # a predicate of the user may not take the dtypes of low precision
+    plain = with_plain_numbers(row.point, lambda args: runner.claim.points.admits(widen(args)), fails)
     return next((one for one in _worst_at(runner, [plain]) if _fails_alike(one, row)), row)
 
 
 def _fails_alike(one: Row, row: Row) -> bool:
     """Return whether both are beyond what autodiff errs in one leaf, and both finite or neither."""
     lost = [bool(np.isfinite(each.hand)) for each in (one, row)]
-    return one.distance > ACCURATE_WITHIN and one.leaf == row.leaf and lost[0] == lost[1]
+    return one.fails and one.leaf == row.leaf and lost[0] == lost[1]
 
 
 def saturated_sums(runner: NativeRunner, lengths: Sequence[Long]) -> list[Row]:

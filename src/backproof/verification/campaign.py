@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from backproof.errors import UsageError, message
-from backproof.verification.accuracy import ACCURATE_WITHIN, Row, at_smallest, plainer_row, worst_rows
+from backproof.verification.accuracy import Row, at_smallest, plainer_row, worst_rows
 from backproof.verification.chosen import chosen_draws
 from backproof.verification.claim import Claim
 from backproof.verification.conduct import LAWFUL, REPEATABLE, Law
@@ -274,7 +274,7 @@ def _rows(runners: Runners, groups: list[list[Drawn]], settings: Settings) -> tu
     rows: list[Row] = []
     for dtype in settings.dtypes:
         found = worst_rows(runners.native(dtype), ordinary)
-        rows += [row for row in found if row.distance > ACCURATE_WITHIN]
+        rows += [row for row in found if row.fails]
     if rows:
         smaller = [group[:NATIVE_POINTS] for group in full[:-1]]
         native = runners.native(rows[0].dtype)

@@ -90,7 +90,8 @@ def name_cause(runner: Runner, failing: list[Judgement], small: Judgement, judge
     seen = _smooth(runner, [small, *full]) or [small, *full]
     failures = [one for one in (failure_at(runner, found) for found in seen) if one]
     smallest = failure_at(runner, small)
-    right = [one for one in judged if one.outcome is Outcome.AGREES and one.says_something][::-1]
+    agreeing = [one for one in judged if one.outcome is Outcome.AGREES and one.says_something]
+    right = sorted(agreeing, key=lambda one: -entries(one.point))
     for name, test in TESTS.items():
         if name in WHOLE and any(one.leaf.few for one in failures):
             continue

@@ -8,7 +8,7 @@ from backproof.verification.accuracy import Row
 from backproof.verification.campaign import Findings
 from backproof.verification.causes import failure_at, name_cause
 from backproof.verification.claim import Claim
-from backproof.verification.judge import Judgement, Outcome
+from backproof.verification.judge import UNJUDGED, Judgement, Outcome
 from backproof.verification.layers import first_wrong_layer
 from backproof.verification.oracles import Point, Runner
 from backproof.verification.shrink import plainer
@@ -25,7 +25,7 @@ GRAVE = (Outcome.WRONG, Outcome.UNSTABLE, Outcome.REFERENCE_SUSPECT)
 
 def conclude(claim: Claim, runner: Runner, found: Findings, declared: dict[str, str], *, seed: int) -> Report:
     """Return the report on `claim`; how long it took is for the caller to say."""
-    skipped = sum(one.outcome is Outcome.SKIPPED for one in found.judged)
+    skipped = sum(one.outcome in UNJUDGED for one in found.judged)
     agreeing = [one.distance for one in found.judged if one.outcome is Outcome.AGREES]
     finding = _finding(claim, runner, found, declared)
     facts: dict[str, Any] = {
@@ -61,12 +61,12 @@ def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, 
         return _verdict(Verdict.REFERENCE_SUSPECT, "reference", found.doubt)
     blind = [f"result{leaf}: {what}" for leaf, what in found.blind.items() if what.startswith("blind")]
     blind += ["the gradient is zero within noise wherever it was tried"] if found.all_zero else []
-    seen = any(one.says_something and one.outcome is not Outcome.SKIPPED for one in found.judged)
+    seen = any(one.says_something and one.outcome not in UNJUDGED for one in found.judged)
     everything_declared = bool(declared) and not found.leaves
     if not everything_declared and (blind or not seen):
         unseen = "; ".join(blind) or (
             "wherever it was tried, the function is not finite, does not exist, "
-            "or has no entry to differentiate"
+            "has no entry to differentiate, or has a kink of too many sides"
         )
         return _verdict(Verdict.INCONCLUSIVE, None, f"nothing could have been seen: {unseen}")
     kinked = [one for one in found.judged if one.outcome is Outcome.SUBGRADIENT]
@@ -94,7 +94,7 @@ def _grave(claim: Claim, runner: Runner, found: Findings) -> dict[str, Any] | No
             found.notes += layer.notes() if layer else []
             if layer and layer.cause and named[0] == "unknown":
                 named = layer.cause, f"in layer {layer.layer} of {layer.of}: {layer.slip}"
-        found.notes += _other_leaves(runner, small, failing)
+        found.notes += _other_leaves(runner, small, failing) if outcome is Outcome.WRONG else []
         return _verdict(VERDICTS[outcome], *named, _counterexample(runner, small))
     return None
 
@@ -168,4 +168,6 @@ def _place(point: Point) -> Counterexample:
 def _notes(found: Findings) -> list[str]:
     zero = [f"result{leaf} is identically zero here" for leaf, what in found.blind.items() if "zero" in what]
     large = [f"of arrays this large, {found.left_out} of {found.drawn} draws were left out"]
-    return found.notes + zero + (large if found.left_out else [])
+    open_ = sum(one.outcome is Outcome.UNDECIDED for one in found.judged)
+    sides = [f"points not judged, for so many kinks meet there that any value may be a subgradient: {open_}"]
+    return found.notes + zero + (large if found.left_out else []) + (sides if open_ else [])

@@ -3,7 +3,6 @@
 A branch at 20, a clip at 6 or a guard of 1e-8 is met by numbers drawn without knowing of it only by luck.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +13,10 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from backproof.verification.oracles import Runner, point_of
 from backproof.verification.tracing import inner_programs
 
-# Numbers that are drawn anyway, and infinities.
-KNOWN = (0.0, 0.5, 1.0, 2.0, math.inf)
+# Numbers that are drawn anyway.
+KNOWN = (0.0, 0.5, 1.0, 2.0)
+# Larger ones stand for an infinity, as masks of attention do: twice as large, they have no float32.
+LARGEST = float(np.finfo(np.float32).max) / 4
 # A factor shifts no branch.
 FACTORS = frozenset({"mul", "div", "dot_general", "integer_pow", "pow"})
 CONSTANTS_AT_MOST = 16
@@ -32,8 +33,11 @@ def constants_of(runner: Runner) -> tuple[float, ...]:
     except Exception:
         # What the code raises is told where it is run.
         return ()
-    found = {abs(number) for program in programs for number in _constants(program.jaxpr)}
-    return tuple(sorted(found - set(KNOWN))[:CONSTANTS_AT_MOST])
+    found = {abs(number) for program in programs for number in _constants(program.jaxpr)} - set(KNOWN)
+    fitting = sorted(number for number in found if number <= LARGEST)
+    # of many, some of every order
+    some = np.linspace(0, len(fitting) - 1, min(len(fitting), CONSTANTS_AT_MOST)).astype(int)
+    return tuple(fitting[i] for i in some)
 
 
 def _constants(program: ClosedJaxpr | Jaxpr) -> Iterator[float]:

@@ -47,7 +47,8 @@ class Arithmetic:
         wide: whether float64 is held in longdouble.
         rng: the source of the perturbations.
         edit: the operation that is changed, if one is.
-        crossing: whether each replica takes its own decisions.
+        crossing: whether each replica takes its own decisions; branches and loops of programs (`cond`,
+            `while`) always follow the first.
     """
 
     replicas: int
@@ -121,8 +122,8 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     inexact = name not in EXACT and not discrete
     # what no replica varies is computed once, and only its rounding is varied
     varied = name in SOLVERS or any(len(v) > 1 for v in operands)
-    alike = not how.crossing if discrete else not inexact
-    count = 1 if (discrete and alike) or (not inexact and not varied) else how.replicas + 1
+    alike = (discrete and not how.crossing) or not (inexact or varied)
+    count = 1 if alike else how.replicas + 1
     runs, exact, terms = [], [], None
     for replica in range(count):
         values = [_pick(v, replica) for v in operands]

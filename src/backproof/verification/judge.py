@@ -31,10 +31,17 @@ class Outcome(IntEnum):
 
     AGREES = 0
     SKIPPED = 1
-    SUBGRADIENT = 2
-    REFERENCE_SUSPECT = 3
-    UNSTABLE = 4
-    WRONG = 5
+    UNDECIDED = 2
+    SUBGRADIENT = 3
+    REFERENCE_SUSPECT = 4
+    UNSTABLE = 5
+    WRONG = 6
+
+
+# What is wrong, unless it is a subgradient, or may be one.
+AT_KINKS = {True: Outcome.SUBGRADIENT, None: Outcome.UNDECIDED, False: Outcome.WRONG}
+# What says nothing of the two sides.
+UNJUDGED = (Outcome.SKIPPED, Outcome.UNDECIDED)
 
 
 class Judgement(NamedTuple):
@@ -87,8 +94,8 @@ def judge(runner: Runner, point: Point, hand: Any, truth: Measured) -> Judgement
         noisy = _loses_digits(point, truth, measured)
         return Judgement(Outcome.UNSTABLE if noisy else Outcome.AGREES, point, hand, truth.value, worst)
     outcome, worst = _by_wider_arithmetic(runner, point, hand, both, worst)
-    if outcome is Outcome.WRONG and is_subgradient(runner, point, hand):
-        outcome = Outcome.SUBGRADIENT
+    if outcome is Outcome.WRONG:
+        outcome = AT_KINKS[is_subgradient(runner, point, hand)]
     if outcome is Outcome.WRONG and _rests_on_autodiff(runner, point, hand, both):
         outcome = Outcome.REFERENCE_SUSPECT
     return Judgement(outcome, point, hand, truth.value, worst)

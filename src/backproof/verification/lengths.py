@@ -13,8 +13,9 @@ from backproof.verification.oracles import Runner, point_of
 from backproof.verification.points import Drawn
 from backproof.verification.tracing import inner_programs
 
-# Just beyond blocks of 32, 128 and 1,024, and no multiple of any.
+# Just beyond blocks of 32, 128 and 1,024, and no multiple of any; and beside each the blocks filled exactly.
 LENGTHS = (37, 133, 1031)
+FILLED = {37: 32, 133: 128, 1031: 1024}
 # Entries that may be computed for one point: about a twentieth of a second in the interpreter.
 WORK = 2**20
 # Entries that may be computed for a sum that saturates: half a second.
@@ -76,8 +77,9 @@ def affordable(runner: Runner, axis: str, length: int) -> bool:
 
 
 def long_draws(runner: Runner, lengths: dict[str, int | None], seed: int) -> list[Drawn]:
-    """Return a draw with each axis in turn as long as `lengths` says."""
-    draws = [runner.claim.points.longer(axis, length, seed) for axis, length in lengths.items() if length]
+    """Return draws with each axis in turn as long as `lengths` says, and a little shorter."""
+    both = [(axis, n) for axis, length in lengths.items() if length for n in (length, FILLED[length])]
+    draws = [runner.claim.points.longer(axis, n, seed) for axis, n in both]
     return [one for one in draws if one is not None]
 
 

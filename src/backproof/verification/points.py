@@ -262,12 +262,12 @@ class FromArguments(Points):
         return self._arranged[key]
 
     def _arranged_at(self, dims: Dims) -> tuple[tuple[PyTree, ...], Drawn] | None:
-        if any(n < 0 for spec in self._specs for n in shape_of(spec, dims)):
-            return None  # an axis `n-1` where n is 0
         try:
+            if any(n < 0 for spec in self._specs for n in shape_of(spec, dims)):
+                return None  # an axis `n-1` where n is 0
             args = self._arrange(self._tree.unflatten([Holder(leaf, dims) for leaf in self._leaves]))
         except UsageError:
-            return None  # parameters do not exist at these sizes: the rule is not meant for them
+            return None  # parameters, or an axis `12//n`, do not exist at these sizes
         return args, drawn(tuple, args, 0)
 
     def _entries(self, dims: Dims) -> int:
@@ -275,7 +275,14 @@ class FromArguments(Points):
 
     @property
     def _checked(self) -> bool:
-        return any(spec.where is not None or not spec.is_differentiable for spec in self._specs)
+        """Whether a draw may exist at some sizes, or seeds, and not at others."""
+        return any(
+            spec.where is not None
+            or not spec.is_differentiable
+            or isinstance(spec.low, str)
+            or isinstance(spec.high, str)
+            for spec in self._specs
+        )
 
     def _pairs(self, args: tuple[PyTree, ...]) -> list[tuple[Specification, Any]]:
         """Return each specification with its value; those of the arguments come last, in order."""

@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from backproof.verification.contract import broken_contract
 from backproof.verification.judge import FAR, Judgement, Outcome, judge_alone, worst_entry
 from backproof.verification.kinks import is_subgradient
-from backproof.verification.lengths import LENGTHS
+from backproof.verification.lengths import FILLED, LENGTHS
 from backproof.verification.noise import AGREES_WITHIN, Measured
 from backproof.verification.oracles import LARGE, Point, Runner, entries, point_of
 from backproof.verification.points import Drawn
@@ -64,7 +65,7 @@ def _all_ones(runner: Runner, found: Judgement) -> Judgement:
     worst = worst_entry(hand, truth)
     if worst is None or worst.leaf != found.worst.leaf or worst.distance < FAR:
         return found
-    kinked = found.outcome is Outcome.WRONG and is_subgradient(runner, point, hand)
+    kinked = found.outcome is Outcome.WRONG and is_subgradient(runner, point, hand) is not False
     return found if kinked else Judgement(found.outcome, point, hand, truth.value, worst)
 
 
@@ -72,15 +73,10 @@ def _smaller(runner: Runner, found: Judgement) -> Judgement:
     """Return a judgement with the same failure at the smallest sizes that show it, or `found` itself."""
     size = sum(np.size(leaf) for leaf in jax.tree.leaves(found.point.args))
     for drawn in [one for one in runner.claim.points.small() if one.size < size][:TRIES]:
-        try:
-            point = point_of(runner.claim, drawn)
-        except Exception:
-            # The function does not exist at these sizes: nothing can fail there.
-            continue
-        if all(runner.finite([point])):
-            same = _same_failure(runner, judge_alone(runner, point), found)
-            if same:
-                return same
+        judged = _judged_at(runner, drawn)
+        same = _same_failure(runner, judged, found) if judged else None
+        if same:
+            return same
     return found
 
 
@@ -88,7 +84,7 @@ def _shorter(runner: Runner, found: Judgement) -> Judgement:
     """Return a judgement with the same failure where the one long axis is shortest, or `found` itself."""
     points = runner.claim.points
     shapes = [np.shape(leaf) for leaf in jax.tree.leaves(found.point.args)]
-    for axis, length in itertools.product(points.axes, LENGTHS):
+    for axis, length in itertools.product(points.axes, (*LENGTHS, *FILLED.values())):
         drawn = points.longer(axis, length, 1)
         if drawn is None or [np.shape(leaf) for leaf in jax.tree.leaves(drawn.build())] != shapes:
             continue
@@ -102,8 +98,16 @@ def _shorter(runner: Runner, found: Judgement) -> Judgement:
 
 
 def _judged_at(runner: Runner, drawn: Drawn | None) -> Judgement | None:
-    point = point_of(runner.claim, drawn) if drawn else None
-    return judge_alone(runner, point) if point and all(runner.finite([point])) else None
+    """Return the judgement at a draw; None where the code does not exist, or gives no result of its form."""
+    if drawn is None:
+        return None
+    try:
+        point = point_of(runner.claim, drawn)
+        broken = broken_contract(runner.claim, drawn.build())
+    except Exception:
+        # The function does not exist at these sizes: nothing can fail there.
+        return None
+    return judge_alone(runner, point) if broken is None and all(runner.finite([point])) else None
 
 
 def _same_failure(runner: Runner, one: Judgement, other: Judgement) -> Judgement | None:

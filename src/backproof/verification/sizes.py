@@ -12,14 +12,15 @@ from backproof.arguments import Specification, names_of
 SIZES = (3, 2, 4, 5, 7, 6, 8)
 LARGER = (7, 5, 8, 6, 9, 4, 3)
 SAME = 4
-BATCHES = ((), (5,), (1,), (2, 4), (0,))
+BATCHES = ((), (5,), (1,))
+LARGER_BATCH = (2, 4)
 
 
 def menu(specs: list[Specification]) -> list[dict[str, Any]]:
     """Return the sizes that are tried for the names in `specs`, the smallest first.
 
-    All 1, each name 1 with the others distinct, all distinct, all the same, all distinct and larger, and,
-    where no `*` axis is there to be empty, each name 0.
+    All 1, each name 1 with the others distinct, all distinct, all the same, all distinct and larger, and
+    each name 0, or, where a `*` axis is there to be empty, that.
     """
     names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
     if not names:
@@ -29,13 +30,13 @@ def menu(specs: list[Specification]) -> list[dict[str, Any]]:
     distinct = dict(zip(plain, itertools.cycle(SIZES), strict=False))
     larger = dict(zip(plain, itertools.cycle(LARGER), strict=False))
     ones, same = dict.fromkeys(plain, 1), dict.fromkeys(plain, SAME)
-    sizes = [ones, *({**distinct, name: 1} for name in plain), distinct, same, larger]
+    small = [ones, *({**distinct, name: 1} for name in plain), distinct]
     if not stars:
-        sizes += [{**distinct, name: 0} for name in plain]
-        return _unique(sizes)
-    batches = itertools.cycle(BATCHES)
-    rounds = itertools.islice(itertools.cycle(_unique(sizes)), max(len(sizes), len(BATCHES)))
-    return _unique([{**size, **dict.fromkeys(stars, next(batches))} for size in rounds])
+        return _unique([*small, same, larger, *({**distinct, name: 0} for name in plain)])
+    rounds = itertools.islice(itertools.cycle(_unique(small)), max(len(small), len(BATCHES)))
+    pairs = list(zip(rounds, itertools.cycle(BATCHES), strict=False))
+    pairs += [(same, (SAME,)), (larger, LARGER_BATCH), (distinct, (0,))]
+    return _unique([{**size, **dict.fromkeys(stars, batch)} for size, batch in pairs])
 
 
 def _unique(sizes: list[dict[str, Any]]) -> list[dict[str, Any]]:
