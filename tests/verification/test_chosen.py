@@ -235,6 +235,7 @@ def test_a_precision_for_which_there_is_no_factorisation_is_not_judged_and_said(
         [bp.array("2*n", low=0, high="n")],
         [bp.array("n", low=0, high="n-2")],
         [bp.array("12//n")],
+        [bp.array("n", low=0, high="100//n")],
     ],
 )
 def test_every_way_to_say_a_size_or_a_bound_is_judged_and_shrunk(arguments):

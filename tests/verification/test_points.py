@@ -105,6 +105,8 @@ def test_a_star_stands_for_no_axis_one_two_and_an_empty_one():
     assert {0, 1, 2} <= {len(batch) for batch in batches}
     assert any(0 in batch for batch in batches)
     assert any(batch and 0 not in batch and 1 not in batch for batch in batches)
+    for batch in ((), (1,)):  # code may tell them by their rank or size, whatever the other axes are
+        assert any(one["*batch"] == batch and one["n"] > 1 for one in menu([bp.array("*batch n")]))
 
 
 def test_fixed_shapes_have_one_entry():

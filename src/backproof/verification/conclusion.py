@@ -66,7 +66,7 @@ def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, 
     if not everything_declared and (blind or not seen):
         unseen = "; ".join(blind) or (
             "wherever it was tried, the function is not finite, does not exist, "
-            "has no entry to differentiate, or has a kink of too many sides"
+            "has no entry to differentiate, or has more sides of kinks than were seen"
         )
         return _verdict(Verdict.INCONCLUSIVE, None, f"nothing could have been seen: {unseen}")
     kinked = [one for one in found.judged if one.outcome is Outcome.SUBGRADIENT]
@@ -169,5 +169,5 @@ def _notes(found: Findings) -> list[str]:
     zero = [f"result{leaf} is identically zero here" for leaf, what in found.blind.items() if "zero" in what]
     large = [f"of arrays this large, {found.left_out} of {found.drawn} draws were left out"]
     open_ = sum(one.outcome is Outcome.UNDECIDED for one in found.judged)
-    sides = [f"points not judged, for so many kinks meet there that any value may be a subgradient: {open_}"]
+    sides = [f"points not judged, at which more sides of kinks meet than were seen: {open_}"]
     return found.notes + zero + (large if found.left_out else []) + (sides if open_ else [])

@@ -25,11 +25,12 @@ ROWS_AT_MOST = 256
 # Sides looked at first, and in each further round; fewer miss faces where a dozen units stand at their kink
 # at once.
 DIRECTIONS = (32, *[64] * 9)
-# Sides of a point of more than LARGE entries, and of any where only a jump is looked for.
+# Sides of a point of more than LARGE entries.
 AT_LARGE = 12
+# Sides, each with its opposite, where only a jump is looked for.
+QUICK = 3
 # After so many rounds without a gradient that was not seen before, all are known.
 QUIET = 3
-QUICK = 3
 
 
 def is_subgradient(runner: Runner, point: Point, hand: Any) -> bool | None:
@@ -151,24 +152,23 @@ def _in_hull(runner: Runner, point: Point, value: np.ndarray, noise: np.ndarray)
             return True
         towards = left / unit
         best = looked[np.argmax((gradients - gradients[0]) / unit @ towards)]
-        quiet = quiet + 1 if _are_known(before - gradients[0], more[finite] - gradients[0], unit) else 0
+        quiet = quiet + 1 if _are_known(before, more[finite], unit) else 0
         if quiet == QUIET:
             return False
         after = left, towards * (np.min(unit) / unit) * (np.min(reached) / reached), best
-    return False if _is_convex(gradients, looked * reached) else None
+    return False if _is_refuted(gradients, looked * reached, value) else None
 
 
 def _are_known(gradients: np.ndarray, more: np.ndarray, unit: np.ndarray) -> bool:
     """Return whether each of some gradients is one of those that were seen before."""
-    seen = {tuple(row) for row in np.round(gradients / unit / RESOLUTION)}
-    return seen >= {tuple(row) for row in np.round(more / unit / RESOLUTION)}
+    return all(np.any(np.all(np.abs(gradients - row) <= RESOLUTION * unit, axis=1)) for row in more)
 
 
-def _is_convex(gradients: np.ndarray, moves: np.ndarray) -> bool:
-    """Return whether the gradients grow with every move, or shrink: those of a convex function, or concave.
+def _is_refuted(gradients: np.ndarray, moves: np.ndarray, value: np.ndarray) -> bool:
+    """Return whether the gradients grow with the moves, or shrink, and a value exceeds one of them.
 
-    Its furthest gradient in any direction is that beside the point in this direction, so that a value which
-    stays outside lies outside.
+    Those of a convex function grow, those of a concave one shrink; there no subgradient has a larger product
+    with a move than the gradient on that side has (Rockafellar 1970, Convex Analysis, theorem 23.4).
     """
     moves = moves / np.max(np.abs(moves), axis=1, keepdims=True)
     products = gradients @ moves.T
@@ -176,7 +176,9 @@ def _is_convex(gradients: np.ndarray, moves: np.ndarray) -> bool:
     growth = own[:, None] + own[None, :] - products - products.T
     size = np.abs(gradients) @ np.abs(moves).T
     slack = RESOLUTION * (size + size.T + np.diag(size)[:, None] + np.diag(size)[None, :])
-    return bool(np.all(growth >= -slack) or np.all(growth <= slack))
+    beyond, least = moves @ value - own, RESOLUTION * (np.diag(size) + np.abs(moves) @ np.abs(value))
+    convex, concave = np.all(growth >= -slack), np.all(growth <= slack)
+    return bool((convex and np.any(beyond > least)) or (concave and np.any(beyond < -least)))
 
 
 def _nearest(gradients: np.ndarray, value: np.ndarray, unit: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ RADIUS = 1e-11
 CURVED = 1e-6
 # How far every entry is moved at least, as a part of the furthest; from 0 less far, for a weight of a million
 # may stand beside it. Both leave the rounding of what they are added to.
-LEAST, LEAST_FROM_ZERO = 1e-3, 1e-8
+LEAST, LEAST_FROM_ZERO = 3e-2, 1e-8
 
 
 def nearby(runner: Runner, point: Point, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -85,8 +85,9 @@ def sides(
     moving = [leaf for leaf in jax.tree.leaves(_movable(runner, point)) if _is_inexact(leaf)]
     least = np.where(vector(moving) == 0, LEAST_FROM_ZERO, LEAST)
     least = least * np.where(furthest == 0, 1, furthest)
-    little = rng.choice([-1.0, 1.0], found.shape) * rng.uniform(1, 2, found.shape) * least
-    return np.where(np.abs(found) < least, little, found)
+    signs = np.where(found == 0, rng.choice([-1.0, 1.0], found.shape), np.sign(found))
+    # two entries that tie never move alike
+    return signs * np.maximum(np.abs(found), least) * rng.uniform(1, 1.25, found.shape)
 
 
 def _movable(runner: Runner, point: Point) -> list[Any]:

@@ -33,7 +33,7 @@ def menu(specs: list[Specification]) -> list[dict[str, Any]]:
     small = [ones, *({**distinct, name: 1} for name in plain), distinct]
     if not stars:
         return _unique([*small, same, larger, *({**distinct, name: 0} for name in plain)])
-    rounds = itertools.islice(itertools.cycle(_unique(small)), max(len(small), len(BATCHES)))
+    rounds = itertools.islice(itertools.cycle(_unique(small)[::-1]), max(len(small), len(BATCHES)))
     pairs = list(zip(rounds, itertools.cycle(BATCHES), strict=False))
     pairs += [(same, (SAME,)), (larger, LARGER_BATCH), (distinct, (0,))]
     return _unique([{**size, **dict.fromkeys(stars, batch)} for size, batch in pairs])

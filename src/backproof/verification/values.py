@@ -214,7 +214,7 @@ def _numbers(leaf: Any, style: Style, seed: int, place: int) -> np.ndarray:
 
 
 def _whole(spec: Specification, leaf: Any, rng: Any, edges: bool) -> np.ndarray:
-    low, high = evaluate(spec.low, leaf.dims), evaluate(spec.high, leaf.dims)
+    low, high = _bounds(spec, leaf.dims)
     least = -4 if low is None else int(np.floor(low)) + spec.low_open
     most = least + 8 if high is None else int(np.ceil(high)) - spec.high_open
     if most < least and np.prod(leaf.shape, dtype=int):
@@ -236,6 +236,13 @@ def within(spec: Specification, value: Any, dims: Dims) -> bool:
     return bool(above and below)
 
 
+def _bounds(spec: Specification, dims: Dims) -> tuple[Any, Any]:
+    try:
+        return evaluate(spec.low, dims), evaluate(spec.high, dims)
+    except UsageError as error:
+        raise NoSuchNumberError from error  # a bound `100//n` where n is 0
+
+
 def _spread(values: np.ndarray, least: Any, most: Any, rng: Any) -> np.ndarray:
     """Return `values`, in one draw of four with magnitudes of every order up to the larger bound."""
     bound = max(abs(float(least)), abs(float(most)))
@@ -249,7 +256,7 @@ def _spread(values: np.ndarray, least: Any, most: Any, rng: Any) -> np.ndarray:
 def _inside(values: np.ndarray, spec: Specification, dims: Dims, edges: bool, rng: Any) -> np.ndarray:
     """Return `values` with those outside the bounds replaced by ones inside; some on them if `edges`."""
     dtype = values.dtype
-    low, high = evaluate(spec.low, dims), evaluate(spec.high, dims)
+    low, high = _bounds(spec, dims)
     least = dtype.type(-np.inf if low is None else low)
     most = dtype.type(np.inf if high is None else high)
     least = np.nextafter(least, most) if spec.low_open else least

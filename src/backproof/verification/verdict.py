@@ -92,7 +92,7 @@ class Report:
         counterexample: the smallest example, or None where both sides agree everywhere.
         examples: how many points were judged.
         skipped: how many drawn points could not be judged, because the function itself is not finite
-            there or does not exist at that shape.
+            there or does not exist at that shape, or more sides of kinks meet there than were seen.
         worst: the largest distance, in noise units, among the points where both sides agree.
         seed: the seed of every draw: the same call with it repeats the run.
         seconds: how long it took.
