@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import backproof as bp
 from backproof.verification import Verdict
-from backproof.verification.claim import of_vjp
+from backproof.verification.claim import of_rule, of_vjp
 from backproof.verification.kinks import is_subgradient, jumps
 from backproof.verification.oracles import Point, Runner
 from backproof.verification.statics import Statics
@@ -233,3 +233,14 @@ def test_where_nothing_else_is_seen_that_is_inconclusive():
     report = bp.verify(of=layers, vjp=pullback, args=st.just(args), examples=4, dtypes=(), second_order=False)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert "more sides of kinks" in report.explanation
+
+
+def test_the_last_of_sixteen_sides_is_seen_before_a_value_is_called_wrong():
+    # found as an alarm: at one sample of eight all four units stand at 0, and a bias alone turns them all off
+    first = np.array([[1.0, 9, 2], [-6, -1, -1], [1, 1, 2], [1, -1, -1]])
+    second = np.array([[1.0, 1, 1, 1], [1, 1, -1, 1]])
+    layers_of = {"W": first, "b": -np.zeros(4)}, {"W": second, "b": np.ones(2)}
+    x, ct = np.ones((2, 4, 3)), np.ones((2, 4, 2))
+    x[1, 2], ct[1, 2, 1] = (0, 0, -0.0), -1
+    runner, point = Runner(of_rule(bp.mlp([3, 4, 2], bp.rules.relu), None)), Point((layers_of, x), ct)
+    assert is_subgradient(runner, point, runner.compiled(point))

@@ -24,13 +24,13 @@ RESOLUTION = 1e-6
 ROWS_AT_MOST = 256
 # Sides looked at first, and in each further round; fewer miss faces where a dozen units stand at their kink
 # at once.
-DIRECTIONS = (32, *[64] * 9)
+DIRECTIONS = (32, *[64] * 11)
 # Sides of a point of more than LARGE entries.
 AT_LARGE = 12
 # Sides, each with its opposite, where only a jump is looked for.
 QUICK = 3
 # After so many rounds without a gradient that was not seen before, all are known.
-QUIET = 3
+QUIET = 5
 
 
 def is_subgradient(runner: Runner, point: Point, hand: Any) -> bool | None:
@@ -151,7 +151,7 @@ def _in_hull(runner: Runner, point: Point, value: np.ndarray, noise: np.ndarray)
         if np.all(np.abs(left) <= RESOLUTION * jump + RADIUS * np.max(jump) + rounding):
             return True
         towards = left / unit
-        best = looked[np.argmax((gradients - gradients[0]) / unit @ towards)]
+        best = looked[np.argsort((gradients - gradients[0]) / unit @ towards)[-count:]]
         quiet = quiet + 1 if _are_known(before, more[finite], unit) else 0
         if quiet == QUIET:
             return False

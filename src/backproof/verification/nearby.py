@@ -20,6 +20,8 @@ CURVED = 1e-6
 # How far every entry is moved at least, as a part of the furthest; from 0 less far, for a weight of a million
 # may stand beside it. Both leave the rounding of what they are added to.
 LEAST, LEAST_FROM_ZERO = 3e-2, 1e-8
+# By how many orders of magnitude a leaf is moved further, or less far, in half of the sides.
+ORDERS = 6
 
 
 def nearby(runner: Runner, point: Point, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -51,9 +53,9 @@ def _largest(gradients: np.ndarray) -> np.ndarray:
 def sides(
     runner: Runner, point: Point, count: int, rng: np.random.Generator, after: tuple[np.ndarray, ...] = ()
 ) -> np.ndarray:
-    """Return directions in which every entry moves, half of them mainly along one leaf.
+    """Return directions in which every entry moves, in half of them some leaves much further than others.
 
-    A bias decides for a unit in all samples at once on which side it stands; moved with the inputs, of
+    A bias decides for a unit in all samples at once on which side it stands; moved as far as the inputs, of
     which one may be a million times as large, a dozen units never all stand on one side. An entry that did
     not move would keep its tie, and the gradient there is autodiff's choice and not that of a side.
 
@@ -63,24 +65,22 @@ def sides(
         count: how many.
         rng: the source of what is drawn.
         after: what is left between the value and the hull of what was seen, a direction in which a convex
-            function has its furthest gradient that way, and the side seen that lies furthest; then a third
-            of the sides move as far as is left, along it and against it among them, and the last third as
-            the furthest does, with some signs turned.
+            function has its furthest gradient that way, and the sides seen that lie furthest, the furthest
+            last; then a third of the sides move as far as is left, along it and against it among them, and
+            the last third as the furthest do, with some signs turned.
     """
     # the result of a pullback has one entry for each entry that can move
     leaf_of = _leaf_of(runner.truth(point).value)
-    found = rng.standard_normal((count, leaf_of.size))
-    which = np.arange(count)
-    along, alone = which // 2 % (leaf_of.max(initial=0) + 1), which % 2 == 1
-    apart = alone[:, None] & (along[:, None] != leaf_of)
+    found, third = rng.standard_normal((count, leaf_of.size)), count // 3
+    if after:
+        found[:third] = np.sign(found[:third]) * np.abs(after[0])
+    orders = 10.0 ** rng.uniform(-ORDERS, ORDERS, (count, leaf_of.max(initial=0) + 1))
+    found[1::2] *= orders[1::2, leaf_of]
     if after:
         left, towards, best = after
-        third = count // 3
-        found[:third] = np.sign(found[:third]) * np.abs(left)
         turned = rng.choice([1.0, -1.0], (third, leaf_of.size), p=[0.75, 0.25])
-        found[-third:], apart[-third:] = best * turned, False
-        found[:4], apart[:4] = [left, -left, towards, -towards], False
-    found = np.where(apart, 0.0, found)
+        found[-third:] = np.resize(best[::-1], turned.shape) * turned
+        found[:4] = left, -left, towards, -towards
     furthest = np.max(np.abs(found), axis=1, keepdims=True, initial=0.0)
     moving = [leaf for leaf in jax.tree.leaves(_movable(runner, point)) if _is_inexact(leaf)]
     least = np.where(vector(moving) == 0, LEAST_FROM_ZERO, LEAST)
