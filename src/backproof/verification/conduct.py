@@ -86,7 +86,7 @@ def vmap_is_a_loop(runner: Runner, point: Point) -> str | None:
     if mapped is None or not all(runner.finite(places)):
         return None
     for place, together in zip(places, mapped, strict=True):
-        apart = None if _same_bits(runner.compiled(place), together) else _apart(runner, place, together)
+        apart = _apart(runner, place, together)
         if apart:
             return f"{apart} under vmap: its batching rule is wrong"
     return _vmap_of_one_side(runner, point, other)
@@ -111,6 +111,8 @@ def _vmap_of_one_side(runner: Runner, point: Point, other: Point) -> str | None:
 
 def _apart(runner: Runner, place: Point, together: Any) -> str | None:
     """Return what it gives alone and what under vmap where these differ, None where they agree."""
+    if _same_bits(runner.compiled(place), together):
+        return None
     alone = runner.hand(place)
     shapes = [jax.tree.map(np.shape, sides) for sides in (alone.value, together)]
     if shapes[0] != shapes[1]:
