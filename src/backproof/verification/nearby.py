@@ -82,8 +82,7 @@ def sides(
         found[-third:] = np.resize(best[::-1], turned.shape) * turned
         found[:4] = left, -left, towards, -towards
     furthest = np.max(np.abs(found), axis=1, keepdims=True, initial=0.0)
-    moving = [leaf for leaf in jax.tree.leaves(_movable(runner, point)) if _is_inexact(leaf)]
-    least = np.where(vector(moving) == 0, LEAST_FROM_ZERO, LEAST)
+    least = np.where(vector(_moving(runner, point)) == 0, LEAST_FROM_ZERO, LEAST)
     least = least * np.where(furthest == 0, 1, furthest)
     signs = np.where(found == 0, rng.choice([-1.0, 1.0], found.shape), np.sign(found))
     # two entries that tie never move alike
@@ -97,10 +96,15 @@ def _movable(runner: Runner, point: Point) -> list[Any]:
     return [None if part == none else arg for part, arg in zip(parts, point.args, strict=True)]
 
 
+def _moving(runner: Runner, point: Point) -> list[Any]:
+    """Return the leaves that move, in the order of a pullback's result."""
+    return [leaf for leaf in jax.tree.leaves(_movable(runner, point)) if _is_inexact(leaf)]
+
+
 def reach(runner: Runner, point: Point) -> np.ndarray:
     """Return how far each entry of a pullback's result can be moved, in units of a direction."""
-    moving = [leaf for leaf in jax.tree.leaves(_movable(runner, point)) if _is_inexact(leaf)]
-    return vector([_reach(np.abs(leaf)) * (1 + 1j if jnp.iscomplexobj(leaf) else 1) for leaf in moving])
+    parts = ((leaf, 1 + 1j if jnp.iscomplexobj(leaf) else 1) for leaf in _moving(runner, point))
+    return vector([_reach(np.abs(leaf)) * both for leaf, both in parts])
 
 
 def _leaf_of(tree: Any) -> np.ndarray:
