@@ -10,6 +10,7 @@ from jax import lax
 import backproof as bp
 from backproof.verification import Verdict
 from backproof.verification.accuracy import _row, by_row
+from backproof.verification.native import narrow
 from backproof.verification.oracles import Point
 
 pytestmark = pytest.mark.as_user
@@ -199,3 +200,28 @@ def test_a_row_that_vanishes_is_shown_with_its_own_distance():
     assert row.vanished
     assert row.fails
     assert row.distance < 64
+
+
+def test_a_right_slope_is_not_held_to_numbers_too_small_for_a_precision():
+    """At x = 10⁻⁵, subnormal in float16, 1/x overflows where autodiff's ct/x does not."""
+    near_zero = [bp.array("n", low=1e-6, high=1e-3)]
+    report = bp.verify(of=jnp.log, vjp=lambda a, ct: (1 / a[0] * ct,), args=near_zero, dtypes=("float16",))
+    assert (report.verdict, report.notes) == (Verdict.AGREES, ())
+
+
+def test_numbers_too_small_for_a_precision_keep_their_sign():
+    numbers = np.array([0.0, 1e-12, -1e-6, 6.5e-5, -2.0])
+    least = float(np.finfo(np.float16).tiny)
+    (held,) = narrow((numbers,), "float16")
+    assert held.dtype == np.float16
+    assert held.tolist() == [0, least, -least, float(np.float16(6.5e-5)), -2]
+    assert np.signbit(narrow(np.array(-0.0), "float16"))
+
+
+def test_a_precision_in_which_nothing_could_be_judged_is_named():
+    large = [bp.array("n", low=20, high=30)]
+    report = bp.verify(of=jnp.exp, vjp=lambda a, ct: (jnp.exp(a[0]) * ct,), args=large)
+    assert report.ok
+    assert [note for note in report.notes if "not judged" in note] == [
+        "not judged in float16: at no point are the function and autodiff finite in it"
+    ]

@@ -20,7 +20,7 @@ from backproof.verification.conduct import LAWFUL, REPEATABLE, Law
 from backproof.verification.contract import Broken, broken_contract, missing_sum
 from backproof.verification.drawing import draw
 from backproof.verification.judge import Judgement, Outcome, first_look, judge
-from backproof.verification.native import DTYPES
+from backproof.verification.native import DTYPES, NativeRunner
 from backproof.verification.noise import Measured
 from backproof.verification.oracles import LARGE, Point, Runner, point_of, points_of, shapes_of
 from backproof.verification.plants import blind_to
@@ -266,20 +266,27 @@ def _unlawful(runner: Runner, generic: list[Point], laws: dict[str, Law]) -> tup
 
 
 def _rows(runners: Runners, groups: list[list[Drawn]], settings: Settings) -> tuple[list[Row], list[str]]:
-    """Return rows that err beyond what autodiff does, sums that saturate, and where the code does not run."""
+    """Return rows that err beyond what autodiff does, sums that saturate, and what is not judged."""
     menu = [group for group in groups if group[0].kind is None]  # not the one draw with a long axis
     full = [group for group in menu if not group[0].empty and group[0].size <= BUDGET]
     fitting = max(1, NATIVE_BUDGET // max(full[-1][0].size, 1)) if full else 0
     ordinary = full[-1][: min(NATIVE_POINTS, fitting)] if full else []
-    rows: list[Row] = []
-    for dtype in settings.dtypes:
-        found = worst_rows(runners.native(dtype), ordinary)
-        rows += [row for row in found if row.fails]
+    judged = {dtype: worst_rows(runners.native(dtype), ordinary) for dtype in settings.dtypes}
+    rows = [row for several in judged.values() for row in several if row.fails]
     if rows:
         smaller = [group[:NATIVE_POINTS] for group in full[:-1]]
         native = runners.native(rows[0].dtype)
         rows = [plainer_row(at_smallest(rows[0], native, smaller), native), *rows]
     for dtype in settings.dtypes:
         rows += runners.saturated(dtype) if dtype != "float32" else []
-    refused = {dtype: runners.native(dtype).refused for dtype in settings.dtypes}
+    refused = {dtype: _refused(runners.native(dtype), full) for dtype, found in judged.items() if not found}
     return rows, [f"not judged in {dtype}: {why}" for dtype, why in refused.items() if why]
+
+
+def _refused(native: NativeRunner, groups: list[list[Drawn]]) -> str | None:
+    """Return why no row was judged in a precision; None where there is none, as of complex numbers."""
+    if not groups:
+        return "no shape is small enough"
+    return native.refused or (
+        "at no point are the function and autodiff finite in it" if native.ran else None
+    )

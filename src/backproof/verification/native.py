@@ -72,8 +72,12 @@ class NativeRunner:
     @property
     def refused(self) -> str | None:
         """Why the code runs at no point in this precision; None where it runs, or was not asked to."""
-        runs = any(like is not None for like in self._runs_at.values())
-        return None if runs or not self._errors else self._errors[0]
+        return None if self.ran or not self._errors else self._errors[0]
+
+    @property
+    def ran(self) -> bool:
+        """Return whether the code ran at any shape in this precision."""
+        return any(like is not None for like in self._runs_at.values())
 
     def hand(self, point: Point) -> Any:
         """Return the compiled hand-written derivative at a point."""
@@ -138,7 +142,11 @@ class NativeRunner:
 
 
 def narrow(tree: Any, dtype: str | None, like: Any = None) -> Any:
-    """Return `tree` with its floating leaves in `dtype`, or each in the dtype of its leaf in `like`."""
+    """Return `tree` with its floating leaves in `dtype`, or each in the dtype of its leaf in `like`.
+
+    A number too small for the dtype becomes its smallest normal number: below it digits are lost one by
+    one, 1 / x overflows, devices flush to 0, and so no implementation is held to what it does there.
+    """
 
     def one(leaf: Any, shape: Any = None) -> Any:
         held = np.asarray(leaf) if not is_key(leaf) else leaf
@@ -146,9 +154,19 @@ def narrow(tree: Any, dtype: str | None, like: Any = None) -> Any:
             return leaf
         narrower = np.dtype(np.complex64) if is_complex(held) else jnp.dtype(dtype or held.dtype)
         with np.errstate(all="ignore"):
-            return held.astype(narrower if dtype else shape.dtype)
+            return _normal(held, held.astype(narrower if dtype else shape.dtype))
 
     return jax.tree.map(one, tree) if like is None else jax.tree.map(one, tree, like)
+
+
+def _normal(wide: Any, narrowed: Any) -> Any:
+    """Return `narrowed` with the smallest normal number, of its sign, for what is smaller but not 0."""
+    if is_complex(narrowed):
+        return narrowed  # single precision alone, whose smallest is far below what is drawn
+    least = float(jnp.finfo(narrowed.dtype).tiny)
+    lost = (np.abs(wide) < least) & (wide != 0)
+    normal = np.copysign(least, wide).astype(narrowed.dtype)
+    return np.where(lost, normal, narrowed)
 
 
 def as_float64(leaf: Any) -> Any:
