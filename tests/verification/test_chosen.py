@@ -43,6 +43,26 @@ def test_what_a_block_loses_is_seen_at_the_shortest_axis_that_exceeds_it(block, 
     assert report.counterexample.args[0].size == shortest
 
 
+def branched_beyond(block):
+    """Return the pullback of a sum that a second stage computes, without the rest, beyond one block."""
+
+    def vjp(args, ct):
+        x, scale = args
+        whole = len(x) if len(x) <= block else len(x) // block * block
+        return ct * scale, (ct * x)[:whole].sum(0)
+
+    return vjp
+
+
+@pytest.mark.parametrize("block", [32, 128, 1024])
+def test_a_branch_that_is_taken_beyond_a_block_alone_is_followed(block):
+    """Beyond the block the program has more operations, by its slice."""
+    arguments = [bp.array("b n"), bp.array("n")]
+    report = bp.verify(of=jnp.multiply, vjp=branched_beyond(block), args=arguments, **QUICK)
+    assert (report.verdict, report.counterexample.leaf) == (Verdict.WRONG, "[1]")
+    assert len(report.counterexample.args[0]) == block + 1
+
+
 @pytest.mark.parametrize("block", [32, 128, 1024])
 def test_what_happens_only_where_blocks_are_filled_is_seen(block):
     def none_left_over(args, ct):
@@ -121,6 +141,35 @@ def test_code_that_unrolls_a_loop_is_tried_a_little_longer_only():
     assert (longest(rolled.float64, "n"), longest(unrolled.float64, "n")) == (1031, 37)
     assert affordable(rolled.float64, "n", 16_384)
     assert not affordable(unrolled.float64, "n", 1024)
+
+
+def in_blocks(args, ct):
+    parts = [slice(i, i + 32) for i in range(0, len(ct), 32)]
+    return (jnp.concatenate([jnp.cos(args[0][part]) * ct[part] for part in parts] or [ct]),)
+
+
+def test_a_branch_is_no_unrolled_loop_and_blocks_are_a_short_one():
+    arguments = [bp.array("b n"), bp.array("n")]
+    branched = runners(jnp.multiply, branched_beyond(128), arguments).float64
+    blocked = runners(jnp.sin, in_blocks, [bp.array("n")]).float64
+    assert (longest(branched, "b"), longest(blocked, "n")) == (1031, 133)
+    assert affordable(branched, "b", 16384)
+    assert not affordable(blocked, "n", 16384)
+
+
+def test_for_a_small_example_no_predicate_is_asked_at_a_length():
+    """It may be slow there: a condition number of 1,031 rows."""
+
+    def asked(vjp):
+        lengths = []
+        where = lambda a: lengths.append(len(a)) or True
+        bp.verify(of=jnp.sin, vjp=vjp, args=[bp.array("n", where=where)], **QUICK)
+        return lengths
+
+    right, wrong = asked(sine), asked(lambda args, ct: (ct,))
+    assert 1031 in right
+    assert wrong.count(1031) <= right.count(1031)
+    assert wrong.count(133) <= right.count(133)
 
 
 def test_an_axis_whose_square_is_computed_is_not_made_long():

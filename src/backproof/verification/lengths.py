@@ -1,7 +1,8 @@
 """How long an axis is made: just beyond the blocks in which kernels work, where that costs little.
 
 A carry lost between two blocks, or a remainder that is dropped, is invisible while an axis fits into one
-block. Code that unrolls a loop over an axis grows with it, and is tried a little beyond small blocks only.
+block. Code that unrolls a loop over an axis grows with it, and is tried a little beyond small blocks only;
+a branch that is taken beyond some length adds a few operations, and is followed.
 """
 
 import math
@@ -20,6 +21,8 @@ FILLED = {37: 32, 133: 128, 1031: 1024}
 WORK = 2**20
 # Entries that may be computed for a sum that saturates: half a second.
 AFFORDABLE = 2**23
+# How many operations more are a branch, or a few blocks; a loop unrolled entry by entry grows by more.
+BRANCH = 64
 # What an operation costs beside its entries, in entries.
 OPERATION = 1000
 
@@ -51,14 +54,14 @@ class Costs(NamedTuple):
 
 def longest(runner: Runner, axis: str) -> int | None:
     """Return the greatest of `LENGTHS` at which `axis` is worth trying, or None where there is none."""
-    found, operations = None, 0
+    found, before = None, None
     for length in LENGTHS:
         cost = _costs(runner, axis, length)
         if cost is None or sum(side.interpreted for side in cost) > WORK:
             return found
-        if found and cost.operations > operations:
+        if before and cost.operations > before.operations + BRANCH:
             return found
-        found, operations = length, cost.operations
+        found, before = length, cost
     return found
 
 
@@ -68,12 +71,16 @@ def affordable(runner: Runner, axis: str, length: int) -> bool:
     The work is extrapolated from two shorter lengths, as the power of the length that it grows by.
     """
     few, more = (_costs(runner, axis, n) for n in LENGTHS[:2])
-    if few is None or more is None or more.operations > few.operations:
+    if few is None or more is None or more.operations > few.operations + BRANCH:
         return False
     # the hand-written side runs compiled there
     less, much = (1 + cost.truth.interpreted + cost.hand.entries for cost in (few, more))
     growth = math.log(much / less) / math.log(LENGTHS[1] / LENGTHS[0])
-    return much * (length / LENGTHS[1]) ** growth <= AFFORDABLE
+    if much * (length / LENGTHS[1]) ** growth > AFFORDABLE:
+        return False
+    # a branch is taken once, what is unrolled in blocks goes on to grow
+    most = more if more.operations == few.operations else _costs(runner, axis, LENGTHS[2])
+    return most is not None and most.operations == more.operations
 
 
 def long_draws(runner: Runner, lengths: dict[str, int | None], seed: int) -> list[Drawn]:

@@ -84,6 +84,8 @@ def _shorter(runner: Runner, found: Judgement) -> Judgement:
     """Return a judgement with the same failure where the one long axis is shortest, or `found` itself."""
     points = runner.claim.points
     shapes = [np.shape(leaf) for leaf in jax.tree.leaves(found.point.args)]
+    if max((size for shape in shapes for size in shape), default=0) <= max(LARGER):
+        return found
     for axis, length in itertools.product(points.axes, (*LENGTHS, *FILLED.values())):
         drawn = points.longer(axis, length, 1)
         if drawn is None or [np.shape(leaf) for leaf in jax.tree.leaves(drawn.build())] != shapes:
