@@ -7,13 +7,14 @@ import pytest
 from hypothesis import strategies as st
 
 import backproof as bp
+from backproof.verification import Verdict
 from backproof.verification.claim import of_vjp
 from backproof.verification.drawing import draw
 from backproof.verification.oracles import point_of
 from backproof.verification.points import FromArguments
 from backproof.verification.sizes import menu
 from backproof.verification.statics import Statics
-from backproof.verification.values import STYLES
+from backproof.verification.values import STYLES, Holder, made
 
 pytestmark = pytest.mark.as_user
 
@@ -160,3 +161,21 @@ def test_draws_of_one_shape_and_two_trees_are_judged_apart():
 
     either = st.sampled_from(["a", "b"]).map(lambda name: ({name: np.ones(2, np.float32)},))
     assert bp.verify(of=total, vjp=lambda args, ct: (jax.tree.map(lambda _: ct, args[0]),), args=either).ok
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
+def test_draws_within_bounds_have_the_dtype_that_is_declared(dtype):
+    for bounds in ({"low": 0, "high": 1}, {"low": 0}, {"high": 0}, {"low": -np.inf, "high": 2}):
+        holders = [Holder(bp.array("n", dtype, **bounds), {"n": n}) for n in (4, 0)]
+        drawn = [made(holder, style, 3, 0) for holder in holders for style in STYLES]
+        assert {values.dtype for values in drawn} == {jnp.dtype(dtype)}
+
+
+def test_a_right_rule_of_bounded_bfloat16_keeps_its_contract():
+    report = bp.verify(
+        of=lambda x, y: x * y,
+        vjp=lambda a, ct: (ct * a[1], ct * a[0]),
+        args=[bp.array("n", "bfloat16"), bp.array("n", "bfloat16", low=0)],
+        examples=60,
+    )
+    assert report.verdict is Verdict.AGREES

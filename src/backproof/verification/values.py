@@ -278,8 +278,9 @@ def _inside(values: np.ndarray, spec: Specification, dims: Dims, edges: bool, rn
     inside = rng.uniform(begin, end, values.shape).astype(dtype)
     values = np.where((values < least) | (values > most), inside, values)
     on_edge = np.asarray(edges & (rng.random(values.shape) < 0.1))
-    finite = [edge for edge in (least, most) if np.isfinite(edge)]
-    edge = rng.choice(finite, values.shape)
+    finite = np.asarray([edge for edge in (least, most) if np.isfinite(edge)], dtype)
+    edge = finite[rng.integers(len(finite), size=values.shape)]
     if edges and values.size:  # one at least, or few small draws would touch none
         on_edge.flat[rng.integers(values.size)] = True
-    return np.clip(np.where(on_edge, edge, values), least, most)
+    # NumPy clips a dtype that is not its own, bfloat16, as float32
+    return np.clip(np.where(on_edge, edge, values), least, most).astype(dtype)
