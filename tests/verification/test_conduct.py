@@ -90,6 +90,40 @@ def test_a_forward_that_is_not_the_primal_is_wrong():
     assert "the rule's own forward gives" in report.explanation
 
 
+def with_forward(primal, forward, slope):
+    """Return `primal` with a rule that computes its value by `forward`."""
+    ruled = jax.custom_vjp(lambda x: primal(x))
+    ruled.defvjp(lambda x: (forward(x), x), lambda x, ct: (ct * slope(x),))
+    return ruled
+
+
+@pytest.mark.parametrize(
+    ("primal", "forward", "slope"),
+    [
+        (jax.nn.softplus, lambda x: jnp.log(1 + jnp.exp(x)), jax.nn.sigmoid),
+        (lambda x: jnp.clip(x, -5, 5), lambda x: x, lambda x: (jnp.abs(x) <= 5).astype(x.dtype)),
+    ],
+    ids=["overflows beyond 709", "is not clipped"],
+)
+def test_a_forward_that_is_the_primal_at_plain_numbers_only_is_wrong(primal, forward, slope):
+    report = bp.verify(with_forward(primal, forward, slope), args=N, examples=60, dtypes=())
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "contract-forward")
+
+
+def test_a_forward_of_another_shape_is_told_by_its_shape():
+    rule = bp.Rule(
+        name="sum",
+        init=lambda key, x: ((), x),
+        domain=bp.array("n"),
+        at_kinks=None,
+        forward=lambda p, x: (jnp.sum(x, keepdims=True), x),
+        backward=lambda p, x, d: ((), d * jnp.ones_like(x)),
+    )
+    report = bp.verify(rule, of=lambda p, x: jnp.sum(x), examples=30, dtypes=())
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "contract-forward")
+    assert "the rule's own forward returns shapes (1,), the primal ()" in report.explanation
+
+
 def test_a_forward_that_is_the_primal_in_another_form_is_right():
     sine = jax.custom_vjp(jnp.sin)
     sine.defvjp(lambda x: (jnp.cos(x - jnp.pi / 2), x), lambda x, ct: (jnp.cos(x) * ct,))

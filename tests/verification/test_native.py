@@ -225,3 +225,39 @@ def test_a_precision_in_which_nothing_could_be_judged_is_named():
     assert [note for note in report.notes if "not judged" in note] == [
         "not judged in float16: at no point are the function and autodiff finite in it"
     ]
+
+
+def cosines(x, y):
+    return x @ y.T / jnp.linalg.norm(x, axis=-1)[:, None] / jnp.linalg.norm(y, axis=-1)
+
+
+def masked_attention(q, k, v, mask):
+    scores = q @ k.T / jnp.sqrt(q.shape[-1]).astype(q.dtype)
+    return jax.nn.softmax(jnp.where(mask, scores, jnp.finfo(q.dtype).min), -1) @ v
+
+
+def masked_attention_pullback(args, ct):
+    q, k, v, mask = args
+    scale = 1 / jnp.sqrt(q.shape[-1]).astype(q.dtype)
+    p = jax.nn.softmax(jnp.where(mask, q @ k.T * scale, jnp.finfo(q.dtype).min), -1)
+    dp = ct @ v.T
+    ds = jnp.where(mask, p * (dp - (p * dp).sum(-1, keepdims=True)), 0) * scale
+    return ds @ k, ds.T @ q, p.T @ ct, None
+
+
+COSINES = [bp.array("b n", low=0.1), bp.array("c n", low=0.1)]
+ATTENTION = [bp.array("t d"), bp.array("s d"), bp.array("s e"), bp.array("t s", "bool")]
+
+
+@pytest.mark.parametrize(
+    ("of", "vjp", "args"),
+    [
+        (cosines, lambda args, ct: jax.vjp(cosines, *args)[1](ct), COSINES),
+        (masked_attention, masked_attention_pullback, ATTENTION),
+    ],
+    ids=["cosines", "masked attention"],
+)
+def test_a_long_sum_whose_terms_cancel_does_not_saturate(of, vjp, args):
+    """In bfloat16 little remains of them, by autodiff as by hand."""
+    settings = {"examples": 40, "dtypes": ("bfloat16", "float16"), "second_order": False}
+    assert bp.verify(of=of, vjp=vjp, args=args, **settings).verdict is Verdict.AGREES

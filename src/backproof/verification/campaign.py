@@ -16,7 +16,7 @@ from backproof.errors import UsageError, message
 from backproof.verification.accuracy import Row, at_smallest, plainer_row, worst_rows
 from backproof.verification.chosen import chosen_draws
 from backproof.verification.claim import Claim
-from backproof.verification.conduct import LAWFUL, REPEATABLE, Law
+from backproof.verification.conduct import LAWFUL, REPEATABLE, Law, unlike_primal
 from backproof.verification.contract import Broken, broken_contract, missing_sum
 from backproof.verification.drawing import draw
 from backproof.verification.judge import Judgement, Outcome, first_look, judge
@@ -108,7 +108,8 @@ def investigate(runners: Runners, settings: Settings) -> Findings:
         return found
     found.blind = blind_to([truth for _, _, truth in looks])
     found.leaves = len(jax.tree.leaves(looks[0][2].value))
-    found.unlawful = _unlawful(runner, generic, LAWFUL)
+    everywhere = [point for point, _, _ in looks]
+    found.unlawful = _unlawful(runner, generic, LAWFUL) or unlike_primal(runner, everywhere)
     found.rows, refused = _rows(runners, groups, settings)
     found.notes += refused
     if settings.second_order and not claim.forward:
@@ -147,7 +148,14 @@ def _looks(claim: Claim, runner: Runner, groups: list[list[Drawn]], found: Findi
         if found.broken:
             found.broken = _better_named(claim, runner, found.broken) or found.broken
             return []
-        tried = zip(points, runner.hand_values(points), runner.truths(points), strict=True)
+        try:
+            hands = runner.hand_values(points)
+        except Exception as error:
+            # It could be traced; what it raises when it runs, a kernel over an empty axis say, is its own.
+            said = f"{type(error).__name__}: {error}".splitlines()[0]
+            found.broken = "contract-raises", f"run at {kept[0].shapes}, the hand-written side raises {said}"
+            return []
+        tried = zip(points, hands, runner.truths(points), strict=True)
         kept_looks = [look for look, finite in zip(tried, runner.finite(points), strict=True) if finite]
         if kept[0].size > LARGE and kept_looks:
             found.first[_key(kept[0])] = kept_looks[0][0]

@@ -5,7 +5,8 @@ its inputs alone; under `vmap` it does what it does alone; eager and compiled it
 its direction. Each law returns None, or the sentence that says how it is broken.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,14 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.verification.differences import is_number
-from backproof.verification.noise import AGREES_WITHIN, Measured, measure
-from backproof.verification.oracles import Point, Runner
+from backproof.verification.noise import AGREES_WITHIN, Measured, measure, units
+from backproof.verification.oracles import Point, Runner, shapes_of
 from backproof.verification.tracing import float64
 from backproof.verification.worst import worst_entry
 
 Law = Callable[[Runner, Point], str | None]
 # The second is large, or a clip of large cotangents would be met by luck only.
 SCALES = (-3.7, 1e6)
+# Values nearer to one another, as a part of themselves, are the same but for a few roundings.
+ROUNDED = 1e-14
 
 
 def forward_is_primal(runner: Runner, point: Point) -> str | None:
@@ -30,10 +33,43 @@ def forward_is_primal(runner: Runner, point: Point) -> str | None:
     ours, theirs = measure(runner.claim.value, *point.args), measure(runner.claim.primal, *point.args)
     if jax.tree.structure(ours.value) != jax.tree.structure(theirs.value):
         return "the rule's own forward returns another tree than the primal"
+    shapes = [jax.tree.map(np.shape, side.value) for side in (ours, theirs)]
+    if shapes[0] != shapes[1]:
+        return f"the rule's own forward returns shapes {shapes[0]}, the primal {shapes[1]}"
     entry = worst_entry(ours.value, _both(theirs, ours))
     if entry and entry.distance > AGREES_WITHIN:
         return f"the rule's own forward gives {entry.hand} where the primal gives {entry.truth}"
     return None
+
+
+def unlike_primal(runner: Runner, points: Sequence[Point]) -> tuple[str, str, Point] | None:
+    """Return the first of many points where the rule's own forward is not the primal: law, sentence, point.
+
+    At each shape the law is asked at the one point where the values are furthest apart.
+    """
+    if runner.claim.value is None:
+        return None
+    for _, group in itertools.groupby(points, key=lambda point: shapes_of(point.args)):
+        alike = list(group)
+        gaps = _gaps(*runner.values(alike), len(alike))
+        furthest = alike[int(np.argmax(gaps))]
+        sentence = forward_is_primal(runner, furthest) if np.any(gaps > ROUNDED) else None
+        if sentence:
+            return "contract-forward", sentence, furthest
+    return None
+
+
+def _gaps(ours: Any, theirs: Any, count: int) -> np.ndarray:
+    """Return how far two stacked values are apart at each of `count` points, in parts of the larger entry."""
+    if jax.tree.map(np.shape, ours) != jax.tree.map(np.shape, theirs):
+        return np.full(count, np.inf)
+    gaps = np.zeros(count)
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        apart = units(one, other, np.maximum(np.abs(one), np.abs(other)))
+        gaps = np.maximum(
+            gaps, np.nan_to_num(apart, nan=0.0, posinf=np.inf).reshape(count, -1).max(1, initial=0)
+        )
+    return gaps
 
 
 def descends_in_two_phases(runner: Runner, point: Point) -> str | None:

@@ -20,7 +20,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from backproof.verification import primitives
 from backproof.verification.perturbation import moved, perturbed, rounding_of_sum
 from backproof.verification.primitives import EXACT, NUMPY, SOLVER_ULPS, SOLVERS, STEPS, widest
-from backproof.verification.tracing import Program, float64
+from backproof.verification.tracing import AS_A_WHOLE, Program, float64, inner_programs, is_reference
 
 Values = tuple[Any, ...]  # one value, or one for each replica
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
@@ -113,15 +113,17 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     control = CONTROL.get(name)
     if control:
         return control(eqn, operands, how)
-    inner = next((params[key] for key in CALLS if isinstance(params.get(key), ClosedJaxpr | Jaxpr)), None)
+    inner = _called(eqn)
     if inner is not None:
         return _call(inner, operands, how)
+    # a kernel, or a factorisation: what happens inside is not seen, so its operands are varied
+    whole = name in SOLVERS or (name not in NUMPY and any(inner_programs(params)))
     params = _widened(params, how.wide and name in NUMPY)
     operation = NUMPY.get(name) or _bound(eqn.primitive)
     discrete = name in STEPS or all(not jnp.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
     inexact = name not in EXACT and not discrete
     # what no replica varies is computed once, and only its rounding is varied
-    varied = name in SOLVERS or any(len(v) > 1 for v in operands)
+    varied = whole or any(len(v) > 1 for v in operands)
     alike = (discrete and not how.crossing) or not (inexact or varied)
     count = 1 if alike else how.replicas + 1
     runs, exact, terms = [], [], None
@@ -129,8 +131,8 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
         values = [_pick(v, replica) for v in operands]
         if name == "sort" and replica and not how.crossing:
             values = _sorted_as_first(operands, values, params)
-        if name in SOLVERS and replica:
-            values = [moved(v, np.abs(v), SOLVER_ULPS, how.rng) for v in values]
+        if whole and replica:
+            values = [_moved(v, how.rng) for v in values]
         if varied or not replica:
             exact = _as_list(operation(*values, **params))
         if inexact and replica:
@@ -141,6 +143,22 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
         else:
             runs.append(exact)
     return [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
+
+
+def _called(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
+    """Return the program that a call runs on its very operands; None for a kernel, which runs on blocks."""
+    params = eqn.params
+    inner = next((params[key] for key in CALLS if isinstance(params.get(key), ClosedJaxpr | Jaxpr)), None)
+    if inner is None or params.get("name") == AS_A_WHOLE:
+        return None
+    outer, own = ([*one.invars, *one.outvars] for one in (eqn, _inner(inner)))
+    alike = len(outer) == len(own) and not any(is_reference(var) for var in own)
+    return inner if alike and all(_shape(a) == _shape(b) for a, b in zip(outer, own, strict=True)) else None
+
+
+def _moved(value: Any, rng: np.random.Generator) -> Any:
+    inexact = jnp.issubdtype(_held(value, wide=False).dtype, np.inexact)
+    return moved(value, np.abs(value), SOLVER_ULPS, rng) if inexact else value
 
 
 def _edited(eqn: Any, operands: list[Values], edit: Edit) -> Values:

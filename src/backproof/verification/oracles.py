@@ -162,20 +162,18 @@ class Runner:
 
         The values are subtracted first, so that outputs which did not move cancel exactly.
         """
-        apply = jax.vmap(lambda args, _: self.claim.primal(*args))
-        stacked = [stack(points) for points in (ahead, behind)]
-        program = self._program("primals", apply, _narrow(stacked[0]))
-        one, other = (run(program, points, wide=wide)[0] for points in stacked)
-        products = jax.tree.map(_inner, one, other, stacked[0].direction)
+        one, other = (self._many("primal", self._primal, points, wide=wide) for points in (ahead, behind))
+        products = jax.tree.map(_inner, one, other, stack(ahead).direction)
         return np.sum([np.zeros(len(ahead)), *jax.tree.leaves(products)], axis=0)
 
     def truths(self, points: Sequence[Point]) -> list[Measured]:
         """Return autodiff of the primal at each point, with its rounding noise."""
         if len(points) == 1:
             return [self.truth(points[0])]  # which is remembered
-        many = noise.measure_program(
-            self._program("truths", jax.vmap(self.claim.truth), stack(points)), stack(points)
-        )
+        program = self._mapped("truth", self.claim.truth, stack(points))
+        if program is None:
+            return [self._measured("truth", self.claim.truth, point, wide=False) for point in points]
+        many = noise.measure_program(program, stack(points))
         return [Measured(*jax.tree.map(lambda leaf, i=i: leaf[i], tuple(many))) for i in range(len(points))]
 
     def program_of_truth(self, point: Point) -> Program:
@@ -227,27 +225,46 @@ class Runner:
 
     def finite(self, points: Sequence[Point]) -> list[bool]:
         """Return whether the primal itself is finite at each point; elsewhere nothing can be judged."""
-        apply = jax.vmap(lambda args, _: self.claim.primal(*args))
-        values = jax.tree.leaves(run(self._program("primals", apply, stack(points)), stack(points))[0])
+        values = jax.tree.leaves(self._many("primal", self._primal, points))
         real = [leaf for leaf in values if jnp.issubdtype(leaf.dtype, jnp.inexact)]
         return [all(bool(np.all(np.isfinite(leaf[i]))) for leaf in real) for i in range(len(points))]
 
     def value(self, point: Point) -> PyTree:
         """Return the value of the primal."""
-        apply = lambda args, _: self.claim.primal(*args)  # noqa: E731 - it takes a direction as the others do
-        return run(self._program("value", apply, point), point)[0]
+        return run(self._program("primal", self._primal, point), point)[0]
+
+    def values(self, points: Sequence[Point]) -> tuple[PyTree, PyTree]:
+        """Return the value of the rule's own forward, and that of the primal, at points of one shape."""
+        return self._many("forward", self._forward, points), self._many("primal", self._primal, points)
+
+    def _primal(self, args: PyTree, _: PyTree) -> PyTree:
+        return self.claim.primal(*args)
+
+    def _forward(self, args: PyTree, _: PyTree) -> PyTree:
+        return (self.claim.value or self.claim.primal)(*args)
 
     def many(self, kind: str, points: Sequence[Point]) -> PyTree:
         """Return `hand` or `truth` at many points of one shape, stacked and without noise."""
-        f = self.claim.hand if kind == "hand" else self.claim.truth
+        return self._many(kind, self.claim.hand if kind == "hand" else self.claim.truth, points)
+
+    def _many(
+        self, kind: str, f: Callable[..., Any], points: Sequence[Point], *, wide: bool = False
+    ) -> PyTree:
+        """Return `f` at many points of one shape, stacked: as one under `vmap`, or one by one."""
         stacked = stack(points)
+        program = self._mapped(kind, f, _narrow(stacked))
+        if program is not None:
+            return run(program, stacked, wide=wide)[0]
+        single = [run(self._program(kind, f, _narrow(point)), point, wide=wide)[0] for point in points]
+        return jax.tree.map(lambda *rows: np.stack(rows), *single)
+
+    def _mapped(self, kind: str, f: Callable[..., Any], stacked: Point) -> Program | None:
+        """Return the program of `f` under `vmap`; None where that cannot be traced."""
         try:
-            program = self._program(f"many {kind}", jax.vmap(f), stacked)
+            return self._program(f"many {kind}", jax.vmap(f), stacked)
         except Exception:
             # Not every user's code can be vmapped; run one by one it raises what is its own.
-            single = [run(self._program(kind, f, point), point)[0] for point in points]
-            return jax.tree.map(lambda *rows: np.stack(rows), *single)
-        return run(program, stacked)[0]
+            return None
 
     def _program(self, kind: str, f: Callable[..., Any], point: Point) -> Program:
         key = (kind, shapes_of(tuple(point)))

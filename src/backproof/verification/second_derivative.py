@@ -28,9 +28,10 @@ def second_derivative(
         try:
             with float64():
                 place = probe(runners.claim, point, number)
-                jax.eval_shape(runners.second.claim.hand, *place)
+                for side in (runners.second.claim.hand, runners.second.claim.truth):
+                    jax.eval_shape(side, *place)
         except Exception as error:
-            # Not every hand-written derivative can be differentiated again; that is not asked of it.
+            # Not every derivative can be differentiated again; that is not asked of it.
             notes.append(f"second order not judged: {type(error).__name__}")
             return None
         judged = judge_alone(runners.second, place)

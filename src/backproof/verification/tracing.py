@@ -9,6 +9,9 @@ import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
+# The name of a program that is computed as one operation.
+AS_A_WHOLE = "backproof_as_a_whole"
+
 
 @dataclass(frozen=True)
 class Program:
@@ -53,8 +56,36 @@ def traced(f: Callable[..., Any], *args: Any) -> Program:
     A derivative by `jax.vjp` computes the function's value too, and drops it.
     """
     jaxpr, shape = jax.make_jaxpr(f, return_shape=True)(*args)
+    if _writes(jaxpr):
+        jaxpr, shape = jax.make_jaxpr(_whole(f), return_shape=True)(*args)
     needed, _ = dce_jaxpr(jaxpr.jaxpr, [True] * len(jaxpr.out_avals), instantiate=True)
     return Program(ClosedJaxpr(needed, jaxpr.consts), jax.tree.structure(shape))
+
+
+def _whole(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `f` as one operation: what writes into memory is not interpreted line by line."""
+
+    def whole(*args: Any) -> Any:
+        return f(*args)
+
+    whole.__name__ = AS_A_WHOLE
+    return jax.jit(whole)
+
+
+def _writes(program: ClosedJaxpr | Jaxpr) -> bool:
+    """Return whether a program holds references (`jax.new_ref`) of its own; those of kernels do not count."""
+    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    if any(is_reference(var) for var in jaxpr.invars):
+        return False
+    return any(
+        any(is_reference(var) for var in eqn.outvars) or any(map(_writes, inner_programs(eqn.params)))
+        for eqn in jaxpr.eqns
+    )
+
+
+def is_reference(var: Any) -> bool:
+    """Return whether a variable of a program stands for memory that is written, not for a value."""
+    return hasattr(var.aval, "inner_aval")
 
 
 def inner_programs(params: dict[str, Any]) -> Iterator[ClosedJaxpr | Jaxpr]:

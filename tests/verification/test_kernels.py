@@ -1,0 +1,76 @@
+"""Code that is not read line by line: Pallas kernels, references, functions without a batching rule."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.experimental import pallas as pl
+
+import backproof as bp
+from backproof.verification import Verdict
+
+pytestmark = pytest.mark.as_user
+EXAMPLE = [np.linspace(-2, 2, 6, dtype=np.float32).reshape(2, 3)]
+
+
+def kernel_of_sine(factor):
+    """Return the pullback of sin by a kernel, times a factor."""
+
+    def kernel(x_ref, ct_ref, out_ref):
+        out_ref[...] = factor * jnp.cos(x_ref[...]) * ct_ref[...]
+
+    def pullback(args, ct):
+        like = jax.ShapeDtypeStruct(ct.shape, ct.dtype)
+        return (pl.pallas_call(kernel, out_shape=like, interpret=True)(args[0], ct),)
+
+    return pullback
+
+
+def test_a_kernel_is_judged_by_its_result():
+    report = bp.verify(of=jnp.sin, vjp=kernel_of_sine(1), args=EXAMPLE, examples=40)
+    assert report.verdict is Verdict.AGREES
+    report = bp.verify(of=jnp.sin, vjp=kernel_of_sine(1.001), args=EXAMPLE, examples=40)
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "factor")
+    assert set(np.ravel(report.counterexample.args[0])) == {1.0}
+
+
+def test_a_primal_may_be_a_kernel_with_a_rule_of_its_own():
+    """Autodiff of a kernel runs the inner program; here that is plain, and the rule calls the kernel."""
+    sine = jax.custom_vjp(jnp.sin)
+    sine.defvjp(lambda x: (jnp.sin(x), x), lambda x, ct: kernel_of_sine(-1)((x,), ct))
+    report = bp.verify(sine, args=EXAMPLE, examples=40)
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "sign")
+
+
+def test_a_kernel_that_cannot_run_over_an_empty_axis_says_so():
+    report = bp.verify(of=jnp.sin, vjp=kernel_of_sine(1), args=[bp.array("b n")], examples=40)
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "contract-raises")
+    assert report.explanation.startswith("run at float32[")
+    assert "the hand-written side raises ZeroDivisionError" in report.explanation
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(jnp.cos, Verdict.AGREES), (jnp.sin, Verdict.WRONG)])
+def test_code_that_writes_into_a_reference_is_computed_as_a_whole(slope, verdict):
+    def through_a_reference(args, ct):
+        out = jax.new_ref(jnp.zeros_like(ct))
+        out[...] = slope(args[0]) * ct
+        return (out[...],)
+
+    report = bp.verify(of=jnp.sin, vjp=through_a_reference, args=[bp.array("n")], examples=40)
+    assert report.verdict is verdict
+
+
+def products_of_groups(x, w):
+    return jax.lax.ragged_dot(x, w, jnp.array([2, 3], jnp.int32))
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1, Verdict.AGREES), (2, Verdict.WRONG)])
+def test_a_primal_without_a_batching_rule_is_run_point_by_point(factor, verdict):
+    def pullback(args, ct):
+        x, w = args
+        dx = jnp.concatenate([factor * ct[:2] @ w[0].T, ct[2:] @ w[1].T])
+        return dx, jnp.stack([x[:2].T @ ct[:2], x[2:].T @ ct[2:]])
+
+    arguments = [bp.array("5 k"), bp.array("2 k n")]
+    report = bp.verify(of=products_of_groups, vjp=pullback, args=arguments, examples=60)
+    assert report.verdict is verdict
