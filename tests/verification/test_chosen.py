@@ -157,6 +157,50 @@ def test_a_branch_is_no_unrolled_loop_and_blocks_are_a_short_one():
     assert not affordable(blocked, "n", 16384)
 
 
+def recurrence(a, x):
+    """Return h with h_t = a_t h_{t-1} + x_t."""
+
+    def step(h, row):
+        h = row[0] * h + row[1]
+        return h, h
+
+    return jax.lax.scan(step, jnp.zeros_like(x[0]), (a, x))[1]
+
+
+def in_chunks(chunk):
+    """Return the pullback of the recurrence, computed in chunks that do not hand on their adjoint."""
+
+    def back(following, row):
+        ct, a_after, h_before = row
+        g = ct + a_after * following
+        return g, (g * h_before, g)
+
+    def pullback(args, ct):
+        a, x = args
+        h, none = recurrence(a, x), jnp.zeros_like(x[:1])
+        rows = ct, jnp.concatenate([a[1:], none]), jnp.concatenate([none, h[:-1]])
+        blocks = [tuple(row[i : i + chunk] for row in rows) for i in range(0, len(x), chunk)]
+        parts = [jax.lax.scan(back, none[0], block, reverse=True)[1] for block in blocks]
+        return tuple(jnp.concatenate(part) for part in zip(*parts, strict=True))
+
+    return pullback
+
+
+def test_a_loop_over_time_is_run_beyond_a_chunk_of_64():
+    arguments = [bp.array("t+1 d", low=0, high=1), bp.array("t+1 d")]
+    report = bp.verify(of=recurrence, vjp=in_chunks(64), args=arguments, **QUICK)
+    assert report.verdict is Verdict.WRONG
+    assert len(report.counterexample.args[0]) == 65
+    right = bp.verify(of=recurrence, vjp=in_chunks(10**6), args=arguments, **QUICK)
+    assert (right.verdict, right.notes) == (Verdict.AGREES, ())
+
+
+def test_an_axis_that_is_cut_short_is_said_to_be():
+    report = bp.verify(of=jnp.sin, vjp=loop_over_entries, args=[bp.array("n")], **QUICK)
+    assert report.verdict is Verdict.AGREES
+    assert report.notes == ("axis n was tried up to 37 long only: longer it costs too much",)
+
+
 def test_for_a_small_example_no_predicate_is_asked_at_a_length():
     """It may be slow there: a condition number of 1,031 rows."""
 

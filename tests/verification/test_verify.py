@@ -155,6 +155,25 @@ def test_a_function_that_carries_its_own_rule_needs_no_reference():
     assert (report.verdict, report.cause) == (Verdict.WRONG, "factor")
 
 
+def test_a_jitted_function_that_carries_its_own_rule_is_checked_as_well():
+    assert bp.verify(jax.jit(cube), args=[bp.array("n")]).ok
+    assert not bp.verify(jax.jit(cube_with_wrong_tangent), args=[bp.array("n")]).ok
+
+
+def test_a_primal_that_runs_in_float32_alone_is_told_so():
+    def total(x):
+        return jax.lax.fori_loop(0, len(x), lambda i, so_far: so_far + x[i], jnp.zeros((), jnp.float32))
+
+    with pytest.raises(bp.UsageError, match=r"must also run in float64(.|\n)*in place of jnp.float32"):
+        bp.verify(of=total, vjp=lambda a, ct: (jnp.full_like(a[0], ct),), args=[bp.array("n+1")])
+
+
+def test_the_real_part_of_a_complex_number_is_taken_without_a_warning():
+    """Warnings are errors in this suite."""
+    arguments, of = [bp.array("n", "complex64")], lambda z: jnp.abs(z) ** 2
+    assert bp.verify(of=of, vjp=lambda a, ct: (2 * jnp.conj(a[0]) * ct,), args=arguments, examples=60).ok
+
+
 def test_a_reference_of_its_own_catches_what_is_wrong_in_forward_and_backward_alike():
     twice = bp.rules.sin._replace(
         forward=lambda p, z: (2 * jnp.sin(z), z), backward=lambda p, z, d: ((), 2 * jnp.cos(z) * d)
@@ -245,6 +264,17 @@ def test_a_small_accuracy_loss_is_told_from_a_wrong_formula():
     overflowing = lambda a, ct: (ct * jnp.exp(a[0]) / (1 + jnp.exp(a[0])),)
     report = bp.verify(of=softplus, vjp=overflowing, args=[bp.array("n", low=-800, high=800)])
     assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
+
+
+def test_what_autodiff_cannot_say_is_not_what_a_value_should_be():
+    def guarded(args, ct):
+        (x,) = args
+        safe = jnp.where(x == 0, 1, x)
+        return (jnp.where(x == 0, 0, ct * jnp.sign(x) * 0.5 / jnp.sqrt(jnp.abs(safe))),)
+
+    report = bp.verify(of=lambda x: jnp.sqrt(jnp.abs(x)), vjp=guarded, args=[bp.array("n")], examples=60)
+    assert report.verdict is Verdict.REFERENCE_SUSPECT
+    assert report.counterexample.replay.endswith("# autodiff gives nan")
 
 
 def test_where_only_autodiff_fails_the_reference_is_suspect():

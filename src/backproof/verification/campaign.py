@@ -12,12 +12,12 @@ from typing import Any
 
 import jax
 
-from backproof.errors import UsageError, message
+from backproof.errors import UsageError
 from backproof.verification.accuracy import Row, at_smallest, plainer_row, worst_rows
 from backproof.verification.chosen import chosen_draws
 from backproof.verification.claim import Claim
 from backproof.verification.conduct import LAWFUL, REPEATABLE, Law, unlike_primal
-from backproof.verification.contract import Broken, broken_contract, missing_sum
+from backproof.verification.contract import Broken, broken_contract, missing_sum, no_such_function
 from backproof.verification.drawing import draw
 from backproof.verification.judge import Judgement, Outcome, first_look, judge
 from backproof.verification.native import DTYPES, NativeRunner
@@ -111,7 +111,7 @@ def investigate(runners: Runners, settings: Settings) -> Findings:
     everywhere = [point for point, _, _ in looks]
     found.unlawful = _unlawful(runner, generic, LAWFUL) or unlike_primal(runner, everywhere)
     found.rows, refused = _rows(runners, groups, settings)
-    found.notes += refused
+    found.notes += [*runners.cut_short, *refused]
     if settings.second_order and not claim.forward:
         found.second = second_derivative(runners, generic[-1:], settings.seed, found.notes)
     return found
@@ -185,14 +185,7 @@ def _points(claim: Claim, group: Sequence[Drawn]) -> list[Point] | None:
             return None
         if isinstance(error, UsageError):
             raise
-        raise UsageError(
-            message(
-                must="the function must accept the arguments that are specified",
-                found=f"{type(error).__name__}: {error}",
-                where=f"{claim.name} at {group[0].shapes}",
-                do="mend the specification or the function",
-            )
-        ) from error
+        raise no_such_function(claim, group[0].build(), group[0].shapes, error) from error
 
 
 def _better_named(claim: Claim, runner: Runner, broken: Broken) -> Broken | None:

@@ -166,7 +166,8 @@ def of_function(
     Raises:
         UsageError: it has no rule of its own, so there is nothing written by hand to check.
     """
-    inner = getattr(fn, "fun", None) if isinstance(fn, jax.custom_vjp | jax.custom_jvp) else None
+    unjitted = getattr(fn, "__wrapped__", fn)
+    inner = unjitted.fun if isinstance(unjitted, jax.custom_vjp | jax.custom_jvp) else None
     if of is None and inner is None:
         raise UsageError(
             message(

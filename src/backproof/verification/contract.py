@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from backproof.errors import UsageError, message
 from backproof.verification.claim import Claim
 from backproof.verification.noise import AGREES_WITHIN, units
 from backproof.verification.oracles import Point, Runner
@@ -38,6 +39,30 @@ def broken_contract(claim: Claim, args: tuple[Any, ...]) -> Broken | None:
                     f"{where} has {what} {getattr(mine, what)}, the gradient {getattr(true, what)}",
                 )
     return None
+
+
+def no_such_function(claim: Claim, args: tuple[Any, ...], shapes: str, error: Exception) -> UsageError:
+    """Return what is said of a primal that raised `error` in float64: does it run in its own dtypes?"""
+    said, where = f"{type(error).__name__}: {error}", f"{claim.name} at {shapes}"
+    try:
+        claim.direction_like(args)
+    except Exception:  # in its own dtypes neither: it is not the precision
+        return UsageError(
+            message(
+                must="the function must accept the arguments that are specified",
+                found=said,
+                where=where,
+                do="mend the specification or the function",
+            )
+        )
+    return UsageError(
+        message(
+            must="the function must also run in float64, in which formulas are judged",
+            found=said,
+            where=where,
+            do="take dtypes from the arguments: x.dtype, or jnp.zeros_like(x), in place of jnp.float32",
+        )
+    )
 
 
 def missing_sum(runner: Runner, point: Point) -> Broken | None:

@@ -12,13 +12,15 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from backproof.verification.oracles import Runner, point_of
 from backproof.verification.points import Drawn
+from backproof.verification.sizes import LARGER
 from backproof.verification.tracing import inner_programs
 
 # Just beyond blocks of 32, 128 and 1,024, and no multiple of any; and beside each the blocks filled exactly.
 LENGTHS = (37, 133, 1031)
 FILLED = {37: 32, 133: 128, 1031: 1024}
-# Entries that may be computed for one point: about a twentieth of a second in the interpreter.
-WORK = 2**20
+# Entries that may be computed for one point: about a fifth of a second in the interpreter for lengths that
+# a loop over the axis must reach to meet a second block, a twentieth for the longest.
+WORK = {37: 2**22, 133: 2**22, 1031: 2**20}
 # Entries that may be computed for a sum that saturates: half a second.
 AFFORDABLE = 2**23
 # How many operations more are a branch, or a few blocks; a loop unrolled entry by entry grows by more.
@@ -57,12 +59,25 @@ def longest(runner: Runner, axis: str) -> int | None:
     found, before = None, None
     for length in LENGTHS:
         cost = _costs(runner, axis, length)
-        if cost is None or sum(side.interpreted for side in cost) > WORK:
+        if cost is None or sum(side.interpreted for side in cost) > WORK[length]:
             return found
         if before and cost.operations > before.operations + BRANCH:
             return found
         found, before = length, cost
     return found
+
+
+def cut_short(runner: Runner, lengths: dict[str, int | None]) -> list[str]:
+    """Return a sentence for each axis that is never beyond a block of 128, as that costs too much."""
+    short = {axis: found for axis, found in lengths.items() if found != LENGTHS[-1]}
+    following = {axis: LENGTHS[LENGTHS.index(found) + 1 if found else 0] for axis, found in short.items()}
+    costly = [
+        axis for axis, n in following.items() if n < LENGTHS[-1] and _costs(runner, axis, n) is not None
+    ]
+    return [
+        f"axis {axis} was tried up to {lengths[axis] or max(LARGER)} long only: longer it costs too much"
+        for axis in costly
+    ]
 
 
 def affordable(runner: Runner, axis: str, length: int) -> bool:

@@ -100,6 +100,11 @@ def _round(x: np.ndarray, *, rounding_method: Any, **_: Any) -> np.ndarray:
     return np.trunc(x + np.copysign(np.asarray(0.5, x.dtype), x))
 
 
+def _convert_element_type(x: Any, *, new_dtype: Any, **_: Any) -> Any:
+    real = np.iscomplexobj(x) and not jnp.issubdtype(new_dtype, np.complexfloating)
+    return np.asarray(np.real(x) if real else x).astype(new_dtype)
+
+
 def _clamp(low: np.ndarray, x: np.ndarray, high: np.ndarray, **_: Any) -> np.ndarray:
     return np.minimum(np.maximum(x, low), high)
 
@@ -331,7 +336,7 @@ NUMPY: dict[str, Operation] = {
     "round": _round,
     "clamp": _clamp,
     "select_n": _select_n,
-    "convert_element_type": lambda x, *, new_dtype, **_: np.asarray(x).astype(new_dtype),
+    "convert_element_type": _convert_element_type,
     "broadcast_in_dim": _broadcast_in_dim,
     "reshape": lambda x, *_, new_sizes, **__: np.reshape(x, new_sizes),
     "transpose": lambda x, *, permutation, **_: np.transpose(x, permutation),

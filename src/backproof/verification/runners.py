@@ -9,7 +9,7 @@ import functools
 from backproof.verification.accuracy import Row, saturated_sums
 from backproof.verification.claim import Claim
 from backproof.verification.constants import constants_of
-from backproof.verification.lengths import affordable, longest
+from backproof.verification.lengths import affordable, cut_short, longest
 from backproof.verification.native import NativeRunner
 from backproof.verification.oracles import Runner
 from backproof.verification.points import Long
@@ -30,6 +30,11 @@ class Runners:
     def lengths(self) -> dict[str, int | None]:
         """How long each named axis is made, None where not; the same for every seed."""
         return {axis: longest(self.float64, axis) for axis in self.claim.points.axes}
+
+    @property
+    def cut_short(self) -> list[str]:
+        """What is said of the axes that are not made as long as they should be."""
+        return cut_short(self.float64, self.lengths)
 
     @functools.cached_property
     def constants(self) -> tuple[float, ...]:

@@ -75,7 +75,8 @@ class Counterexample:
         """Python that shows the entry by hand, as it was judged; empty without `call`."""
         if not self.call:
             return ""
-        shown = f"print({self.call}{self.place})  # should be {self.oracle}"
+        said = f"should be {self.oracle}" if np.isfinite(self.oracle) else f"autodiff gives {self.oracle}"
+        shown = f"print({self.call}{self.place})  # {said}"
         wide = any(getattr(leaf, "dtype", None) in WIDE for leaf in jax.tree.leaves(self.args))
         return f"with jax.enable_x64(True):\n    {shown}" if wide else shown
 
