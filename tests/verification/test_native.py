@@ -261,3 +261,53 @@ def test_a_long_sum_whose_terms_cancel_does_not_saturate(of, vjp, args):
     """In bfloat16 little remains of them, by autodiff as by hand."""
     settings = {"examples": 40, "dtypes": ("bfloat16", "float16"), "second_order": False}
     assert bp.verify(of=of, vjp=vjp, args=args, **settings).verdict is Verdict.AGREES
+
+
+def root_mean_square(x, gain):
+    return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + 1e-6) * gain
+
+
+def through(dtype, factor=1.0):
+    """Return its pullback, computed in `dtype` whatever it is given; one term is times `factor`."""
+
+    def pullback(args, ct):
+        x, gain, ct_wide = (leaf.astype(dtype) for leaf in (*args, ct))
+        r = jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + 1e-6)
+        h, w = x * r, ct_wide * gain
+        dx = r * (w - factor * h * (w * h).mean(-1, keepdims=True))
+        return dx.astype(args[0].dtype), (ct_wide * h).sum(0).astype(args[1].dtype)
+
+    return pullback
+
+
+IN_FLOAT32 = "computed in float32 inside, the formula was judged to the digits that this leaves"
+NORMED = [bp.array("b n"), bp.array("n")]
+
+
+def test_code_that_computes_in_float32_is_held_to_float32():
+    report = bp.verify(of=root_mean_square, vjp=through(jnp.float32), args=NORMED)
+    assert (report.verdict, report.notes) == (Verdict.AGREES, (IN_FLOAT32,))
+    report = bp.verify(of=root_mean_square, vjp=through(jnp.float32, 1.001), args=NORMED)
+    assert (report.verdict, report.counterexample.leaf) == (Verdict.WRONG, "[0]")
+
+
+def test_code_that_computes_in_fewer_digits_than_are_declared_loses_them():
+    report = bp.verify(of=root_mean_square, vjp=through(jnp.bfloat16), args=NORMED)
+    assert report.verdict is Verdict.UNSTABLE
+    wide = [bp.array("b n", "float64"), bp.array("n", "float64")]
+    report = bp.verify(of=root_mean_square, vjp=through(jnp.float32), args=wide)
+    assert report.verdict is Verdict.UNSTABLE
+
+
+@pytest.mark.parametrize("seed", [2, 4, 5])
+def test_a_softmax_in_float32_is_as_accurate_as_that_precision_allows(seed):
+    """With these seeds the rounding of an entry near 1 is more than the measured spread."""
+    vjp = lambda args, ct: ((jax.nn.softmax(args[0].astype(jnp.float32)) * ct).astype(ct.dtype),)
+    settings = {"seed": seed, "dtypes": (), "second_order": False}
+    report = bp.verify(of=jax.nn.logsumexp, vjp=vjp, args=[bp.array("n+1")], **settings)
+    assert (report.verdict, report.notes) == (Verdict.AGREES, (IN_FLOAT32,))
+
+
+def test_a_rounding_at_the_end_is_a_rounding():
+    vjp = lambda args, ct: ((ct * jnp.cos(args[0])).astype(jnp.float32).astype(ct.dtype),)
+    assert bp.verify(of=jnp.sin, vjp=vjp, args=[bp.array("n")], examples=60).ok

@@ -81,6 +81,16 @@ def worst_rows(runner: NativeRunner, draws: Sequence[Drawn]) -> list[Row]:
     return _worst_at(runner, [point for point in map(runner.point, draws) if point is not None])
 
 
+def row_at(runner: NativeRunner, point: Point) -> Row | None:
+    """Return the worst row at a point of float64 in this precision, held to autodiff; None if none is."""
+    place = runner.narrowed(point)
+    if not all(runner.finite([place])):
+        return None
+    exact, moved = runner.exact([place])[0], runner.exact(_inputs_moved(place, runner.dtype))
+    compiled = [runner.compiled_truth(place), *runner.truths([place], REPLICAS)[0]]
+    return _worst_against(runner.dtype, place, runner.hand(place), exact, compiled, moved=[exact, *moved])
+
+
 def _worst_at(runner: NativeRunner, placed: Sequence[Point]) -> list[Row]:
     """Return the worst row at each of these points of one shape where autodiff is finite."""
     finite = runner.finite(placed) if placed else []

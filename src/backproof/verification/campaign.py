@@ -111,7 +111,7 @@ def investigate(runners: Runners, settings: Settings) -> Findings:
     everywhere = [point for point, _, _ in looks]
     found.unlawful = _unlawful(runner, generic, LAWFUL) or unlike_primal(runner, everywhere)
     found.rows, refused = _rows(runners, groups, settings)
-    found.notes += [*runners.cut_short, *refused]
+    found.notes += [*runners.remarks(looks[0][0]), *refused]
     if settings.second_order and not claim.forward:
         found.second = second_derivative(runners, generic[-1:], settings.seed, found.notes)
     return found

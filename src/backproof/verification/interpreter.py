@@ -18,9 +18,9 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from backproof.verification import primitives
-from backproof.verification.perturbation import moved, perturbed, rounding_of_sum
+from backproof.verification.perturbation import moved, perturbed, rounded, rounding_of_sum
 from backproof.verification.primitives import EXACT, NUMPY, SOLVER_ULPS, SOLVERS, STEPS, widest
-from backproof.verification.tracing import AS_A_WHOLE, Program, float64, inner_programs, is_reference
+from backproof.verification.tracing import AS_A_WHOLE, Program, float64, inner_programs, is_reference, narrows
 
 Values = tuple[Any, ...]  # one value, or one for each replica
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
@@ -121,7 +121,8 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     params = _widened(params, how.wide and name in NUMPY)
     operation = NUMPY.get(name) or _bound(eqn.primitive)
     discrete = name in STEPS or all(not jnp.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
-    inexact = name not in EXACT and not discrete
+    rounds = name == "convert_element_type" and narrows(eqn)
+    inexact = (name not in EXACT or rounds) and not discrete
     # what no replica varies is computed once, and only its rounding is varied
     varied = whole or any(len(v) > 1 for v in operands)
     alike = (discrete and not how.crossing) or not (inexact or varied)
@@ -137,7 +138,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
             exact = _as_list(operation(*values, **params))
         if inexact and replica:
             terms = rounding_of_sum(name, values, operation, params) if varied or terms is None else terms
-            sizes = terms or [None] * len(exact)
+            sizes = [rounded(values[0], exact[0])] if rounds else terms or [None] * len(exact)
             pairs = zip(exact, sizes, strict=True)
             runs.append([perturbed(name, v, size, how.rng) for v, size in pairs])
         else:

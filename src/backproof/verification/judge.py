@@ -22,6 +22,9 @@ from backproof.verification.worst import Entry, worst_entry
 # many times, and with fewer than nine digits left, agreement within that noise shows nothing.
 NOISIER = 1e3
 LOST_DIGITS = 1e-9
+# The same for code that computes in float32 whatever it is given, where its users do not declare float64.
+SINGLE = float(np.finfo(np.float32).eps / np.finfo(np.float64).eps)
+LOST_IN_SINGLE = 1e-3
 # Formulas this many units of float64 apart in longdouble, where noise is no larger, are two formulas.
 FAR = 1e3
 
@@ -76,6 +79,18 @@ def first_look(point: Point, hand: Any, truth: Measured) -> Judgement:
 
 def judge(runner: Runner, point: Point, hand: Any, truth: Measured) -> Judgement:
     """Return the judgement of `hand` against autodiff at one point."""
+    judged = _judge(runner, point, hand, truth)
+    if judged.outcome < Outcome.UNSTABLE or judged.worst is None or not runner.in_float32(point):
+        return judged
+    # code that goes on in float32 whatever it is given is as good as autodiff is there, or is not
+    row = runner.row_in_float32(point)
+    if row is None:
+        return judged._replace(outcome=Outcome.SKIPPED)
+    worst = judged.worst._replace(distance=row.distance)
+    return judged if row.fails else judged._replace(outcome=Outcome.AGREES, worst=worst)
+
+
+def _judge(runner: Runner, point: Point, hand: Any, truth: Measured) -> Judgement:
     first = first_look(point, hand, truth)
     if first.outcome is Outcome.AGREES or first.worst is None:
         return first
@@ -91,7 +106,7 @@ def judge(runner: Runner, point: Point, hand: Any, truth: Measured) -> Judgement
         both = Measured(truth.value, jax.tree.map(np.maximum, both.noise, runner.noise_again(point)))
         worst = worst_entry(hand, both) or worst
     if worst.distance <= AGREES_WITHIN:
-        noisy = _loses_digits(point, truth, measured)
+        noisy = _loses_digits(point, truth, measured, single=runner.in_float32(point))
         return Judgement(Outcome.UNSTABLE if noisy else Outcome.AGREES, point, hand, truth.value, worst)
     outcome, worst = _by_wider_arithmetic(runner, point, hand, both, worst)
     if outcome is Outcome.WRONG:
@@ -122,16 +137,17 @@ def _no_nan(noise: Any) -> Any:
     return np.where(np.isnan(noise), 0.0, noise)
 
 
-def _loses_digits(point: Point, truth: Measured, hand: Measured) -> bool:
+def _loses_digits(point: Point, truth: Measured, hand: Measured, *, single: bool) -> bool:
     """Return whether the hand-written side is so much noisier than autodiff that agreement says nothing.
 
     Its noise is held against the result and against the direction: a slope that is tiny beside its
-    cotangent may carry the rounding of terms of that size.
+    cotangent may carry the rounding of terms of that size. In `single` precision it has fewer to lose.
     """
     direction = _largest(point.direction)
+    noisier, lost = (NOISIER * SINGLE, LOST_IN_SINGLE) if single else (NOISIER, LOST_DIGITS)
     for value, noise, own in zip(*map(jax.tree.leaves, (truth.value, truth.noise, hand.noise)), strict=True):
         loud = _largest(own)
-        if loud > NOISIER * _largest(noise) and loud > LOST_DIGITS * max(_largest(value), direction):
+        if loud > noisier * _largest(noise) and loud > lost * max(_largest(value), direction):
             return True
     return False
 

@@ -48,6 +48,11 @@ class NativeRunner:
         like = self._runs_at[key]
         return None if like is None else self._point(args, like, drawn.seed, kind)
 
+    def narrowed(self, point: Point) -> Point:
+        """Return a point of float64 in this precision."""
+        args = narrow(point.args, self.dtype)
+        return Point(args, narrow(point.direction, None, self.claim.direction_like(args)))
+
     def _point(self, args: tuple[Any, ...], like: Any, seed: int, kind: str) -> Point:
         return Point(args, narrow(direction(like, seed, kind), None, like))
 

@@ -4,6 +4,7 @@
 The interpreted forms below need no compilation and measure their own rounding noise.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from backproof.verification.directions import direction
 from backproof.verification.interpreter import run
 from backproof.verification.noise import Measured
 from backproof.verification.points import Drawn
-from backproof.verification.tracing import Program, float64, trace
+from backproof.verification.tracing import Program, computes_in_float32, float64, trace
 
 PyTree = Any
 # Measurements kept, the oldest forgotten first: one point is asked again and again while it is judged.
@@ -95,9 +96,9 @@ class Runner:
     A class because the caches must live exactly as long as one verification does.
     """
 
-    def __init__(self, claim: Claim) -> None:
-        """Prepare to run `claim`; nothing is compiled yet."""
-        self.claim = claim
+    def __init__(self, claim: Claim, row_in_float32: Callable[[Point], Any] = lambda _: None) -> None:
+        """Prepare to run `claim`; `row_in_float32` gives the row that errs most in that precision, if any."""
+        self.claim, self.row_in_float32 = claim, row_in_float32
         self._compiled = jax.jit(claim.hand)
         self._compiled_many = jax.jit(jax.vmap(claim.hand))
         self._programs: dict[Any, Program] = {}
@@ -183,6 +184,15 @@ class Runner:
     def program_of_hand(self, point: Point) -> Program:
         """Return the traced program of the hand-written derivative at the shapes of a point."""
         return self._program("hand", self.claim.hand, point)
+
+    def in_float32(self, point: Point) -> bool:
+        """Return whether the hand-written side computes in float32 though no argument is declared wider."""
+        return not self._declared_wide and computes_in_float32(self.program_of_hand(point).jaxpr)
+
+    @functools.cached_property
+    def _declared_wide(self) -> bool:
+        built = [one.build() for one in self.claim.points.plain()[:1]]
+        return any(dtype_of(leaf) in NARROWER.values() for leaf in jax.tree.leaves(built))
 
     def truth(self, point: Point, *, wide: bool = False) -> Measured:
         """Return autodiff of the primal at one point, with its rounding noise."""

@@ -23,15 +23,20 @@ def perturbed(
     Args:
         name: the primitive.
         out: what it gave.
-        terms: of a sum, what `rounding_of_sum` gives.
+        terms: of a sum, what `rounding_of_sum` gives; of a conversion to fewer digits, what `rounded` does.
         rng: the source of the perturbation.
     """
-    if name in SUMS:
+    if name in SUMS or name == "convert_element_type":
         return moved(out, terms, 1.0, rng)
     ulps = LOOSE_ULPS if name in LOOSE or name in ROUGH else 1.0
     if name in SPECIAL:  # computed in float64 even where the value is held wider
         ulps *= max(1.0, epsilon(np.float64) / epsilon(out.dtype)) if out.dtype.itemsize >= 8 else 1.0
     return moved(out, np.abs(out) + 1 if name in ROUGH else np.abs(out), ulps, rng)
+
+
+def rounded(before: Any, after: Any) -> Any:
+    """Return the size of each number that a conversion to fewer digits has rounded, 0 where it is exact."""
+    return np.where(np.asarray(before) == after, 0, np.abs(after)).astype(np.abs(after).dtype)
 
 
 def rounding_of_sum(

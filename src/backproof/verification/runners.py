@@ -6,12 +6,12 @@ nothing that the first did.
 
 import functools
 
-from backproof.verification.accuracy import Row, saturated_sums
+from backproof.verification.accuracy import Row, row_at, saturated_sums
 from backproof.verification.claim import Claim
 from backproof.verification.constants import constants_of
 from backproof.verification.lengths import affordable, cut_short, longest
 from backproof.verification.native import NativeRunner
-from backproof.verification.oracles import Runner
+from backproof.verification.oracles import Point, Runner
 from backproof.verification.points import Long
 from backproof.verification.second_order import second_order
 
@@ -22,7 +22,7 @@ class Runners:
     def __init__(self, claim: Claim) -> None:
         """Prepare to run `claim`; nothing is traced yet."""
         self.claim = claim
-        self.float64 = Runner(claim)
+        self.float64 = Runner(claim, lambda point: row_at(self.native("float32"), point))
         self._natives: dict[str, NativeRunner] = {}
         self._saturated: dict[str, list[Row]] = {}
 
@@ -31,10 +31,10 @@ class Runners:
         """How long each named axis is made, None where not; the same for every seed."""
         return {axis: longest(self.float64, axis) for axis in self.claim.points.axes}
 
-    @property
-    def cut_short(self) -> list[str]:
-        """What is said of the axes that are not made as long as they should be."""
-        return cut_short(self.float64, self.lengths)
+    def remarks(self, point: Point) -> list[str]:
+        """Return what is said of axes that are cut short, and of code that leaves float64 at a point."""
+        single = "computed in float32 inside, the formula was judged to the digits that this leaves"
+        return cut_short(self.float64, self.lengths) + [single] * self.float64.in_float32(point)
 
     @functools.cached_property
     def constants(self) -> tuple[float, ...]:

@@ -39,6 +39,9 @@ def second_derivative(
             if matters_at_second_order(runners.claim, place):
                 notes.append("second order not judged: a stop_gradient in the primal changes it")
                 return None
+            if runners.second.in_float32(place):
+                notes.append("second order not judged: computed in float32")
+                return None
             if number < len(generic):
                 return judged
             # a guard at 0 that gives the right gradient has a slope of its own: no verdict rests on it

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
 # The name of a program that is computed as one operation.
 AS_A_WHOLE = "backproof_as_a_whole"
+SINGLE = (np.float32, np.complex64)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,27 @@ def _writes(program: ClosedJaxpr | Jaxpr) -> bool:
 def is_reference(var: Any) -> bool:
     """Return whether a variable of a program stands for memory that is written, not for a value."""
     return hasattr(var.aval, "inner_aval")
+
+
+def narrows(eqn: Any) -> bool:
+    """Return whether an operation gives floating numbers of fewer digits than it takes."""
+    held = [[var.aval.dtype for var in side if _is_inexact(var)] for side in (eqn.invars, eqn.outvars)]
+    before, after = ([float(jnp.finfo(dtype).eps) for dtype in dtypes] for dtypes in held)
+    return bool(before and after) and max(after) > max(before)
+
+
+def computes_in_float32(program: ClosedJaxpr | Jaxpr) -> bool:
+    """Return whether a program somewhere goes on in float32 from float64."""
+    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    return any(
+        (not any(inner_programs(eqn.params)) and narrows(eqn) and eqn.outvars[0].aval.dtype in SINGLE)
+        or any(map(computes_in_float32, inner_programs(eqn.params)))
+        for eqn in jaxpr.eqns
+    )
+
+
+def _is_inexact(var: Any) -> bool:
+    return jnp.issubdtype(getattr(var.aval, "dtype", np.int32), jnp.inexact)
 
 
 def inner_programs(params: dict[str, Any]) -> Iterator[ClosedJaxpr | Jaxpr]:
