@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.custom_batching import custom_vmap
+from jax.custom_derivatives import SymbolicZero
 
 import backproof as bp
 from backproof.verification import Verdict
@@ -108,6 +109,41 @@ def with_forward(primal, forward, slope):
 def test_a_forward_that_is_the_primal_at_plain_numbers_only_is_wrong(primal, forward, slope):
     report = bp.verify(with_forward(primal, forward, slope), args=N, examples=60, dtypes=())
     assert (report.verdict, report.cause) == (Verdict.WRONG, "contract-forward")
+
+
+def circle(with_zeros):
+    """Return sin and cos with one rule; `with_zeros` looks at which cotangents are none."""
+    pair = jax.custom_vjp(lambda x: (jnp.sin(x), jnp.cos(x)))
+
+    def backward(x, cts):
+        cts = [0 * x if with_zeros and isinstance(ct, SymbolicZero) else ct for ct in cts]
+        return (cts[0] * jnp.cos(x) - cts[1] * jnp.sin(x),)
+
+    pair.defvjp(lambda x: (pair(x.value), x.value), backward, symbolic_zeros=True)
+    return pair
+
+
+def product(saved):
+    """Return x·w with a rule that saves w for ∂x where `saved` says so."""
+    times = jax.custom_vjp(lambda x, w: x * w)
+
+    def forward(x, w):
+        return x.value * w.value, (x.value, w.value if saved(x, w) else 0 * w.value)
+
+    times.defvjp(forward, lambda kept, ct: (ct * kept[1], ct * kept[0]), symbolic_zeros=True)
+    return times
+
+
+def test_a_rule_is_asked_for_one_output_and_for_one_argument_alone():
+    """There its zeros are symbolic, and its arguments are not perturbed."""
+    assert bp.verify(circle(with_zeros=True), args=N, examples=30, dtypes=()).ok
+    report = bp.verify(circle(with_zeros=False), args=N, examples=30, dtypes=())
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "symbolic-zeros")
+    assert report.explanation.startswith("where output 0 alone is used, it raises TypeError")
+    assert bp.verify(product(lambda x, w: x.perturbed), args=N * 2, examples=30, dtypes=()).ok
+    report = bp.verify(product(lambda x, w: x.perturbed and w.perturbed), args=N * 2, examples=30, dtypes=())
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "symbolic-zeros")
+    assert report.explanation.startswith("differentiated in argument 0 alone, it gives 0.0")
 
 
 def test_a_forward_of_another_shape_is_told_by_its_shape():

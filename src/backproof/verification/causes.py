@@ -11,6 +11,7 @@ first in this list that passes is named.
 | `contract-forward` | the rule's own forward is not the primal |
 | `contract-descend` | the update inside the sweep is not the two-phase step |
 | `contract-impure`, `contract-mutates`, `not-deterministic` | it reads or changes more than its inputs |
+| `symbolic-zeros` | for one argument, or of one output, alone it gives something else than as a part |
 | `transform-vmap` | under `vmap` it gives something else than alone |
 | `not-finite` | the function and its gradient are finite, the hand-written value is not |
 | `cotangent-ignored`, `cotangent-nonlinear` | the result is not linear in the cotangent |

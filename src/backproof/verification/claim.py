@@ -39,6 +39,7 @@ class Claim(NamedTuple):
         descent: a rule's update inside the sweep, and the two-phase step it must equal.
         rule: the rule that is claimed, so that its layers can be looked at one by one.
         call: Python that gives the result by hand from `args` and `cotangent`; empty where there is none.
+        ruled: the function with a rule of its own, if it is one, so that parts of its pullback can be asked.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Claim(NamedTuple):
     descent: tuple[Callable[..., PyTree], Callable[..., PyTree]] | None = None
     rule: Rule | None = None
     call: str = ""
+    ruled: Callable[..., PyTree] | None = None
 
     def direction_like(self, args: tuple[PyTree, ...]) -> PyTree:
         """Return shapes and dtypes of the direction at `args`."""
@@ -166,8 +168,8 @@ def of_function(
     Raises:
         UsageError: it has no rule of its own, so there is nothing written by hand to check.
     """
-    unjitted = getattr(fn, "__wrapped__", fn)
-    inner = unjitted.fun if isinstance(unjitted, jax.custom_vjp | jax.custom_jvp) else None
+    own = (fn, getattr(fn, "__wrapped__", None))  # itself, or what `jax.jit` has wrapped
+    inner = next((one.fun for one in own if isinstance(one, jax.custom_vjp | jax.custom_jvp)), None)
     if of is None and inner is None:
         raise UsageError(
             message(
@@ -194,6 +196,7 @@ def of_function(
         points_of(held.args, plain),
         value=value,
         call=_call(fn, "jax.vjp({}, *args)[1](cotangent)", "fn", held),
+        ruled=ruled,
     )
 
 

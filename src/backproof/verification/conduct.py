@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from backproof.verification.claim import pullback
 from backproof.verification.differences import is_number
 from backproof.verification.noise import AGREES_WITHIN, Measured, measure, units
 from backproof.verification.oracles import Point, Runner, shapes_of
@@ -81,6 +82,49 @@ def descends_in_two_phases(runner: Runner, point: Point) -> str | None:
     if entry and entry.distance > AGREES_WITHIN:
         return f"descend gives {entry.hand} where backward and then the update give {entry.truth}"
     return None
+
+
+def parts_are_of_the_whole(runner: Runner, point: Point) -> str | None:
+    """Return how a pullback differs for one argument, or one output, alone: there zeros are symbolic.
+
+    A rule with `symbolic_zeros` is told which arguments are perturbed, and gets no array for the cotangent of
+    an output that is not used.
+    """
+    ruled = runner.claim.ruled
+    if ruled is None:
+        return None
+    whole = runner.hand(point)
+    for i in [i for i, part in enumerate(whole.value) if jax.tree.leaves(part)]:
+        apart = _part_apart(pullback(ruled, (i,)), point, _only(whole, i))
+        if apart:
+            return f"differentiated in argument {i} alone, {apart}"
+    outputs, tree = jax.tree.flatten(point.direction)
+    chosen = [i for i, part in enumerate(whole.value) if jax.tree.leaves(part)]
+    for k in [k for k, leaf in enumerate(outputs) if len(outputs) > 1 and leaf.dtype != jax.dtypes.float0]:
+        rest = [leaf if j == k else np.zeros_like(leaf) for j, leaf in enumerate(outputs)]
+        wanted = runner.hand(Point(point.args, tree.unflatten(rest)))
+        one = pullback(lambda *args, k=k: jax.tree.leaves(ruled(*args))[k], chosen)
+        apart = _part_apart(one, Point(point.args, outputs[k]), wanted)
+        if apart:
+            return f"where output {k} alone is used, {apart}"
+    return None
+
+
+def _only(whole: Measured, i: int) -> Measured:
+    value, noise = ([part if j == i else None for j, part in enumerate(side)] for side in whole)
+    return Measured(tuple(value), tuple(noise))
+
+
+def _part_apart(pulled_back: Callable[..., Any], point: Point, wanted: Measured) -> str | None:
+    """Return what a part of a pullback gives in place of what the whole has, None where they agree."""
+    try:
+        found = measure(pulled_back, *point)
+    except Exception as error:
+        # The whole could be traced: what is raised comes of the part.
+        return f"it raises {type(error).__name__}: {error}".splitlines()[0]
+    entry = worst_entry(found.value, _both(wanted, found))
+    differs = entry and entry.distance > AGREES_WITHIN and np.isfinite(entry.truth)
+    return f"it gives {entry.hand}, as a part of the whole {entry.truth}" if entry and differs else None
 
 
 def is_deterministic(runner: Runner, point: Point) -> str | None:
@@ -192,6 +236,7 @@ LAWFUL: dict[str, Law] = {
     "contract-forward": forward_is_primal,
     "contract-descend": descends_in_two_phases,
     "contract-mutates": leaves_inputs_alone,
+    "symbolic-zeros": parts_are_of_the_whole,
     "cotangent-nonlinear": is_linear,
 }
 

@@ -102,10 +102,13 @@ def computes_in_float32(program: ClosedJaxpr | Jaxpr) -> bool:
     """Return whether a program somewhere goes on in float32 from float64."""
     jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
     return any(
-        (not any(inner_programs(eqn.params)) and narrows(eqn) and eqn.outvars[0].aval.dtype in SINGLE)
-        or any(map(computes_in_float32, inner_programs(eqn.params)))
-        for eqn in jaxpr.eqns
+        _gives_float32(eqn) or any(map(computes_in_float32, inner_programs(eqn.params))) for eqn in jaxpr.eqns
     )
+
+
+def _gives_float32(eqn: Any) -> bool:
+    is_call = any(inner_programs(eqn.params))
+    return not is_call and narrows(eqn) and eqn.outvars[0].aval.dtype in SINGLE
 
 
 def _is_inexact(var: Any) -> bool:
