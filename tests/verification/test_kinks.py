@@ -244,3 +244,25 @@ def test_the_last_of_sixteen_sides_is_seen_before_a_value_is_called_wrong():
     x[1, 2], ct[1, 2, 1] = (0, 0, -0.0), -1
     runner, point = Runner(of_rule(bp.mlp([3, 4, 2], bp.rules.relu), None)), Point((layers_of, x), ct)
     assert is_subgradient(runner, point, runner.compiled(point))
+
+
+def in_float32(slope_at_zero):
+    """Return the pullback of a layer of units, computed in float32 whatever it is given."""
+
+    def pullback(args, ct):
+        x, W, scale = (leaf.astype(jnp.float32) for leaf in (*args, ct))
+        z = x @ W
+        d = jnp.where(z > 0, 1.0, jnp.where(z == 0, slope_at_zero, 0.0)) * scale[:, None]
+        return (d @ W.T).astype(ct.dtype), (x.T @ d).astype(ct.dtype)
+
+    return pullback
+
+
+@pytest.mark.parametrize(
+    ("slope", "verdict"), [(0.0, Verdict.SUBGRADIENT), (1.0, Verdict.SUBGRADIENT), (2.0, Verdict.WRONG)]
+)
+def test_at_a_kink_code_in_float32_is_between_the_sides_up_to_its_rounding(slope, verdict):
+    of = lambda x, W: jnp.maximum(x @ W, 0).sum(-1)
+    arguments = [bp.array("b n"), bp.array("n m")]
+    report = bp.verify(of=of, vjp=in_float32(slope), args=arguments, dtypes=(), second_order=False)
+    assert report.verdict is verdict

@@ -86,9 +86,8 @@ def row_at(runner: NativeRunner, point: Point) -> Row | None:
     place = runner.narrowed(point)
     if not all(runner.finite([place])):
         return None
-    exact, moved = runner.exact([place])[0], runner.exact(_inputs_moved(place, runner.dtype))
     compiled = [runner.compiled_truth(place), *runner.truths([place], REPLICAS)[0]]
-    return _worst_against(runner.dtype, place, runner.hand(place), exact, compiled, moved=[exact, *moved])
+    return _worst_against(runner.dtype, place, runner.hand(place), runner.exact([place])[0], compiled)
 
 
 def _worst_at(runner: NativeRunner, placed: Sequence[Point]) -> list[Row]:

@@ -53,11 +53,15 @@ def is_subgradient(runner: Runner, point: Point, hand: Any) -> bool | None:
     rows = _one_hot_rows(point.direction)
     places = [Point(point.args, row) for row in rows]
     ours, truths = runner.many("hand", places), runner.truths(places)
-    if not _adds_up(ours, hand, _per_part(runner.hand(point))):
+    single = runner.in_float32(point)
+    unit = float(np.finfo(np.float32 if single else np.float64).eps)
+    if not _adds_up(ours, hand, _per_part(runner.hand(point)), unit):
         return False
     kinked: bool | None = False
     for place, row_hand, measured in zip(places, vectors(ours), truths, strict=True):
         row_truth, noise = vector(measured.value), _per_part(measured)
+        if single:  # the roundings of the hand-written side are the larger
+            noise = noise + _per_part(runner.hand(place)) + unit * np.abs(row_hand)
         if row_hand.shape != row_truth.shape or not np.all(np.isfinite(row_hand)):
             return False
         with np.errstate(invalid="ignore"):
@@ -110,12 +114,12 @@ def _one_hot_rows(direction: Any) -> list[Any]:
     return rows
 
 
-def _adds_up(rows: Any, whole: Any, noise: np.ndarray) -> bool:
-    """Return whether the rows sum to the whole: the pullback is linear here."""
+def _adds_up(rows: Any, whole: Any, noise: np.ndarray, unit: float) -> bool:
+    """Return whether the rows, each rounded by a `unit`, sum to the whole: the pullback is linear here."""
     total = vector(jax.tree.map(lambda v: v.sum(0), rows))
     size = vector(jax.tree.map(lambda v: _size(v).sum(0), rows))
     whole = vector(whole)
-    rounding = noise + np.finfo(np.float64).eps * size
+    rounding = noise + unit * size
     return total.shape == whole.shape == noise.shape and bool(
         np.all(np.abs(total - whole) <= AGREES_WITHIN * rounding)
     )
