@@ -19,11 +19,7 @@ def kernel_of_sine(factor):
     def kernel(x_ref, ct_ref, out_ref):
         out_ref[...] = factor * jnp.cos(x_ref[...]) * ct_ref[...]
 
-    def pullback(args, ct):
-        like = jax.ShapeDtypeStruct(ct.shape, ct.dtype)
-        return (pl.pallas_call(kernel, out_shape=like, interpret=True)(args[0], ct),)
-
-    return pullback
+    return lambda args, ct: (call(kernel, args[0], ct),)
 
 
 def test_a_kernel_is_judged_by_its_result():
@@ -40,6 +36,39 @@ def test_a_primal_may_be_a_kernel_with_a_rule_of_its_own():
     sine.defvjp(lambda x: (jnp.sin(x), x), lambda x, ct: kernel_of_sine(-1)((x,), ct))
     report = bp.verify(sine, args=EXAMPLE, examples=20)
     assert (report.verdict, report.cause) == (Verdict.WRONG, "sign")
+
+
+def softmax_kernel(factor):
+    """Return the pullback of softmax by a kernel that computes in float32, one term times a factor."""
+
+    def kernel(x_ref, ct_ref, out_ref):
+        x, ct = (ref[...].astype(jnp.float32) for ref in (x_ref, ct_ref))
+        p = jax.nn.softmax(x, -1)
+        out_ref[...] = (p * (ct - factor * (p * ct).sum(-1, keepdims=True))).astype(out_ref.dtype)
+
+    return lambda args, ct: (call(kernel, args[0], ct),)
+
+
+def call(kernel, *operands):
+    like = jax.ShapeDtypeStruct(operands[0].shape, operands[0].dtype)
+    return pl.pallas_call(kernel, out_shape=like, interpret=True)(*operands)
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1, Verdict.AGREES), (1.001, Verdict.WRONG)])
+def test_a_kernel_that_computes_in_float32_is_held_to_that(factor, verdict):
+    report = bp.verify(of=jax.nn.softmax, vjp=softmax_kernel(factor), args=EXAMPLE, examples=30)
+    assert report.verdict is verdict
+
+
+def test_a_kernel_as_the_function_itself_needs_a_reference():
+    def kernel(x_ref, out_ref):
+        out_ref[...] = jnp.sin(x_ref[...])
+
+    sine = jax.custom_vjp(lambda x: call(kernel, x))
+    sine.defvjp(lambda x: (sine(x), x), lambda x, ct: kernel_of_sine(1)((x,), ct))
+    with pytest.raises(bp.UsageError, match="pass of=the same function in plain jax"):
+        bp.verify(sine, args=EXAMPLE, examples=20)
+    assert bp.verify(sine, of=jnp.sin, args=EXAMPLE, examples=20).ok
 
 
 def test_a_kernel_that_cannot_run_over_an_empty_axis_says_so():

@@ -266,3 +266,13 @@ def test_at_a_kink_code_in_float32_is_between_the_sides_up_to_its_rounding(slope
     arguments = [bp.array("b n"), bp.array("n m")]
     report = bp.verify(of=of, vjp=in_float32(slope), args=arguments, dtypes=(), second_order=False)
     assert report.verdict is verdict
+
+
+@pytest.mark.parametrize("shape", ["2", "2 2", "3"])
+def test_no_rounding_of_the_inputs_excuses_a_wrong_weight_at_a_tie(shape):
+    def full_weight(args, ct):
+        (x,) = args
+        return ((ct.astype(jnp.float32) * jnp.sign(x) * hit(x)).astype(x.dtype),)
+
+    report = bp.verify(of=largest, vjp=full_weight, args=[bp.array(shape)], **{**FEW, "examples": 100})
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "at-ties")

@@ -308,6 +308,13 @@ def test_a_softmax_in_float32_is_as_accurate_as_that_precision_allows(seed):
     assert (report.verdict, report.notes) == (Verdict.AGREES, (IN_FLOAT32,))
 
 
+def test_an_axis_that_is_kept_is_not_summed_whatever_its_size_is_called():
+    softmax = lambda x: jax.nn.softmax(x, -1)
+    vjp = lambda args, ct: jax.vjp(softmax, *args)[1](ct)
+    settings = {"examples": 30, "dtypes": ("float16",), "second_order": False}
+    assert bp.verify(of=softmax, vjp=vjp, args=[bp.array("b n+1")], **settings).verdict is Verdict.AGREES
+
+
 def test_a_rounding_at_the_end_is_a_rounding():
     vjp = lambda args, ct: ((ct * jnp.cos(args[0])).astype(jnp.float32).astype(ct.dtype),)
     assert bp.verify(of=jnp.sin, vjp=vjp, args=[bp.array("n")], examples=60).ok

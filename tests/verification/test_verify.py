@@ -1,5 +1,6 @@
 """`verify` and `check`: right derivatives agree, wrong ones are named, and nothing passes blindly."""
 
+import functools
 import json
 
 import jax
@@ -158,6 +159,13 @@ def test_a_function_that_carries_its_own_rule_needs_no_reference():
 def test_a_jitted_function_that_carries_its_own_rule_is_checked_as_well():
     assert bp.verify(jax.jit(cube), args=[bp.array("n")]).ok
     assert not bp.verify(jax.jit(cube_with_wrong_tangent), args=[bp.array("n")]).ok
+
+
+@pytest.mark.parametrize("wrap", [jax.vmap, lambda f: functools.wraps(f)(lambda x: 2 * f(x))])
+def test_another_function_made_of_one_with_a_rule_carries_none(wrap):
+    """It says that it wraps it, and computes something else."""
+    with pytest.raises(bp.UsageError, match="must carry a gradient of its own"):
+        bp.verify(wrap(cube), args=[bp.array("n")])
 
 
 def test_a_primal_that_runs_in_float32_alone_is_told_so():

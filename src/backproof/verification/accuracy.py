@@ -242,16 +242,16 @@ def saturated_sums(runner: NativeRunner, lengths: Sequence[Long]) -> list[Row]:
 def _saturated(runner: NativeRunner, length: Long) -> list[Row]:
     """Return an entry of each leaf whose sum over the long axis is lost, over the short one kept."""
     long = runner.point(length.long, "ones")
-    suspects = (
-        [leaf for leaf in _summed(runner, long, length.size) if np.any(leaf.off > SATURATED)] if long else []
-    )
+    suspects = [leaf for leaf in _leaves(runner, long) if np.any(leaf.off > SATURATED)] if long else []
     if long is None or not suspects:
         return []
     short = runner.point(length.short, "ones")
-    brief = {leaf.path: leaf for leaf in _summed(runner, short, length.short_size)} if short else {}
+    brief = {leaf.path: leaf for leaf in _leaves(runner, short)} if short else {}
     rows = []
     for leaf in [leaf for leaf in suspects if leaf.path in brief]:
         kept = brief[leaf.path]
+        if kept.true.shape != leaf.true.shape:
+            continue  # it is not summed over the long axis
         grows = np.abs(leaf.true) > 0.25 * length.size / length.short_size * np.abs(kept.true)
         lost = grows & (leaf.off > SATURATED) & (kept.off < SATURATED / 4)
         lost = lost & ~_cancels(runner, long, leaf) if np.any(lost) else lost
@@ -272,19 +272,15 @@ def _cancels(runner: NativeRunner, point: Point, leaf: Summed) -> Any:
     return np.abs(leaf.mine - leaf.true) <= BEYOND_SPREAD * spread
 
 
-def _summed(runner: NativeRunner, point: Point, long: int) -> list[Summed]:
-    """Return each leaf that is summed over the `long` axis and fits this precision."""
+def _leaves(runner: NativeRunner, point: Point) -> list[Summed]:
+    """Return each leaf that fits this precision."""
     (exact,) = runner.exact([point])
     pairs = zip(jax.tree_util.tree_leaves_with_path(runner.hand(point)), jax.tree.leaves(exact), strict=True)
     leaves = [
         Summed(jax.tree_util.keystr(path), as_float64(mine), np.asarray(true)) for (path, mine), true in pairs
     ]
     most = float(jnp.finfo(runner.dtype).max)
-    return [
-        one
-        for one in leaves
-        if long not in one.true.shape and one.true.size and np.max(np.abs(one.true)) < most
-    ]
+    return [one for one in leaves if one.true.size and np.max(np.abs(one.true)) < most]
 
 
 def by_row(values: Any) -> Any:

@@ -168,7 +168,7 @@ def of_function(
     Raises:
         UsageError: it has no rule of its own, so there is nothing written by hand to check.
     """
-    own = (fn, getattr(fn, "__wrapped__", None))  # itself, or what `jax.jit` has wrapped
+    own = (fn, getattr(fn, "__wrapped__", None) if isinstance(fn, jax.stages.Wrapped) else None)
     inner = next((one.fun for one in own if isinstance(one, jax.custom_vjp | jax.custom_jvp)), None)
     if of is None and inner is None:
         raise UsageError(

@@ -18,10 +18,23 @@ def broken_contract(claim: Claim, args: tuple[Any, ...]) -> Broken | None:
     """Return the cause and its sentence if the result is not of the form of the gradient, else None.
 
     Both sides are traced at the dtypes of `args` as they were drawn, and nothing is computed.
+
+    Raises:
+        UsageError: the primal cannot be differentiated by autodiff.
     """
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), args)
     like = claim.direction_like(shapes)
-    wanted = jax.eval_shape(claim.truth, shapes, like)
+    try:
+        wanted = jax.eval_shape(claim.truth, shapes, like)
+    except Exception as error:
+        raise UsageError(
+            message(
+                must="jax must be able to differentiate the function itself, to which the rule is held",
+                found=f"{type(error).__name__}: {error}".splitlines()[0],
+                where=claim.name,
+                do="pass of=the same function in plain jax.numpy",
+            )
+        ) from error
     try:
         found = jax.eval_shape(claim.hand, shapes, like)
     except Exception as error:

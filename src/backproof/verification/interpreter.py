@@ -17,10 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from backproof.verification import primitives
-from backproof.verification.perturbation import moved, perturbed, rounded, rounding_of_sum
-from backproof.verification.primitives import EXACT, NUMPY, SOLVER_ULPS, SOLVERS, STEPS, widest
-from backproof.verification.tracing import AS_A_WHOLE, Program, float64, inner_programs, is_reference, narrows
+from backproof.verification import opaque, primitives
+from backproof.verification.perturbation import perturbed, rounded, rounding_of_sum
+from backproof.verification.primitives import EXACT, NUMPY, STEPS, widest
+from backproof.verification.tracing import (
+    AS_A_WHOLE,
+    Program,
+    float64,
+    is_reference,
+    narrows,
+)
 
 Values = tuple[Any, ...]  # one value, or one for each replica
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
@@ -117,9 +123,9 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     if inner is not None:
         return _call(inner, operands, how)
     # a kernel, or a factorisation: what happens inside is not seen, so its operands are varied
-    whole = name in SOLVERS or (name not in NUMPY and any(inner_programs(params)))
+    whole = name not in NUMPY and opaque.is_whole(eqn)
     params = _widened(params, how.wide and name in NUMPY)
-    operation = NUMPY.get(name) or _bound(eqn.primitive)
+    operation = NUMPY.get(name) or opaque.bound(eqn)
     discrete = name in STEPS or all(not jnp.issubdtype(_dtype(var), np.inexact) for var in eqn.outvars)
     rounds = name == "convert_element_type" and narrows(eqn)
     inexact = (name not in EXACT or rounds) and not discrete
@@ -133,7 +139,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
         if name == "sort" and replica and not how.crossing:
             values = _sorted_as_first(operands, values, params)
         if whole and replica:
-            values = [_moved(v, how.rng) for v in values]
+            values = opaque.varied(eqn, values, how.rng)
         if varied or not replica:
             exact = _as_list(operation(*values, **params))
         if inexact and replica:
@@ -155,11 +161,6 @@ def _called(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
     outer, own = ([*one.invars, *one.outvars] for one in (eqn, _inner(inner)))
     alike = len(outer) == len(own) and not any(is_reference(var) for var in own)
     return inner if alike and all(_shape(a) == _shape(b) for a, b in zip(outer, own, strict=True)) else None
-
-
-def _moved(value: Any, rng: np.random.Generator) -> Any:
-    inexact = jnp.issubdtype(_held(value, wide=False).dtype, np.inexact)
-    return moved(value, np.abs(value), SOLVER_ULPS, rng) if inexact else value
 
 
 def _edited(eqn: Any, operands: list[Values], edit: Edit) -> Values:
@@ -184,34 +185,6 @@ def _widened(params: dict[str, Any], wide: bool) -> dict[str, Any]:
 
 def _as_list(out: Any) -> list[Any]:
     return list(out) if isinstance(out, list | tuple) else [out]
-
-
-def _bound(primitive: Any) -> Callable[..., Any]:
-    """Return `primitive` as JAX itself runs it, in float64."""
-
-    def operation(*operands: Any, **params: Any) -> Any:
-        narrow = [_narrow(v) for v in operands]
-        out = primitive.bind(*narrow, **params)
-        back = [_result(v, operands) for v in (out if primitive.multiple_results else [out])]
-        return back if primitive.multiple_results else back[0]
-
-    return operation
-
-
-def _narrow(value: Any) -> Any:
-    if getattr(value, "dtype", None) == np.longdouble:
-        return value.astype(np.float64)
-    if getattr(value, "dtype", None) == np.clongdouble:
-        return value.astype(np.complex128)
-    return value
-
-
-def _result(value: Any, operands: Sequence[Any]) -> Any:
-    if jnp.issubdtype(value.dtype, jax.dtypes.extended):
-        return value
-    array = np.asarray(value)
-    wide = any(getattr(v, "dtype", None) in (np.longdouble, np.clongdouble) for v in operands)
-    return array.astype(widest(array.dtype, wide))
 
 
 def _sorted_as_first(operands: list[Values], values: list[Any], params: dict[str, Any]) -> list[Any]:

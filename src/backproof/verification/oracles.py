@@ -18,7 +18,7 @@ from backproof.verification.directions import direction
 from backproof.verification.interpreter import run
 from backproof.verification.noise import Measured
 from backproof.verification.points import Drawn
-from backproof.verification.tracing import Program, computes_in_float32, float64, trace
+from backproof.verification.tracing import Program, float64, trace
 
 PyTree = Any
 # Measurements kept, the oldest forgotten first: one point is asked again and again while it is judged.
@@ -187,7 +187,7 @@ class Runner:
 
     def in_float32(self, point: Point) -> bool:
         """Return whether the hand-written side computes in float32 though no argument is declared wider."""
-        return not self._declared_wide and computes_in_float32(self.program_of_hand(point).jaxpr)
+        return not self._declared_wide and self.program_of_hand(point).in_float32
 
     @functools.cached_property
     def _declared_wide(self) -> bool:

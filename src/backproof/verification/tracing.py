@@ -1,6 +1,7 @@
 """Functions traced into programs, in float64 on the CPU whatever the user has set."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,11 @@ class Program:
 
     jaxpr: Any
     tree: Any
+
+    @functools.cached_property
+    def in_float32(self) -> bool:
+        """Whether it goes on in float32 from float64 somewhere."""
+        return computes_in_float32(self.jaxpr)
 
 
 @contextlib.contextmanager

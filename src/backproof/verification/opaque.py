@@ -1,0 +1,72 @@
+"""Operations run as JAX itself runs them: kernels, factorisations, and what has no form in NumPy.
+
+What happens inside is not seen, so where a rounding is varied, the operands are.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backproof.verification.perturbation import moved
+from backproof.verification.primitives import SOLVER_ULPS, SOLVERS, widest
+from backproof.verification.tracing import computes_in_float32, inner_programs
+
+# A unit in the last place of float32, in those of float64.
+SINGLE_ULP = float(np.finfo(np.float32).eps / np.finfo(np.float64).eps)
+# Kernels that are kept compiled; each is asked for every replica of every point.
+KEPT = 256
+
+
+def is_whole(eqn: Any) -> bool:
+    """Return whether an operation hides many roundings: a factorisation, or a program of its own."""
+    return eqn.primitive.name in SOLVERS or any(inner_programs(eqn.params))
+
+
+def varied(eqn: Any, operands: Sequence[Any], rng: np.random.Generator) -> list[Any]:
+    """Return operands moved by a few of the units in which the operation computes."""
+    single = any(map(computes_in_float32, inner_programs(eqn.params)))
+    ulps = SOLVER_ULPS * (SINGLE_ULP if single else 1)
+    return [moved(v, np.abs(v), ulps, rng) if _is_inexact(v) else v for v in operands]
+
+
+def bound(eqn: Any) -> Callable[..., Any]:
+    """Return an operation, in float64 where its operands are wider; what has a program is compiled once."""
+    compiled = _compiled(eqn) if any(inner_programs(eqn.params)) else None
+
+    def operation(*operands: Any, **params: Any) -> Any:
+        narrow = [_narrow(v) for v in operands]
+        out = compiled(*narrow) if compiled else eqn.primitive.bind(*narrow, **params)
+        several = eqn.primitive.multiple_results
+        back = [_result(v, operands) for v in (out if several else [out])]
+        return back if several else back[0]
+
+    return operation
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _compiled(eqn: Any) -> Callable[..., Any]:
+    return jax.jit(lambda *operands: eqn.primitive.bind(*operands, **eqn.params))
+
+
+def _is_inexact(value: Any) -> bool:
+    return jnp.issubdtype(getattr(value, "dtype", np.int32), np.inexact)
+
+
+def _narrow(value: Any) -> Any:
+    if getattr(value, "dtype", None) == np.longdouble:
+        return value.astype(np.float64)
+    if getattr(value, "dtype", None) == np.clongdouble:
+        return value.astype(np.complex128)
+    return value
+
+
+def _result(value: Any, operands: Sequence[Any]) -> Any:
+    if jnp.issubdtype(value.dtype, jax.dtypes.extended):
+        return value
+    array = np.asarray(value)
+    wide = any(getattr(v, "dtype", None) in (np.longdouble, np.clongdouble) for v in operands)
+    return array.astype(widest(array.dtype, wide))
