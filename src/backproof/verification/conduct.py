@@ -1,8 +1,9 @@
 """How a hand-written derivative must behave beside being right: laws that are predicates at one point.
 
 Its forward is the primal; run twice it gives the same bits; traced again it computes the same; it leaves
-its inputs alone; under `vmap` it does what it does alone; eager and compiled it agrees; it is linear in
-its direction. Each law returns None, or the sentence that says how it is broken.
+its inputs alone; under `vmap` it does what it does alone; eager and compiled it agrees; for one argument or
+one output alone it gives that part of the whole; it is linear in its direction. Each law returns None, or
+the sentence that says how it is broken.
 """
 
 import itertools
