@@ -318,3 +318,17 @@ def test_an_axis_that_is_kept_is_not_summed_whatever_its_size_is_called():
 def test_a_rounding_at_the_end_is_a_rounding():
     vjp = lambda args, ct: ((ct * jnp.cos(args[0])).astype(jnp.float32).astype(ct.dtype),)
     assert bp.verify(of=jnp.sin, vjp=vjp, args=[bp.array("n")], examples=60).ok
+
+
+def test_a_second_derivative_that_differs_in_float32_is_said_not_to_be_judged():
+    cosine = jax.custom_vjp(jnp.cos)
+    cosine.defvjp(lambda x: (jnp.cos(x), x), lambda x, ct: (-0.5 * jnp.sin(x) * ct,))
+
+    def notes(slope):
+        vjp = lambda args, ct: (
+            (slope(args[0].astype(jnp.float32)) * ct.astype(jnp.float32)).astype(ct.dtype),
+        )
+        return bp.verify(of=jnp.sin, vjp=vjp, args=[bp.array("n")], examples=40, dtypes=()).notes
+
+    assert notes(jnp.cos) == (IN_FLOAT32,)
+    assert notes(cosine) == (IN_FLOAT32, "second order not judged: computed in float32")

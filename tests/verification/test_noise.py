@@ -130,3 +130,9 @@ def test_the_terms_of_a_product_are_those_it_sums_over():
     alone = np.mean([measure(jnp.matmul, x[i], y[i]).noise.mean() for i in range(20)])
     together = measure(jnp.matmul, x, y).noise.mean()
     assert together < 1.5 * alone
+
+
+def test_a_result_of_few_digits_is_noisy_by_them_although_float32_came_before():
+    """Three is held exactly, so no replica moves it far."""
+    measured = measure(lambda x: x.astype(jnp.float32).astype(jnp.bfloat16), np.array([3.0]))
+    assert measured.noise[0] >= 3 * float(jnp.finfo(jnp.bfloat16).eps)

@@ -15,6 +15,7 @@ import numpy as np
 from backproof.verification.kinks import is_subgradient
 from backproof.verification.noise import AGREES_WITHIN, Measured, units
 from backproof.verification.oracles import LARGE, Point, Runner, entries
+from backproof.verification.perturbation import SINGLE_ULP
 from backproof.verification.vote import confirmed_by_differences
 from backproof.verification.worst import Entry, worst_entry
 
@@ -23,7 +24,6 @@ from backproof.verification.worst import Entry, worst_entry
 NOISIER = 1e3
 LOST_DIGITS = 1e-9
 # The same for code that computes in float32 whatever it is given, where its users do not declare float64.
-SINGLE = float(np.finfo(np.float32).eps / np.finfo(np.float64).eps)
 LOST_IN_SINGLE = 1e-3
 # Formulas this many units of float64 apart in longdouble, where noise is no larger, are two formulas.
 FAR = 1e3
@@ -144,7 +144,7 @@ def _loses_digits(point: Point, truth: Measured, hand: Measured, *, single: bool
     cotangent may carry the rounding of terms of that size. In `single` precision it has fewer to lose.
     """
     direction = _largest(point.direction)
-    noisier, lost = (NOISIER * SINGLE, LOST_IN_SINGLE) if single else (NOISIER, LOST_DIGITS)
+    noisier, lost = (NOISIER * SINGLE_ULP, LOST_IN_SINGLE) if single else (NOISIER, LOST_DIGITS)
     for value, noise, own in zip(*map(jax.tree.leaves, (truth.value, truth.noise, hand.noise)), strict=True):
         loud = _largest(own)
         if loud > noisier * _largest(noise) and loud > lost * max(_largest(value), direction):

@@ -52,16 +52,16 @@ def measure_program(
 ) -> Measured:
     """Return the output of a traced program, one operation edited or none, and the noise of every entry."""
     value, *varied = run(program, args, replicas=replicas, wide=wide, seed=seed, edit=edit)
-    least = np.dtype(np.float32) if program.in_float32 else None
+    least = epsilon(np.float32) if program.in_float32 else 0.0
     return Measured(value, jax.tree.map(lambda *runs: _spread(least, *runs), value, *varied))
 
 
-def _spread(least: Any, value: Any, *replicas: Any) -> Any:
+def _spread(least: float, value: Any, *replicas: Any) -> Any:
     if not jnp.issubdtype(value.dtype, np.inexact):
         return np.zeros(np.shape(value))
     with np.errstate(all="ignore"):
         apart = np.max([np.abs(replica - value) for replica in replicas], axis=0)
-        floor = epsilon(least or value.dtype) * np.abs(value) + FLUSHED * np.finfo(np.float64).tiny
+        floor = max(least, epsilon(value.dtype)) * np.abs(value) + FLUSHED * np.finfo(np.float64).tiny
         return np.where(np.isfinite(apart), apart, 0) + np.where(np.isfinite(floor), floor, 0)
 
 

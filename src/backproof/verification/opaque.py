@@ -11,12 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backproof.verification.perturbation import moved
+from backproof.verification.perturbation import SINGLE_ULP, moved
 from backproof.verification.primitives import SOLVER_ULPS, SOLVERS, widest
 from backproof.verification.tracing import computes_in_float32, inner_programs
 
-# A unit in the last place of float32, in those of float64.
-SINGLE_ULP = float(np.finfo(np.float32).eps / np.finfo(np.float64).eps)
 # Kernels that are kept compiled; each is asked for every replica of every point.
 KEPT = 256
 

@@ -89,3 +89,7 @@ def epsilon(dtype: Any) -> float:
     """Return the spacing of numbers of `dtype` at 1."""
     known = np.finfo if dtype in WIDE else ml_dtypes.finfo
     return float(known(dtype).eps)
+
+
+# A unit in the last place of float32, in those of float64.
+SINGLE_ULP = epsilon(np.float32) / epsilon(np.float64)

@@ -35,12 +35,12 @@ def second_derivative(
             notes.append(f"second order not judged: {type(error).__name__}")
             return None
         judged = judge_alone(runners.second, place)
+        if judged.outcome is Outcome.SKIPPED and runners.second.in_float32(place):
+            notes.append("second order not judged: computed in float32")
+            return None
         if judged.outcome is Outcome.WRONG:
             if matters_at_second_order(runners.claim, place):
                 notes.append("second order not judged: a stop_gradient in the primal changes it")
-                return None
-            if runners.second.in_float32(place):
-                notes.append("second order not judged: computed in float32")
                 return None
             if number < len(generic):
                 return judged
