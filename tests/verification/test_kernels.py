@@ -8,6 +8,7 @@ from jax.experimental import pallas as pl
 
 import backproof as bp
 from backproof.verification import Verdict
+from backproof.verification.noise import measure
 
 pytestmark = pytest.mark.as_user
 EXAMPLE = [np.linspace(-2, 2, 6, dtype=np.float32).reshape(2, 3)]
@@ -58,6 +59,18 @@ def call(kernel, *operands):
 def test_a_kernel_that_computes_in_float32_is_held_to_that(factor, verdict):
     report = bp.verify(of=jax.nn.softmax, vjp=softmax_kernel(factor), args=EXAMPLE, examples=30)
     assert report.verdict is verdict
+
+
+def test_the_operands_of_a_kernel_are_varied_by_the_units_in_which_it_computes():
+    """The two thousands cancel, and leave the rounding of float32 behind."""
+
+    def kernel(x_ref, out_ref):
+        total = x_ref[...].astype(jnp.float32).sum()
+        out_ref[...] = jnp.full_like(x_ref[...], total.astype(out_ref.dtype))
+
+    measured = measure(lambda x: call(kernel, x), np.array([1e3, -1e3, 1.0]))
+    assert measured.value[0] == 1
+    assert measured.noise[0] > 100 * float(np.finfo(np.float32).eps)
 
 
 def test_a_kernel_as_the_function_itself_needs_a_reference():
