@@ -3,7 +3,9 @@
 import jax
 import numpy as np
 
-from backproof.verification.noise import AGREES_WITHIN, distance, measure, units
+from backproof.numerics.comparison import distance, units
+from backproof.numerics.noise import measure
+from backproof.numerics.tolerance import AGREES_WITHIN
 
 
 def assert_agrees(f, g, *args):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import backproof as bp
 from backproof import rules
 from backproof.rules._affine import affine_grads
-from backproof.verification.laws import pre_activations
+from sweep_laws import pre_activations
 
 
 def slope(sigma, z):

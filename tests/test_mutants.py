@@ -8,11 +8,13 @@ from hypothesis import given
 
 import backproof as bp
 from agreement import assert_agrees
+from backproof.numerics.comparison import distance
+from backproof.numerics.tolerance import AGREES_WITHIN
 from backproof.rule import descend
-from backproof.verification.laws import layer_balances, parameter_balance, pre_activations
-from backproof.verification.noise import AGREES_WITHIN, distance
+from backproof.verification.diagnosis.balances import parameter_balance
 from mutants import MUTANTS, Terms, deltas_of, sweep
 from spec.networks import DEEP, SIGMAS, draw_network, from_z, hand, layers, networks, output
+from sweep_laws import layer_balances, pre_activations
 
 
 def swept(rule, deltas):

@@ -11,8 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "spec"))
 
+from backproof.derivations import verify_each
 from backproof.derivations.slips import Outcome, campaign
-from backproof.derivations.verify import verify_each
 from items import ITEMS
 from proof_map import README, derivations, map_of_items, table_in, table_of_errata
 

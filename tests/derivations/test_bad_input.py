@@ -6,7 +6,7 @@ import pytest
 from jaxtyping import Array, Float
 
 import backproof as bp
-from backproof.derivations import Verdict
+from backproof.derivations import DerivationVerdict
 
 
 @bp.derivation("x")
@@ -92,7 +92,7 @@ BROKEN = {
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda one: one.name)
 def test_the_file_the_derivation_and_the_line_are_named(broken):
     report = broken.verify()
-    assert report.verdict is Verdict.BROKEN
+    assert report.verdict is DerivationVerdict.BROKEN
     with pytest.raises(bp.GradientError, match=BROKEN[broken]):
         broken.check()
     assert str(report).startswith(f"{broken.name}, x: BROKEN")
@@ -107,7 +107,7 @@ def test_what_raises_between_two_lines_is_the_finding_of_the_line_not_reached():
         yield y, "x", "not reached"
 
     report = raises.verify()
-    assert (report.verdict, report.wrong, report.cause) == (Verdict.FAILS, 1, "contract-raises")
+    assert (report.verdict, report.wrong, report.cause) == (DerivationVerdict.FAILS, 1, "contract-raises")
     assert "test_bad_input.py:" in str(report)
 
 
@@ -119,7 +119,7 @@ def test_a_line_that_does_not_fit_in_a_loop_is_named_by_its_turn():
             yield x + jnp.zeros(rows), "x", "one of two"
 
     report = looped.verify()
-    assert (report.verdict, report.wrong) == (Verdict.FAILS, 2)
+    assert (report.verdict, report.wrong) == (DerivationVerdict.FAILS, 2)
 
 
 def test_a_branch_on_a_value_says_what_to_write():

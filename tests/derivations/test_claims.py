@@ -6,7 +6,7 @@ import pytest
 from jaxtyping import Array, Float
 
 import backproof as bp
-from backproof.derivations import Mark, Verdict
+from backproof.derivations import DerivationVerdict, Mark
 
 
 def claimed(claim, assumed=None):
@@ -44,14 +44,14 @@ FALSE = {
 @pytest.mark.parametrize("name", TRUE)
 def test_a_true_claim_holds(name):
     report = claimed(TRUE[name])
-    assert report.verdict is Verdict.HOLDS
+    assert report.verdict is DerivationVerdict.HOLDS
     assert report.lines[0].mark is Mark.HOLDS
 
 
 @pytest.mark.parametrize("name", FALSE)
 def test_a_false_claim_is_shown_false(name):
     report = claimed(FALSE[name])
-    assert (report.verdict, report.wrong, report.cause) == (Verdict.FAILS, 0, "claim")
+    assert (report.verdict, report.wrong, report.cause) == (DerivationVerdict.FAILS, 0, "claim")
     assert report.lines[0].mark is Mark.IS_FALSE
     assert report.example is not None
 
@@ -75,9 +75,9 @@ def test_an_assumption_keeps_points_out_and_is_shown():
     def gate(x):
         return bp.equal(jax.vmap(jax.grad(jnp.abs))(x), jnp.where(x > 0, 1.0, -1.0))
 
-    assert claimed(gate).verdict is Verdict.FAILS
+    assert claimed(gate).verdict is DerivationVerdict.FAILS
     report = claimed(gate, assumed=lambda x: x != 0)
-    assert report.verdict is Verdict.HOLDS
+    assert report.verdict is DerivationVerdict.HOLDS
     assert report.assumptions == (r"x \neq 0",)
     assert "assumed  x ≠ 0" in str(report)
     assert not report.notes
@@ -88,11 +88,11 @@ def test_an_assumption_that_is_never_false_is_reported():
 
 
 def test_an_assumption_that_no_point_satisfies_leaves_nothing_to_see():
-    assert claimed(TRUE["holds"], assumed=lambda x: x > 1e6).verdict is Verdict.INCONCLUSIVE
+    assert claimed(TRUE["holds"], assumed=lambda x: x > 1e6).verdict is DerivationVerdict.INCONCLUSIVE
 
 
 def test_a_line_that_is_finite_nowhere_shows_nothing():
-    assert claimed(lambda x: bp.equal(x / 0.0, x / 0.0)).verdict is Verdict.INCONCLUSIVE
+    assert claimed(lambda x: bp.equal(x / 0.0, x / 0.0)).verdict is DerivationVerdict.INCONCLUSIVE
 
 
 def test_a_line_that_loses_what_was_finite_fails():
@@ -101,7 +101,7 @@ def test_a_line_that_loses_what_was_finite_fails():
         yield jax.grad(lambda x: jnp.sum(x))(x), "1", "definition"
         yield (x - x) / (x - x), "1", "0/0"
 
-    assert (lost.verify().verdict, lost.verify().cause) == (Verdict.FAILS, "not-finite")
+    assert (lost.verify().verdict, lost.verify().cause) == (DerivationVerdict.FAILS, "not-finite")
 
 
 def test_points_at_which_a_line_is_not_finite_are_counted():

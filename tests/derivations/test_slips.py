@@ -8,7 +8,7 @@ import pytest
 from jaxtyping import Array, Float
 
 import backproof as bp
-from backproof.derivations.edits import SLIPS, edits
+from backproof.derivations.changes import SLIPS, changes
 from backproof.derivations.slips import Outcome, campaign, slips_of
 
 CHANGED = {
@@ -24,8 +24,8 @@ CHANGED = {
 @pytest.mark.parametrize("kind", CHANGED)
 def test_each_kind_of_slip_does_what_it_says(kind):
     before, after = CHANGED[kind]
-    found = edits(ast.parse(before, mode="eval").body, {kind: SLIPS[kind]})
-    assert after in [ast.unparse(edit.expression) for edit in found]
+    found = changes(ast.parse(before, mode="eval").body, {kind: SLIPS[kind]})
+    assert after in [ast.unparse(change.expression) for change in found]
 
 
 @pytest.mark.parametrize("line", ["f(x)", "x", "{'a': x, 'b': y}", "bp.equal(x, y)", "bp.holds(x > 0)"])

@@ -9,7 +9,7 @@ import pytest
 from jaxtyping import Array, Float
 
 import backproof as bp
-from backproof.derivations import Mark, Verdict
+from backproof.derivations import DerivationVerdict, Mark
 
 LATEX, REASON = r"\delta", "because"
 
@@ -40,7 +40,7 @@ def right(W, z, delta):
 
 def test_a_right_derivation_holds():
     report = column(right).verify()
-    assert report.verdict is Verdict.HOLDS
+    assert report.verdict is DerivationVerdict.HOLDS
     assert [line.mark for line in report.lines] == [Mark.STARTS, Mark.FOLLOWS]
     assert report.ok
     assert column(right).check().ok
@@ -61,7 +61,7 @@ SLIPS = {
 @pytest.mark.parametrize("cause", SLIPS)
 def test_a_slip_is_named_at_its_line(cause):
     report = column(right, SLIPS[cause], right).verify()
-    assert (report.verdict, report.wrong, report.cause) == (Verdict.FAILS, 2, cause)
+    assert (report.verdict, report.wrong, report.cause) == (DerivationVerdict.FAILS, 2, cause)
     assert report.lines[3].mark is Mark.WOULD_BE_RIGHT
 
 
@@ -192,18 +192,18 @@ def test_an_erratum_is_good_only_where_and_as_it_is_stated():
     def stated(line, cause):
         return bp.Refutes(line, "E(x)", cause, "the sign is lost")
 
-    assert column(SLIPS["sign"], refutes=stated(1, "sign")).verify().verdict is Verdict.REFUTED
+    assert column(SLIPS["sign"], refutes=stated(1, "sign")).verify().verdict is DerivationVerdict.REFUTED
     for wrong in (stated(2, "sign"), stated(1, "factor")):
         report = column(SLIPS["sign"], refutes=wrong).verify()
-        assert report.verdict is Verdict.NOT_REFUTED
+        assert report.verdict is DerivationVerdict.NOT_REFUTED
         assert "it is line 1, by 'sign'" in report.explanation
-    assert column(right, refutes=stated(1, "sign")).verify().verdict is Verdict.NOT_REFUTED
+    assert column(right, refutes=stated(1, "sign")).verify().verdict is DerivationVerdict.NOT_REFUTED
 
 
 def test_what_rests_on_a_lemma_falls_with_it():
     fallen = column(SLIPS["sign"])
     report = column(right, uses=(fallen,)).verify()
-    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.verdict is DerivationVerdict.INCONCLUSIVE
     assert "rests on derived, which is FAILS" in report.explanation
     assert column(right, uses=(column(right),)).verify().uses == ("derived",)
 

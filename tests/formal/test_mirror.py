@@ -17,10 +17,12 @@ import backproof as bp
 import mirror
 from agreement import assert_agrees
 from backproof import losses, rules
+from backproof.numerics.comparison import distance
+from backproof.numerics.noise import measure
+from backproof.numerics.tolerance import AGREES_WITHIN
+from backproof.numerics.tracing import float64
 from backproof.rule import descend
-from backproof.verification.laws import inner
-from backproof.verification.noise import AGREES_WITHIN, distance, measure
-from backproof.verification.tracing import float64
+from backproof.verification.diagnosis.balances import inner
 
 FORMAL = {name: getattr(mirror, name) for name in ("identity", "sigmoid", "tanh", "softplus", "relu")}
 SIZES = [(3, 2), (2, 1, 3), (4, 3, 2), (2, 5, 1, 3)]  # neighbours differ, so that no transposed factor fits

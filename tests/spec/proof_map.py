@@ -8,10 +8,9 @@ writes both tables anew: the map is read from the files, the errata are run.
 import re
 from pathlib import Path
 
-from backproof.derivations import find
+from backproof.derivations import find, verify_each
 from backproof.derivations.latex import readable
 from backproof.derivations.source import shipped, source_of
-from backproof.derivations.verify import verify_each
 from items import ITEMS, READING_NOTES
 from test_coverage import marked
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 import backproof as bp
 from backproof import losses, rules
-from backproof.verification.noise import AGREES_WITHIN, measure, units
-from backproof.verification.tracing import float64
+from backproof.numerics.comparison import units
+from backproof.numerics.noise import measure
+from backproof.numerics.tolerance import AGREES_WITHIN
+from backproof.numerics.tracing import float64
 from networks import draw_network, output, seeds
 
 ALPHA, SAMPLES = 0.25, 4

@@ -9,8 +9,8 @@ from hypothesis import given
 import backproof as bp
 from agreement import assert_agrees
 from backproof import rules
-from backproof.verification.noise import measure
-from backproof.verification.tracing import float64
+from backproof.numerics.noise import measure
+from backproof.numerics.tracing import float64
 from networks import SIGMAS, networks, seeds
 
 

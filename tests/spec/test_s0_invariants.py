@@ -8,9 +8,12 @@ from hypothesis import given
 import backproof as bp
 from agreement import assert_agrees
 from backproof import losses, rules
-from backproof.verification.laws import parameter_balance, pre_activations, rank_bound
-from backproof.verification.noise import AGREES_WITHIN, distance, measure
+from backproof.numerics.comparison import distance
+from backproof.numerics.noise import measure
+from backproof.numerics.tolerance import AGREES_WITHIN
+from backproof.verification.diagnosis.balances import parameter_balance
 from networks import SIGMAS, hand, networks
+from sweep_laws import pre_activations, rank_bound
 
 any_net = networks(lasts=SIGMAS)
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 import backproof as bp
 from agreement import assert_agrees
 from backproof import losses, rules
+from backproof.numerics.comparison import distance
+from backproof.numerics.tolerance import AGREES_WITHIN
 from backproof.rule import no_params
-from backproof.verification.noise import AGREES_WITHIN, distance
 from networks import BATCHES, SIGMAS, draw_network, hand_deltas, layers, networks, output, seeds
 
 half_squared_error = losses.half_squared_error

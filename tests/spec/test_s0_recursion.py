@@ -12,8 +12,9 @@ from hypothesis import given
 import backproof as bp
 from agreement import assert_agrees
 from backproof import rules
+from backproof.numerics.comparison import distance
+from backproof.numerics.tolerance import AGREES_WITHIN
 from backproof.rules._affine import affine_forward
-from backproof.verification.noise import AGREES_WITHIN, distance
 from networks import DEEP, SIGMAS, autodiff, draw_network, from_z, hand, hand_deltas, layers, networks
 
 net_of_any_depth = networks(batches=[()], lasts=SIGMAS)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 import backproof as bp
 from agreement import assert_agrees
 from backproof import losses, rules
-from backproof.verification.noise import AGREES_WITHIN, distance, measure
+from backproof.numerics.comparison import distance
+from backproof.numerics.noise import measure
+from backproof.numerics.tolerance import AGREES_WITHIN
 from networks import REFERENCE, SIGMAS, draw_network, hand, networks, output, seeds
 
 RELUS = [rules.relu, rules.relu_with(0.5), rules.relu_with(1.0)]

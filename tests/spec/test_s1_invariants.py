@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 import backproof as bp
 from agreement import assert_agrees
 from backproof import rules
-from backproof.verification.laws import dead_units, gate_balance, layer_balances, pre_activations, unbalanced
-from backproof.verification.noise import AGREES_WITHIN, distance, measure
+from backproof.numerics.comparison import distance
+from backproof.numerics.noise import measure
+from backproof.numerics.tolerance import AGREES_WITHIN
 from networks import DEEP, draw_network, hand, networks, seeds
+from sweep_laws import dead_units, gate_balance, layer_balances, pre_activations, unbalanced
 
 deep_relu_net = networks(sizes=DEEP, activations=[rules.relu], lasts=[rules.identity])
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 import backproof as bp
 from agreement import assert_agrees
 from backproof import rules
+from backproof.numerics.noise import measure
 from backproof.rules._affine import affine_grads
-from backproof.verification.laws import pre_activations
-from backproof.verification.noise import measure
 from networks import DEEP, hand, hand_deltas, networks
+from sweep_laws import pre_activations
 
 relu_net = networks(batches=[()], activations=[rules.relu], lasts=[rules.identity])
 deep_relu_net = networks(sizes=DEEP, batches=[()], activations=[rules.relu], lasts=[rules.identity])

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agreement import assert_agrees
+from backproof.numerics.comparison import distance
+from backproof.numerics.tolerance import AGREES_WITHIN
 from backproof.rules import affine
-from backproof.verification.noise import AGREES_WITHIN, distance
 from networks import BATCHES, networks, output, seeds
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import backproof as bp
 from agreement import assert_agrees
 from backproof import losses
-from backproof.verification.noise import measure
+from backproof.numerics.noise import measure
 from networks import networks, output
 
 LOSSES = [losses.half_squared_error, losses.softmax_cross_entropy_dense, losses.huber]

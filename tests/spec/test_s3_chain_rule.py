@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import backproof as bp
 from agreement import assert_agrees, assert_value
 from backproof import rules
-from backproof.verification.noise import measure
+from backproof.numerics.noise import measure
 from networks import networks, output, seeds
 
 numbers = st.floats(-100, 100)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import backproof as bp
 from backproof import losses, rules
-from backproof.verification.noise import AGREES_WITHIN, FLUSHED
+from backproof.numerics.noise import FLUSHED
+from backproof.numerics.tolerance import AGREES_WITHIN
 
 cross_entropy = losses.softmax_cross_entropy
 TINY = float(np.finfo(np.float32).tiny)  # below it XLA flushes to 0

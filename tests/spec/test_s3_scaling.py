@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 import backproof as bp
 from agreement import assert_agrees, assert_value
 from backproof import losses, rules
-from backproof.verification.noise import AGREES_WITHIN, measure
+from backproof.numerics.noise import measure
+from backproof.numerics.tolerance import AGREES_WITHIN
 from networks import BATCHES, draw_network, seeds
 
 cross_entropy = losses.softmax_cross_entropy

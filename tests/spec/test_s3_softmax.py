@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from agreement import assert_agrees, assert_value
 from backproof import losses, rules
-from backproof.verification.noise import AGREES_WITHIN, distance, measure
+from backproof.numerics.comparison import distance
+from backproof.numerics.noise import measure
+from backproof.numerics.tolerance import AGREES_WITHIN
 from networks import networks, seeds
 
 cross_entropy = losses.softmax_cross_entropy

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 import backproof as bp
 from agreement import assert_agrees
 from backproof import losses, rules
-from backproof.verification.noise import AGREES_WITHIN, distance, measure
+from backproof.numerics.comparison import distance
+from backproof.numerics.noise import measure
+from backproof.numerics.tolerance import AGREES_WITHIN
 from networks import BATCHES, SIZES, draw_network, networks, seeds
 
 TESTNET = bp.mlp((3, 4, 2), rules.relu)

@@ -11,8 +11,9 @@ from hypothesis import given
 import backproof as bp
 from agreement import assert_agrees
 from backproof import rules
+from backproof.numerics.comparison import distance
+from backproof.numerics.tolerance import AGREES_WITHIN
 from backproof.rule import descend
-from backproof.verification.noise import AGREES_WITHIN, distance
 from networks import SIGMAS, hand, layers, networks, output
 
 ETA = 0.1

@@ -12,9 +12,11 @@ from hypothesis import given
 import backproof as bp
 from agreement import assert_agrees
 from backproof import losses, rules
+from backproof.numerics.comparison import distance
+from backproof.numerics.noise import measure
+from backproof.numerics.tolerance import AGREES_WITHIN
+from backproof.numerics.tracing import float64
 from backproof.rule import descend
-from backproof.verification.noise import AGREES_WITHIN, distance, measure
-from backproof.verification.tracing import float64
 from networks import SIGMAS, draw_network, hand, networks, output
 
 ETA = 0.5

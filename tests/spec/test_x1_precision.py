@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from agreement import assert_agrees, assert_value
 from backproof import rules
-from backproof.verification.noise import AGREES_WITHIN, measure, units
+from backproof.numerics.comparison import units
+from backproof.numerics.noise import measure
+from backproof.numerics.tolerance import AGREES_WITHIN
 from networks import SIGMAS, SIZES, autodiff, draw_network, hand, networks, seeds
 
 

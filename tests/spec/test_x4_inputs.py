@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import backproof as bp
 from agreement import assert_agrees
 from backproof import losses, rules
-from backproof.verification.noise import AGREES_WITHIN, distance
+from backproof.numerics.comparison import distance
+from backproof.numerics.tolerance import AGREES_WITHIN
 from mutants import MUTANTS
 from networks import BATCHES, REFERENCE, SIGMAS, SIZES, autodiff, draw_network, hand, networks, seeds
 

@@ -24,9 +24,10 @@ from samples import MEAN_CROSS_ENTROPY, reference_steps, same_bits
 
 import backproof as bp
 from backproof import training
+from backproof.numerics.comparison import units
+from backproof.numerics.noise import measure
 from backproof.training import Checkpoints, devices, loop
 from backproof.training.segment import order_of
-from backproof.verification.noise import measure, units
 
 
 def reference(name, optimizer=MOMENTUM):

@@ -10,8 +10,8 @@ import jax
 import pytest
 
 from backproof.errors import UsageError
+from backproof.numerics.tolerance import AGREES_WITHIN
 from backproof.training import data_parallel, tensor_parallel
-from backproof.verification.noise import AGREES_WITHIN
 
 HERE = pathlib.Path(__file__).parent
 EIGHT = {"JAX_NUM_CPU_DEVICES": "8", "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu"}

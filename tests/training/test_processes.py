@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from test_devices import EIGHT
 
-from backproof.verification.noise import AGREES_WITHIN
+from backproof.numerics.tolerance import AGREES_WITHIN
 
 WORKER = str(pathlib.Path(__file__).parent / "joined.py")
 LONG = 300  # seconds: no process of these tests should need them, and none waits for ever

@@ -10,8 +10,8 @@ from samples import draw, draw_params, linear_loss, reference_steps, steps, targ
 import backproof as bp
 from agreement import assert_agrees
 from backproof.errors import UsageError
+from backproof.numerics.comparison import distance
 from backproof.training import OPTIMIZERS, in_sweep_sgd, training_step
-from backproof.verification.noise import distance
 
 SIZES = (3, 4, 2)
 NETWORK = bp.mlp(SIZES, bp.rules.tanh)

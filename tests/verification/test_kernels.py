@@ -7,8 +7,8 @@ import pytest
 from jax.experimental import pallas as pl
 
 import backproof as bp
+from backproof.numerics.noise import measure
 from backproof.verification import Verdict
-from backproof.verification.noise import measure
 
 pytestmark = pytest.mark.as_user
 EXAMPLE = [np.linspace(-2, 2, 6, dtype=np.float32).reshape(2, 3)]

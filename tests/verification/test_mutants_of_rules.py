@@ -7,9 +7,9 @@ import pytest
 from backproof import rules
 from backproof.selftest.mutants import CROSS_SECTION, EVERY, MUTATIONS, SQUARE, cross_section, mutants
 from backproof.verification import Verdict, verify
-from backproof.verification.edits import SLIPS
-from backproof.verification.layers import CAUSES
-from backproof.verification.symptoms import TESTS
+from backproof.verification.diagnosis.layers import CAUSES
+from backproof.verification.diagnosis.program_slips import SLIPS
+from backproof.verification.diagnosis.symptoms import TESTS
 
 pytestmark = pytest.mark.as_user
 WIDE = os.environ.get("BACKPROOF_PROFILE") == "wide"

@@ -1,6 +1,7 @@
 """`backproof verify PATH…`: the derivations in files and folders, several at a time."""
 
 import argparse
+import functools
 import itertools
 import multiprocessing
 import os
@@ -11,24 +12,22 @@ from typing import Any
 
 from rich.console import Console
 
-from backproof.derivations import Derivation, Report, find
+from backproof.cli.options import Options
+from backproof.derivations import Derivation, DerivationReport, Verifications, find
 from backproof.derivations.slips import Slip, campaign
-from backproof.derivations.verify import verify_each
 from backproof.errors import UsageError, message
 from backproof.reporting import print_derivations, print_slips, write_json
 
 Places = Sequence[tuple[str, str]]
-Work = Callable[[Places, dict[str, Any]], list[Any]]
+Work = Callable[[Places, Options], list[Any]]
 
-# What one process has verified: a derivation on which several rest is checked once in each process.
-_KNOWN: dict[Derivation, Report] = {}
 # The derivations of the files that one process has imported.
 _NAMED: dict[tuple[str, str], Derivation] = {}
 # So many derivations are handed to a process at once; fewer are not worth starting one.
 CHUNK = 6
 
 
-def run(arguments: argparse.Namespace, settings: dict[str, Any], console: Console) -> int:
+def run(arguments: argparse.Namespace, settings: Options, console: Console) -> int:
     """Verify the derivations in the files that are named; return 0 if all are good, else 1.
 
     Raises:
@@ -66,7 +65,7 @@ def run(arguments: argparse.Namespace, settings: dict[str, Any], console: Consol
     return 0 if good == len(reports) else 1
 
 
-def _shared(work: Work, found: Sequence[Derivation], settings: dict[str, Any]) -> Iterator[Any]:
+def _shared(work: Work, found: Sequence[Derivation], settings: Options) -> Iterator[Any]:
     """Yield what `work` gives for each derivation, in order; a long list is shared among processes."""
     workers = min(os.cpu_count() or 1, -(-len(found) // CHUNK))
     chunks = [tuple((one.path, one.name) for one in chunk) for chunk in _chunks(found)]
@@ -85,12 +84,18 @@ def _chunks(found: Sequence[Derivation]) -> Iterator[Sequence[Derivation]]:
         yield found[start : start + CHUNK]
 
 
-def _verified(places: Places, settings: dict[str, Any]) -> list[Report]:
+def _verified(places: Places, settings: Options) -> list[DerivationReport]:
     """Return the reports on derivations named by file and name."""
-    return list(verify_each(map(_named, places), **settings, known=_KNOWN))
+    return [_verifications(**settings).report_on(_named(place)) for place in places]
 
 
-def _planted(places: Places, settings: dict[str, Any]) -> list[list[Slip]]:
+@functools.cache
+def _verifications(**settings: int) -> Verifications:
+    """Return what this process has verified: a derivation on which several rest is verified once in it."""
+    return Verifications(**settings)
+
+
+def _planted(places: Places, settings: Options) -> list[list[Slip]]:
     """Return what became of the slips planted in each derivation."""
     return [list(campaign(_named(place), **settings)) for place in places]
 

@@ -1,20 +1,18 @@
 """`backproof verify --self-test`: the verifier on its cases, on mutants, on right rules at many seeds."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from backproof import selftest
 from backproof.catalogue import SHIPPED
+from backproof.cli.options import Options, without_seed
 from backproof.cli.shipped import reports_by_seed
 from backproof.verification import Report, verify_seeds
 
 
-def self_test(
-    settings: dict[str, Any], console: Console, *, seeds: int, every_mutant: bool, jobs: int = 1
-) -> int:
+def self_test(settings: Options, console: Console, *, seeds: int, every_mutant: bool, jobs: int = 1) -> int:
     """Run it, print the rates of detection and of false alarms, and return 0 if nothing is amiss, else 1.
 
     Args:
@@ -31,7 +29,7 @@ def self_test(
     return 1 if missed or tally.missed or tally.misnamed or alarms else 0
 
 
-def _cases(settings: dict[str, Any], console: Console) -> list[selftest.Outcome]:
+def _cases(settings: Options, console: Console) -> list[selftest.Outcome]:
     def judged() -> Iterator[selftest.Outcome]:
         for case in (*selftest.CORPUS, *selftest.BLIND_SPOTS, *selftest.FALSE_ALARMS):
             yield from selftest.run([case], **settings)
@@ -59,7 +57,7 @@ def _cases(settings: dict[str, Any], console: Console) -> list[selftest.Outcome]
     return outcomes
 
 
-def _mutants(settings: dict[str, Any], console: Console, *, every: bool) -> selftest.Tally:
+def _mutants(settings: Options, console: Console, *, every: bool) -> selftest.Tally:
     tally = selftest.Tally()
     with console.status("mutants …") as status:
         for mutant in selftest.mutants() if every else selftest.cross_section():
@@ -76,11 +74,13 @@ def _mutants(settings: dict[str, Any], console: Console, *, every: bool) -> self
     return tally
 
 
-def _alarms(settings: dict[str, Any], console: Console, seeds: int, jobs: int) -> list[Report]:
+def _alarms(settings: Options, console: Console, seeds: int, jobs: int) -> list[Report]:
     first = settings.get("seed", 0)
     chosen = range(first, first + seeds)
     if jobs == 1:
-        found = (report for rule in SHIPPED for report in verify_seeds(rule, chosen, **settings))
+        found = (
+            report for rule in SHIPPED for report in verify_seeds(rule, chosen, **without_seed(settings))
+        )
     else:
         found = reports_by_seed(range(len(SHIPPED)), chosen, settings, jobs)
     alarms, pairs = [], 0

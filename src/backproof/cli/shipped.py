@@ -10,11 +10,11 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import jax
 
 from backproof.catalogue import SHIPPED
+from backproof.cli.options import Options, without_seed
 from backproof.verification import Report, verify, verify_seeds
 
 # Each process holds what it compiles, a few hundred MB.
@@ -27,7 +27,7 @@ def default_jobs() -> int:
 
 
 def reports(
-    places: Sequence[int], settings: dict[str, Any], jobs: int, cache: Path | None = None
+    places: Sequence[int], settings: Options, jobs: int, cache: Path | None = None
 ) -> Iterator[Report]:
     """Yield the report on each rule at `places` of the catalogue, in their order, from `jobs` processes.
 
@@ -41,9 +41,7 @@ def reports(
         yield from pool.map(_verified, places, itertools.repeat(settings))
 
 
-def reports_by_seed(
-    places: Sequence[int], seeds: range, settings: dict[str, Any], jobs: int
-) -> Iterator[Report]:
+def reports_by_seed(places: Sequence[int], seeds: range, settings: Options, jobs: int) -> Iterator[Report]:
     """Yield the report on each rule at `places` at each of `seeds`, from `jobs` processes."""
     with _pool(jobs, None) as pool:
         for found in pool.map(_verified_at, places, itertools.repeat(seeds), itertools.repeat(settings)):
@@ -72,9 +70,9 @@ def _begin(cache: Path | None) -> None:
         keep_compiled(cache)
 
 
-def _verified(place: int, settings: dict[str, Any]) -> Report:
+def _verified(place: int, settings: Options) -> Report:
     return verify(SHIPPED[place], **settings)
 
 
-def _verified_at(place: int, seeds: range, settings: dict[str, Any]) -> list[Report]:
-    return list(verify_seeds(SHIPPED[place], seeds, **settings))
+def _verified_at(place: int, seeds: range, settings: Options) -> list[Report]:
+    return list(verify_seeds(SHIPPED[place], seeds, **without_seed(settings)))

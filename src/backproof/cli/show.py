@@ -4,7 +4,7 @@ import argparse
 
 from rich.console import Console
 
-from backproof.derivations import find
+from backproof.derivations import find, verify_each
 from backproof.reporting import markdown, show
 
 
@@ -14,7 +14,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UsageError: a file cannot be used.
     """
-    reports = [one.verify(seed=arguments.seed) for one in find(arguments.paths)]
+    reports = list(verify_each(find(arguments.paths), seed=arguments.seed))
     if arguments.markdown:
         print("\n".join(markdown(report) for report in reports))
     else:

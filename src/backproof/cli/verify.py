@@ -2,13 +2,13 @@
 
 import argparse
 import time
-from typing import Any
 
 from rich.console import Console
 
 from backproof.arguments import parse_many
 from backproof.catalogue import SHIPPED
 from backproof.cli import derivations
+from backproof.cli.options import Options
 from backproof.cli.shipped import default_jobs, keep_compiled, reports
 from backproof.cli.target import is_path, load_target
 from backproof.errors import UsageError, message
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UsageError: a target cannot be found, or the options do not go together.
     """
-    settings: dict[str, Any] = {"seed": arguments.seed}
+    settings = Options(seed=arguments.seed)
     if arguments.examples is not None:
         settings["examples"] = arguments.examples
     if arguments.compilation_cache:
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
-def _catalogue(settings: dict[str, Any], console: Console, arguments: argparse.Namespace) -> int:
+def _catalogue(settings: Options, console: Console, arguments: argparse.Namespace) -> int:
     began, jobs = time.perf_counter(), arguments.jobs or default_jobs()
     if jobs == 1:
         found = (verify(one, **settings) for one in SHIPPED)
@@ -82,7 +82,7 @@ def _catalogue(settings: dict[str, Any], console: Console, arguments: argparse.N
     return 0 if good == len(finished) else 1
 
 
-def _target(arguments: argparse.Namespace, settings: dict[str, Any]) -> Report:
+def _target(arguments: argparse.Namespace, settings: Options) -> Report:
     """Return the report on `module:function`, with what the options say of it."""
     given = {way: getattr(arguments, way) for way in DERIVATIVES if getattr(arguments, way)}
     if len(arguments.targets) + len(given) != 1:

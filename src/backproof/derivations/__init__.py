@@ -1,16 +1,17 @@
 """Executable derivations: which line of my derivation is wrong?"""
 
 from backproof.derivations.files import find
-from backproof.derivations.form import Derivation, derivation
+from backproof.derivations.form import Derivation, Verifications, derivation, verify_each
 from backproof.derivations.lines import assume, at_least, at_most, differ, equal, holds, less
-from backproof.derivations.report import Mark, Refutes, Report, Verdict
+from backproof.derivations.report import DerivationReport, DerivationVerdict, Mark, Refutes
 
 __all__ = [
     "Derivation",
+    "DerivationReport",
+    "DerivationVerdict",
     "Mark",
     "Refutes",
-    "Report",
-    "Verdict",
+    "Verifications",
     "assume",
     "at_least",
     "at_most",
@@ -20,4 +21,5 @@ __all__ = [
     "find",
     "holds",
     "less",
+    "verify_each",
 ]

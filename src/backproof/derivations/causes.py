@@ -14,7 +14,7 @@ small change of the line it follows everywhere. Beside the names of `verificatio
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -27,16 +27,17 @@ from backproof.derivations.places import Args
 from backproof.derivations.replay import Replayer
 from backproof.derivations.source import Source
 from backproof.derivations.table import Table
-from backproof.verification.causes import ALWAYS
-from backproof.verification.noise import AGREES_WITHIN, Measured, units
-from backproof.verification.oracles import Point
-from backproof.verification.symptoms import AXES, TESTS, axis_hint, ratio_of
-from backproof.verification.worst import Failure, Leaf
+from backproof.numerics.comparison import agree, units
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.leaves import leaves_with_paths
+from backproof.numerics.noise import Measured
+from backproof.verification.diagnosis.causes import ALWAYS
+from backproof.verification.diagnosis.failure import Elsewhere, Failure, Leaf
+from backproof.verification.diagnosis.symptoms import AXES, TESTS, axis_hint, ratio_of
+from backproof.verification.running.point import Point
 
 Named = tuple[str, str]
 
-# Failing points that are asked for a cause; every one must show it.
-ASKED = 8
 # These would show wherever the line is not zero: a point at which it is right refutes them.
 REFUTABLE = (ALWAYS | {"factor"}) - {"swapped"}
 # What these tests see in a line, in words; the other tests of the verifier speak of cotangents.
@@ -56,18 +57,6 @@ SENTENCES = {
     "last-row": "{leaf} is wrong only at the last index of an axis",
     "at-ties": "{leaf} is wrong only where inputs tie",
 }
-
-
-class Lines(NamedTuple):
-    """Answers what the verifier's tests ask of a runner: the line before, at other arguments."""
-
-    replayer: Replayer
-    step: int
-
-    def truth(self, point: Point) -> Measured:
-        """Return the value of the line before, at one point."""
-        run = self.replayer.at([point.args])
-        return Measured(*jax.tree.map(lambda leaf: leaf[0], tuple(run.values[self.step])))
 
 
 def name_cause(
@@ -130,7 +119,7 @@ def _summed(table: Table, here: int, before: int) -> bool:
             kept = a.sum(extra) if a.ndim >= b.ndim else None
             if kept is None or kept.shape != b.shape:
                 return False
-            if np.any(units(kept, b, n.sum(extra) + m) > AGREES_WITHIN):
+            if not np.all(agree(kept, b, n.sum(extra) + m)):
                 return False
     return True
 
@@ -146,8 +135,8 @@ def _shows(name: str, at: Failure) -> bool:
 
 def _spread(points: Sequence[Args]) -> list[Args]:
     """Return a few of the points, the first one and others of every shape."""
-    step = max(1, len(points) // ASKED)
-    return [*points[:1], *points[1::step]][: ASKED + 1]
+    step = max(1, len(points) // EFFORT.asked)
+    return [*points[:1], *points[1::step]][: EFFORT.asked + 1]
 
 
 def _failure(replayer: Replayer, table: Table, look: Look, args: Args) -> Failure:
@@ -161,12 +150,16 @@ def _failure_in(replayer: Replayer, table: Table, look: Look, run: Any, i: int) 
     mine, true = (jax.tree.map(lambda v: v[i], tuple(run.values[step])) for step in (here, before))
     rest = zip(*map(jax.tree.leaves, (true[0], mine[1], true[1])), strict=True)
     leaves = [
-        Leaf(jax.tree_util.keystr(path), _number(a), _number(b), np.asarray(n + m))
-        for (path, a), (b, n, m) in zip(jax.tree_util.tree_leaves_with_path(mine[0]), rest, strict=True)
+        Leaf(path, _number(a), _number(b), np.asarray(n + m))
+        for (path, a), (b, n, m) in zip(leaves_with_paths(mine[0]), rest, strict=True)
     ]
     worst = max(leaves, key=lambda leaf: np.max(units(leaf.mine, leaf.true, leaf.noise), initial=0.0))
-    runner: Any = Lines(replayer, before)
-    return Failure(runner, Point(run.points[i], ()), worst, leaves)
+
+    def line_before(point: Point) -> Measured:
+        values = replayer.at([point.args]).values[before]
+        return Measured(*jax.tree.map(lambda leaf: leaf[0], tuple(values)))
+
+    return Failure(Point(run.points[i], ()), worst, leaves, Elsewhere(line_before))
 
 
 def _number(value: Any) -> np.ndarray:
@@ -193,12 +186,10 @@ def _right_somewhere(table: Table, look: Look, path: str, *, distinct: bool) -> 
         if len(run.lines) <= look.number:
             continue
         seen, here = table.seen(run, look.number, look.other), run.values[table.lines[look.number]]
-        leaves = zip(
-            jax.tree_util.tree_leaves_with_path(here.value), jax.tree.leaves(here.noise), strict=True
-        )
-        value, noise = next((v, n) for (where, v), n in leaves if jax.tree_util.keystr(where) == path)
+        leaves = zip(leaves_with_paths(here.value), jax.tree.leaves(here.noise), strict=True)
+        value, noise = next((v, n) for (where, v), n in leaves if where == path)
         for i in map(int, np.flatnonzero(seen.states == State.FOLLOWS)):
-            visible = np.any(np.abs(value[i]) > AGREES_WITHIN * noise[i])
+            visible = not np.all(agree(value[i], np.zeros_like(value[i]), noise[i]))
             if visible and not (distinct and 1 in _sizes(run.points[i])):
                 return True
     return False

@@ -1,8 +1,9 @@
 """From what was seen of every line to a report: the first that does not follow gives the verdict."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,33 +12,30 @@ from backproof.derivations.example import Look, failing_points, shown, smallest
 from backproof.derivations.judgement import State, assumptions
 from backproof.derivations.lines import Kind
 from backproof.derivations.replay import Replayer
-from backproof.derivations.report import Line, Mark, Report, Verdict
+from backproof.derivations.report import About, DerivationReport, DerivationVerdict, Line, Mark
 from backproof.derivations.source import Source, anchor, shipped
 from backproof.derivations.table import Row, Table
-from backproof.verification.points import Points
-
-if TYPE_CHECKING:
-    from backproof.derivations.form import Derivation
+from backproof.verification.points.draws import Points
 
 
 def conclude(
-    about: dict[str, Any],
-    derivation: "Derivation",
+    about: About,
+    function: Callable[..., Any],
     source: Source | None,
     replayer: Replayer | None,
     points: Points | None,
     table: Table,
-) -> Report:
+) -> DerivationReport:
     """Return the report on a derivation whose lines are well formed."""
     facts: dict[str, Any] = {
-        **about,
+        **about._asdict(),
         "assumptions": tuple(s.latex for s in table.steps if s.kind is Kind.ASSUMED),
         "points": table.points,
         "shapes": len(table.runs),
     }
     if not table.points:
         text = "no drawn point satisfies its assumptions, so nothing was seen"
-        return Report(**facts, verdict=Verdict.INCONCLUSIVE, explanation=text)
+        return DerivationReport(**facts, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
     rows = {number: table.row(number, table.before(number)) for number in range(len(table.lines))}
     stops = [n for n, row in rows.items() if row.fails or row.broken]
     stops += [table.ended.number] if table.ended else []
@@ -47,8 +45,8 @@ def conclude(
         "notes": tuple(_notes(table, source, rows, wrong)),
     }
     if wrong is None:
-        return _without_failure(facts, derivation, replayer, points, table, rows)
-    names = tuple(inspect.signature(derivation.function).parameters)
+        return _without_failure(facts, function, replayer, points, table, rows)
+    names = tuple(inspect.signature(function).parameters)
     look = Look(wrong, table.before(wrong))
     small, example = None, None
     if wrong < len(table.lines) and wrong != table.start:
@@ -58,50 +56,50 @@ def conclude(
         example = shown(table, run, names, look) if run else None
     cause, said = name_cause(replayer, source, table, look, small)
     text = f"line {wrong}: {said}{_carried(table, wrong)}"
-    report = Report(
-        **facts, verdict=Verdict.FAILS, wrong=wrong, cause=cause, explanation=text, example=example
+    report = DerivationReport(
+        **facts, verdict=DerivationVerdict.FAILS, wrong=wrong, cause=cause, explanation=text, example=example
     )
     return _as_expected(report)
 
 
 def _without_failure(
     facts: dict[str, Any],
-    derivation: "Derivation",
+    function: Callable[..., Any],
     replayer: Replayer | None,
     points: Points | None,
     table: Table,
     rows: dict[int, Row],
-) -> Report:
+) -> DerivationReport:
     """Return the report where every line follows: it holds, unless nothing was seen or it should fail."""
     blind = [n for n, row in rows.items() if not row.judged]
     if blind:
         text = f"line {blind[0]} is not finite at any drawn point, so nothing was seen of it"
-        return Report(**facts, verdict=Verdict.INCONCLUSIVE, explanation=text)
-    if derivation.refutes:
-        text = f"line {derivation.refutes.line} should not follow, but every line does"
-        return Report(**facts, verdict=Verdict.NOT_REFUTED, explanation=text)
-    report = Report(**facts, verdict=Verdict.HOLDS)
+        return DerivationReport(**facts, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
+    if facts["refutes"]:
+        text = f"line {facts['refutes'].line} should not follow, but every line does"
+        return DerivationReport(**facts, verdict=DerivationVerdict.NOT_REFUTED, explanation=text)
+    report = DerivationReport(**facts, verdict=DerivationVerdict.HOLDS)
     somewhere = [n for n in rows if table.steps[table.lines[n]].kind is Kind.DIFFERS_SOMEWHERE]
     if not somewhere or replayer is None or points is None:
         return report
     look = Look(somewhere[-1], None, State.FOLLOWS)
     small = smallest(replayer, points, failing_points(table, look), look)
-    names = tuple(inspect.signature(derivation.function).parameters)
+    names = tuple(inspect.signature(function).parameters)
     return replace(report, example=shown(table, replayer.at([small]), names, look)) if small else report
 
 
-def _as_expected(report: Report) -> Report:
+def _as_expected(report: DerivationReport) -> DerivationReport:
     """Return the report as it reads beside what was expected: an erratum that fails as stated is good."""
     stated = report.refutes
     if not stated:
         return report
     if (report.wrong, report.cause) == (stated.line, stated.cause):
-        return replace(report, verdict=Verdict.REFUTED)
+        return replace(report, verdict=DerivationVerdict.REFUTED)
     text = (
         f"line {stated.line} should be the first that fails, by {stated.cause!r}; it is line {report.wrong}, "
         f"by {report.cause!r}: {report.explanation}"
     )
-    return replace(report, verdict=Verdict.NOT_REFUTED, explanation=text)
+    return replace(report, verdict=DerivationVerdict.NOT_REFUTED, explanation=text)
 
 
 def _carried(table: Table, wrong: int) -> str:

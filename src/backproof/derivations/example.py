@@ -12,13 +12,12 @@ from backproof.derivations.places import Args, entries
 from backproof.derivations.replay import Replay, Replayer
 from backproof.derivations.report import Example
 from backproof.derivations.table import Table
-from backproof.verification.oracles import Point, shapes_of, widen
-from backproof.verification.points import Points
-from backproof.verification.shrink import with_plain_numbers
-from backproof.verification.tracing import float64
-
-# Shapes smaller than the one that failed that are tried.
-TRIES = 24
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.leaves import leaves_with_paths, shapes_of, widen
+from backproof.numerics.tracing import float64
+from backproof.verification.diagnosis.smallest import with_plain_numbers
+from backproof.verification.points.draws import Points
+from backproof.verification.running.point import Point
 
 
 class Look(NamedTuple):
@@ -65,7 +64,7 @@ def _failing(replayer: Replayer, look: Look) -> Callable[[Args], bool]:
 
 def _smaller(points: Points, found: Args | None, fails: Callable[[Args], bool]) -> Args | None:
     """Return the smallest drawn tuple that fails, with fewer entries than `found`."""
-    for drawn in points.small()[:TRIES]:
+    for drawn in points.small()[: EFFORT.smaller_shapes]:
         if found is not None and drawn.size >= entries(found):
             return None
         with float64():
@@ -99,7 +98,7 @@ def _alone(tree: Any) -> Any:
 def _worst(values: tuple[Any, Any], noise: tuple[Any, Any]) -> tuple[str, float]:
     """Return the path and index of the entry furthest apart, and its distance in noise units."""
     entry, largest = "", 0.0
-    with_path = jax.tree_util.tree_leaves_with_path(values[0])
+    with_path = leaves_with_paths(values[0])
     rest = zip(*map(jax.tree.leaves, (values[1], *noise)), strict=True)
     for (path, a), (b, n, m) in zip(with_path, rest, strict=True):
         with np.errstate(all="ignore"):
@@ -107,7 +106,7 @@ def _worst(values: tuple[Any, Any], noise: tuple[Any, Any]) -> tuple[str, float]
         if units.size and np.max(units) > largest:
             index = np.unravel_index(int(np.argmax(units)), units.shape)
             place = f"[{', '.join(map(str, index))}]" if units.ndim else ""
-            entry, largest = f"{jax.tree_util.keystr(path)}{place}", float(np.max(units))
+            entry, largest = f"{path}{place}", float(np.max(units))
     return entry, largest
 
 

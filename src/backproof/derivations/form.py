@@ -3,12 +3,15 @@
 import functools
 import inspect
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from backproof.derivations.report import Refutes, Report
-from backproof.derivations.verify import verify
+from backproof.derivations.report import About, DerivationReport, DerivationVerdict, Refutes
+from backproof.derivations.verify import report_on
 from backproof.errors import GradientError
+from backproof.numerics.effort import EFFORT
 
 
 class Derivation:
@@ -65,6 +68,12 @@ class Derivation:
         """What its docstring says."""
         return inspect.getdoc(self.function) or ""
 
+    @property
+    def about(self) -> About:
+        """What a report says of it before anything is run."""
+        uses = tuple(one.name for one in self.uses)
+        return About(self.name, self.latex, self.file, self.row, self.prose, self.items, uses, self.refutes)
+
     def __call__(self, *args: Any) -> Any:
         """Return the generator of its lines at `args`."""
         return self.function(*args)
@@ -72,20 +81,74 @@ class Derivation:
     def __repr__(self) -> str:
         return f"<derivation {self.name} in {self.file}:{self.row}>"
 
-    def verify(self, **settings: Any) -> Report:
+    def verify(
+        self, *, examples: int = EFFORT.points_at_each_shape, seed: int = 0, shapes: int | None = None
+    ) -> DerivationReport:
         """Return the report: the first line that does not follow, why, and the smallest example.
 
         Args:
-            **settings: `examples` (points drawn at each shape), `shapes` (how many are tried) and `seed`.
+            examples: the points drawn at each shape, next to one of plain numbers.
+            seed: the seed of every draw.
+            shapes: how many shapes are tried, the largest of the menu; None for all.
         """
-        return verify(self, **settings)
+        return Verifications(examples=examples, seed=seed, shapes=shapes).report_on(self)
 
-    def check(self, **settings: Any) -> Report:
+    def check(
+        self, *, examples: int = EFFORT.points_at_each_shape, seed: int = 0, shapes: int | None = None
+    ) -> DerivationReport:
         """Return what `verify` returns, and raise `GradientError` unless the report is good."""
-        report = self.verify(**settings)
+        report = self.verify(examples=examples, seed=seed, shapes=shapes)
         if not report.ok:
             raise GradientError(str(report))
         return report
+
+
+class Verifications:
+    """The verifications of several derivations; a class because one that others rest on is verified once."""
+
+    def __init__(
+        self, *, examples: int = EFFORT.points_at_each_shape, seed: int = 0, shapes: int | None = None
+    ) -> None:
+        """Hold the settings, as `Derivation.verify` takes them; nothing is run."""
+        self._examples, self._seed, self._shapes = examples, seed, shapes
+        self._reports: dict[Derivation, DerivationReport] = {}
+
+    def report_on(self, derivation: Derivation) -> DerivationReport:
+        """Return the report on one derivation; those it rests on are verified first."""
+        if derivation not in self._reports:
+            lemmas = [self.report_on(lemma) for lemma in derivation.uses]
+            began = time.perf_counter()
+            own = report_on(
+                derivation.function,
+                derivation.args,
+                derivation.about,
+                examples=self._examples,
+                seed=self._seed,
+                shapes=self._shapes,
+            )
+            report = replace(_resting_on(own, lemmas), seconds=time.perf_counter() - began)
+            self._reports[derivation] = report
+        return self._reports[derivation]
+
+
+def verify_each(
+    derivations: Iterable[Derivation],
+    *,
+    examples: int = EFFORT.points_at_each_shape,
+    seed: int = 0,
+    shapes: int | None = None,
+) -> Iterator[DerivationReport]:
+    """Yield the report on each derivation, settings as in `Derivation.verify`; lemmas are verified once."""
+    yield from map(Verifications(examples=examples, seed=seed, shapes=shapes).report_on, derivations)
+
+
+def _resting_on(report: DerivationReport, lemmas: Sequence[DerivationReport]) -> DerivationReport:
+    """Return the report, INCONCLUSIVE if what it rests on does not hold."""
+    fallen = next((one for one in lemmas if not one.ok), None)
+    if fallen is None or not report.ok:
+        return report
+    text = f"it rests on {fallen.name}, which is {fallen.verdict}: {fallen.explanation}"
+    return replace(report, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
 
 
 def derivation(

@@ -9,15 +9,13 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from backproof.derivations.lines import Kind
 from backproof.derivations.replay import Replay
-from backproof.verification.noise import AGREES_WITHIN, Measured
-
-# A gap that is rounding shrinks in long double at least so much; that of a wrong formula stays.
-SHRINKS_TO = 0.1
+from backproof.numerics.leaves import is_inexact, leaves_with_paths
+from backproof.numerics.noise import Measured
+from backproof.numerics.tolerance import AGREES_WITHIN, SHRINKS_TO
 
 
 class State(IntEnum):
@@ -98,11 +96,9 @@ def misfit(value: Any, other: Any) -> str | None:
     tree, wanted = jax.tree.structure(value), jax.tree.structure(other)
     if tree != wanted:
         return f"it has the tree {tree}, the line before {wanted}"
-    for (path, mine), true in zip(
-        jax.tree_util.tree_leaves_with_path(value), jax.tree.leaves(other), strict=True
-    ):
+    for (path, mine), true in zip(leaves_with_paths(value), jax.tree.leaves(other), strict=True):
         if mine.shape != true.shape:
-            where = f"{jax.tree_util.keystr(path)} " if path else ""
+            where = f"{path} " if path else ""
             return f"{where}has shape {mine.shape[1:]}, in the line before {true.shape[1:]}"
     return None
 
@@ -184,9 +180,7 @@ def _everywhere(tree: Any) -> np.ndarray:
 
 def _finite(tree: Any) -> np.ndarray:
     real = jax.tree.map(
-        lambda leaf: (
-            np.isfinite(leaf) if jnp.issubdtype(leaf.dtype, jnp.inexact) else np.ones(leaf.shape, bool)
-        ),
+        lambda leaf: np.isfinite(leaf) if is_inexact(leaf) else np.ones(leaf.shape, bool),
         tree,
     )
     return _everywhere(real)

@@ -7,12 +7,12 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from backproof.derivations.edits import (
-    Edit,
+from backproof.derivations.changes import (
+    Change,
     Rule,
     add_transpose,
+    changes,
     drop_transpose,
-    edits,
     flip_sign,
     other_index,
     renamed,
@@ -26,9 +26,7 @@ from backproof.derivations.places import Args
 from backproof.derivations.replay import Replayer
 from backproof.derivations.source import Source, planted
 from backproof.derivations.table import Table
-
-# Changes that are tried; each is traced once at one shape, and only what works there at the others.
-TRIED_AT_MOST = 40
+from backproof.numerics.effort import EFFORT
 
 
 class Mend(NamedTuple):
@@ -49,15 +47,15 @@ def find_mend(source: Source | None, table: Table, look: Look) -> Mend | None:
     expression = source.expression_at(row) if row else None
     if expression is None:
         return None
-    for number, edit in enumerate(_candidates(source, expression)):
-        if number >= TRIED_AT_MOST:
+    for number, change in enumerate(_candidates(source, expression)):
+        if number >= EFFORT.mends:
             return None
-        if _works(source, table, look, row, edit.expression):
-            return Mend(edit.kind, edit.before, edit.after)
+        if _works(source, table, look, row, change.expression):
+            return Mend(change.kind, change.before, change.after)
     return None
 
 
-def _candidates(source: Source, expression: ast.expr) -> Iterator[Edit]:
+def _candidates(source: Source, expression: ast.expr) -> Iterator[Change]:
     """Yield the changes that are tried, the likeliest first."""
     inputs, names = _inputs_of_names(source), _names(source)
     rules: dict[str, list[Rule]] = {
@@ -71,7 +69,7 @@ def _candidates(source: Source, expression: ast.expr) -> Iterator[Edit]:
     }
     for kind, several in rules.items():
         for rule in several:
-            yield from edits(expression, {kind: rule})
+            yield from changes(expression, {kind: rule})
 
 
 def _factors(source: Source) -> list[ast.expr]:

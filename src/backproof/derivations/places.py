@@ -11,13 +11,13 @@ import jax
 import numpy as np
 
 from backproof.arguments import Specification, names_of
-from backproof.verification.claim import Claim, points_of
-from backproof.verification.drawing import draw
-from backproof.verification.oracles import shapes_of, widen
-from backproof.verification.points import Points
-from backproof.verification.sizes import SIZES
-from backproof.verification.tracing import float64
-from backproof.verification.values import MODERATE
+from backproof.numerics.leaves import shapes_of, widen
+from backproof.numerics.tracing import float64
+from backproof.verification.claims.claim import points_of
+from backproof.verification.points.draws import Points
+from backproof.verification.points.hypothesis_draws import draw
+from backproof.verification.points.sizes import SIZES
+from backproof.verification.points.values import MODERATE
 
 Args = tuple[Any, ...]
 
@@ -53,9 +53,8 @@ def drawn_points(name: str, points: Points, examples: int, seed: int) -> list[li
     Raises:
         UsageError: nothing satisfies the specification.
     """
-    claim = Claim(name, _nothing, _nothing, _nothing, True, points)
     plain = points.plain()
-    draws = [*plain, *draw(claim, examples * max(len(plain), 1), seed)]
+    draws = [*plain, *draw(points, examples * max(len(plain), 1), seed, name)]
     draws = sorted((one for one in draws if not one.empty), key=lambda one: one.size)
     with float64():
         args = [widen(one.build()) for one in draws]
@@ -63,10 +62,6 @@ def drawn_points(name: str, points: Points, examples: int, seed: int) -> list[li
     for one in args:
         groups.setdefault(shapes_of(one), []).append(one)
     return list(groups.values())
-
-
-def _nothing(*_: Any) -> None:
-    return None
 
 
 def entries(args: Args) -> int:

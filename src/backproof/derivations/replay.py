@@ -14,9 +14,10 @@ import numpy as np
 from backproof.derivations.lines import Step
 from backproof.derivations.source import Source
 from backproof.derivations.walk import Raised, Walked, bridged, walk
-from backproof.verification.noise import FLUSHED, Measured, measure_program
-from backproof.verification.oracles import shapes_of
-from backproof.verification.tracing import Program, float64, trace
+from backproof.numerics.leaves import shapes_of
+from backproof.numerics.noise import Measured, measure_program
+from backproof.numerics.tolerance import FLUSHED
+from backproof.numerics.tracing import Program, float64, trace
 
 PyTree = Any
 Args = tuple[PyTree, ...]

@@ -3,13 +3,13 @@
 import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from backproof.derivations.latex import readable
-from backproof.verification.verdict import pasted, plain_json
+from backproof.verification.report import pasted, plain_json
 
 
-class Verdict(StrEnum):
+class DerivationVerdict(StrEnum):
     """Names the outcome for one derivation; the first two are good."""
 
     HOLDS = "HOLDS"
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
     @property
     def ok(self) -> bool:
         """Whether the derivation is what it says it is."""
-        return self in (Verdict.HOLDS, Verdict.REFUTED)
+        return self in (DerivationVerdict.HOLDS, DerivationVerdict.REFUTED)
 
 
 class Mark(StrEnum):
@@ -108,8 +108,28 @@ class Example:
         return "\n".join(f"{name} = {pasted(arg)}" for name, arg in pairs)
 
 
+class About(NamedTuple):
+    """Holds what a report says of a derivation before anything is run.
+
+    Attributes:
+        name, latex, file, row, prose: which derivation.
+        items: the items of a specification that it shows.
+        uses: the names of the derivations it rests on.
+        refutes: how it is expected to fail, or None.
+    """
+
+    name: str
+    latex: str
+    file: str
+    row: int
+    prose: str
+    items: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    refutes: Refutes | None = None
+
+
 @dataclass(frozen=True)
-class Report:
+class DerivationReport:
     """Holds the outcome for one derivation; `str(report)` is what a person reads.
 
     Attributes:
@@ -135,7 +155,7 @@ class Report:
     file: str
     row: int
     prose: str
-    verdict: Verdict
+    verdict: DerivationVerdict
     items: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     lines: tuple[Line, ...] = ()

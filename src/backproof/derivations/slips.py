@@ -2,7 +2,7 @@
 
 A slip is a transform of the syntax tree of one line: a transpose dropped, a sign turned, a ½ or a slope
 forgotten, the factors of a product exchanged, another index. Whether it changes anything is asked apart
-from the verdict: the changed line is held against the line as it was written, to half the digits.
+from the verdict: the changed line is compared with the line as it was written, to half the digits.
 """
 
 import ast
@@ -13,20 +13,17 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from backproof.derivations.edits import SLIPS, Edit, edits, negated
+from backproof.derivations.changes import SLIPS, Change, changes, negated
 from backproof.derivations.form import Derivation
-from backproof.derivations.judgement import SHRINKS_TO, admitted, misfit
+from backproof.derivations.judgement import admitted, misfit
 from backproof.derivations.lines import Kind, LineError
 from backproof.derivations.places import drawn_points, places
 from backproof.derivations.replay import Replay, Replayer, replay_as_it_stands
 from backproof.derivations.source import Source, planted, source_of
 from backproof.derivations.table import Table
-from backproof.derivations.verify import EXAMPLES, takes_arguments
-
-# A slip that moves no entry by this part of it changes nothing that is looked for: half of 52 bits.
-HALF_THE_DIGITS = 2.0**-26
-# Slips of one kind planted in one line.
-EACH_KIND = 2
+from backproof.derivations.verify import takes_arguments
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.tolerance import HALF_THE_DIGITS, SHRINKS_TO
 
 
 class Outcome(StrEnum):
@@ -62,23 +59,25 @@ class Slip(NamedTuple):
     outcome: Outcome
 
 
-def slips_of(expression: ast.expr) -> Iterator[Edit]:
+def slips_of(expression: ast.expr) -> Iterator[Change]:
     """Yield the slips that apply to one line: a few of each kind, and the whole negated."""
     seen: dict[str, int] = {}
-    for edit in edits(expression, SLIPS):
-        seen[edit.kind] = seen.get(edit.kind, 0) + 1
-        if seen[edit.kind] <= EACH_KIND:
-            yield edit
+    for change in changes(expression, SLIPS):
+        seen[change.kind] = seen.get(change.kind, 0) + 1
+        if seen[change.kind] <= EFFORT.slips_of_a_kind:
+            yield change
     sides = expression.args if isinstance(expression, ast.Call) else []
     name = getattr(getattr(expression, "func", None), "attr", "")
     if name in ("at_most", "at_least", "less", "equal", "differ", "holds"):
         whole = ast.Call(expression.func, [negated(sides[0]), *sides[1:]], expression.keywords)  # pyright: ignore[reportAttributeAccessIssue]
-        yield Edit("sign", ast.unparse(sides[0]), f"-({ast.unparse(sides[0])})", whole)
+        yield Change("sign", ast.unparse(sides[0]), f"-({ast.unparse(sides[0])})", whole)
     else:
-        yield Edit("sign", ast.unparse(expression), f"-({ast.unparse(expression)})", negated(expression))
+        yield Change("sign", ast.unparse(expression), f"-({ast.unparse(expression)})", negated(expression))
 
 
-def campaign(derivation: Derivation, examples: int = EXAMPLES, seed: int = 0) -> Iterator[Slip]:
+def campaign(
+    derivation: Derivation, examples: int = EFFORT.points_at_each_shape, seed: int = 0
+) -> Iterator[Slip]:
     """Yield what becomes of every slip planted in a line after the first of a derivation that holds."""
     source = source_of(derivation.function)
     if source is None:
@@ -90,10 +89,10 @@ def campaign(derivation: Derivation, examples: int = EXAMPLES, seed: int = 0) ->
         if first < number or number == table.start:  # in a loop a slip is planted in all lines at once
             continue
         expression = source.expression_at(step.row)
-        for edit in slips_of(expression) if expression is not None else ():
-            outcome = _outcome(source, table, number, step.row, edit)
+        for change in slips_of(expression) if expression is not None else ():
+            outcome = _outcome(source, table, number, step.row, change)
             place = (derivation.name, derivation.file, step.row, number)
-            yield Slip(*place, edit.kind, edit.before, edit.after, outcome)
+            yield Slip(*place, change.kind, change.before, change.after, outcome)
 
 
 def _table(derivation: Derivation, source: Source, examples: int, seed: int) -> Table:
@@ -105,9 +104,9 @@ def _table(derivation: Derivation, source: Source, examples: int, seed: int) -> 
     return Table([replayer.at(group) for group in points])
 
 
-def _outcome(source: Source, table: Table, number: int, row: int, edit: Edit) -> Outcome:
+def _outcome(source: Source, table: Table, number: int, row: int, change: Change) -> Outcome:
     """Return what becomes of one slip: the shapes are tried until one shows it, the most telling first."""
-    changed = planted(source, row, edit.expression)
+    changed = planted(source, row, change.expression)
     replayer = Replayer(changed.function, changed, number)
     moved = False
     for run in table.runs[::-1]:

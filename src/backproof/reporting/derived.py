@@ -8,17 +8,17 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from backproof.derivations import Mark, Report, Verdict
+from backproof.derivations import DerivationReport, DerivationVerdict, Mark
 from backproof.derivations.latex import readable
 from backproof.derivations.slips import Outcome, Slip
 
 STYLES = {
-    Verdict.HOLDS: "green",
-    Verdict.REFUTED: "green",
-    Verdict.FAILS: "red",
-    Verdict.NOT_REFUTED: "red",
-    Verdict.BROKEN: "red",
-    Verdict.INCONCLUSIVE: "yellow",
+    DerivationVerdict.HOLDS: "green",
+    DerivationVerdict.REFUTED: "green",
+    DerivationVerdict.FAILS: "red",
+    DerivationVerdict.NOT_REFUTED: "red",
+    DerivationVerdict.BROKEN: "red",
+    DerivationVerdict.INCONCLUSIVE: "yellow",
 }
 MARKS = {
     Mark.STARTS: "·",
@@ -32,9 +32,11 @@ MARKS = {
 }
 
 
-def print_derivations(reports: Iterable[Report], total: int, console: Console) -> list[Report]:
+def print_derivations(
+    reports: Iterable[DerivationReport], total: int, console: Console
+) -> list[DerivationReport]:
     """Print a line for each report as it comes, then what fails, and return them all."""
-    finished: list[Report] = []
+    finished: list[DerivationReport] = []
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("verifying", total=total)
         for report in reports:
@@ -75,7 +77,7 @@ def print_slips(slips: Iterable[Sequence[Slip]], total: int, console: Console) -
     return not bad
 
 
-def _row(report: Report) -> Text:
+def _row(report: DerivationReport) -> Text:
     row = Text(f"{report.verdict:<12}", style=STYLES[report.verdict])
     row.append(f" {report.file}:{report.row} {report.name}", style="default")
     if report.ok and report.refutes:
@@ -83,7 +85,7 @@ def _row(report: Report) -> Text:
     return row
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: DerivationReport, console: Console) -> None:
     """Print one derivation: prose, then each line's formula and reason with its verdict."""
     title = Text(f"{report.name}  ", style="bold").append(readable(report.latex), style="default")
     if report.items:

@@ -1,11 +1,11 @@
 """Derivations as Markdown, with their formulas in LaTeX and the verdict on each line."""
 
-from backproof.derivations import Mark, Report
+from backproof.derivations import DerivationReport, Mark
 
 GOOD = (Mark.STARTS, Mark.FOLLOWS, Mark.HOLDS)
 
 
-def markdown(report: Report) -> str:
+def markdown(report: DerivationReport) -> str:
     """Return one derivation as a section of Markdown."""
     items = f" ({', '.join(report.items)})" if report.items else ""
     parts = [f"## `{report.name}`{items}", f"${report.latex}$"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from backproof import derivations, verification
 
 
-def write_json(reports: Sequence[verification.Report | derivations.Report], path: Path) -> None:
+def write_json(reports: Sequence[verification.Report | derivations.DerivationReport], path: Path) -> None:
     """Write `reports` to `path` as a list of JSON objects, whole or not at all."""
     write_text(json.dumps([json.loads(report.to_json()) for report in reports], indent=2), path)
 

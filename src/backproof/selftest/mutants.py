@@ -79,10 +79,16 @@ class Mutant(NamedTuple):
         """Return the rule with the mistake."""
         return self.mutation.change(self.of)
 
-    def verified(self, **settings: Any) -> Report:
-        """Return the verifier's report on it, held to the forward pass of the right rule."""
-        quick: dict[str, Any] = {"examples": 60, "dtypes": (), "second_order": False, **settings}
-        return verify(self.rule, of=lambda params, x: self.of.forward(params, x)[0], **quick)
+    def verified(self, *, examples: int = 60, seed: int = 0) -> Report:
+        """Return the verifier's report on it, with the forward pass of the right rule as the reference."""
+        return verify(
+            self.rule,
+            of=lambda params, x: self.of.forward(params, x)[0],
+            examples=examples,
+            seed=seed,
+            dtypes=(),
+            second_order=False,
+        )
 
 
 def leaf_changed(rule: Rule, which: int, change: Callable[[Any, Any], Any]) -> Rule:

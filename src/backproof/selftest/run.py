@@ -42,9 +42,9 @@ class Rate:
     right: int
 
 
-def run(cases: Iterable[Case], **settings: Any) -> list[Outcome]:
-    """Return the outcome of each case; what a case says of its own verification stands over `settings`."""
-    return [_outcome(case, settings) for case in cases]
+def run(cases: Iterable[Case], *, examples: int = 200, seed: int = 0) -> list[Outcome]:
+    """Return the outcome of each case; the settings that a case states itself win over these."""
+    return [_outcome(case, {"examples": examples, "seed": seed}) for case in cases]
 
 
 def rates(outcomes: Sequence[Outcome]) -> dict[str, Rate]:
@@ -53,7 +53,7 @@ def rates(outcomes: Sequence[Outcome]) -> dict[str, Rate]:
     return {kind: _rate([outcome for outcome in outcomes if outcome.case.kind == kind]) for kind in kinds}
 
 
-def _outcome(case: Case, settings: dict[str, Any]) -> Outcome:
+def _outcome(case: Case, settings: dict[str, int]) -> Outcome:
     began = time.perf_counter()
     wrong, right = (_said(side, settings) for side in (case.wrong, case.right))
     return Outcome(
@@ -66,7 +66,7 @@ def _outcome(case: Case, settings: dict[str, Any]) -> Outcome:
     )
 
 
-def _said(side: Mapping[str, Any] | None, settings: dict[str, Any]) -> Said:
+def _said(side: Mapping[str, Any] | None, settings: dict[str, int]) -> Said:
     if side is None:
         return None
     try:

@@ -1,6 +1,6 @@
 """The verifier: a verdict on a hand-written derivative, without a tolerance to set."""
 
 from backproof.verification.engine import check, verify, verify_seeds
-from backproof.verification.verdict import Counterexample, Report, Verdict
+from backproof.verification.report import Counterexample, Report, Verdict
 
 __all__ = ["Counterexample", "Report", "Verdict", "check", "verify", "verify_seeds"]

@@ -1,111 +1,129 @@
-"""From what was found out to a report: the gravest finding gives the verdict."""
+"""From what was found out to a report: the gravest finding gives the verdict. Nothing is evaluated here."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from backproof.verification.accuracy import Row
-from backproof.verification.campaign import Findings
-from backproof.verification.causes import failure_at, name_cause
-from backproof.verification.claim import Claim
-from backproof.verification.judge import UNJUDGED, Judgement, Outcome
-from backproof.verification.layers import first_wrong_layer
-from backproof.verification.oracles import Point, Runner
-from backproof.verification.shrink import plainer
-from backproof.verification.verdict import Counterexample, Report, Verdict
-from backproof.verification.vote import difference_at
+from backproof.verification.claims.claim import Claim
+from backproof.verification.diagnosis.diagnosis import Diagnosis
+from backproof.verification.findings import Findings
+from backproof.verification.judging.accuracy import Row
+from backproof.verification.judging.judge import UNJUDGED, Judgement, Outcome
+from backproof.verification.report import Counterexample, Report, Verdict
+from backproof.verification.running.point import Point
 
 VERDICTS = {
     Outcome.REFERENCE_SUSPECT: Verdict.REFERENCE_SUSPECT,
     Outcome.UNSTABLE: Verdict.UNSTABLE,
     Outcome.WRONG: Verdict.WRONG,
 }
-GRAVE = (Outcome.WRONG, Outcome.UNSTABLE, Outcome.REFERENCE_SUSPECT)
 
 
-def conclude(claim: Claim, runner: Runner, found: Findings, declared: dict[str, str], *, seed: int) -> Report:
-    """Return the report on `claim`; how long it took is for the caller to say."""
+class Finding(NamedTuple):
+    """Holds the finding that gives the verdict: its cause, a sentence and the example, where it has them."""
+
+    verdict: Verdict
+    cause: str | None = None
+    explanation: str = ""
+    counterexample: Counterexample | None = None
+
+
+def needs_diagnosis(found: Findings) -> bool:
+    """Return whether the verdict rests on the judgement of single points, which a diagnosis explains."""
+    if found.broken or (found.doubt and found.vindicated):
+        return False
+    grave = any(one.outcome in VERDICTS for one in found.judged)
+    return grave or not (found.unlawful or found.second or found.rows or found.doubt)
+
+
+def conclude(
+    claim: Claim,
+    found: Findings,
+    diagnosis: Diagnosis | None,
+    declared: Mapping[str, str],
+    *,
+    seed: int,
+    seconds: float,
+) -> Report:
+    """Return the report on `claim`.
+
+    Args:
+        claim: what was verified.
+        found: what was found out.
+        diagnosis: the gravest judgement explained, where `needs_diagnosis`.
+        declared: the arguments that are not compared, and what their derivative is instead.
+        seed: the seed of every draw.
+        seconds: how long it took.
+    """
     skipped = sum(one.outcome in UNJUDGED for one in found.judged)
     agreeing = [one.distance for one in found.judged if one.outcome is Outcome.AGREES]
-    finding = _finding(claim, runner, found, declared)
-    facts: dict[str, Any] = {
-        "examples": found.looked - skipped,
-        "skipped": found.drawn - found.left_out - found.looked + skipped,
-        "worst": max(agreeing, default=0.0),
-        "shapes": tuple(found.shapes),
-        "notes": tuple(_notes(found)),
-        "seed": seed,
-    }
-    return Report(claim.name, **finding, **facts)
+    finding = _finding(claim, found, diagnosis, declared)
+    return Report(
+        claim.name,
+        *finding,
+        examples=found.looked - skipped,
+        skipped=found.drawn - found.left_out - found.looked + skipped,
+        worst=max(agreeing, default=0.0),
+        seed=seed,
+        seconds=seconds,
+        shapes=found.shapes,
+        notes=_notes(found, diagnosis),
+    )
 
 
-def _finding(claim: Claim, runner: Runner, found: Findings, declared: dict[str, str]) -> dict[str, Any]:
-    """Return verdict, cause, explanation and counterexample."""
+def _finding(
+    claim: Claim, found: Findings, diagnosis: Diagnosis | None, declared: Mapping[str, str]
+) -> Finding:
+    """Return the gravest finding."""
     if found.broken:
-        return _verdict(Verdict.WRONG, *found.broken)
+        return Finding(Verdict.WRONG, *found.broken)
     if found.doubt and found.vindicated:
         text = f"{found.doubt}; the hand-written side agrees with the differences"
-        return _verdict(Verdict.REFERENCE_SUSPECT, "reference", text)
-    grave = _grave(claim, runner, found)
-    if grave:
-        return grave
+        return Finding(Verdict.REFERENCE_SUSPECT, "reference", text)
+    if diagnosis and diagnosis.named:
+        verdict = VERDICTS[diagnosis.small.outcome]
+        example = _counterexample(diagnosis.small, diagnosis.difference, claim.call)
+        return Finding(verdict, *diagnosis.named, example)
     if found.unlawful:
-        cause, sentence, point = found.unlawful
-        return _verdict(Verdict.WRONG, cause, sentence, _place(point))
+        place = _place(found.unlawful.point)
+        return Finding(Verdict.WRONG, found.unlawful.cause, found.unlawful.sentence, place)
     if found.second:
         text = "the gradient is right, but differentiated again it gives a wrong second derivative"
-        return _verdict(Verdict.WRONG, "second-order", text, _counterexample(None, found.second))
+        return Finding(Verdict.WRONG, "second-order", text, _counterexample(found.second))
     if found.rows:
         return _inaccurate(claim, found.rows[0])
     if found.doubt:
-        return _verdict(Verdict.REFERENCE_SUSPECT, "reference", found.doubt)
-    blind = [f"result{leaf}: {what}" for leaf, what in found.blind.items() if what.startswith("blind")]
+        return Finding(Verdict.REFERENCE_SUSPECT, "reference", found.doubt)
+    nothing = _nothing_seen(found, declared)
+    if nothing:
+        return Finding(Verdict.INCONCLUSIVE, None, f"nothing could have been seen: {nothing}")
+    if diagnosis:
+        small = diagnosis.small
+        return Finding(Verdict.SUBGRADIENT, None, _convention(claim, small), _counterexample(small))
+    if declared:
+        said = ", ".join(f"{name} is {what}" for name, what in declared.items())
+        text = f"as declared, {said}, and not compared; everything else agrees"
+        return Finding(Verdict.DECLARED, None, text)
+    return Finding(Verdict.AGREES)
+
+
+def _nothing_seen(found: Findings, declared: Mapping[str, str]) -> str:
+    """Return why a right verdict would say nothing; empty where a slip would have been seen."""
+    if declared and not found.leaves:
+        return ""  # everything is declared
+    blind = [f"result{one.leaf}: blind to {one.slip}" for one in found.unseen if not one.is_zero]
     blind += ["the gradient is zero within noise wherever it was tried"] if found.all_zero else []
     seen = any(one.says_something and one.outcome not in UNJUDGED for one in found.judged)
-    everything_declared = bool(declared) and not found.leaves
-    if not everything_declared and (blind or not seen):
-        unseen = "; ".join(blind) or (
+    if not blind and not seen:
+        return (
             "wherever it was tried, the function is not finite, does not exist, "
             "has no entry to differentiate, or has more sides of kinks than were seen"
         )
-        return _verdict(Verdict.INCONCLUSIVE, None, f"nothing could have been seen: {unseen}")
-    kinked = [one for one in found.judged if one.outcome is Outcome.SUBGRADIENT]
-    if kinked:
-        small = plainer(runner, kinked[0])
-        return _verdict(Verdict.SUBGRADIENT, None, _convention(claim, small), _counterexample(None, small))
-    if declared:
-        said = ", ".join(f"{name} is {what}" for name, what in declared.items())
-        return _verdict(
-            Verdict.DECLARED, None, f"as declared, {said}, and not compared; everything else agrees"
-        )
-    return _verdict(Verdict.AGREES)
+    return "; ".join(blind)
 
 
-def _grave(claim: Claim, runner: Runner, found: Findings) -> dict[str, Any] | None:
-    """Return verdict, cause, explanation and counterexample of the gravest point; None if none is grave."""
-    for outcome in GRAVE:
-        failing = [one for one in found.judged if one.outcome is outcome]
-        if not failing:
-            continue
-        small = plainer(runner, failing[0])
-        named = name_cause(runner, failing, small, found.judged)
-        if outcome is Outcome.WRONG and claim.rule is not None:
-            layer = first_wrong_layer(claim.rule, [one.point for one in (small, *failing)])
-            found.notes += layer.notes() if layer else []
-            if layer and layer.cause and named[0] == "unknown":
-                named = layer.cause, f"in layer {layer.layer} of {layer.of}: {layer.slip}"
-        found.notes += _other_leaves(runner, small, failing) if outcome is Outcome.WRONG else []
-        return _verdict(VERDICTS[outcome], *named, _counterexample(runner, small))
-    return None
-
-
-def _verdict(
-    verdict: Verdict, cause: str | None = None, explanation: str = "", example: Counterexample | None = None
-) -> dict[str, Any]:
-    return {"verdict": verdict, "cause": cause, "explanation": explanation, "counterexample": example}
-
-
-def _inaccurate(claim: Claim, row: Row) -> dict[str, Any]:
+def _inaccurate(claim: Claim, row: Row) -> Finding:
     lost = (
         f"it gives {row.hand} where autodiff is finite"
         if not np.isfinite(row.hand)
@@ -116,18 +134,9 @@ def _inaccurate(claim: Claim, row: Row) -> dict[str, Any]:
         else f"a long sum is {row.distance:.0%} off"
     )
     text = f"the formula is right in float64; computed in {row.dtype} like this, {lost}"
-    found = Counterexample(
-        row.point.args,
-        row.point.direction,
-        row.leaf,
-        row.at,
-        row.hand,
-        row.truth,
-        row.allowed,
-        row.distance,
-        call=claim.call,
-    )
-    return _verdict(Verdict.UNSTABLE, "accuracy", text, found)
+    place, values = row.point, (row.hand, row.truth, row.allowed, row.distance)
+    example = Counterexample(place.args, place.direction, row.leaf, row.at, *values, call=claim.call)
+    return Finding(Verdict.UNSTABLE, "accuracy", text, example)
 
 
 def _convention(claim: Claim, found: Judgement) -> str:
@@ -140,34 +149,23 @@ def _convention(claim: Claim, found: Judgement) -> str:
     return f"{claim.at_kinks}: {seen}" if claim.at_kinks else seen
 
 
-def _other_leaves(runner: Runner, small: Judgement, failing: list[Judgement]) -> list[str]:
-    """Return which other leaves are wrong too at the failing points: a slip mended in one stays in those."""
-    failures = [one for one in (failure_at(runner, found) for found in (small, *failing)) if one]
-    wrong = {leaf.path for one in failures for leaf in one.leaves if np.any(leaf.wrong)}
-    named = small.worst.leaf if small.worst else ""
-    others = [leaf.path for leaf in failures[0].leaves if leaf.path != named] if failures else []
-    too = ", ".join(f"result{path}" for path in others if path in wrong)
-    right = ", ".join(f"result{path}" for path in others if path not in wrong)
-    said = [f"wrong too: {too}"] * bool(too) + [f"right at the same points: {right}"] * bool(right)
-    return ["; ".join(said)] if too else []
-
-
-def _counterexample(runner: Runner | None, found: Judgement) -> Counterexample | None:
-    at = found.worst
-    if at is None:
+def _counterexample(
+    found: Judgement, difference: float | None = None, call: str = ""
+) -> Counterexample | None:
+    if found.worst is None:
         return None
-    slope = difference_at(runner, found.point, at.leaf, at.at) if runner else None
-    call = runner.claim.call if runner else ""
-    return Counterexample(found.point.args, found.point.direction, *at, difference=slope, call=call)
+    point = found.point
+    return Counterexample(point.args, point.direction, *found.worst, difference=difference, call=call)
 
 
 def _place(point: Point) -> Counterexample:
     return Counterexample(point.args, point.direction, "", (), None, None, 0.0, np.nan)
 
 
-def _notes(found: Findings) -> list[str]:
-    zero = [f"result{leaf} is identically zero here" for leaf, what in found.blind.items() if "zero" in what]
+def _notes(found: Findings, diagnosis: Diagnosis | None) -> tuple[str, ...]:
+    zero = [f"result{one.leaf} is identically zero here" for one in found.unseen if one.is_zero]
     large = [f"of arrays this large, {found.left_out} of {found.drawn} draws were left out"]
-    open_ = sum(one.outcome is Outcome.UNDECIDED for one in found.judged)
-    sides = [f"points not judged, at which more sides of kinks meet than were seen: {open_}"]
-    return found.notes + zero + (large if found.left_out else []) + (sides if open_ else [])
+    undecided = sum(one.outcome is Outcome.UNDECIDED for one in found.judged)
+    sides = [f"points not judged, at which more sides of kinks meet than were seen: {undecided}"]
+    diagnosed = diagnosis.notes if diagnosis else ()
+    return (*found.notes, *diagnosed, *zero, *large[: bool(found.left_out)], *sides[: bool(undecided)])

@@ -1,20 +1,21 @@
-"""The verifier's two functions, `verify` and `check`, and the road from a claim to a report."""
+"""The verifier's functions, `verify` and `check`, and the road from a claim to a report."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from backproof.errors import GradientError, UsageError, message
 from backproof.rule import Loss, Rule
-from backproof.verification import claim as claims
-from backproof.verification.campaign import Settings, investigate
-from backproof.verification.claim import Claim
-from backproof.verification.conclusion import conclude
-from backproof.verification.declared import not_compared
-from backproof.verification.runners import Runners
-from backproof.verification.statics import Statics
-from backproof.verification.verdict import Report
+from backproof.verification.campaign import Campaign
+from backproof.verification.claims import claim as claims
+from backproof.verification.claims.claim import Claim
+from backproof.verification.claims.declared import not_compared
+from backproof.verification.claims.static_arguments import StaticArguments
+from backproof.verification.conclusion import conclude, needs_diagnosis
+from backproof.verification.diagnosis.diagnosis import diagnose
+from backproof.verification.findings import Settings
+from backproof.verification.report import Report
+from backproof.verification.running.low_precision import DTYPES
 
 
 def verify(
@@ -26,8 +27,11 @@ def verify(
     jvp: Callable[..., Any] | None = None,
     args: Any = None,
     argnums: int | Sequence[int] | None = None,
-    declared: dict[str, str] | None = None,
-    **settings: Any,
+    declared: Mapping[str, str] | None = None,
+    examples: int = 200,
+    seed: int = 0,
+    dtypes: Sequence[str] = DTYPES,
+    second_order: bool = True,
 ) -> Report:
     """Return whether a derivative written by hand is that of its function, entry by entry.
 
@@ -47,8 +51,10 @@ def verify(
             all floating ones for `vjp` and `fn` unless said.
         declared: arguments whose derivative is not meant to be the gradient, by name, and what it is
             instead, e.g. `{"x": "straight-through"}`; they are not compared.
-        **settings: `examples` (how many points are drawn), `seed`, `dtypes` (the precisions in which
-            the implementation is judged) and `second_order`.
+        examples: how many points are drawn.
+        seed: the seed of every draw; the same call with the same seed gives the same report.
+        dtypes: the precisions in which the implementation itself is judged, where it runs in them.
+        second_order: whether the derivative of the derivative is probed.
 
     Returns:
         a report: `report.verdict`, `report.counterexample`, `str(report)`.
@@ -57,57 +63,111 @@ def verify(
         UsageError: the call does not say what is to be checked, or where.
     """
     began = time.perf_counter()
-    chosen = _settings(settings)
+    settings = _settings(examples, seed, dtypes, second_order)
     claim = _claim(fn, of, vjp, grad, jvp, args, argnums)
-    said = declared or {}
-    claim = claim if not said else not_compared(claim, fn if of is None else of, said)
-    runners = Runners(claim)
-    found = investigate(runners, chosen)
-    report = conclude(claim, runners.float64, found, said, seed=chosen.seed)
-    return replace(report, seconds=time.perf_counter() - began)
+    if declared:
+        claim = not_compared(claim, fn if of is None else of, declared)
+    return _report(Campaign(claim), declared or {}, settings, began)
 
 
-def verify_seeds(rule: Rule | Loss, seeds: Iterable[int], **settings: Any) -> Iterator[Report]:
-    """Yield what `verify(rule, seed=…)` returns for each seed; what one compiles serves them all."""
-    claim = claims.of_rule(rule, None) if isinstance(rule, Rule) else claims.of_loss(rule, None)
-    runners = Runners(claim)
-    for seed in seeds:
-        began = time.perf_counter()
-        found = investigate(runners, _settings({**settings, "seed": seed}))
-        report = conclude(claim, runners.float64, found, {}, seed=seed)
-        yield replace(report, seconds=time.perf_counter() - began)
+def check(
+    fn: Any = None,
+    *,
+    of: Callable[..., Any] | None = None,
+    vjp: Callable[..., Any] | None = None,
+    grad: Callable[..., Any] | None = None,
+    jvp: Callable[..., Any] | None = None,
+    args: Any = None,
+    argnums: int | Sequence[int] | None = None,
+    declared: Mapping[str, str] | None = None,
+    examples: int = 200,
+    seed: int = 0,
+    dtypes: Sequence[str] = DTYPES,
+    second_order: bool = True,
+) -> Report:
+    """Return what `verify` returns, and raise `GradientError` unless the report is good.
 
+    Args:
+        fn: see `verify`, as for all the others.
+        of: the plain function.
+        vjp: the pullback by hand.
+        grad: the gradient by hand.
+        jvp: the tangent by hand.
+        args: what each argument may be.
+        argnums: the arguments that are differentiated.
+        declared: the arguments that are not compared.
+        examples: how many points are drawn.
+        seed: the seed of every draw.
+        dtypes: the precisions in which the implementation is judged.
+        second_order: whether the derivative of the derivative is probed.
 
-def check(fn: Any = None, **how: Any) -> Report:
-    """Return what `verify` returns, and raise `GradientError` unless the report is good."""
-    report = verify(fn, **how)
+    Raises:
+        GradientError: the derivative was not shown to be right; the text is the report.
+        UsageError: the call does not say what is to be checked, or where.
+    """
+    report = verify(
+        fn,
+        of=of,
+        vjp=vjp,
+        grad=grad,
+        jvp=jvp,
+        args=args,
+        argnums=argnums,
+        declared=declared,
+        examples=examples,
+        seed=seed,
+        dtypes=dtypes,
+        second_order=second_order,
+    )
     if not report.ok:
         raise GradientError(str(report))
     return report
 
 
-def _settings(given: dict[str, Any]) -> Settings:
-    unknown = set(given) - set(Settings.__dataclass_fields__)
-    if unknown:
-        raise UsageError(
-            message(
-                must=f"the settings are {', '.join(Settings.__dataclass_fields__)}",
-                found=", ".join(sorted(unknown)),
-                where="verify",
-                do="drop it, or mend its name",
-            )
-        )
-    chosen = Settings(**given)
-    if chosen.examples < 1:
+def verify_seeds(
+    rule: Rule | Loss,
+    seeds: Iterable[int],
+    *,
+    examples: int = 200,
+    dtypes: Sequence[str] = DTYPES,
+    second_order: bool = True,
+) -> Iterator[Report]:
+    """Yield what `verify(rule, seed=…)` returns for each seed; what one compiles serves them all."""
+    campaign = Campaign(_claim(rule, None, None, None, None, None, None))
+    for seed in seeds:
+        began = time.perf_counter()
+        yield _report(campaign, {}, _settings(examples, seed, dtypes, second_order), began)
+
+
+def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings, began: float) -> Report:
+    """Return the report on the claim of a campaign; it took from `began` until now."""
+    found = campaign.investigate(settings)
+    diagnosis = diagnose(campaign.evaluators, found.judged) if needs_diagnosis(found) else None
+    seconds = time.perf_counter() - began
+    return conclude(campaign.claim, found, diagnosis, declared, seed=settings.seed, seconds=seconds)
+
+
+def _settings(examples: int, seed: int, dtypes: Sequence[str], second_order: bool) -> Settings:
+    if examples < 1:
         raise UsageError(
             message(
                 must="examples must be at least 1",
-                found=f"examples={chosen.examples}",
+                found=f"examples={examples}",
                 where="verify",
                 do="raise it",
             )
         )
-    return chosen
+    unknown = [dtype for dtype in dtypes if dtype not in DTYPES]
+    if unknown:
+        raise UsageError(
+            message(
+                must=f"dtypes must be among {', '.join(DTYPES)}",
+                found=f"dtypes={dtypes!r}",
+                where="verify",
+                do="write e.g. dtypes=('float32',); float64, in which formulas are judged, is always there",
+            )
+        )
+    return Settings(examples, seed, tuple(dtypes), second_order)
 
 
 def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: Any) -> Claim:
@@ -135,7 +195,7 @@ def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: 
         return claims.of_rule(fn, of)
     if isinstance(fn, Loss):
         return claims.of_loss(fn, of)
-    held = Statics.among(args)
+    held = StaticArguments.among(args)
     if fn is not None:
         return claims.of_function(fn, of, held, argnums)
     if of is None:

@@ -1,0 +1,131 @@
+"""Functions traced into programs, in float64 on the CPU whatever the user has set."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.interpreters.partial_eval import dce_jaxpr
+
+from backproof.numerics.leaves import is_inexact
+
+# The name of a program that is computed as one operation.
+AS_A_WHOLE = "backproof_as_a_whole"
+SINGLE = (np.float32, np.complex64)
+
+
+@dataclass(frozen=True)
+class Program:
+    """Holds a function traced at one set of shapes.
+
+    Attributes:
+        jaxpr: the traced program, a ClosedJaxpr.
+        tree: the tree of its output.
+    """
+
+    jaxpr: Any
+    tree: Any
+
+    @functools.cached_property
+    def in_float32(self) -> bool:
+        """Whether it goes on in float32 from float64 somewhere."""
+        return computes_in_float32(self.jaxpr)
+
+
+@contextlib.contextmanager
+def float64() -> Iterator[None]:
+    """Work in float64 on the CPU, whatever the user has set, and only here."""
+    with jax.enable_x64(True), jax.default_device(cpu()):
+        yield
+
+
+def cpu() -> Any:
+    """Return the CPU device, on which every float64 judgement runs."""
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError as error:
+        raise RuntimeError(
+            "backproof judges in float64 on the CPU, but jax has no CPU backend here: "
+            'add it to the platform list, e.g. JAX_PLATFORMS="cuda,cpu"'
+        ) from error
+
+
+def trace(f: Callable[..., Any], *args: Any) -> Program:
+    """Return `f` traced at the shapes and dtypes of `args`, in float64."""
+    with float64():
+        return traced(f, *args)
+
+
+def traced(f: Callable[..., Any], *args: Any) -> Program:
+    """Return `f` traced as JAX is set, without what its result does not need.
+
+    A derivative by `jax.vjp` computes the function's value too, and drops it.
+    """
+    jaxpr, shape = jax.make_jaxpr(f, return_shape=True)(*args)
+    if _writes(jaxpr):
+        jaxpr, shape = jax.make_jaxpr(_whole(f), return_shape=True)(*args)
+    needed, _ = dce_jaxpr(jaxpr.jaxpr, [True] * len(jaxpr.out_avals), instantiate=True)
+    return Program(ClosedJaxpr(needed, jaxpr.consts), jax.tree.structure(shape))
+
+
+def _whole(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `f` as one operation: what writes into memory is not interpreted line by line."""
+
+    def whole(*args: Any) -> Any:
+        return f(*args)
+
+    whole.__name__ = AS_A_WHOLE
+    return jax.jit(whole)
+
+
+def _writes(program: ClosedJaxpr | Jaxpr) -> bool:
+    """Return whether a program holds references (`jax.new_ref`) of its own; those of kernels do not count."""
+    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    if any(is_reference(var) for var in jaxpr.invars):
+        return False
+    return any(
+        any(is_reference(var) for var in eqn.outvars) or any(map(_writes, inner_programs(eqn.params)))
+        for eqn in jaxpr.eqns
+    )
+
+
+def is_reference(var: Any) -> bool:
+    """Return whether a variable of a program stands for memory that is written, not for a value."""
+    return hasattr(var.aval, "inner_aval")
+
+
+def narrows(eqn: Any) -> bool:
+    """Return whether an operation gives floating numbers of fewer digits than it takes."""
+    held = [[var.aval.dtype for var in side if _is_number(var)] for side in (eqn.invars, eqn.outvars)]
+    before, after = ([float(jnp.finfo(dtype).eps) for dtype in dtypes] for dtypes in held)
+    return bool(before and after) and max(after) > max(before)
+
+
+def computes_in_float32(program: ClosedJaxpr | Jaxpr) -> bool:
+    """Return whether a program somewhere goes on in float32 from float64."""
+    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    return any(
+        _gives_float32(eqn) or any(map(computes_in_float32, inner_programs(eqn.params))) for eqn in jaxpr.eqns
+    )
+
+
+def _gives_float32(eqn: Any) -> bool:
+    is_call = any(inner_programs(eqn.params))
+    return not is_call and narrows(eqn) and eqn.outvars[0].aval.dtype in SINGLE
+
+
+def _is_number(var: Any) -> bool:
+    return hasattr(var.aval, "dtype") and is_inexact(var.aval)  # a token of ordered effects has no dtype
+
+
+def inner_programs(params: dict[str, Any]) -> Iterator[ClosedJaxpr | Jaxpr]:
+    """Yield the programs that an operation with these parameters runs: calls, branches, loops."""
+    for value in params.values():
+        for one in value if type(value) in (tuple, list) else (value,):
+            if isinstance(one, ClosedJaxpr | Jaxpr):
+                yield one

@@ -1,0 +1,65 @@
+"""Operations run as JAX itself runs them: kernels, factorisations, and what has no form in NumPy.
+
+What happens inside is not seen, so where a rounding is varied, the operands are.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.leaves import is_inexact, is_key
+from backproof.numerics.primitives import SOLVERS, widest
+from backproof.numerics.rounding import SINGLE_ULP, moved
+from backproof.numerics.tolerance import SOLVER_ULPS
+from backproof.numerics.tracing import computes_in_float32, inner_programs
+
+
+def is_whole(eqn: Any) -> bool:
+    """Return whether an operation hides many roundings: a factorisation, or a program of its own."""
+    return eqn.primitive.name in SOLVERS or any(inner_programs(eqn.params))
+
+
+def varied(eqn: Any, operands: Sequence[Any], rng: np.random.Generator) -> list[Any]:
+    """Return operands moved by a few of the units in which the operation computes."""
+    single = any(map(computes_in_float32, inner_programs(eqn.params)))
+    ulps = SOLVER_ULPS * (SINGLE_ULP if single else 1)
+    return [moved(v, np.abs(v), ulps, rng) if is_inexact(v) else v for v in operands]
+
+
+def bound(eqn: Any) -> Callable[..., Any]:
+    """Return an operation, in float64 where its operands are wider; what has a program is compiled once."""
+    compiled = _compiled(eqn) if any(inner_programs(eqn.params)) else None
+
+    def operation(*operands: Any, **params: Any) -> Any:
+        narrow = [_narrow(v) for v in operands]
+        out = compiled(*narrow) if compiled else eqn.primitive.bind(*narrow, **params)
+        several = eqn.primitive.multiple_results
+        back = [_result(v, operands) for v in (out if several else [out])]
+        return back if several else back[0]
+
+    return operation
+
+
+@functools.lru_cache(maxsize=EFFORT.kernels)
+def _compiled(eqn: Any) -> Callable[..., Any]:
+    return jax.jit(lambda *operands: eqn.primitive.bind(*operands, **eqn.params))
+
+
+def _narrow(value: Any) -> Any:
+    if getattr(value, "dtype", None) == np.longdouble:
+        return value.astype(np.float64)
+    if getattr(value, "dtype", None) == np.clongdouble:
+        return value.astype(np.complex128)
+    return value
+
+
+def _result(value: Any, operands: Sequence[Any]) -> Any:
+    if is_key(value):
+        return value
+    array = np.asarray(value)
+    wide = any(getattr(v, "dtype", None) in (np.longdouble, np.clongdouble) for v in operands)
+    return array.astype(widest(array.dtype, wide))

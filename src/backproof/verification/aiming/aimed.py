@@ -1,0 +1,36 @@
+"""Points aimed at the code: axes longer than its blocks, numbers next to the constants that stand in it."""
+
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.tolerance import LEAST_GUARD
+from backproof.verification.points.draws import Drawn, Points
+from backproof.verification.points.sizes import FILLED
+from backproof.verification.points.values import Style, as_long_as, beside
+
+
+def aimed_draws(
+    points: Points,
+    lengths: dict[str, int | None],
+    constants: tuple[float, ...],
+    examples: int,
+    seed: int,
+) -> list[Drawn]:
+    """Return draws with one long axis each, and draws next to the constants of the code.
+
+    Args:
+        points: where the claim can be tried.
+        lengths: how long each axis is made, None where it is not; the filled blocks next to it are drawn too.
+        constants: the constants of the code.
+        examples: how many draws there may be at most.
+        seed: the seed of the draws.
+    """
+    both = [(axis, n) for axis, length in lengths.items() if length for n in (length, FILLED[length])]
+    long = [one for one in (points.longer(axis, n, seed) for axis, n in both) if one is not None]
+    if not constants:
+        return long[:examples]
+    # the smallest constants are likely guards of a norm or its square
+    guards = [size for constant in constants if constant > LEAST_GUARD for size in (constant, constant**0.5)]
+    styles = [Style(beside(constants))] * EFFORT.rounds
+    styles += [Style(as_long_as(size)) for size in guards[: EFFORT.guards]]
+    rounds = [points.styled(style, EFFORT.rounds * seed + i) for i, style in enumerate(styles)]
+    marked = [one for made in rounds for one in made if not one.empty]
+    return [*long, *marked[: examples // EFFORT.share]][:examples]

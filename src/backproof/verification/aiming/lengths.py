@@ -1,0 +1,113 @@
+"""How long an axis is made: just beyond the blocks in which kernels work, where that costs little.
+
+A carry lost between two blocks, or a remainder that is dropped, is invisible while an axis fits into one
+block. Code that unrolls a loop over an axis grows with it, and is tried a little beyond small blocks only;
+a branch that is taken beyond some length adds a few operations, and is followed.
+"""
+
+import math
+from typing import NamedTuple
+
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.tracing import inner_programs
+from backproof.verification.points.sizes import LARGER, LENGTHS
+from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.point import point_of
+
+
+class Cost(NamedTuple):
+    """Holds what a program costs: operations written, operations run, and entries computed."""
+
+    operations: int
+    run: int
+    entries: int
+
+    @property
+    def interpreted(self) -> int:
+        """The work of the interpreter, in entries."""
+        return self.entries + EFFORT.operation * self.run
+
+
+class Costs(NamedTuple):
+    """Holds what autodiff and the hand-written side cost at one point."""
+
+    truth: Cost
+    hand: Cost
+
+    @property
+    def operations(self) -> int:
+        """The operations written in both."""
+        return self.truth.operations + self.hand.operations
+
+
+def longest(evaluators: Evaluators, axis: str) -> int | None:
+    """Return the greatest of `LENGTHS` at which `axis` is worth trying, or None where there is none."""
+    found, before, work = None, None, dict(EFFORT.work)
+    for length in LENGTHS:
+        cost = _costs(evaluators, axis, length)
+        if cost is None or sum(side.interpreted for side in cost) > work[length]:
+            return found
+        if before and cost.operations > before.operations + EFFORT.branch:
+            return found
+        found, before = length, cost
+    return found
+
+
+def cut_short(evaluators: Evaluators, lengths: dict[str, int | None]) -> list[str]:
+    """Return a sentence for each axis that is never beyond a block of 128, as that costs too much."""
+    short = {axis: found for axis, found in lengths.items() if found != LENGTHS[-1]}
+    following = {axis: LENGTHS[LENGTHS.index(found) + 1 if found else 0] for axis, found in short.items()}
+    costly = [
+        axis for axis, n in following.items() if n < LENGTHS[-1] and _costs(evaluators, axis, n) is not None
+    ]
+    return [
+        f"axis {axis} was tried up to {lengths[axis] or max(LARGER)} long only: longer it costs too much"
+        for axis in costly
+    ]
+
+
+def affordable(evaluators: Evaluators, axis: str, length: int) -> bool:
+    """Return whether `axis` may be as long: no side grows with it, and what is computed stays small.
+
+    The work is extrapolated from two shorter lengths, as the power of the length that it grows by.
+    """
+    few, more = (_costs(evaluators, axis, n) for n in LENGTHS[:2])
+    if few is None or more is None or more.operations > few.operations + EFFORT.branch:
+        return False
+    # the hand-written side runs compiled there
+    less, much = (1 + cost.truth.interpreted + cost.hand.entries for cost in (few, more))
+    growth = math.log(much / less) / math.log(LENGTHS[1] / LENGTHS[0])
+    if much * (length / LENGTHS[1]) ** growth > EFFORT.saturating:
+        return False
+    # a branch is taken once, what is unrolled in blocks goes on to grow
+    most = more if more.operations == few.operations else _costs(evaluators, axis, LENGTHS[2])
+    return most is not None and most.operations == more.operations
+
+
+def _costs(evaluators: Evaluators, axis: str, length: int) -> Costs | None:
+    """Return what both sides cost where an axis is as long; None where they do not exist there."""
+    drawn = evaluators.claim.points.longer(axis, length, 0)
+    if drawn is None:
+        return None
+    try:
+        point = point_of(evaluators.claim, drawn)
+        programs = evaluators.truth.program(point), evaluators.hand.program(point)
+    except Exception:
+        # Not every function exists at every size; what it raises at the sizes of the menu is told there.
+        return None
+    return Costs(*(_cost_of(program.jaxpr) for program in programs))
+
+
+def _cost_of(program: ClosedJaxpr | Jaxpr) -> Cost:
+    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    operations = run = entries = 0
+    for eqn in jaxpr.eqns:
+        inner = [_cost_of(one) for one in inner_programs(eqn.params)]
+        times = eqn.params.get("length", 1)
+        operations += 1 + sum(cost.operations for cost in inner)
+        run += 1 + times * sum(cost.run for cost in inner)
+        entries += sum(math.prod(getattr(var.aval, "shape", ())) for var in eqn.outvars)
+        entries += times * sum(cost.entries for cost in inner)
+    return Cost(operations, run, entries)

@@ -1,0 +1,67 @@
+"""Arguments that are no arrays: a callable, a text, a bool or a whole number is passed on as it is."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from backproof.errors import UsageError, message
+
+
+class StaticArguments(NamedTuple):
+    """Holds which arguments are static, and what is left of `args` without them.
+
+    Attributes:
+        values: the static arguments by position.
+        args: the specification of the others: a list, a strategy, or None for annotations.
+    """
+
+    values: dict[int, Any]
+    args: Any
+
+    @classmethod
+    def among(cls, args: Any) -> "StaticArguments":
+        """Return the static arguments in `args`, which may also be a strategy or None."""
+        if not isinstance(args, list | tuple):
+            return cls({}, args)
+        values = {i: arg for i, arg in enumerate(args) if _is_static(arg)}
+        return cls(values, [arg for i, arg in enumerate(args) if i not in values])
+
+    def merged(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the full argument tuple."""
+        rest = iter(arguments)
+        count = len(arguments) + len(self.values)
+        return tuple(self.values[i] if i in self.values else next(rest) for i in range(count))
+
+    def without(self, results: Any) -> Any:
+        """Return results, one for each argument, without those of the static ones."""
+        if not self.values or not isinstance(results, tuple | list):
+            return results
+        return tuple(result for i, result in enumerate(results) if i not in self.values)
+
+    def positions(self, argnums: int | Sequence[int] | None) -> tuple[int, ...] | None:
+        """Return where arguments of the full tuple stand among those that are not static.
+
+        Raises:
+            UsageError: an argument is static, or there is none of that number.
+        """
+        if argnums is None:
+            return None
+        count = len(self.args) + len(self.values) if isinstance(self.args, list | tuple) else None
+        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        found = []
+        for given in numbers:
+            number = given + count if given < 0 and count is not None else given
+            if number < 0 or number in self.values or (count is not None and number >= count):
+                raise UsageError(
+                    message(
+                        must="argnums must number arguments that can be differentiated, as in jax.grad",
+                        found=f"argnums={argnums!r}",
+                        where="verify",
+                        do="count the arguments from 0",
+                    )
+                )
+            found.append(number - sum(i < number for i in self.values))
+        return tuple(found)
+
+
+def _is_static(arg: Any) -> bool:
+    return callable(arg) or isinstance(arg, str | bytes | bool | int)

@@ -1,0 +1,81 @@
+"""The diagnosis of the gravest finding: its smallest example, its cause, and what else is wrong there."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from backproof.verification.diagnosis.causes import Named, name_cause
+from backproof.verification.diagnosis.failure import failure_at
+from backproof.verification.diagnosis.layers import first_wrong_layer
+from backproof.verification.diagnosis.smallest import plainer
+from backproof.verification.judging.judge import Judgement, Outcome
+from backproof.verification.judging.reference import difference_at
+from backproof.verification.running.evaluators import Evaluators
+
+# The gravest first.
+GRAVE = (Outcome.WRONG, Outcome.UNSTABLE, Outcome.REFERENCE_SUSPECT)
+
+
+class Diagnosis(NamedTuple):
+    """Holds what is known of the gravest outcome.
+
+    Attributes:
+        small: the judgement with this outcome at the smallest point.
+        named: the cause and its sentence; None at a kink, where nothing is wrong.
+        difference: the finite difference for the entry shown, where there is one.
+        notes: the first wrong layer, and the other leaves that are wrong.
+    """
+
+    small: Judgement
+    named: Named | None = None
+    difference: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def diagnose(evaluators: Evaluators, judged: Sequence[Judgement]) -> Diagnosis | None:
+    """Return the diagnosis of the gravest outcome among some points, else of a kink; None if all agree."""
+    for outcome in GRAVE:
+        failing = [one for one in judged if one.outcome is outcome]
+        if failing:
+            return _of_failing(evaluators, failing, judged)
+    kinked = [one for one in judged if one.outcome is Outcome.SUBGRADIENT]
+    return Diagnosis(plainer(evaluators, kinked[0])) if kinked else None
+
+
+def _of_failing(
+    evaluators: Evaluators, failing: Sequence[Judgement], judged: Sequence[Judgement]
+) -> Diagnosis:
+    small = plainer(evaluators, failing[0])
+    named = name_cause(evaluators, failing, small, judged)
+    notes: list[str] = []
+    if small.outcome is Outcome.WRONG:
+        rule = evaluators.claim.rule
+        layer = rule and first_wrong_layer(rule, [one.point for one in (small, *failing)])
+        if layer:
+            notes += layer.notes()
+        if layer and layer.cause and named[0] == "unknown":
+            named = layer.cause, f"in layer {layer.layer} of {layer.of}: {layer.slip}"
+        notes += _other_leaves(evaluators, small, failing)
+    return Diagnosis(small, named, _difference(evaluators, small), tuple(notes))
+
+
+def _difference(evaluators: Evaluators, small: Judgement) -> float | None:
+    """Return the finite difference for the worst entry; a tangent has none."""
+    at = small.worst
+    if at is None or evaluators.claim.forward:
+        return None
+    truth = evaluators.truth(small.point).value
+    return difference_at(evaluators.primal, small.point, truth, at.leaf, at.at)
+
+
+def _other_leaves(evaluators: Evaluators, small: Judgement, failing: Sequence[Judgement]) -> list[str]:
+    """Return which other leaves are wrong too at the failing points: a slip mended in one stays in those."""
+    failures = [one for one in (failure_at(evaluators, found) for found in (small, *failing)) if one]
+    wrong = {leaf.path for one in failures for leaf in one.leaves if np.any(leaf.wrong)}
+    named = small.worst.leaf if small.worst else ""
+    others = [leaf.path for leaf in failures[0].leaves if leaf.path != named] if failures else []
+    too = ", ".join(f"result{path}" for path in others if path in wrong)
+    right = ", ".join(f"result{path}" for path in others if path not in wrong)
+    said = [f"wrong too: {too}"] * bool(too) + [f"right at the same points: {right}"] * bool(right)
+    return ["; ".join(said)] if too else []

@@ -1,0 +1,184 @@
+"""The plainest example: generic small numbers that still show the same failure.
+
+The points come sorted by size, so the first that fails has the smallest shape that shows it. Here each
+of its numbers is replaced by a plain one, or by itself with fewer digits, where the failure, with its
+outcome and leaf, survives that; 1, −1 and 2 come before 0, so that nothing slides onto a kink that was
+not the failure.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import numpy as np
+
+from backproof.numerics.comparison import difference, worst_entry
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.leaves import is_floating
+from backproof.numerics.noise import Measured
+from backproof.numerics.tolerance import FAR
+from backproof.verification.claims.contract import broken_contract
+from backproof.verification.judging.judge import Judgement, Outcome, is_between_sides, judge_alone
+from backproof.verification.points.draws import Drawn
+from backproof.verification.points.sizes import FILLED, LARGER, LENGTHS
+from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.point import Point, point_of
+
+PLAIN = (1.0, -1.0, 2.0, 0.5, -2.0, 3.0, -3.0, 0.0)
+
+
+def plainer(evaluators: Evaluators, found: Judgement) -> Judgement:
+    """Return a judgement with the same outcome at a smaller and plainer point, or `found` itself."""
+    found = _shorter(evaluators, _smaller(evaluators, found))
+    if found.point.is_large:
+        return _all_ones(evaluators, found)
+    admits = evaluators.claim.points.admits
+    quick = with_plain_numbers(found.point, admits, _differs_in(evaluators, found))
+    same = _same_failure(evaluators, judge_alone(evaluators, quick), found)
+    if same:
+        return same
+    budget = itertools.count()
+    careful = with_plain_numbers(
+        found.point,
+        admits,
+        lambda point: (
+            next(budget) < EFFORT.careful
+            and bool(_same_failure(evaluators, judge_alone(evaluators, point), found))
+        ),
+    )
+    return _same_failure(evaluators, judge_alone(evaluators, careful), found) or found
+
+
+def _all_ones(evaluators: Evaluators, found: Judgement) -> Judgement:
+    """Return a judgement with the same failure where every number of a large point is 1, or `found`."""
+
+    def one(leaf: Any) -> Any:
+        return np.ones_like(leaf) if is_floating(leaf) else leaf
+
+    point = Point(*jax.tree.map(one, tuple(found.point)))
+    if (
+        found.worst is None
+        or not evaluators.claim.points.admits(point.args)
+        or not evaluators.exists_at(point)
+    ):
+        return found
+    hand, truth = evaluators.compiled(point), evaluators.truth(point)
+    worst = worst_entry(hand, truth)
+    if worst is None or worst.leaf != found.worst.leaf or worst.distance < FAR:
+        return found
+    kinked = found.outcome is Outcome.WRONG and is_between_sides(evaluators, point, hand) is not False
+    return found if kinked else Judgement(found.outcome, point, hand, truth.value, worst)
+
+
+def _smaller(evaluators: Evaluators, found: Judgement) -> Judgement:
+    """Return a judgement with the same failure at the smallest sizes that show it, or `found` itself."""
+    size = sum(np.size(leaf) for leaf in jax.tree.leaves(found.point.args))
+    for drawn in [one for one in evaluators.claim.points.small() if one.size < size][: EFFORT.small_draws]:
+        judged = _judged_at(evaluators, drawn)
+        same = _same_failure(evaluators, judged, found) if judged else None
+        if same:
+            return same
+    return found
+
+
+def _shorter(evaluators: Evaluators, found: Judgement) -> Judgement:
+    """Return a judgement with the same failure where the one long axis is shortest, or `found` itself."""
+    points = evaluators.claim.points
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(found.point.args)]
+    if max((size for shape in shapes for size in shape), default=0) <= max(LARGER):
+        return found
+    for axis, length in itertools.product(points.axes, (*LENGTHS, *FILLED.values())):
+        drawn = points.longer(axis, length, 1)
+        if drawn is None or [np.shape(leaf) for leaf in jax.tree.leaves(drawn.build())] != shapes:
+            continue
+        shows, hides = length, max(LARGER)
+        while shows - hides > 1:
+            middle = (shows + hides) // 2
+            judged = _judged_at(evaluators, points.longer(axis, middle, 1))
+            same = _same_failure(evaluators, judged, found) if judged else None
+            found, shows, hides = (same, middle, hides) if same else (found, shows, middle)
+    return found
+
+
+def _judged_at(evaluators: Evaluators, drawn: Drawn | None) -> Judgement | None:
+    """Return the judgement at a draw; None where the code does not exist, or gives no result of its form."""
+    if drawn is None:
+        return None
+    try:
+        point = point_of(evaluators.claim, drawn)
+        broken = broken_contract(evaluators.claim, drawn.build())
+    except Exception:
+        # The function does not exist at these sizes: nothing can fail there.
+        return None
+    return judge_alone(evaluators, point) if broken is None and evaluators.exists_at(point) else None
+
+
+def _same_failure(evaluators: Evaluators, one: Judgement, other: Judgement) -> Judgement | None:
+    """Return `one`, its worst entry in the leaf that fails in `other`; None where that does not fail."""
+    if one.outcome is not other.outcome:
+        return None
+    if one.worst is None or other.worst is None or one.worst.leaf == other.worst.leaf:
+        return one if (one.worst is None) == (other.worst is None) else None
+    # another leaf is a little worse there, by the luck of the rounding
+    both = Measured(one.truth, evaluators.noise_of_both(one.point))
+    entry = difference(one.hand, both, other.worst.leaf)
+    return one._replace(worst=entry) if entry else None
+
+
+def _differs_in(evaluators: Evaluators, found: Judgement) -> Any:
+    """Return a quick test: do the two sides differ in the same leaf? Kinks are not looked at."""
+
+    def differs(point: Point) -> bool:
+        leaf = found.worst.leaf if found.worst else None
+        entry = difference(evaluators.hand(point).value, evaluators.truth(point), leaf)
+        return bool(entry and found.worst)
+
+    return differs
+
+
+def with_plain_numbers(point: Point, admits: Callable[..., bool], still_fails: Callable[..., bool]) -> Point:
+    """Return the point with each number, in turn, replaced by the first plain one that `still_fails`.
+
+    Args:
+        point: where it fails.
+        admits: whether an argument tuple lies in the declared domain.
+        still_fails: whether the same failure is seen at another point.
+    """
+    leaves, tree = jax.tree.flatten(point)
+
+    def try_all(which: int, candidates: Iterable[np.ndarray]) -> None:
+        """Replace leaf `which` by the first candidate that still fails."""
+        for changed in candidates:
+            tried = Point(*tree.unflatten([*leaves[:which], changed, *leaves[which + 1 :]]))
+            if admits(tried.args) and still_fails(tried):
+                leaves[which] = changed
+                return
+
+    numbers = [i for i, leaf in enumerate(leaves) if is_floating(leaf)]
+    for which in [i for i in numbers if leaves[i].size <= EFFORT.by_entry]:
+        for index in np.ndindex(np.shape(leaves[which])):
+            plain = _plainer_than(leaves[which][index])
+            try_all(which, [_with_entry(leaves[which], index, value) for value in plain])
+    for which in [i for i in numbers if leaves[i].size]:
+        # large leaves, and those whose entries hang together: a tie breaks if one of them moves
+        leaf = leaves[which]
+        tied = float(leaf.flat[0]) if np.all(leaf == leaf.flat[0]) else np.nan
+        plain = () if np.all(np.isin(leaf, PLAIN)) and np.isnan(tied) else _plainer_than(tied)
+        try_all(which, [np.full_like(leaf, value) for value in plain])
+    return Point(*tree.unflatten(leaves))
+
+
+def _with_entry(leaf: np.ndarray, index: tuple[int, ...], value: float) -> np.ndarray:
+    changed = np.array(leaf)
+    changed[index] = value
+    return changed
+
+
+def _plainer_than(value: Any) -> tuple[float, ...]:
+    """Return the plain numbers that come before `value`, then `value` rounded to one and to two digits."""
+    if value in PLAIN:
+        return PLAIN[: PLAIN.index(value)]
+    exact = float(value)
+    rounded = [float(f"{exact:.{digits}g}") for digits in (1, 2)] if np.isfinite(exact) else []
+    return (*PLAIN, *(one for one in rounded if one != exact))

@@ -1,0 +1,1 @@
+"""The evidence at a point: accuracy, kinks, the reference in doubt, laws, second order, blindness."""

@@ -1,0 +1,260 @@
+"""Judges one point: equal within noise, a subgradient, a right formula badly computed, or wrong.
+
+The order is cheap to dear. Most points agree at once. Where they do not, the rounding noise of the
+hand-written side is measured too; then both sides run in longdouble, which separates the formula from
+its arithmetic; then the point is asked whether it is a kink.
+"""
+
+import itertools
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from backproof.numerics.comparison import Entry, agree, worst_entry
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.leaves import all_finite, has_direction, largest, shapes_of
+from backproof.numerics.noise import Measured
+from backproof.numerics.rounding import SINGLE_ULP
+from backproof.numerics.tolerance import (
+    AGREES_WITHIN,
+    FAR,
+    KEEPS,
+    LOST_DIGITS,
+    LOST_IN_SINGLE,
+    NOISIER,
+    SHRINKS_TO,
+)
+from backproof.verification.judging.accuracy import row_at
+from backproof.verification.judging.kinks import is_between, is_subgradient
+from backproof.verification.judging.reference import confirmed_by_differences
+from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.looks import Look
+from backproof.verification.running.point import Point
+
+
+class Outcome(IntEnum):
+    """Orders the outcomes of one point, the worst last."""
+
+    AGREES = 0
+    SKIPPED = 1
+    UNDECIDED = 2
+    SUBGRADIENT = 3
+    REFERENCE_SUSPECT = 4
+    UNSTABLE = 5
+    WRONG = 6
+
+
+# The outcome of a value that differs from autodiff: is it a subgradient? None: it may be one.
+AT_KINKS = {True: Outcome.SUBGRADIENT, None: Outcome.UNDECIDED, False: Outcome.WRONG}
+# Outcomes that are evidence for neither side.
+UNJUDGED = (Outcome.SKIPPED, Outcome.UNDECIDED)
+
+
+class Judgement(NamedTuple):
+    """Holds the outcome at one point, the two results, and the worst entry (None if there is none)."""
+
+    outcome: Outcome
+    point: Point
+    hand: Any
+    truth: Any
+    worst: Entry | None
+
+    @property
+    def distance(self) -> float:
+        """Return the largest distance in noise units, 0 for an empty result."""
+        return self.worst.distance if self.worst else 0.0
+
+    @property
+    def says_something(self) -> bool:
+        """Return whether a wrong result could have been seen: an entry, and a direction that is not zero."""
+        directions = [leaf for leaf in jax.tree.leaves(self.point.direction) if has_direction(leaf)]
+        return self.worst is not None and any(bool(np.any(leaf != 0)) for leaf in directions)
+
+
+def first_look(point: Point, hand: Any, truth: Measured) -> Judgement:
+    """Return AGREES where hand and autodiff are within the noise of autodiff alone, else WRONG so far."""
+    worst = worst_entry(hand, truth)
+    near = worst is None or worst.agrees
+    return Judgement(Outcome.AGREES if near else Outcome.WRONG, point, hand, truth.value, worst)
+
+
+def judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> Judgement:
+    """Return the judgement of `hand` against autodiff at one point.
+
+    Args:
+        evaluators: those of the claim, by which doubtful values are evaluated again.
+        point: where it is judged.
+        hand: the value by hand.
+        truth: autodiff, with its noise.
+    """
+    judged = _judge(evaluators, point, hand, truth)
+    if judged.outcome < Outcome.UNSTABLE or judged.worst is None or not evaluators.in_float32(point):
+        return judged
+    # code that computes in float32 throughout is compared with what autodiff achieves in float32
+    row = row_at(evaluators.low_precision("float32"), point)
+    if row is None:
+        return judged._replace(outcome=Outcome.SKIPPED)
+    worst = judged.worst._replace(distance=row.distance)
+    return judged if row.fails else judged._replace(outcome=Outcome.AGREES, worst=worst)
+
+
+def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> Judgement:
+    first = first_look(point, hand, truth)
+    if first.outcome is Outcome.AGREES or first.worst is None:
+        return first
+    if not evaluators.exists_at(point) or _nowhere_finite(hand, truth):
+        return first._replace(outcome=Outcome.SKIPPED)
+    measured = evaluators.hand(point)
+    both = truth.with_noise_of(measured)
+    worst = worst_entry(hand, both) or first.worst
+    if not worst.agrees and _may_be_chance(point, hand, both):
+        both = both._replace(noise=jax.tree.map(np.maximum, both.noise, evaluators.noise_again(point)))
+        worst = worst_entry(hand, both) or worst
+    if worst.agrees:
+        noisy = _loses_digits(point, truth, measured, single=evaluators.in_float32(point))
+        return Judgement(Outcome.UNSTABLE if noisy else Outcome.AGREES, point, hand, truth.value, worst)
+    outcome, worst = _by_wider_arithmetic(evaluators, point, hand, both, worst)
+    if outcome is Outcome.WRONG:
+        outcome = AT_KINKS[is_between_sides(evaluators, point, hand)]
+    if outcome is Outcome.WRONG and _rests_on_autodiff(evaluators, point, hand, both):
+        outcome = Outcome.REFERENCE_SUSPECT
+    return Judgement(outcome, point, hand, truth.value, worst)
+
+
+def is_between_sides(evaluators: Evaluators, point: Point, value: Any) -> bool | None:
+    """Return whether a value by hand is right at a kink: a subgradient, or a tangent between both sides.
+
+    None where more sides meet than can be looked at.
+    """
+    hand, truth = evaluators.hand, evaluators.truth
+    if evaluators.claim.forward:
+        return is_between(hand, truth, point, value)
+    return is_subgradient(hand, truth, point, value, single=evaluators.in_float32(point))
+
+
+def _may_be_chance(point: Point, hand: Any, truth: Measured) -> bool:
+    """Return whether the two differ by no more than other entries are noisy: one spread may be small."""
+    gap = _gap(hand, truth.value)
+    return not point.is_large and np.isfinite(gap) and gap <= AGREES_WITHIN * largest(truth.noise)
+
+
+def _rests_on_autodiff(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> bool:
+    """Return whether the two differ only where autodiff is not finite, and differences side with hand."""
+    if evaluators.claim.forward or not all_finite(hand) or all_finite(truth.value):
+        return False
+    finite = jax.tree.map(lambda h, t: np.where(np.isfinite(t), t, h), hand, truth.value)
+    worst = worst_entry(hand, Measured(finite, jax.tree.map(_no_nan, truth.noise)))
+    if worst is not None and not worst.agrees:
+        return False
+    return confirmed_by_differences(evaluators.primal, point, hand, truth.value)
+
+
+def _no_nan(noise: Any) -> Any:
+    return np.where(np.isnan(noise), 0.0, noise)
+
+
+def _loses_digits(point: Point, truth: Measured, hand: Measured, *, single: bool) -> bool:
+    """Return whether the hand-written side is so much noisier than autodiff that agreement says nothing.
+
+    Its noise is compared with the result and with the direction: a slope that is tiny next to its
+    cotangent may carry the rounding of terms of that size. In `single` precision it has fewer digits to lose.
+    """
+    direction = largest(point.direction)
+    noisier, lost = (NOISIER * SINGLE_ULP, LOST_IN_SINGLE) if single else (NOISIER, LOST_DIGITS)
+    for value, noise, own in zip(*map(jax.tree.leaves, (truth.value, truth.noise, hand.noise)), strict=True):
+        loud = largest(own)
+        if loud > noisier * largest(noise) and loud > lost * max(largest(value), direction):
+            return True
+    return False
+
+
+def _nowhere_finite(hand: Any, truth: Measured) -> bool:
+    """Return whether the two sides differ only where neither is finite: the edge of a domain."""
+    for mine, true, noise in zip(*map(jax.tree.leaves, (hand, truth.value, truth.noise)), strict=True):
+        apart = ~agree(mine, true, noise)
+        if np.any(apart & (np.isfinite(mine) | np.isfinite(true))):
+            return False
+    return True
+
+
+def judge_alone(evaluators: Evaluators, point: Point) -> Judgement:
+    """Return the judgement at one point with nothing compiled: both sides are interpreted."""
+    return judge(evaluators, point, evaluators.hand(point).value, evaluators.truth(point))
+
+
+def judge_all(evaluators: Evaluators, looks: Sequence[Look]) -> list[Judgement]:
+    """Return the judgement of each look: those that agree at once, then the rest, shape by shape in turn.
+
+    Once a few points are WRONG the verdict stands, and what is left would add nothing to it.
+    """
+    first = [first_look(*look) for look in looks]
+    agreeing = [one for one in first if one.outcome is Outcome.AGREES]
+    suspects = [look for look, one in zip(looks, first, strict=True) if one.outcome is not Outcome.AGREES]
+    second: list[Judgement] = []
+    for look in _in_turn(suspects):
+        second.append(judge(evaluators, *look))
+        if sum(one.outcome is Outcome.WRONG for one in second) >= EFFORT.wrong_points:
+            break
+    return agreeing + second
+
+
+def _in_turn(looks: Sequence[Look]) -> list[Look]:
+    """Return the first look at each shape, then the second at each, and so on."""
+    by_shape = [
+        list(group) for _, group in itertools.groupby(looks, key=lambda look: shapes_of(look.point.args))
+    ]
+    rounds = itertools.zip_longest(*by_shape)
+    return [look for one_round in rounds for look in one_round if look is not None]
+
+
+def _by_wider_arithmetic(
+    evaluators: Evaluators, point: Point, hand: Any, truth: Measured, worst: Entry
+) -> tuple[Outcome, Entry]:
+    """Return who is right where float64 cannot tell: both formulas run again in longdouble.
+
+    If the two agree there, the formula is right, and the float64 value furthest from the wide one is
+    the inaccurate side.
+    """
+    formula, oracle = (one.value(point, wide=True) for one in (evaluators.hand, evaluators.truth))
+    apart = worst_entry(hand, Measured(oracle, truth.noise)) or worst
+    if apart.agrees:
+        # The hand value is that of the wide oracle: it is the float64 oracle that lost its digits.
+        lost = not all_finite(truth.value) and all_finite(oracle)
+        return (Outcome.REFERENCE_SUSPECT if lost else Outcome.AGREES), (worst if lost else apart)
+    still = worst_entry(formula, Measured(oracle, truth.noise))
+    if still and FAR < still.distance < np.inf and _gap(formula, oracle) > KEEPS * _gap(hand, truth.value):
+        return Outcome.WRONG, worst
+    wide_hand, wide_truth = evaluators.hand(point, wide=True), evaluators.truth(point, wide=True)
+    shrinks = _same_formula(hand, truth, wide_hand, wide_truth)
+    return (Outcome.UNSTABLE if shrinks else Outcome.WRONG), worst
+
+
+def _same_formula(hand: Any, truth: Measured, wide_hand: Measured, wide_truth: Measured) -> bool:
+    """Return whether every entry that differs agrees in longdouble, or comes at least ten times nearer."""
+    leaves = zip(
+        *map(jax.tree.leaves, (hand, truth.value, truth.noise)),
+        *map(jax.tree.leaves, (*wide_hand, *wide_truth)),
+        strict=True,
+    )
+    for mine, true, noise, wide_mine, own, wide_true, other in leaves:
+        near = agree(mine, true, noise) | agree(wide_mine, wide_true, own + other)
+        shrinks = _distance(wide_mine, wide_true) < SHRINKS_TO * _distance(mine, true)
+        if not np.all(near | shrinks):
+            return False
+    return True
+
+
+def _distance(one: Any, other: Any) -> Any:
+    """Return the absolute difference of each entry, infinite where one side is not finite."""
+    with np.errstate(all="ignore"):
+        apart = np.abs(np.asarray(one) - np.asarray(other)) if np.size(one) else np.zeros(np.shape(one))
+    return np.where(np.isnan(apart), np.inf, apart)
+
+
+def _gap(ours: Any, theirs: Any) -> float:
+    """Return the largest absolute difference, infinite where one side is not finite."""
+    leaves = zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
+    return max((float(np.max(_distance(a, b), initial=0.0)) for a, b in leaves), default=0.0)

@@ -1,0 +1,281 @@
+"""How a hand-written derivative must behave beside being right: laws that are predicates at one point.
+
+Its forward is the primal; run twice it gives the same bits; traced again it computes the same; it leaves
+its inputs alone; under `vmap` it does what it does alone; eager and compiled it agrees; for one argument or
+one output alone it gives that part of the whole; it is linear in its direction. Each law returns None, or
+the sentence that says how it is broken.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backproof.numerics.comparison import Entry, difference, units
+from backproof.numerics.interpreter import run
+from backproof.numerics.leaves import PyTree, has_direction, is_floating, is_inexact, shapes_of
+from backproof.numerics.noise import Measured, measure
+from backproof.numerics.tolerance import FEW_ROUNDINGS, SCALES
+from backproof.numerics.tracing import float64, trace
+from backproof.verification.claims.claim import pullback
+from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.point import Point, stack, unstack
+
+Law = Callable[[Evaluators, Point], str | None]
+
+
+def forward_is_primal(evaluators: Evaluators, point: Point) -> str | None:
+    """Return how the value of the rule's own forward differs from the primal's."""
+    if evaluators.claim.value is None:
+        return None
+    ours, theirs = measure(evaluators.claim.value, *point.args), measure(evaluators.claim.primal, *point.args)
+    if jax.tree.structure(ours.value) != jax.tree.structure(theirs.value):
+        return "the rule's own forward returns another tree than the primal"
+    shapes = [jax.tree.map(np.shape, side.value) for side in (ours, theirs)]
+    if shapes[0] != shapes[1]:
+        return f"the rule's own forward returns shapes {shapes[0]}, the primal {shapes[1]}"
+    entry = difference(ours.value, theirs.with_noise_of(ours))
+    if entry:
+        return f"the rule's own forward gives {entry.hand} where the primal gives {entry.truth}"
+    return None
+
+
+def unlike_primal(evaluators: Evaluators, points: Sequence[Point]) -> tuple[str, Point] | None:
+    """Return where the rule's own forward first differs from the primal: a sentence and the point.
+
+    At each shape the law is asked at the one point where the values are furthest apart.
+    """
+    if evaluators.claim.value is None:
+        return None
+    for _, group in itertools.groupby(points, key=lambda point: shapes_of(point.args)):
+        alike = list(group)
+        gaps = _gaps(evaluators.forward.values(alike), evaluators.primal.values(alike), len(alike))
+        furthest = alike[int(np.argmax(gaps))]
+        sentence = forward_is_primal(evaluators, furthest) if np.any(gaps > FEW_ROUNDINGS) else None
+        if sentence:
+            return sentence, furthest
+    return None
+
+
+def _gaps(ours: Any, theirs: Any, count: int) -> np.ndarray:
+    """Return how far two stacked values are apart at each of `count` points, in parts of the larger entry."""
+    if jax.tree.map(np.shape, ours) != jax.tree.map(np.shape, theirs):
+        return np.full(count, np.inf)
+    gaps = np.zeros(count)
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        apart = units(one, other, np.maximum(np.abs(one), np.abs(other)))
+        gaps = np.maximum(
+            gaps, np.nan_to_num(apart, nan=0.0, posinf=np.inf).reshape(count, -1).max(1, initial=0)
+        )
+    return gaps
+
+
+def descends_in_two_phases(evaluators: Evaluators, point: Point) -> str | None:
+    """Return how a rule's update inside the sweep differs from backward first and update then (S4.3)."""
+    if evaluators.claim.descent is None:
+        return None
+    ours, theirs = (measure(step, *point) for step in evaluators.claim.descent)
+    entry = difference(ours.value, theirs.with_noise_of(ours))
+    if entry:
+        return f"descend gives {entry.hand} where backward and then the update give {entry.truth}"
+    return None
+
+
+def parts_are_of_the_whole(evaluators: Evaluators, point: Point) -> str | None:
+    """Return how a pullback differs for one argument, or one output, alone: there zeros are symbolic.
+
+    A rule with `symbolic_zeros` is told which arguments are perturbed, and gets no array for the cotangent of
+    an output that is not used.
+    """
+    ruled = evaluators.claim.ruled
+    if ruled is None:
+        return None
+    whole = evaluators.hand(point)
+    for i in [i for i, part in enumerate(whole.value) if jax.tree.leaves(part)]:
+        apart = _part_apart(pullback(ruled, (i,)), point, _only(whole, i))
+        if apart:
+            return f"differentiated in argument {i} alone, {apart}"
+    outputs, tree = jax.tree.flatten(point.direction)
+    chosen = [i for i, part in enumerate(whole.value) if jax.tree.leaves(part)]
+    for k in [k for k, leaf in enumerate(outputs) if len(outputs) > 1 and has_direction(leaf)]:
+        rest = [leaf if j == k else np.zeros_like(leaf) for j, leaf in enumerate(outputs)]
+        wanted = evaluators.hand(Point(point.args, tree.unflatten(rest)))
+        one = pullback(lambda *args, k=k: jax.tree.leaves(ruled(*args))[k], chosen)
+        apart = _part_apart(one, Point(point.args, outputs[k]), wanted)
+        if apart:
+            return f"where output {k} alone is used, {apart}"
+    return None
+
+
+def _only(whole: Measured, i: int) -> Measured:
+    value, noise = ([part if j == i else None for j, part in enumerate(side)] for side in whole)
+    return Measured(tuple(value), tuple(noise))
+
+
+def _part_apart(pulled_back: Callable[..., Any], point: Point, wanted: Measured) -> str | None:
+    """Return what a part of a pullback gives in place of what the whole has, None where they agree."""
+    try:
+        found = measure(pulled_back, *point)
+    except Exception as error:
+        # The whole could be traced: what is raised comes of the part.
+        return f"it raises {type(error).__name__}: {error}".splitlines()[0]
+    entry = difference(found.value, wanted.with_noise_of(found))
+    differs = entry and np.isfinite(entry.truth)
+    return f"it gives {entry.hand}, as a part of the whole {entry.truth}" if entry and differs else None
+
+
+def is_deterministic(evaluators: Evaluators, point: Point) -> str | None:
+    """Return where two runs of the compiled derivative on the same input differ in a bit."""
+    same = _same_bits(evaluators.compiled(point), evaluators.compiled(point))
+    return None if same else "run twice on the same input, it gives different bits"
+
+
+def is_pure(evaluators: Evaluators, point: Point) -> str | None:
+    """Return whether tracing it again gives another function: a counter, a clock, an unseeded draw."""
+    anew = lambda args, direction: evaluators.claim.hand(args, direction)  # noqa: E731 - jax caches by function
+    first, again = evaluators.compiled(point), run(trace(anew, *point), point)[0]
+    if jax.tree.structure(first) != jax.tree.structure(again):
+        return "traced twice, it gives results of two trees: it reads or changes state"
+    entry = _beyond_noise(evaluators, point, first, again)
+    if entry and np.isfinite(entry.hand):
+        return f"traced twice, it gives {entry.hand} and then {entry.truth}: it reads or changes state"
+    return None
+
+
+def leaves_inputs_alone(evaluators: Evaluators, point: Point) -> str | None:
+    """Return whether tracing it changes a dict or list among its arguments."""
+    with float64():  # arrays of JAX, which may be indexed by a traced number, in containers of their own
+        containers = jax.tree.map(jnp.asarray, point.args)
+    before = jax.tree.leaves(containers), jax.tree.structure(containers)
+    with float64():
+        jax.eval_shape(lambda direction: evaluators.claim.hand(containers, direction), point.direction)
+    leaves, structure = jax.tree.leaves(containers), jax.tree.structure(containers)
+    kept = structure == before[1] and all(a is b for a, b in zip(leaves, before[0], strict=True))
+    return None if kept else "it changes its arguments"
+
+
+def vmap_is_a_loop(evaluators: Evaluators, point: Point) -> str | None:
+    """Return whether the derivative under `vmap` differs from the same derivative run alone."""
+    other = Point(jax.tree.map(_nearer_zero, point.args), jax.tree.map(_reversed, point.direction))
+    places = [point, other]
+    mapped = evaluators.compiled.together(places)
+    if mapped is None or not all(evaluators.finite(places)):
+        return None
+    for place, together in zip(places, mapped, strict=True):
+        apart = _apart(evaluators, place, together)
+        if apart:
+            return f"{apart} under vmap: its batching rule is wrong"
+    return _vmap_of_one_side(evaluators, point, other)
+
+
+def _vmap_of_one_side(evaluators: Evaluators, point: Point, other: Point) -> str | None:
+    """Return how it differs for two directions at one point, as `jax.jacrev` runs it, and the reverse."""
+    ways = {
+        "directions at one point": ((None, 0), [point, Point(point.args, other.direction)]),
+        "points in one direction": ((0, None), [point, Point(other.args, point.direction)]),
+    }
+    for which, (axes, places) in ways.items():
+        mapped = _mapped_over(evaluators.claim.hand, axes, places)
+        if mapped is None:
+            continue
+        for place, together in zip(places, mapped, strict=True):
+            apart = _apart(evaluators, place, together)
+            if apart:
+                return f"{apart} under vmap over {which}: its batching rule is wrong"
+    return None
+
+
+def _mapped_over(
+    hand: Callable[..., PyTree], axes: tuple[int | None, int | None], points: Sequence[Point]
+) -> list[PyTree] | None:
+    """Return the derivative at points that share arguments or direction, interpreted as one under vmap.
+
+    Args:
+        hand: the derivative.
+        axes: 0 for arguments or direction where the points differ, None where they share it.
+        points: the points.
+
+    Returns:
+        one result for each point, or None where the code cannot be vmapped like this.
+    """
+    sides = zip(axes, stack(points), points[0], strict=True)
+    shared = Point(*(alone if axis is None else many for axis, many, alone in sides))
+    if not all(jax.tree.leaves(side) for side in shared):
+        return None
+    try:
+        program = trace(jax.vmap(hand, axes), *shared)
+    except Exception:
+        # Not every user's code can be vmapped; run alone it raises what is its own.
+        return None
+    return unstack(run(program, shared)[0], len(points))
+
+
+def _apart(evaluators: Evaluators, place: Point, together: Any) -> str | None:
+    """Return what it gives alone and what under vmap where these differ, None where they agree."""
+    if _same_bits(evaluators.compiled(place), together):
+        return None
+    alone = evaluators.hand(place).value
+    shapes = [jax.tree.map(np.shape, sides) for sides in (alone, together)]
+    if shapes[0] != shapes[1]:
+        return f"alone it gives results of shapes {shapes[0]}, {shapes[1]}"
+    entry = _beyond_noise(evaluators, place, alone, together)
+    differs = entry and np.any(np.isfinite([entry.hand, entry.truth]))
+    return f"alone it gives {entry.hand}, {entry.truth}" if entry and differs else None
+
+
+def _beyond_noise(evaluators: Evaluators, point: Point, one: Any, other: Any) -> Entry | None:
+    """Return where two results by hand differ by more than its noise; measured again where they seem to."""
+    entry = difference(one, Measured(other, evaluators.hand(point).noise))
+    return entry and difference(one, Measured(other, evaluators.noise_again(point)))
+
+
+def is_linear(evaluators: Evaluators, point: Point) -> str | None:
+    """Return how v(a·g + c·h) differs from a·v(g) + c·v(h), for signed g and h and v(0) = 0."""
+    a, c = SCALES
+    other = jax.tree.map(_reversed, point.direction)
+    both = jax.tree.map(lambda g, h: a * g + c * h if has_direction(g) else g, point.direction, other)
+    one, two, sum_ = (
+        evaluators.hand(Point(point.args, direction)) for direction in (point.direction, other, both)
+    )
+    expected = jax.tree.map(lambda v, w: a * v + c * w, one.value, two.value)
+    noise = jax.tree.map(lambda n, v, w: n + abs(a) * v + abs(c) * w, sum_.noise, one.noise, two.noise)
+    entry = difference(sum_.value, Measured(expected, noise))
+    if entry and np.isfinite(entry.truth):
+        truth = evaluators.truth(Point(point.args, both))
+        if not difference(sum_.value, truth.with_noise_of(sum_)):
+            return None  # autodiff too: a dtype inside the function overflows there
+        return f"{a:g}·v(g) + {c:g}·v(h) is {entry.truth}, but v({a:g}·g + {c:g}·h) is {entry.hand}"
+    return None
+
+
+# Without these a comparison of values says nothing, so they come before it.
+REPEATABLE: dict[str, Law] = {
+    "not-deterministic": is_deterministic,
+    "contract-impure": is_pure,
+    "transform-vmap": vmap_is_a_loop,
+}
+LAWFUL: dict[str, Law] = {
+    "contract-forward": forward_is_primal,
+    "contract-descend": descends_in_two_phases,
+    "contract-mutates": leaves_inputs_alone,
+    "symbolic-zeros": parts_are_of_the_whole,
+    "cotangent-nonlinear": is_linear,
+}
+
+
+def _nearer_zero(leaf: Any) -> Any:
+    return leaf * 0.75 if is_floating(leaf) else leaf
+
+
+def _reversed(leaf: Any) -> Any:
+    if not has_direction(leaf):
+        return leaf
+    return (np.flip(leaf) * 0.75 + 0.5).astype(leaf.dtype)
+
+
+def _same_bits(one: Any, other: Any) -> bool:
+    leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return all(np.array_equal(a, b, equal_nan=is_inexact(a)) for a, b in leaves)

@@ -1,0 +1,144 @@
+"""The gradient beside a point: the limits from sides in which every entry moves.
+
+A gradient at the point itself says nothing of a kink there: autodiff has chosen one.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.leaves import is_complex, is_floating, is_inexact
+from backproof.numerics.tolerance import CURVED, LEAST_STEP, LEAST_STEP_FROM_ZERO, RADIUS
+from backproof.verification.running.evaluator import Evaluator
+from backproof.verification.running.point import Point, unstack
+
+
+def nearby(truth: Evaluator, point: Point, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the limits of the gradient at `point` from some sides, one row per direction, and their blur.
+
+    A gradient changes over RADIUS even where it is smooth, by more than it jumps beside a weight of 1e-12;
+    from two distances on one ray that change is taken out, unless a kink lies between them. What is left
+    is that the moved numbers are rounded themselves, a part of that change.
+    """
+    lengths = np.max(np.abs(directions), axis=1, keepdims=True)
+    unit = directions / np.where(lengths == 0, 1, lengths)
+    movable = tuple(arg is not None for arg in _movable(truth, point))
+    steps = np.vstack([RADIUS * unit, RADIUS / 2 * unit])
+    places = [Point(moved(point.args, movable, step), point.direction) for step in steps]
+    far, near = np.split(vectors(truth.values(places), len(places)), 2)
+    with np.errstate(all="ignore"):
+        change, limit = np.abs(far - near), 2 * near - far
+        # it changes little, or vanishes at the point as the distance does
+        smooth = (_largest(change) <= CURVED * _largest(near)) | (_largest(limit) <= CURVED * _largest(near))
+        smooth &= np.all(np.isfinite(limit), axis=1, keepdims=True)
+        rounded = np.where(smooth, change, 0) * np.finfo(np.float64).eps / RADIUS
+        return np.where(smooth, limit, near), rounded.max(0)
+
+
+def _largest(gradients: np.ndarray) -> np.ndarray:
+    return np.abs(gradients).max(1, keepdims=True, initial=0.0)
+
+
+def sides(
+    truth: Evaluator, point: Point, count: int, rng: np.random.Generator, after: tuple[np.ndarray, ...] = ()
+) -> np.ndarray:
+    """Return directions in which every entry moves, in half of them some leaves much further than others.
+
+    A bias decides for a unit in all samples at once on which side it stands; moved as far as the inputs, of
+    which one may be a million times as large, a dozen units never all stand on one side. An entry that did
+    not move would keep its tie, and the gradient there is autodiff's choice and not that of a side.
+
+    Args:
+        truth: the gradient by autodiff, of whose entries some or all move.
+        point: where the sides are taken.
+        count: how many.
+        rng: the source of what is drawn.
+        after: what is left between the value and the hull of what was seen, a direction in which a convex
+            function has its furthest gradient that way, and the sides seen that lie furthest, the furthest
+            last; then a third of the sides move as far as is left, along it and against it among them, and
+            the last third as the furthest do, with some signs turned.
+    """
+    # the result of a pullback has one entry for each entry that can move
+    leaf_of = _leaf_of(truth(point).value)
+    found, third = rng.standard_normal((count, leaf_of.size)), count // 3
+    if after:
+        found[:third] = np.sign(found[:third]) * np.abs(after[0])
+    orders = 10.0 ** rng.uniform(-EFFORT.orders, EFFORT.orders, (count, leaf_of.max(initial=0) + 1))
+    found[1::2] *= orders[1::2, leaf_of]
+    if after:
+        left, towards, best = after
+        turned = rng.choice([1.0, -1.0], (third, leaf_of.size), p=[0.75, 0.25])
+        found[-third:] = np.resize(best[::-1], turned.shape) * turned
+        found[:4] = left, -left, towards, -towards
+    furthest = np.max(np.abs(found), axis=1, keepdims=True, initial=0.0)
+    least = np.where(vector(_moving(truth, point)) == 0, LEAST_STEP_FROM_ZERO, LEAST_STEP)
+    least = least * np.where(furthest == 0, 1, furthest)
+    signs = np.where(found == 0, rng.choice([-1.0, 1.0], found.shape), np.sign(found))
+    # two entries that tie never move alike
+    return signs * np.maximum(np.abs(found), least) * rng.uniform(1, 1.25, found.shape)
+
+
+def _movable(truth: Evaluator, point: Point) -> list[Any]:
+    """Return the arguments that the reference is differentiated by, those it is not as None."""
+    parts = truth.program(point).tree.children()
+    none = jax.tree.structure(None)
+    return [None if part == none else arg for part, arg in zip(parts, point.args, strict=True)]
+
+
+def _moving(truth: Evaluator, point: Point) -> list[Any]:
+    """Return the leaves that move, in the order of a pullback's result."""
+    return [leaf for leaf in jax.tree.leaves(_movable(truth, point)) if is_inexact(leaf)]
+
+
+def reach(truth: Evaluator, point: Point) -> np.ndarray:
+    """Return how far each entry of a pullback's result can be moved, in units of a direction."""
+    parts = ((leaf, 1 + 1j if jnp.iscomplexobj(leaf) else 1) for leaf in _moving(truth, point))
+    return vector([_reach(np.abs(leaf)) * both for leaf, both in parts])
+
+
+def _leaf_of(tree: Any) -> np.ndarray:
+    """Return, for each entry of `vector(tree)`, the number of its leaf."""
+    sizes = [vector(leaf).size for leaf in jax.tree.leaves(tree)]
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) -> tuple[Any, ...]:
+    """Return `args` with every differentiated entry moved by `step` of its size; a 0 by that of its leaf."""
+    remaining = step
+
+    def move(leaf: Any) -> Any:
+        nonlocal remaining
+        if not is_inexact(leaf):
+            return leaf
+        parts = 2 if jnp.iscomplexobj(leaf) else 1
+        taken, remaining = remaining[: parts * np.size(leaf)], remaining[parts * np.size(leaf) :]
+        shift = taken[0::2] + 1j * taken[1::2] if parts == 2 else taken
+        return leaf + shift.reshape(np.shape(leaf)) * _reach(np.abs(leaf))
+
+    return tuple(jax.tree.map(move, arg) if moves else arg for arg, moves in zip(args, movable, strict=True))
+
+
+def _reach(sizes: Any) -> Any:
+    """Return how far entries of these sizes move at most: by their own, so that none is carried far off."""
+    largest = float(np.max(sizes, initial=0.0))
+    return np.where(sizes == 0, min(largest, 1.0) or 1.0, sizes)
+
+
+def vector(tree: Any) -> np.ndarray:
+    """Return every inexact entry of a tree in one real vector; a complex number is two entries."""
+    parts = []
+    for leaf in jax.tree.leaves(tree):
+        array = np.asarray(leaf).ravel()
+        if is_complex(array):
+            array = np.stack([np.real(array), np.imag(array)], -1).ravel()
+        if is_floating(array):
+            parts.append(array)
+    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+
+
+def vectors(tree: Any, count: int) -> np.ndarray:
+    """Return `vector` of each of the `count` trees that are stacked in one."""
+    return np.array([vector(one) for one in unstack(tree, count)])

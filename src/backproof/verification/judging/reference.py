@@ -1,0 +1,190 @@
+"""The third witness: where autodiff and finite differences disagree, the reference itself is in doubt.
+
+A `stop_gradient` in the primal explains such a doubt: its author's convention where it changes the
+derivative, nothing elsewhere. JAX's own softmax holds one that changes nothing, so that there is one says
+little. The primal is differentiated once more with every `stop_gradient` passed through; what differs then is
+a convention.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+from jax.extend.core.primitives import copy_p
+
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.leaves import is_complex, is_inexact, leaves_with_paths
+from backproof.numerics.noise import Measured, measure
+from backproof.numerics.tolerance import ACCUSED, AGREES_WITHIN, LEAST_UNIT, TRUSTED
+from backproof.numerics.tracing import float64, inner_programs
+from backproof.verification.claims.claim import Claim, pullback
+from backproof.verification.running.differences import Slope, along, one_entry, size_of
+from backproof.verification.running.evaluator import Evaluator
+from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.point import Point
+
+NAME = "stop_gradient"
+# A function with a rule of its own is differentiated by that rule, whatever its body holds.
+RULED = frozenset({"custom_jvp_call", "custom_vjp_call"})
+
+
+def reference_in_doubt(primal: Evaluator, point: Point, gradient: Any, noise: Any) -> str | None:
+    """Return how a gradient, autodiff's say, disagrees with differences of the primal along a direction.
+
+    Args:
+        primal: the function.
+        point: where both are taken.
+        gradient: a cotangent for each argument, None where there is none.
+        noise: the noise of autodiff there.
+    """
+    rng = np.random.default_rng(1)
+    drawn = jax.tree.map(lambda leaf: _random_step(rng, leaf), point.args)
+    step = tuple(
+        jax.tree.map(np.zeros_like, part) if grads is None else part
+        for part, grads in zip(drawn, gradient, strict=True)
+    )
+    sized = jax.tree.map(lambda part, arg: part * size_of(arg), step, point.args)
+    terms = [np.sum(g * d) for g, d in _matched(gradient, sized)]
+    # with complex arguments the derivative of Re⟨cotangent, primal⟩ along s is Re Σ g s
+    slope, size = float(np.real(np.sum(terms))), float(np.sum(np.abs(terms)))
+    if not np.isfinite(slope) or not size:
+        return None
+    found = along(primal, point, step)
+    rounding = AGREES_WITHIN * sum(float(np.sum(n * np.abs(d))) for n, d in _matched(noise, sized))
+    scale = max(size, abs(found.value))
+    if found.error > TRUSTED * scale or abs(found.value - slope) <= ACCUSED * scale + rounding:
+        return None
+    return (
+        f"along one direction autodiff of the primal gives {slope:.6g}, finite differences {found.value:.6g}"
+    )
+
+
+def _random_step(rng: np.random.Generator, leaf: Any) -> np.ndarray:
+    if not is_inexact(leaf):
+        return np.zeros(())
+    step = rng.standard_normal(np.shape(leaf))
+    return step + 1j * rng.standard_normal(np.shape(leaf)) if np.iscomplexobj(leaf) else step
+
+
+def confirmed_by_differences(primal: Evaluator, point: Point, hand: Any, truth: Any) -> bool:
+    """Return whether differences give the hand-written value at every entry where autodiff is not finite.
+
+    Only entries whose difference converges count as confirmed.
+    """
+    for leaf, (mine, true) in enumerate(zip(jax.tree.leaves(hand), jax.tree.leaves(truth), strict=True)):
+        doubtful = np.argwhere(~np.isfinite(true))[: EFFORT.doubtful]
+        for index in map(tuple, doubtful):
+            which = _argument_leaf(point.args, truth, leaf)
+            found = _entry_slope(primal, point, which, index)
+            scale = max(abs(found.value), abs(float(mine[index])), LEAST_UNIT)
+            limit = max(found.error * AGREES_WITHIN, TRUSTED * scale)
+            if not np.isfinite(found.value) or abs(found.value - mine[index]) > limit:
+                return False
+    return True
+
+
+def difference_at(
+    primal: Evaluator, point: Point, truth: Any, leaf: str, index: tuple[int, ...]
+) -> float | None:
+    """Return the difference quotient for one entry of the result of a pullback; None for a complex one."""
+    paths = [path for path, _ in leaves_with_paths(truth)]
+    which = _argument_leaf(point.args, truth, paths.index(leaf))
+    if is_complex(jax.tree.leaves(point.args)[which]):
+        return None
+    return _entry_slope(primal, point, which, index).value
+
+
+def _entry_slope(primal: Evaluator, point: Point, which: int, index: tuple[int, ...]) -> Slope:
+    """Return the slope along one entry of leaf `which` of the arguments."""
+    found = along(primal, point, one_entry(point.args, which, index))
+    size = float(size_of(jax.tree.leaves(point.args)[which])[index])
+    return Slope(found.value / size, found.error / size)
+
+
+def _matched(gradient: Any, step: Any) -> list[tuple[Any, Any]]:
+    """Return each leaf of the gradient with the part of the step that belongs to it."""
+    return [
+        (grad, move)
+        for part, moves in zip(gradient, step, strict=True)
+        if part is not None
+        for grad, move in zip(_with_none(part), _with_none(moves), strict=True)
+        if grad is not None
+    ]
+
+
+def _with_none(tree: Any) -> list[Any]:
+    return jax.tree.leaves(tree, is_leaf=_is_none)
+
+
+def _is_none(node: Any) -> bool:
+    return node is None
+
+
+def _argument_leaf(args: tuple[Any, ...], gradient: tuple[Any, ...], leaf: int) -> int:
+    """Return which leaf of the arguments leaf number `leaf` of the gradient belongs to."""
+    places, start = [], 0
+    for arg, part in zip(args, gradient, strict=True):
+        held = [value is not None for value in _with_none(arg)]
+        grads = [None] * len(held) if part is None else _with_none(part)
+        for is_leaf, grad in zip(held, grads, strict=True):
+            places += [start] if is_leaf and grad is not None else []
+            start += is_leaf
+    return places[leaf]
+
+
+def explains_doubt(evaluators: Evaluators, points: Sequence[Point]) -> bool:
+    """Return whether differences agree with autodiff at `points` once no gradient is stopped."""
+    for point in points:
+        passing = without_stops(evaluators.claim, point)
+        if passing is None:
+            return False
+        truth: Measured = evaluators.truth(point)
+        wrt = [i for i, part in enumerate(truth.value) if part is not None]
+        gradient = measure(pullback(passing, wrt), *point).value
+        if reference_in_doubt(evaluators.primal, point, gradient, truth.noise):
+            return False
+    return True
+
+
+def without_stops(claim: Claim, point: Point) -> Callable[..., Any] | None:
+    """Return the primal, at the shapes of `point`, with gradients passed through; None if none is stopped."""
+    with float64():
+        closed, shape = jax.make_jaxpr(claim.primal, return_shape=True)(*point.args)
+    if not _mentions(closed.jaxpr):
+        return None
+    passing = jaxpr_as_fun(ClosedJaxpr(_passing(closed.jaxpr), closed.consts))
+    tree = jax.tree.structure(shape)
+    return lambda *args: tree.unflatten(passing(*jax.tree.leaves(args)))
+
+
+def _passing(jaxpr: Jaxpr) -> Jaxpr:
+    """Return the program with a copy in the place of every `stop_gradient`, inside loops and calls too."""
+    eqns = [
+        eqn.replace(primitive=copy_p, params={})
+        if eqn.primitive.name == NAME
+        else eqn
+        if eqn.primitive.name in RULED
+        else eqn.replace(params={key: _changed(value) for key, value in eqn.params.items()})
+        for eqn in jaxpr.eqns
+    ]
+    return jaxpr.replace(eqns=eqns)
+
+
+def _changed(value: Any) -> Any:
+    if isinstance(value, ClosedJaxpr):
+        return ClosedJaxpr(_passing(value.jaxpr), value.consts)
+    if isinstance(value, Jaxpr):
+        return _passing(value)
+    plain = type(value) in (tuple, list)
+    return type(value)(_changed(one) for one in value) if plain else value
+
+
+def _mentions(program: ClosedJaxpr | Jaxpr) -> bool:
+    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    return any(
+        eqn.primitive.name == NAME
+        or (eqn.primitive.name not in RULED and any(map(_mentions, inner_programs(eqn.params))))
+        for eqn in jaxpr.eqns
+    )

@@ -1,0 +1,61 @@
+"""The one place where Hypothesis runs: it draws the points of a claim, nothing is judged inside it."""
+
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+from hypothesis.errors import Unsatisfiable
+
+from backproof.errors import UsageError, message
+from backproof.verification.points.draws import Drawn, Points
+
+
+def draw(points: Points, examples: int, seed: int, name: str) -> list[Drawn]:
+    """Return the drawn argument tuples: `examples` of them, the same for the same seed.
+
+    Args:
+        points: where the claim, or the derivation, can be tried.
+        examples: how many tuples are drawn.
+        seed: the seed of every draw.
+        name: what is tried, for an error.
+
+    Raises:
+        UsageError: nothing satisfies the specification.
+    """
+    found: list[Drawn] = []
+    before: list[Any] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=-(-examples // points.block),
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        # the metaclass of HealthCheck hides its type
+        suppress_health_check=tuple(HealthCheck),  # pyright: ignore[reportArgumentType]
+    )
+    @hypothesis.given(points.strategy)
+    def collect(drawn: Any) -> None:
+        block = points.made(drawn, len(before), (before or [drawn])[0])
+        hypothesis.assume(block)
+        before.append(drawn)
+        found.extend(block)
+
+    try:
+        collect()
+    except Unsatisfiable as error:
+        raise _unsatisfiable(name) from error
+    if not found:
+        raise _unsatisfiable(name)
+    return found[:examples]
+
+
+def _unsatisfiable(name: str) -> UsageError:
+    return UsageError(
+        message(
+            must="some argument must satisfy the specification",
+            found="none among those drawn",
+            where=name,
+            do="widen the bounds or the where= predicate, or pass a strategy that builds such arguments",
+        )
+    )

@@ -1,0 +1,1 @@
+"""Both sides of a claim, evaluated: interpreted, compiled, in low precision, and by differences."""

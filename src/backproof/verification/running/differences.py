@@ -1,0 +1,89 @@
+"""Finite differences: the second oracle, which knows nothing of autodiff.
+
+Central differences of the primal along one direction, in longdouble, on a ladder of steps that halve,
+with Richardson's extrapolation (Ridders 1982, doi:10.1016/S0141-1195(82)80057-0). The step is relative
+to the size of the point, and the result carries an estimate of its own error.
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.leaves import is_inexact
+from backproof.numerics.tolerance import FIRST_STEP
+from backproof.verification.running.evaluator import Evaluator, inner_products
+from backproof.verification.running.point import Point, stack
+
+
+class Slope(NamedTuple):
+    """Holds a directional derivative and an estimate of its error."""
+
+    value: float
+    error: float
+
+
+def along(primal: Evaluator, point: Point, step: Any) -> Slope:
+    """Return the derivative of ⟨cotangent, primal⟩ at `point` along `step`, a tree like the arguments.
+
+    Each entry of the step counts in units of `size_of` that entry of the arguments.
+    """
+    step = jax.tree.map(_scaled, point.args, step)
+    # a large point is differenced in float64 on a shorter ladder: long double is ten times slower
+    small = not point.is_large
+    widths = [FIRST_STEP * 0.5**rung for rung in range(EFFORT.rungs if small else EFFORT.rungs_at_large)]
+    held = np.longdouble if small else np.float64
+    ahead, behind = (
+        [Point(moved(point.args, step, side * width, held), point.direction) for width in widths]
+        for side in (1, -1)
+    )
+    one, other = (primal.values(points, wide=small) for points in (ahead, behind))
+    apart = inner_products(one, other, stack(ahead).direction, len(ahead))
+    return _extrapolated([one / (2 * width) for one, width in zip(apart, widths, strict=True)])
+
+
+def one_entry(args: tuple[Any, ...], leaf: int, index: tuple[int, ...]) -> Any:
+    """Return the tree like `args` that is 1 at one entry of its leaf number `leaf`, scaled to its size."""
+    leaves, tree = jax.tree.flatten(args)
+    step = [np.zeros(np.shape(value)) if is_inexact(value) else np.zeros(()) for value in leaves]
+    step[leaf][index] = 1.0
+    return tree.unflatten(step)
+
+
+def moved(args: tuple[Any, ...], step: Any, width: float, held: Any = np.longdouble) -> tuple[Any, ...]:
+    """Return `args` moved by `width · step`, held in longdouble so that the step is not rounded away."""
+
+    def move(leaf: Any, part: Any) -> Any:
+        if not is_inexact(leaf):
+            return leaf
+        if np.iscomplexobj(leaf):
+            return np.asarray(leaf, np.result_type(held, np.complex64)) + np.asarray(part) * held(width)
+        return np.asarray(leaf, held) + np.asarray(part, held) * held(width)
+
+    return jax.tree.map(move, args, step)
+
+
+def size_of(leaf: Any) -> Any:
+    """Return the unit of a step for each entry: its own size, or 1 where it is smaller."""
+    if not is_inexact(leaf):
+        return np.ones(())
+    return np.maximum(np.abs(np.asarray(leaf)), 1.0)
+
+
+def _scaled(leaf: Any, part: Any) -> Any:
+    return part * size_of(leaf)
+
+
+def _extrapolated(ladder: list[Any]) -> Slope:
+    best, error = ladder[0], np.inf
+    row = ladder
+    for order in range(1, len(ladder)):
+        factor = np.longdouble(4) ** order
+        row = [(factor * fine - coarse) / (factor - 1) for coarse, fine in itertools.pairwise(row)]
+        for fine, before in zip(row[1:], row, strict=False):
+            apart = abs(fine - before)
+            if apart < error:
+                best, error = fine, apart
+    return Slope(float(best), float(error))

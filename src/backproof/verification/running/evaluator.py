@@ -1,0 +1,145 @@
+"""One function of arguments and direction, evaluated in float64 with the rounding noise of every entry.
+
+`Evaluator` interprets it: nothing is compiled, and the noise is measured. `Compiled` runs it as its users do.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.interpreter import run
+from backproof.numerics.leaves import PyTree, shapes_of
+from backproof.numerics.noise import Measured, measure_program
+from backproof.numerics.tracing import Program, float64, trace
+from backproof.verification.running.point import Point, stack, unstack
+
+Function = Callable[[Any, Any], PyTree]
+NARROWER = {np.dtype(np.longdouble): np.float64, np.dtype(np.clongdouble): np.complex128}
+
+
+class Evaluator:
+    """Evaluates one function of arguments and direction; called at a point, it returns value and noise.
+
+    A class because it remembers the programs that it traced, and what it measured last.
+    """
+
+    def __init__(self, function: Function) -> None:
+        """Prepare to evaluate `function`; nothing is traced yet."""
+        self.function = function
+        self._programs: dict[Any, Program] = {}
+        self._remembered: dict[tuple[bool, int], tuple[Point, Measured]] = {}
+
+    def __call__(self, point: Point, *, wide: bool = False) -> Measured:
+        """Return the result at one point with its noise; in long double where `wide`."""
+        key = (wide, id(point))
+        if key not in self._remembered:
+            if len(self._remembered) >= EFFORT.remembered:
+                self._remembered.pop(next(iter(self._remembered)))
+            # the point is kept as well, so that no other can take over its identity
+            self._remembered[key] = point, measure_program(self.program(point), point, wide=wide)
+        return self._remembered[key][1]
+
+    def each(self, points: Sequence[Point]) -> list[Measured]:
+        """Return the result with its noise at each point of one shape."""
+        if len(points) == 1:
+            return [self(points[0])]  # which is remembered
+        stacked = stack(points)
+        program = self._mapped(stacked)
+        if program is None:
+            return [self(point) for point in points]
+        many = measure_program(program, stacked)
+        return [Measured(*one) for one in unstack(tuple(many), len(points))]
+
+    def value(self, point: Point, *, wide: bool = False) -> PyTree:
+        """Return the result at one point without its noise."""
+        return run(self.program(point), point, wide=wide)[0]
+
+    def values(self, points: Sequence[Point], *, wide: bool = False) -> PyTree:
+        """Return the results at points of one shape, stacked and without their noise."""
+        stacked = stack(points)
+        program = self._mapped(_narrow(stacked))
+        if program is not None:
+            return run(program, stacked, wide=wide)[0]
+        single = [run(self.program(_narrow(point)), point, wide=wide)[0] for point in points]
+        return jax.tree.map(lambda *rows: np.stack(rows), *single)
+
+    def noise_again(self, point: Point) -> PyTree:
+        """Return the noise at a point from more and other perturbed runs."""
+        program = self.program(point)
+        return measure_program(program, point, seed=1, replicas=EFFORT.more_replicas).noise
+
+    def program(self, point: Point) -> Program:
+        """Return the traced program at the shapes of a point."""
+        return self._traced("alone", self.function, point)
+
+    def _mapped(self, stacked: Point) -> Program | None:
+        """Return the program under `vmap`; None where that cannot be traced."""
+        try:
+            return self._traced("mapped", jax.vmap(self.function), stacked)
+        except Exception:
+            # Not every user's code can be vmapped; run one by one it raises what is its own.
+            return None
+
+    def _traced(self, how: str, function: Function, point: Point) -> Program:
+        key = (how, shapes_of(tuple(point)))
+        if key not in self._programs:
+            self._programs[key] = trace(function, *point)
+        return self._programs[key]
+
+
+class Compiled:
+    """Runs one function compiled by `jax.jit`, as its users do; a class because it keeps the programs."""
+
+    def __init__(self, function: Function) -> None:
+        """Prepare to compile `function`; nothing is compiled yet."""
+        self._alone = jax.jit(function)
+        self._many = jax.jit(jax.vmap(function))
+
+    def __call__(self, point: Point) -> PyTree:
+        """Return the result at one point."""
+        with float64():
+            return jax.device_get(self._alone(*point))
+
+    def each(self, points: Sequence[Point]) -> list[PyTree]:
+        """Return the result at each point of one shape: vmapped, or one by one."""
+        mapped = self.together(points) if len(points) > 1 else None
+        return [self(point) for point in points] if mapped is None else mapped
+
+    def together(self, points: Sequence[Point]) -> list[PyTree] | None:
+        """Return the result at points of one shape, run as one; None if it cannot be vmapped."""
+        if not jax.tree.leaves(tuple(points[0])):
+            return None
+        try:
+            with float64():
+                many = jax.device_get(self._many(*stack(points)))
+        except Exception:
+            # Not every user's code can be vmapped; run alone it raises what is its own.
+            return None
+        return unstack(many, len(points))
+
+
+def inner_products(one: PyTree, other: PyTree, direction: PyTree, count: int) -> np.ndarray:
+    """Return ⟨direction, one − other⟩ for each row of stacked values.
+
+    The values are subtracted first, so that outputs which did not move cancel exactly.
+    """
+    products = jax.tree.map(_inner, one, other, direction)
+    return np.sum([np.zeros(count), *jax.tree.leaves(products)], axis=0)
+
+
+def _inner(one: Any, other: Any, cotangent: Any) -> Any:
+    """Return ⟨one − other, cotangent⟩ of each row; 0 where the value has no cotangent."""
+    if not jnp.issubdtype(one.dtype, jnp.inexact):
+        return np.zeros(len(one))
+    with np.errstate(all="ignore"):
+        return np.real((one - other) * cotangent).reshape(len(one), -1).sum(1)
+
+
+def _narrow(point: Point) -> Point:
+    """Return a point in float64, in which programs are traced."""
+    wide = lambda leaf: leaf.dtype in NARROWER  # noqa: E731 - a PRNG key has a dtype of its own and stays
+    return jax.tree.map(lambda leaf: leaf.astype(NARROWER[leaf.dtype]) if wide(leaf) else leaf, point)
