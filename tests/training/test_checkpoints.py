@@ -339,18 +339,6 @@ def test_settings_out_of_range_are_refused(setting):
         Checkpoints("run", **setting)
 
 
-def test_without_orbax_one_line_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setattr("backproof.training.checkpoints.find_spec", lambda name: None)
-    with pytest.raises(CheckpointError, match=r'orbax-checkpoint.* pip install "backproof\[checkpoints\]"'):
-        fit_small(tmp_path)
-
-
-def test_training_does_not_import_orbax_unless_it_saves():
-    code = "import sys; from backproof import training; print('orbax' in str(sorted(sys.modules)))"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said == "False\n"
-
-
 def test_saving_gives_no_warning(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,7 +1,5 @@
 """Streams: the trajectory of the samples in memory, resumed bit for bit, bounded, every record checked."""
 
-import subprocess
-import sys
 import threading
 import weakref
 
@@ -409,15 +407,3 @@ def test_settings_out_of_range_are_refused():
             Stream(Arrays(*TRAIN), **{name: 0})
     with pytest.raises(DataError, match="Stream: there must be a record, but found none"):
         Stream(Records([], []))
-
-
-def test_without_grain_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("backproof.training.stream.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r'needs the package grain.* pip install "backproof\[streaming\]"'):
-        fit_stream()
-
-
-def test_training_does_not_import_grain_unless_it_streams():
-    code = "import sys; from backproof import training; print('grain' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said == "False\n"

@@ -1,16 +1,9 @@
 """Where and how often an experiment is saved; `saving`, which needs orbax-checkpoint, does the writing."""
 
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from backproof.errors import CheckpointError, message
 from backproof.rule import require_number, require_whole_number
-
-if TYPE_CHECKING:
-    from backproof.training.saving import Saver
 
 
 @dataclass(frozen=True)
@@ -38,21 +31,3 @@ class Checkpoints:
                 value = require_whole_number(getattr(self, name), name, "Checkpoints")
                 object.__setattr__(self, name, value)
         require_number(self.every_seconds, "every_seconds", "Checkpoints", "of at least 0", lambda s: s >= 0)
-
-
-def saver(checkpoints: Checkpoints, experiment: dict[str, Any]) -> "Saver":
-    """Return what saves to and resumes from `checkpoints.folder`; `experiment` says in JSON which it is.
-
-    Raises:
-        CheckpointError: orbax-checkpoint is not installed, or the folder is no place for checkpoints.
-    """
-    if find_spec("orbax") is None or find_spec("orbax.checkpoint") is None:
-        raise CheckpointError(
-            message(
-                must="checkpoints need the package orbax-checkpoint",
-                found="none installed",
-                where="fit",
-                do='install it: pip install "backproof[checkpoints]"',
-            )
-        )
-    return import_module("backproof.training.saving").Saver(checkpoints, experiment)

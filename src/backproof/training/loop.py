@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,10 @@ from jaxtyping import Array, Float, Integer
 
 from backproof.errors import UsageError, message
 from backproof.rule import Loss, PyTree, Rule, require_whole_number
-from backproof.training.checkpoints import Checkpoints, saver
+from backproof.training.checkpoints import Checkpoints
 from backproof.training.data import Data, digest
 from backproof.training.devices import Layout, divided, placed
+from backproof.training.extras import saver
 from backproof.training.history import Epoch, Recorder
 from backproof.training.kept import kept
 from backproof.training.run import Run, trained
@@ -25,10 +26,6 @@ from backproof.training.start import require_seed, start
 from backproof.training.step import Optimizer, Step, training_step
 from backproof.training.stopping import Stop, never
 from backproof.training.stream import Stream
-
-if TYPE_CHECKING:
-    from backproof.training.saving import Saver
-
 
 DEFAULT_OPTIMIZER = optax.sgd(0.1)
 
@@ -128,9 +125,9 @@ def fit(
         about = _identity(network, loss, experiment, data, carry, seed, longest)
         return about | _first_step(step, first, in_memory)
 
-    with _saver(checkpoints, identity) as saver:
+    with nullcontext() if checkpoints is None else saver(checkpoints, identity()) as opened:
         run = Run(
-            experiment, order_key, on_device, epochs, longest, recorder, saver, stream, labelled, layout
+            experiment, order_key, on_device, epochs, longest, recorder, opened, stream, labelled, layout
         )
         carry = trained(run, carry)
     params = stop.outcome(carry.stop, carry.state.params)
@@ -150,12 +147,6 @@ def metric_for(metric: Metric | None, loss: Loss, labelled: bool) -> Metric:
 def accuracy(prediction: Float[Array, "*batch n"], labels: Integer[Array, "*batch"]) -> Float[Array, ""]:
     """Return the fraction of samples whose largest entry of `prediction` stands at their label."""
     return jnp.mean(prediction.argmax(-1).astype(labels.dtype) == labels, dtype=jnp.float32)
-
-
-def _saver(
-    checkpoints: Checkpoints | None, identity: Callable[[], dict[str, Any]]
-) -> AbstractContextManager["Saver | None"]:
-    return nullcontext() if checkpoints is None else saver(checkpoints, identity())
 
 
 def _identity(

@@ -12,6 +12,7 @@ from backproof.errors import CheckpointError, message
 from backproof.rule import PyTree
 from backproof.training.data import Data
 from backproof.training.devices import Layout, results
+from backproof.training.extras import feed
 from backproof.training.history import Recorder
 from backproof.training.kept import kept, looks_for_nans
 from backproof.training.segment import (
@@ -26,7 +27,7 @@ from backproof.training.segment import (
     segments,
 )
 from backproof.training.segment import run as run_segment
-from backproof.training.stream import Stream, feed
+from backproof.training.stream import Stream
 
 if TYPE_CHECKING:
     from backproof.training.saving import Saver

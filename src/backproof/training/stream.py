@@ -6,9 +6,6 @@ a stream stands: nothing else of it needs a checkpoint.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -16,12 +13,8 @@ import numpy as np
 from backproof.errors import DataError, UsageError, message
 from backproof.rule import PyTree, require_whole_number
 from backproof.training.data import Data, digest, require_fitting, require_samples
-from backproof.training.segment import Experiment, Position
 from backproof.training.sources import Named, Rows, Source
 from backproof.training.standardiser import Standardiser
-
-if TYPE_CHECKING:
-    from backproof.training.feeding import Feed
 
 LOOKED_AT = 64
 IN_ONE_PASS = 1024
@@ -212,27 +205,6 @@ class Reader:
         except DataError:
             return True
         return self._classes is not None and bool(((y < 0) | (y >= self._classes)).any())
-
-
-def feed(
-    stream: Stream, classes: int | None, experiment: Experiment, key: jax.Array, epochs: int, begin: Position
-) -> "Feed":
-    """Return what reads the segments of `stream` from `begin` on, ahead of the device. Is a context.
-
-    Raises:
-        UsageError: grain is not installed.
-    """
-    if find_spec("grain") is None:
-        raise UsageError(
-            message(
-                must="a stream needs the package grain",
-                found="none installed",
-                where="fit",
-                do='install it: pip install "backproof[streaming]"',
-            )
-        )
-    read = Reader(stream, classes).batch
-    return import_module("backproof.training.feeding").Feed(read, stream, experiment, key, epochs, begin)
 
 
 def _form(record: PyTree) -> str:
