@@ -85,7 +85,7 @@ def test_the_order_is_that_of_the_same_samples_in_memory(source, steps):
 def test_records_that_overflow_in_the_dtype_they_are_trained_in_are_refused():
     x = TRAIN[0].astype(np.float64)
     x[5, 1] = 1e300
-    with pytest.raises(DataError, match=r"room in float32, .*=1e\+300, 1 such of"):
+    with pytest.raises(DataError, match=r"must fit into float32, .*=1e\+300 \(1 of"):
         fit_stream(Arrays(x, TRAIN[1]), test=())
 
 
