@@ -149,7 +149,7 @@ def test_an_interrupted_training_goes_on_from_its_checkpoints(data, tmp_path, ca
     assert main([*argv, "--epochs", "3"]) == 0
     assert [line[:9] for line in capsys.readouterr().out.splitlines()[1:-1]] == ["epoch 3/3"]
     assert main([*argv, "--epochs", "3", "--seed", "1"]) == 2
-    assert "checkpoints must be of this very experiment" in capsys.readouterr().err
+    assert "checkpoints must belong to this very experiment" in capsys.readouterr().err
 
 
 def test_a_damaged_checkpoint_is_told_in_one_line(data, tmp_path, capsys):

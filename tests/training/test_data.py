@@ -73,9 +73,9 @@ def test_a_test_part_is_not_needed():
         (
             np.array([[1.0, np.nan], [np.inf, 0]]),
             np.ones(2),
-            r"must be finite, but found x\[0, 1\]=nan, 2 such of 4",
+            r"must be finite, but found x\[0, 1\]=nan \(2 of 4 values\)",
         ),
-        (np.ones((2, 1)), np.array([1, -np.inf]), r"must be finite, but found y\[1\]=-inf, 1 such of 2"),
+        (np.ones((2, 1)), np.array([1, -np.inf]), r"must be finite, but found y\[1\]=-inf \(1 of 2 values\)"),
         (np.array([["a"], ["b"]]), np.ones(2), r"must be numbers, but found x.dtype=<U1"),
         (np.ones((2, 1)), None, r"found x: 2"),
     ],

@@ -78,7 +78,7 @@ def test_a_truncated_npz_is_refused(tmp_path, keep):
     path = tmp_path / "data.npz"
     np.savez(path, x=images(), y=LABELS)
     path.write_bytes(path.read_bytes()[:keep])
-    refused(path, "must be a complete .npz archive", "a part of one")
+    refused(path, "must be a complete .npz archive", "an incomplete one")
 
 
 def test_a_damaged_npz_is_refused(tmp_path):

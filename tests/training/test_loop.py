@@ -158,7 +158,9 @@ def test_every_epoch_is_reported_as_it_ends():
 def test_data_too_large_for_the_dtype_they_are_trained_in_are_refused(dtype, value):
     large = SMALL.x_train.astype(dtype)
     large[1, 2] = value
-    with pytest.raises(DataError, match=r"room in (float|int)32, .* found x_train\[1, 2\]=.*, 1 such of 21"):
+    with pytest.raises(
+        DataError, match=r"must fit into (float|int)32, .* found x_train\[1, 2\]=.* \(1 of 21 values\)"
+    ):
         fit(NETWORK, MEAN_CROSS_ENTROPY, SMALL._replace(x_train=large))
 
 

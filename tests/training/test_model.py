@@ -111,8 +111,8 @@ def test_nothing_in_the_file_is_pickled(path):
     ("changed", "text"),
     [
         ({"activation": "tnah"}, "an activation must be one of .* found 'tnah'"),
-        ({"sizes": (3, 5, 2)}, "must be those of mlp.* but found .*4, 3"),
-        ({"params": draw_model().params[:1]}, "must be those of mlp"),
+        ({"sizes": (3, 5, 2)}, "must fit mlp.* but found .*4, 3"),
+        ({"params": draw_model().params[:1]}, "must fit mlp"),
         ({"standardiser": Standardiser(np.zeros(2), np.ones(2))}, r"standardiser.mean.shape=\(2,\)"),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_truncated_file_is_refused_at_every_length(path):
     content = path.read_bytes()
     for keep in range(0, len(content), 97):
         path.write_bytes(content[:keep])
-        refused(path, "a part of one")
+        refused(path, "an incomplete one")
 
 
 def test_a_damaged_file_is_refused(path):
@@ -172,7 +172,7 @@ def rewritten(path, about=None, **arrays):
         ({"about": {"format": 99}}, ["must have format 1, but found format 99; read it with the backproof"]),
         ({"about": {"sizes": [3, 4, 4, 2]}}, ["a damaged one (KeyError"]),
         ({"about": {"sizes": "3"}}, ["a damaged one"]),
-        ({"about": {"sizes": [3, 5, 2]}}, ["a damaged one", "must be those of mlp"]),
+        ({"about": {"sizes": [3, 5, 2]}}, ["a damaged one", "must fit mlp"]),
         ({"about": {"activation": "swoosh"}}, ["swoosh"]),
         ({"about": {"dtypes": {}}}, ["a damaged one"]),
         ({"1.W": np.zeros((4, 3), np.int16)}, ["int16 in the place of float32"]),

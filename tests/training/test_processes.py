@@ -74,8 +74,8 @@ def test_processes_that_do_not_begin_alike_are_refused():
     for i, (status, said) in enumerate(ended(begun("data", seeds=(0, 1)))):
         assert status == 1
         assert (
-            "fit: every process must begin with the same data, parameters and seed, but found others than "
-            f"those of process {i} in [{1 - i}]; let every process make the same call"
+            "fit: every process must begin with the same data, parameters and seed, but found values that "
+            f"differ from those of process {i} in processes [{1 - i}]; let every process make the same call"
         ) in said
 
 

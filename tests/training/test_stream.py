@@ -1,7 +1,5 @@
 """Streams: the trajectory of the samples in memory, resumed bit for bit, bounded, every record checked."""
 
-import subprocess
-import sys
 import threading
 import weakref
 
@@ -87,7 +85,7 @@ def test_the_order_is_that_of_the_same_samples_in_memory(source, steps):
 def test_records_that_overflow_in_the_dtype_they_are_trained_in_are_refused():
     x = TRAIN[0].astype(np.float64)
     x[5, 1] = 1e300
-    with pytest.raises(DataError, match=r"room in float32, .*=1e\+300, 1 such of"):
+    with pytest.raises(DataError, match=r"must fit into float32, .*=1e\+300 \(1 of"):
         fit_stream(Arrays(x, TRAIN[1]), test=())
 
 
@@ -409,15 +407,3 @@ def test_settings_out_of_range_are_refused():
             Stream(Arrays(*TRAIN), **{name: 0})
     with pytest.raises(DataError, match="Stream: there must be a record, but found none"):
         Stream(Records([], []))
-
-
-def test_without_grain_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("backproof.training.stream.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r'needs the package grain.* pip install "backproof\[streaming\]"'):
-        fit_stream()
-
-
-def test_training_does_not_import_grain_unless_it_streams():
-    code = "import sys; from backproof import training; print('grain' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said == "False\n"

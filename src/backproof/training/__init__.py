@@ -1,4 +1,4 @@
-"""Training by hand-written gradients: data, one step, the loop over epochs, and the batch algorithm."""
+"""Training with hand-written gradients: data, one step, the loop over epochs, and the batch algorithm."""
 
 from backproof.training.checkpoints import Checkpoints
 from backproof.training.data import Data, split, standardise

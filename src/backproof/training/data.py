@@ -20,7 +20,7 @@ class Data(NamedTuple):
 
     Attributes:
         x_train, y_train: inputs and targets to learn from.
-        x_test, y_test: inputs and targets held out; None where nothing is.
+        x_test, y_test: inputs and targets held out; None if there is no test part.
     """
 
     x_train: PyTree
@@ -32,11 +32,11 @@ class Data(NamedTuple):
 def split(x: Shaped[np.ndarray, "m n"], y: Integer[np.ndarray, " m"], seed: int) -> Data:
     """Return the samples with one in five held out, chosen by `seed`.
 
-    The split is stratified: every class gives a fifth of its samples to the test part, within one.
-    Labels become int32; x is left as it is.
+    The split is stratified: every class gives a fifth of its samples to the test part, to within
+    one sample. Labels become int32; x is left as it is.
 
     Raises:
-        DataError: there are fewer than two samples, x and y do not fit together, or y are no labels.
+        DataError: there are fewer than two samples, x and y do not fit together, or y holds no labels.
         UsageError: the seed is negative.
     """
     seed = require_whole_number(seed, "seed", "split", least=0)
@@ -45,7 +45,8 @@ def split(x: Shaped[np.ndarray, "m n"], y: Integer[np.ndarray, " m"], seed: int)
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
         raise DataError(
             message(
-                must="y must hold one whole-number label for each sample, for each class is split alike",
+                must="y must hold one whole-number label for each sample, "
+                "because each class is split by itself",
                 found=f"y of shape {y.shape} and dtype {y.dtype}",
                 where="split",
                 do="pass labels; for other targets build training.Data(x_train, y_train, x_test, y_test)",
@@ -65,8 +66,8 @@ def split(x: Shaped[np.ndarray, "m n"], y: Integer[np.ndarray, " m"], seed: int)
 def standardise(data: Data, standardiser: Standardiser | None = None) -> Data:
     """Return `data` with x as float32, every feature shifted and scaled to mean 0 and deviation 1.
 
-    Both numbers are taken from the training part alone; a feature that is constant there is only
-    shifted. To keep them, for inputs that come later, pass `Standardiser.fitted(data.x_train)`.
+    Shift and scale come from the training part alone; a feature that is constant there is only shifted. To
+    keep them for later inputs, pass `Standardiser.fitted(data.x_train)` as `standardiser`.
     """
     standardiser = Standardiser.fitted(data.x_train) if standardiser is None else standardiser
     x_train, x_test = (None if x is None else standardiser.apply(x) for x in (data.x_train, data.x_test))
@@ -84,9 +85,9 @@ def digest(tree: PyTree) -> str:
 
 
 def require_usable(data: Data) -> None:
-    """Raise `DataError` unless both parts of `data` are samples of finite numbers, and alike.
+    """Raise `DataError` unless both parts of `data` hold finite samples of the same shape.
 
-    A test part is not needed. The arrays may live on a device; every value is looked at once, on the host.
+    The test part is optional. The arrays may be on a device; every value is checked once, on the host.
     """
     require_samples(data.x_train, data.y_train, "the training part")
     if data.x_test is not None or data.y_test is not None:
@@ -104,7 +105,8 @@ def require_classes(data: Data, classes: int) -> None:
             at = [int(i) for i in np.argwhere(outside)[0]]
             raise DataError(
                 message(
-                    must=f"labels must lie between 0 and {classes - 1}, as {classes} numbers are predicted",
+                    must=f"labels must lie between 0 and {classes - 1}, "
+                    f"because the network predicts {classes} numbers",
                     found=f"{name}{at}={labels[tuple(at)]}",
                     where="labels",
                     do="number the classes from 0, or widen the last layer",
@@ -113,9 +115,9 @@ def require_classes(data: Data, classes: int) -> None:
 
 
 def require_fitting(name: str, part: PyTree, where: str) -> None:
-    """Raise `DataError` unless every value has room in the dtype that JAX takes it in.
+    """Raise `DataError` if a value overflows in the dtype to which JAX converts it.
 
-    By default JAX takes float64 as float32 and int64 as int32; rounding is no matter, overflow is.
+    By default JAX converts float64 to float32 and int64 to int32. Rounding is accepted, overflow is not.
     """
     for place, leaf in _leaves(name, part):
         dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
@@ -128,8 +130,8 @@ def require_fitting(name: str, part: PyTree, where: str) -> None:
             at = tuple(int(i) for i in np.argwhere(lost)[0])
             raise DataError(
                 message(
-                    must=f"every value must have room in {dtype}, in which JAX takes {leaf.dtype}",
-                    found=f"{place}{list(at)}={leaf[at]}, {np.count_nonzero(lost)} such of {leaf.size}",
+                    must=f"every value must fit into {dtype}, to which JAX converts {leaf.dtype}",
+                    found=f"{place}{list(at)}={leaf[at]} ({np.count_nonzero(lost)} of {leaf.size} values)",
                     where=where,
                     do="scale or renumber the data, or switch on jax_enable_x64",
                 )
@@ -137,7 +139,7 @@ def require_fitting(name: str, part: PyTree, where: str) -> None:
 
 
 def require_samples(x: PyTree, y: PyTree, where: str) -> None:
-    """Raise `DataError` unless x and y are equally many samples, at least one, of finite numbers."""
+    """Raise `DataError` unless x and y hold equally many samples, at least one, of finite numbers."""
     leaves = _leaves("x", x) + _leaves("y", y)
     lengths = {name: leaf.shape[0] if leaf.ndim else None for name, leaf in leaves}
     given = {name[0] for name in lengths} == {"x", "y"}
@@ -159,7 +161,7 @@ def require_samples(x: PyTree, y: PyTree, where: str) -> None:
 
 
 def _require_alike(name: str, train: PyTree, test: PyTree) -> None:
-    """Raise `DataError` unless a sample of the test part has the shape of one of the training part."""
+    """Raise `DataError` unless the samples of both parts have the same shape."""
     expected, found = (
         {place: leaf.shape[1:] for place, leaf in _leaves(f"{name}_{part}", tree)}
         for part, tree in (("train", train), ("test", test))
@@ -167,10 +169,10 @@ def _require_alike(name: str, train: PyTree, test: PyTree) -> None:
     if list(expected.values()) != list(found.values()):
         raise DataError(
             message(
-                must=f"a sample must have the shape it has in the training part, {_listed(expected)}",
+                must=f"samples must have the same shape as in the training part, {_listed(expected)}",
                 found=_listed(found),
                 where="the test part",
-                do="prepare both parts alike",
+                do="prepare both parts in the same way",
             )
         )
 
@@ -182,7 +184,7 @@ def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
 def _require_finite(name: str, leaf: np.ndarray, where: str) -> None:
     if leaf.dtype.kind in "biu":
         return
-    if not jnp.issubdtype(leaf.dtype, jnp.inexact):  # which also knows bfloat16
+    if not jnp.issubdtype(leaf.dtype, jnp.inexact):  # unlike NumPy's, it knows bfloat16
         raise DataError(
             message(
                 must="data must be numbers",
@@ -197,7 +199,7 @@ def _require_finite(name: str, leaf: np.ndarray, where: str) -> None:
         raise DataError(
             message(
                 must="every value must be finite",
-                found=f"{name}{list(index)}={leaf[index]}, {np.count_nonzero(~finite)} such of {leaf.size}",
+                found=f"{name}{list(index)}={leaf[index]} ({np.sum(~finite)} of {leaf.size} values)",
                 where=where,
                 do="repair or leave out those samples",
             )

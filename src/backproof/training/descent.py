@@ -1,4 +1,4 @@
-r"""The batch algorithm of document 000, lost there and restored (S0.13).
+r"""The batch algorithm that was lost from document 000, restored (S0.13).
 
 repeat at most MAX times:   W^l ← W^l − α Σ_i δ^{i,l} (a^{i,l−1})ᵀ,   b^l ← b^l − α Σ_i δ^{i,l}
 stop as soon as every change of every W^l and b^l is smaller than ε.
@@ -40,7 +40,7 @@ class Descent:
 
 
 class Progress(NamedTuple):
-    """Holds what one iteration hands to the next."""
+    """Holds the values that one iteration hands to the next."""
 
     params: PyTree
     iteration: Int[Array, ""]
@@ -60,23 +60,23 @@ def batch_descent(
     params: PyTree = None,
     seed: int = 0,
 ) -> Descent:
-    """Return where steepest descent on all samples at once arrives.
+    """Return the outcome of steepest descent on all samples at once.
 
     Args:
         network: the rule to train.
-        loss: the loss; document 000's is bare, hence summed over the samples, without 1/m.
-        x: the inputs, along the first axis.
+        loss: the loss; the one of document 000 is summed over the samples, without a factor 1/m.
+        x: the inputs, with the samples along the first axis.
         y: their targets.
         learning_rate: α.
-        max_iterations: MAX, the most updates that are made; at most 2³¹ − 1, for they are counted in int32.
+        max_iterations: MAX, the largest number of updates; at most 2³¹ − 1, because int32 counts them.
         epsilon: ε; descent stops after an update in which max|Δ| < ε for every leaf of the parameters.
-        params: where to start; taken from `network.init` and `seed` if None.
-        seed: from it come the first parameters.
+        params: the first parameters; taken from `network.init` and `seed` if None.
+        seed: determines the first parameters.
 
     Raises:
         DataError: the samples are empty, not finite, or their labels do not fit the prediction.
         UsageError: a number is out of range, or shapes do not fit.
-        DivergedError: the loss or a parameter is not finite any more.
+        DivergedError: the loss or a parameter is no longer finite.
     """
     learning_rate = require_learning_rate(learning_rate, "batch_descent")
     max_iterations = require_whole_number(

@@ -1,9 +1,10 @@
-"""Many devices, one experiment: the same compiled segments on a mesh, divided by JAX's own sharding.
+"""One experiment on many devices: the same compiled segments on a mesh, divided by JAX's own sharding.
 
-Data parallel: each device takes some rows of every batch, and XLA adds up what they give to ∂L/∂W and ∂L/∂b,
-which are sums over the batch. Tensor parallel: each device holds some rows of every W, and of b alike; where
-they do not divide, some columns. The program says what to compute and never who computes it, so that every
-layout computes the same sums, in another order: trajectories agree within rounding, on one mesh bit for bit.
+Data parallel: each device takes some rows of every batch, and XLA adds up the devices' contributions to ∂L/∂W
+and ∂L/∂b, which are sums over the batch. Tensor parallel: each device holds some rows of every W and the same
+rows of b; where the rows cannot be divided evenly, it holds some columns of W. The program says what to
+compute and never which device computes it. Every layout therefore computes the same sums, in another order:
+trajectories agree within rounding, and on the same mesh bit for bit.
 """
 
 from collections.abc import Sequence
@@ -27,12 +28,12 @@ from backproof.training.step import State
 
 @dataclass(frozen=True)
 class Layout:
-    """Says on which devices an experiment runs, and what is divided among them.
+    """Says on which devices an experiment runs, and how it is divided among them.
 
     Attributes:
-        mesh: the devices, with axes of type `Auto`: a hand-written sweep names no axis of a mesh.
+        mesh: the devices, with axes of type `Auto`, because hand-written gradients name no axis of a mesh.
         batch_axis: the axis of the mesh along which the rows of a batch are divided.
-        model_axis: the axis along which every W and b is divided; None where each device holds all of them.
+        model_axis: the axis along which every W and b is divided; None if each device holds them whole.
     """
 
     mesh: Mesh
@@ -43,32 +44,34 @@ class Layout:
 def data_parallel(devices: int | None = None) -> Layout:
     """Return the layout in which every device holds all parameters and takes some rows of each batch.
 
-    A batch need not divide: XLA fills the last device's rows up and leaves them out of every sum.
-    The samples lie whole on every device.
+    The number of devices need not divide the batch: XLA pads the rows of the last device and leaves the
+    padding out of every sum. Every device holds all samples.
 
     Args:
-        devices: how many of each process; all if None.
+        devices: the number of devices to use in each process; all if None.
 
     Raises:
-        UsageError: there are fewer, or it is no positive whole number.
+        UsageError: there are fewer devices, or `devices` is not a positive whole number.
     """
     chosen = _chosen(devices, "data_parallel")
     return Layout(_mesh(chosen, (len(chosen),), ("data",)))
 
 
 def tensor_parallel(model: int, devices: int | None = None) -> Layout:
-    """Return the layout in which `model` devices share every layer; such groups divide each batch.
+    """Return the layout in which groups of `model` devices share every layer and divide each batch.
 
-    W and b are divided along the outputs of a layer, where `model` divides their number; else W along the
-    inputs; else every device holds them whole, and so it does with parameters of any other name. Where
-    `model` does not divide the number of devices, the last ones stay idle.
+    W and b are divided along the outputs of a layer if `model` divides the number of outputs; otherwise W is
+    divided along the inputs if `model` divides their number; otherwise every device holds W and b whole.
+    Parameters of any other name are whole on every device. If `model` does not divide the number of devices,
+    the last devices stay idle.
 
     Args:
-        model: how many devices share a layer.
-        devices: how many of each process are there for use; all if None.
+        model: the number of devices that share a layer.
+        devices: the number of devices to use in each process; all if None.
 
     Raises:
-        UsageError: there are fewer, a number is no positive whole one, or a process would have no part.
+        UsageError: there are fewer devices, a number is not a positive whole number, or a process would have
+            no part in the mesh.
     """
     model = require_whole_number(model, "model", "tensor_parallel")
     chosen = _chosen(devices, "tensor_parallel")
@@ -87,17 +90,17 @@ def tensor_parallel(model: int, devices: int | None = None) -> Layout:
 
 
 def placement(layout: Layout, tree: PyTree) -> PyTree:
-    """Return where each leaf of `tree` lies: W and b as the layout divides them, the rest on every device."""
+    """Return each leaf's sharding: W and b as the layout divides them, the rest whole on every device."""
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: NamedSharding(layout.mesh, _division(layout, path, leaf.shape)), tree
     )
 
 
 def placed(layout: Layout | None, tree: PyTree) -> PyTree:
-    """Return `tree` where the layout says; as it is under None.
+    """Return `tree` placed on the devices of `layout`; unchanged if `layout` is None.
 
     Raises:
-        UsageError: there are several processes, and they do not give the same values.
+        UsageError: there are several processes, and their values differ.
     """
     if layout is None:
         return tree
@@ -107,7 +110,7 @@ def placed(layout: Layout | None, tree: PyTree) -> PyTree:
 
 
 def results(layout: Layout | None, carry: PyTree) -> PyTree:
-    """Return where a segment leaves the carry, as it was, and what the host reads, on every device."""
+    """Return the shardings of a segment's output: the carry as before, the result whole on every device."""
     return None if layout is None else (placement(layout, carry), NamedSharding(layout.mesh, P()))
 
 
@@ -129,21 +132,21 @@ def divided(layout: Layout | None, experiment: Experiment) -> Experiment:
 
 
 def decided(choice: bool) -> bool:
-    """Return what process 0 chooses, for clocks differ; every process must call it."""
+    """Return the choice of process 0, because clocks differ; every process must call this function."""
     return bool(multihost_utils.broadcast_one_to_all(np.bool_(choice))) if jax.process_count() > 1 else choice
 
 
 def everywhere(holds: bool) -> bool:
-    """Return whether `holds` is true in every process; every process must call it."""
+    """Return whether `holds` is true in every process; every process must call this function."""
     return (
         bool(multihost_utils.process_allgather(np.bool_(holds)).all()) if jax.process_count() > 1 else holds
     )
 
 
 def gathered(tree: PyTree) -> PyTree:
-    """Return `tree` with every leaf whole within reach of this process; every process must call it.
+    """Return `tree` with leaves that this process can read whole; every process must call this function.
 
-    What one process can read as it is stays as it is.
+    Leaves that the process can read already are left as they are.
     """
 
     def whole(leaf: jax.Array) -> jax.Array:
@@ -155,7 +158,7 @@ def gathered(tree: PyTree) -> PyTree:
 
 
 def _division(layout: Layout, path: jax.tree_util.KeyPath, shape: tuple[int, ...]) -> P:
-    """Return which axis of a leaf is divided; `repeat` stacks W and b along axes in front of theirs."""
+    """Return how a leaf is divided; axes count from the last, because `repeat` adds leading axes."""
     name = path[-1].key if path and isinstance(path[-1], jax.tree_util.DictKey) else None
     if layout.model_axis is None or name not in ("W", "b") or len(shape) < len(_AXES[name]):
         return P()
@@ -167,7 +170,7 @@ def _division(layout: Layout, path: jax.tree_util.KeyPath, shape: tuple[int, ...
 
 
 def _put(leaf: jax.Array, where: NamedSharding) -> jax.Array:
-    """Return `leaf` at `where`; each process gives its own devices their part of what it holds itself."""
+    """Return `leaf` placed as `where` says; each process fills its own devices from its own copy."""
     if where.is_fully_addressable or not leaf.is_fully_addressable:
         return jax.device_put(leaf, where)
     if is_key(leaf):
@@ -186,7 +189,7 @@ def _require_same_everywhere(tree: PyTree) -> None:
         raise UsageError(
             message(
                 must="every process must begin with the same data, parameters and seed",
-                found=f"others than those of process {jax.process_index()} in {others}",
+                found=f"values that differ from those of process {jax.process_index()} in processes {others}",
                 where="fit",
                 do="let every process make the same call",
             )
@@ -194,12 +197,12 @@ def _require_same_everywhere(tree: PyTree) -> None:
 
 
 def without_keys(tree: PyTree) -> PyTree:
-    """Return `tree` with the plain numbers of its PRNG keys, which a file can hold."""
+    """Return `tree` with PRNG keys replaced by their data, plain numbers that a file can hold."""
     return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, tree)
 
 
 def is_key(leaf: jax.Array) -> bool:
-    """Return whether `leaf` holds PRNG keys, which are no numbers to a file or to the host."""
+    """Return whether `leaf` holds PRNG keys, which cannot be written to a file or read as numbers."""
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
@@ -207,7 +210,7 @@ _AXES = {"W": (-2, -1), "b": (-1,)}  # outputs first, then inputs
 
 
 def _chosen(devices: int | None, where: str) -> list[Any]:
-    """Return the first `devices` of each process, all if None."""
+    """Return the first `devices` devices of each process; all if None."""
     own: dict[int, list[Any]] = {}
     for device in jax.devices():
         own.setdefault(device.process_index, []).append(device)
@@ -221,7 +224,7 @@ def _chosen(devices: int | None, where: str) -> list[Any]:
                 must=f"there must be {devices} devices in each process",
                 found=f"{fewest} ({jax.devices()[0].platform})",
                 where=where,
-                do="ask for fewer; a CPU is taken for N if JAX_NUM_CPU_DEVICES=N is set before JAX starts",
+                do="ask for fewer, or set JAX_NUM_CPU_DEVICES=N before JAX starts to use a CPU as N devices",
             )
         )
     return [device for ours in own.values() for device in ours[:devices]]

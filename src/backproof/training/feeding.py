@@ -1,4 +1,4 @@
-"""Batches of a stream, by grain: read by several threads, ahead of the device, in the order of `segment`."""
+"""Batches of a stream: grain reads them in several threads, ahead of the device, in the epoch's order."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -17,8 +17,8 @@ class Fed(NamedTuple):
     """Holds the samples of one segment as (x, y).
 
     Attributes:
-        full: the full batches, stacked along the first axis; perhaps none.
-        rest: the smaller batch that ends an epoch; None where there is none.
+        full: the full batches, stacked along the first axis; there may be none.
+        rest: the smaller batch that ends an epoch; None if the segment has no such batch.
     """
 
     full: PyTree
@@ -26,7 +26,7 @@ class Fed(NamedTuple):
 
 
 class Feed:
-    """Reads one segment after another. Is a context, and stops reading at its end."""
+    """A context manager that reads one segment after another; reading stops when the context ends."""
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class Feed:
         epochs: int,
         begin: Position,
     ) -> None:
-        """Begin to read at `begin`; the order of an epoch is that of the same samples in memory."""
+        """Begin to read at `begin`; every epoch has the order that it would have in memory."""
         self._read, self._experiment, self._key = read, experiment, key
         self._epochs = epochs
         self._orders: dict[int, jax.Array] = {}
         self._order_from(begin.epoch)
         first = (begin.epoch - 1) * experiment.steps + begin.step
-        ahead = min(stream.steps, experiment.steps)  # within this epoch and the next, whose orders are known
+        ahead = min(stream.steps, experiment.steps)  # at most one epoch ahead: only two orders are kept
         options = grain.ReadOptions(num_threads=min(stream.threads, ahead), prefetch_buffer_size=ahead)
         steps = grain.MapDataset.range(first, epochs * experiment.steps).map(self._batch)
         self._batches = iter(steps.to_iter_dataset(options))
@@ -55,10 +55,10 @@ class Feed:
         self._batches.close()
 
     def take(self, part: Segment) -> Fed:
-        """Return the samples of `part`, which must follow the one before.
+        """Return the samples of `part`, which must be the segment after the one that was taken last.
 
         Raises:
-            DataError: a record of it cannot be used.
+            DataError: one of its records cannot be used.
         """
         self._order_from(part.epoch)
         batches = list(islice(self._batches, part.steps))
@@ -70,7 +70,7 @@ class Feed:
         return Fed(jax.tree.map(lambda *leaves: np.stack(leaves), *batches), rest)
 
     def _order_from(self, epoch: int) -> None:
-        """Keep the orders of `epoch` and the next: what is read ahead reaches no farther."""
+        """Keep the orders of `epoch` and of the next epoch: reading ahead goes no further."""
         for each in (epoch, epoch + 1):
             if each not in self._orders and each <= self._epochs:
                 self._orders[each] = order_of(self._key, np.int32(each), self._experiment.samples)
@@ -78,7 +78,7 @@ class Feed:
             del self._orders[each]
 
     def _batch(self, step: int) -> PyTree:
-        """Return the batch of `step`, counted from the first epoch on."""
+        """Return the batch of `step`, where steps are counted from the start of the first epoch."""
         epoch, within = divmod(int(step), self._experiment.steps)
         first = within * self._experiment.batch_size
         order = self._orders[epoch + 1]

@@ -1,7 +1,7 @@
 """Samples from files: an `.npz` with arrays `x` and `y`, or a pair of IDX files (the format of MNIST).
 
 IDX: two zero bytes, a byte for the dtype, a byte for the number of axes, each axis as a big-endian
-uint32, then the elements, big-endian (http://yann.lecun.com/exdb/mnist). Either may be gzipped.
+uint32, then the elements, big-endian (http://yann.lecun.com/exdb/mnist). IDX files may be gzipped.
 Nothing in a file is ever unpickled.
 """
 
@@ -53,14 +53,14 @@ def load(source: PathLike | tuple[PathLike, PathLike]) -> Samples:
 def load_inputs(
     source: PathLike | tuple[PathLike, PathLike],
 ) -> tuple[Shaped[np.ndarray, "m n"], Integer[np.ndarray, " m"] | None]:
-    """Return `(x, y)` as `load` does, for a model that is trained: y is None where there is none.
+    """Return `(x, y)` as `load` does, for a model that is already trained; y is None if there are no labels.
 
     Args:
-        source: an `.npz` file with an array `x` and perhaps `y`, an IDX file of images, or a pair of IDX
+        source: an `.npz` file with an array `x` and optionally `y`, an IDX file of images, or a pair of IDX
             files `(images, labels)`.
 
     Raises:
-        DataError: as from `load`; but how large a label may be is not for the file to say.
+        DataError: as for `load`, except that every whole number is accepted as a label.
     """
     if isinstance(source, tuple):
         x, y = (_read_idx(Path(path)) for path in source)
@@ -81,7 +81,7 @@ def _named(source: PathLike | tuple[PathLike, PathLike]) -> str:
 
 
 def _require_rows(x: np.ndarray, y: np.ndarray | None, where: str) -> None:
-    """Raise `DataError` unless x holds real numbers, one entry a sample, and y, where given, one label."""
+    """Raise `DataError` unless x holds real numbers and y, if given, has one label for each sample."""
     if x.ndim < 1 or (y is not None and y.ndim != 1):
         found = f"x.shape={x.shape}" + ("" if y is None else f", y.shape={y.shape}")
         raise DataError(
@@ -104,11 +104,11 @@ def _require_rows(x: np.ndarray, y: np.ndarray | None, where: str) -> None:
 
 
 def _read_npz(path: Path, needed: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the arrays `x` and `y`; None for a y that is neither there nor `needed`."""
+    """Return the arrays `x` and `y`; y is None if it is absent and not `needed`."""
     _require_file(path)
     if not zipfile.is_zipfile(path):
         raise _bad_file(
-            path, "the file must be a complete .npz archive", "another kind of file, or a part of one"
+            path, "the file must be a complete .npz archive", "another kind of file, or an incomplete one"
         )
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -123,7 +123,7 @@ def _read_npz(path: Path, needed: tuple[str, ...]) -> tuple[np.ndarray, np.ndarr
 
 
 def _is_idx(path: Path) -> bool:
-    """Return whether the file begins as an IDX file does, or as what is gzipped, which no `.npz` is."""
+    """Return whether the file begins like an IDX file or like gzipped data; no `.npz` file does."""
     _require_file(path)
     try:
         with path.open("rb") as file:
@@ -168,7 +168,7 @@ def _require_file(path: Path) -> None:
 
 
 def _require_labels(y: np.ndarray, where: str) -> None:
-    """Raise `DataError` unless y holds whole numbers from 0 to at most the number of samples less one."""
+    """Raise `DataError` unless y holds whole numbers from 0 to at most the number of samples minus one."""
     if not np.issubdtype(y.dtype, np.integer):
         found = f"y.dtype={y.dtype}"
     elif y.min() < 0 or y.max() >= len(y):

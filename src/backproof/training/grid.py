@@ -1,7 +1,8 @@
 """Many experiments as one program: a grid of hyperparameters at several seeds, by `vmap`, compiled once.
 
-What varies must be a number that an optimizer can take as an array: a learning rate, a momentum, a weight
-decay. What changes a shape (a width, a batch size) is another program, and another sweep.
+A hyperparameter that varies must be a number that the optimizer accepts as an array: a learning rate, a
+momentum, a weight decay. One that changes a shape (a width, a batch size) needs another program, and so
+another sweep.
 """
 
 import inspect
@@ -28,13 +29,13 @@ from backproof.training.stopping import never
 
 
 class Curves(NamedTuple):
-    """Holds one value for each epoch of every experiment, and the parameters at the end of each.
+    """Holds the values of every experiment: loss and metric of each epoch, and the last parameters.
 
     Attributes:
         loss: the mean loss of the epoch, as `fit` reports it.
-        metric: the metric of the test part; None where there is none.
+        metric: the metric of the test part; None if there is no test part.
         finite: whether the parameters were finite after every epoch.
-        params: stacked along the first axes.
+        params: the last parameters, stacked along the axes points and seeds.
     """
 
     loss: Float[Array, "points seeds epochs"]
@@ -52,7 +53,7 @@ class Sweep:
         points: the grid, one tuple of values for each point.
         seeds: the seeds at which each point ran.
         curves: loss and metric after each epoch, and the last parameters, of every experiment.
-        lower_is_better: whether `best` looks for the lowest.
+        lower_is_better: whether `best` looks for the lowest value.
     """
 
     names: tuple[str, ...]
@@ -62,12 +63,12 @@ class Sweep:
     lower_is_better: bool
 
     def diverged(self) -> np.ndarray:
-        """Return which met a loss or parameters that are not finite, of shape (points, seeds)."""
+        """Return which experiments met a loss or parameters that are not finite: booleans (points, seeds)."""
         finite = np.isfinite(np.asarray(self.curves.loss)).all(axis=-1)
         return np.logical_not(finite & np.asarray(self.curves.finite))
 
     def final(self) -> np.ndarray:
-        """Return the last metric of every experiment, else its last loss; NaN where it diverged."""
+        """Return the last metric, or else the last loss, of every experiment; NaN if it diverged."""
         curve = self.curves.loss if self.curves.metric is None else self.curves.metric
         last = np.asarray(curve)[..., -1].astype(np.float64)
         return np.where(self.diverged(), np.nan, last)
@@ -112,25 +113,26 @@ def sweep(
     metric: Metric | None = None,
     lower_is_better: bool | None = None,
 ) -> Sweep:
-    """Return what `fit` gives at every point of a grid and at every seed, from one compiled program.
+    """Return the outcome of training at every point of a grid and with every seed, by one compiled program.
 
     Every experiment starts, shuffles and steps as `fit(…, optimizer(**point), seed=seed)` does; the numbers
-    agree within rounding. One that diverges does not stop the others: its curve is not finite from there on.
-    Memory grows with the number of experiments, for all of them run at once. As in `fit`, what was compiled
-    serves again for the very same network, loss, `optimizer` and metric, which must be pure functions.
+    agree within rounding. If one diverges, the others continue, and its curve is not finite from there on.
+    Memory grows with the number of experiments, because all of them run at once. As in `fit`, the compiled
+    program is reused if network, loss, `optimizer` and metric are the same objects; they must be pure
+    functions.
 
     Args:
         network: the rule to train.
         loss: the loss to descend on.
-        data: the samples; a test part is not needed.
-        optimizer: makes an optimizer from hyperparameters, e.g. `optax.sgd` or `in_sweep_sgd`.
-        hyperparameters: the values of each, by the name under which `optimizer` takes it.
-        seeds: from each come first parameters and orders of samples.
-        epochs: how often the training part is visited.
-        batch_size: samples per step; more than there are means all of them.
+        data: the samples; the test part is optional.
+        optimizer: makes an optimizer from the hyperparameters, e.g. `optax.sgd` or `in_sweep_sgd`.
+        hyperparameters: maps the name of each argument of `optimizer` that varies to the values to try.
+        seeds: each determines the first parameters and the order of the samples.
+        epochs: the number of passes over the training part.
+        batch_size: samples per step; a number larger than that of the samples means all of them.
         metric: `(prediction, target) -> scalar`; as in `fit` if None.
-        lower_is_better: what `best` looks for; if None, the highest accuracy where that is the metric, else
-            the lowest metric or loss.
+        lower_is_better: whether `best` looks for the lowest value; if None, it looks for the highest accuracy
+            if that is the metric, else for the lowest metric or loss.
 
     Raises:
         DataError: `data` is empty, not finite, or its labels do not fit the prediction.
@@ -145,7 +147,7 @@ def sweep(
     count = len(jax.tree.leaves(data.x_train)[0])
     measured = metric_for(metric, loss, labelled)
     program = _program(network, loss, optimizer, measured, epochs, min(batch_size, count))
-    dtype = parameter_dtype(params)  # or an update would have another one than what it updates
+    dtype = parameter_dtype(params)  # updates must have the dtype of the parameters
     values = {
         name: jnp.array(column, dtype) for name, column in zip(names, zip(*points, strict=True), strict=True)
     }
@@ -212,7 +214,7 @@ def _grid(
                 must="optimizer must be a function of the hyperparameters",
                 found=f"{getattr(optimizer, '__name__', repr(optimizer))}: {error}",
                 where="sweep",
-                do="pass e.g. optax.sgd, or a lambda that names what it takes",
+                do="pass e.g. optax.sgd, or a lambda that names its arguments",
             )
         ) from error
     return tuple(hyperparameters), tuple(itertools.product(*hyperparameters.values()))

@@ -1,4 +1,4 @@
-"""What training shows of itself: one record an epoch, read from the device while the next one runs."""
+"""The history of training: one record for each epoch, read from the device while the next epoch runs."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,12 +10,12 @@ from backproof.training.segment import Result, Segment
 
 
 class Epoch(NamedTuple):
-    """Holds what one pass over the training part showed.
+    """Holds the record of one pass over the training part.
 
     Attributes:
-        number: which epoch, from 1.
+        number: the number of the epoch, counted from 1.
         loss: the loss of the batches before their updates, averaged with the batch sizes as weights.
-        metric: the metric of the test part after the epoch; None where there is no test part.
+        metric: the metric of the test part after the epoch; None if there is no test part.
     """
 
     number: int
@@ -24,22 +24,22 @@ class Epoch(NamedTuple):
 
 
 class Recorder:
-    """Collects what segments show, one segment late, so that the device need not wait for the host.
+    """Collects the results of segments, with a delay, so that the device need not wait for the host.
 
     Attributes:
         epochs: the records of the epochs that have been read.
-        stopped: whether the rule for stopping has said so.
+        stopped: whether the stopping rule has ended training.
     """
 
     def __init__(self, steps: int, on_epoch: Callable[[Epoch], None] | None, late: int) -> None:
-        """Begin without any; an epoch has `steps` steps, and the `late` last segments wait unread."""
+        """Begin with no records; an epoch has `steps` steps, and the last `late` segments stay unread."""
         self.epochs: list[Epoch] = []
         self.stopped = False
         self._steps, self._on_epoch, self._late = steps, on_epoch, late
         self._unread: list[tuple[Segment, Result]] = []
 
     def add(self, segment: Segment, result: Result) -> None:
-        """Take what `segment` shows; read it once more than `late` segments wait.
+        """Add the result of `segment`, and read the oldest results while more than `late` are unread.
 
         Raises:
             DivergedError: a loss, or a parameter after a segment, is not finite.
@@ -49,7 +49,7 @@ class Recorder:
             self._read(*self._unread.pop(0))
 
     def read_all(self) -> None:
-        """Wait for every segment and read it; raises as `add` does."""
+        """Wait for every segment and read its result; the errors are those of `add`."""
         while self._unread:
             self._read(*self._unread.pop(0))
 

@@ -1,8 +1,8 @@
-"""What was built from the same parts before, kept: the same experiment run again compiles nothing.
+"""A cache of the functions that experiments are made of: running the same experiment again compiles nothing.
 
-JAX keeps what it compiled for as long as the function lives that was compiled. An experiment is made of
-functions that are built anew from call to call; here the last few are kept, found by their parts, the very
-objects, and by those settings of JAX that its own compilation cache does not tell apart.
+JAX keeps a compiled program for as long as the function from which it was compiled. The functions of an
+experiment are built anew in every call. This cache keeps the last few of them, and finds them by the objects
+from which they were built and by those settings of JAX that its own compilation cache does not distinguish.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ _forget_each: list[Callable[[], None]] = []
 
 
 def kept(build: Callable[P, T]) -> Callable[P, T]:
-    """Return `build`, a pure function, giving back what it built of the same arguments before.
+    """Return the pure function `build` with a cache: the same arguments give the same object again.
 
-    The last `MOST` are kept. Functions are equal to themselves alone. Of arguments that cannot be hashed it
-    builds anew each time.
+    The last `MOST` objects are kept. A function that is an argument is equal only to itself. If an argument
+    cannot be hashed, `build` is called each time.
     """
 
     def build_under(settings: tuple[object, ...], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -45,7 +45,7 @@ def kept(build: Callable[P, T]) -> Callable[P, T]:
 
 
 def forget() -> None:
-    """Free what was compiled for the last experiments, and with it what their functions hold on to."""
+    """Free the programs compiled for the last experiments, and all objects that their functions refer to."""
     for clear in _forget_each:
         clear()
 

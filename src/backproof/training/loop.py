@@ -1,10 +1,10 @@
-"""`fit`: an experiment put together from its parts, checked, and run."""
+"""`fit`: it puts an experiment together from its parts, checks it, and runs it."""
 
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,10 @@ from jaxtyping import Array, Float, Integer
 
 from backproof.errors import UsageError, message
 from backproof.rule import Loss, PyTree, Rule, require_whole_number
-from backproof.training.checkpoints import Checkpoints, saver
+from backproof.training.checkpoints import Checkpoints
 from backproof.training.data import Data, digest
 from backproof.training.devices import Layout, divided, placed
+from backproof.training.extras import saver
 from backproof.training.history import Epoch, Recorder
 from backproof.training.kept import kept
 from backproof.training.run import Run, trained
@@ -25,10 +26,6 @@ from backproof.training.start import require_seed, start
 from backproof.training.step import Optimizer, Step, training_step
 from backproof.training.stopping import Stop, never
 from backproof.training.stream import Stream
-
-if TYPE_CHECKING:
-    from backproof.training.saving import Saver
-
 
 DEFAULT_OPTIMIZER = optax.sgd(0.1)
 
@@ -39,9 +36,9 @@ class Fit:
 
     Attributes:
         params: the trained parameters; under `stop=patience(…)` those of the best epoch.
-        memory: what the optimizer remembers at the end.
+        memory: the state of the optimizer at the end.
         history: one `Epoch` for each epoch.
-        stopped: whether `stop` ended it before the last epoch.
+        stopped: whether `stop` ended training before the last epoch.
     """
 
     params: PyTree
@@ -66,40 +63,41 @@ def fit(
     checkpoints: Checkpoints | None = None,
     layout: Layout | None = None,
 ) -> Fit:
-    """Return `network` trained on `data` by the gradients written by hand.
+    """Return the outcome of training `network` on `data` with its hand-written gradients.
 
-    Every epoch visits each sample once in an order of its own; where `batch_size` does not divide
-    the number of samples, the epoch ends with one smaller batch. The same arguments give the same
-    parameters bit for bit on the same machine and mesh, also where training was interrupted and resumed from
-    `checkpoints`. The samples are copied as training begins; what happens to them later changes nothing.
-    Called again with the same network, loss, optimizer, metric and stop, the very objects, on data of the
-    same shapes, it runs the programs it has; the last few experiments are kept so, until `training.forget()`.
-    Those five must be pure functions: what else they read is read once, as they are compiled.
+    Every epoch visits each sample once, in an order of its own. If `batch_size` does not divide the number of
+    samples, the epoch ends with one smaller batch. The same arguments give the same parameters bit for bit on
+    the same machine and mesh, even if training was interrupted and resumed from `checkpoints`. Samples in
+    memory are copied when training begins, so that later changes to those arrays have no effect.
+
+    The compiled programs of the last few experiments are kept until `training.forget()`. A later call reuses
+    them if network, loss, optimizer, metric and stop are the same objects and the data have the same shapes.
+    These five must be pure functions: anything else that they read is read only once, during compilation.
 
     Args:
         network: the rule to train.
         loss: the loss to descend on, summed over the batch unless it is `losses.mean(…)`.
-        data: the samples, a `Data` in memory or a `Stream`, which is read as training goes on and is visited
-            in the same order; a test part is not needed.
+        data: the samples: a `Data` in memory, or a `Stream`, which is read during training and visited in the
+            same order. The test part is optional.
         optimizer: any optax optimizer, or `in_sweep_sgd(…)`; `optax.sgd(0.1)` if None.
-        epochs: how often the training part is visited.
-        batch_size: samples per step; more than there are means all of them.
-        seed: from it come the first parameters and the order of the samples.
-        params: where to start; taken from `network.init` if None. The arrays stay intact.
+        epochs: the number of passes over the training part.
+        batch_size: samples per step; a number larger than that of the samples means all of them.
+        seed: determines the first parameters and the order of the samples.
+        params: the first parameters; taken from `network.init` if None. The arrays stay intact.
         metric: `(prediction, target) -> scalar`, evaluated on the test part; if None, `accuracy`
-            where targets are labels, else `loss`.
-        on_epoch: called on the host with each `Epoch`, while the device is already at the next one.
-        stop: when to stop before the last epoch: `training.settled(epsilon)`, `training.patience(epochs)`.
-        checkpoints: where to save, and to resume from if something is there; needs orbax-checkpoint.
-        layout: on which devices, and what is divided among them: `training.data_parallel()`,
-            `training.tensor_parallel(model)`; one device if None. The trained parameters stay where they are.
+            if the targets are labels, else `loss`.
+        on_epoch: called on the host with each `Epoch`, while the device already works on the next one.
+        stop: when to stop before the last epoch: `training.settled(epsilon)` or `training.patience(epochs)`.
+        checkpoints: where to save; if checkpoints are there, training resumes. Needs orbax-checkpoint.
+        layout: the devices to train on, and what is divided among them: `training.data_parallel()` or
+            `training.tensor_parallel(model)`; one device if None. The trained parameters stay on them.
 
     Raises:
-        DataError: `data` is empty, not finite, or its labels do not fit the prediction; of a stream, as soon
-            as such a record is read.
+        DataError: `data` is empty, not finite, or its labels do not fit the prediction; for a stream, raised
+            when such a record is read.
         UsageError: a number is out of range, or shapes do not fit.
         DivergedError: a loss, or a parameter after a segment, is not finite.
-        CheckpointError: what is saved belongs to another experiment, or none of it can be read.
+        CheckpointError: the checkpoints belong to another experiment, or none of them can be read.
     """
     epochs = require_whole_number(epochs, "epochs", "fit")
     batch_size = require_whole_number(batch_size, "batch_size", "fit")
@@ -128,9 +126,9 @@ def fit(
         about = _identity(network, loss, experiment, data, carry, seed, longest)
         return about | _first_step(step, first, in_memory)
 
-    with _saver(checkpoints, identity) as saver:
+    with nullcontext() if checkpoints is None else saver(checkpoints, identity()) as opened:
         run = Run(
-            experiment, order_key, on_device, epochs, longest, recorder, saver, stream, labelled, layout
+            experiment, order_key, on_device, epochs, longest, recorder, opened, stream, labelled, layout
         )
         carry = trained(run, carry)
     params = stop.outcome(carry.stop, carry.state.params)
@@ -143,19 +141,13 @@ _divided = kept(divided)
 
 @kept
 def metric_for(metric: Metric | None, loss: Loss, labelled: bool) -> Metric:
-    """Return `metric`; if None, `accuracy` where targets are labels, else `loss`."""
+    """Return `metric`; if None, `accuracy` if the targets are labels, else `loss`."""
     return metric or (accuracy if labelled else lambda *args: loss.forward(*args)[0])
 
 
 def accuracy(prediction: Float[Array, "*batch n"], labels: Integer[Array, "*batch"]) -> Float[Array, ""]:
-    """Return the fraction of samples whose largest entry of `prediction` stands at their label."""
+    """Return the fraction of samples for which the largest entry of `prediction` is the one at the label."""
     return jnp.mean(prediction.argmax(-1).astype(labels.dtype) == labels, dtype=jnp.float32)
-
-
-def _saver(
-    checkpoints: Checkpoints | None, identity: Callable[[], dict[str, Any]]
-) -> AbstractContextManager["Saver | None"]:
-    return nullcontext() if checkpoints is None else saver(checkpoints, identity())
 
 
 def _identity(
@@ -167,10 +159,10 @@ def _identity(
     seed: int,
     every_steps: int | None,
 ) -> dict[str, Any]:
-    """Return what tells this experiment from another, in JSON; how long it runs may change.
+    """Return a description, which JSON can hold, that distinguishes this experiment from others.
 
-    What an optimizer is made of cannot be read off it: its first step on one sample is told, to three digits,
-    which are the same on every kind of device.
+    The number of epochs is not part of it, because it may change from call to call. Neither is the optimizer,
+    whose settings cannot be read from it: `_first_step` describes the optimizer by what it does.
     """
     shapes = {
         jax.tree_util.keystr(path): f"{leaf.dtype}{list(leaf.shape)}"
@@ -190,7 +182,10 @@ def _identity(
 
 
 def _first_step(step: Step, params: PyTree, samples: Data) -> dict[str, Any]:
-    """Return, to three digits, how large the first parameters are and how far the first step goes."""
+    """Return the sizes of the first parameters and of the first step, which is taken on one sample.
+
+    The sizes have three digits, because these are the same on every kind of device.
+    """
     one = jax.tree.map(lambda leaf: leaf[:1], (samples.x_train, samples.y_train))
     after = _after_one(step)(params, *one)
     moved = jax.tree.map(lambda new, old: np.asarray(new, float) - np.asarray(old, float), after, params)
@@ -211,19 +206,19 @@ def _after_one(step: Step) -> Callable[[PyTree, PyTree, PyTree], PyTree]:
 
 
 def _copied(carry: Carry) -> Carry:
-    """Return `carry` in buffers of its own, one for each leaf: the first segment is given them for good."""
+    """Return `carry` in new buffers, one for each leaf, because they are donated to the first segment."""
     return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), carry)
 
 
 def require_data(data: object, where: str, kinds: tuple[type, ...] = (Data,)) -> None:
-    """Raise `UsageError` unless `data` is one of `kinds`, of what an experiment can learn from."""
+    """Raise `UsageError` unless `data` is an instance of one of `kinds`."""
     if not isinstance(data, kinds):
         raise UsageError(
             message(
                 must=f"data must be a {' or a '.join(f'training.{kind.__name__}' for kind in kinds)}",
                 found=f"a {type(data).__name__}",
                 where=where,
-                do="pass Data(x, y), or what training.split(x, y, seed) returns",
+                do="pass Data(x, y), or the result of training.split(x, y, seed)",
             )
         )
 

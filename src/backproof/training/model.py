@@ -1,8 +1,9 @@
-"""A trained classifier as one `.npz` file: all that is needed to use it, and nothing that could be run.
+"""A trained classifier as one `.npz` file: everything that is needed to use it, and no executable code.
 
-`about` holds in JSON how the network is built and what dtype each parameter has; `1.W`, `1.b`, `2.W` … its
-parameters, `mean` and `scale` what its inputs are standardised by. NumPy cannot name dtypes such as bfloat16
-in a file: those are stored as whole numbers of the same bits.
+In the file, `about` is JSON that says how the network is built and which dtype each parameter has; `1.W`,
+`1.b`, `2.W` … are the parameters; `mean` and `scale` are the numbers that standardise its inputs. NumPy
+cannot name dtypes such as bfloat16 in a file: arrays of such a dtype are stored as whole numbers with the
+same bits.
 """
 
 import io
@@ -34,17 +35,17 @@ ROWS_AT_ONCE = 4096
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Holds a trained `mlp` that predicts classes, with what its inputs are standardised by.
+    """Holds a trained `mlp` that predicts classes, and the standardiser of its inputs.
 
     Attributes:
         sizes: the widths of the network, the input's first; the last is the number of classes.
         activation: the name of σ of the hidden layers, one of `rules.ACTIVATIONS`.
-        params: a tuple of `{"W", "b"}`, one a layer.
-        standardiser: what is done to every input first; None if nothing is.
+        params: a tuple of `{"W", "b"}`, one for each layer.
+        standardiser: applied to every input first; None leaves the inputs as they are.
         last: the name of σ of the last layer.
 
     Raises:
-        UsageError: a name or a width is none, or the parameters are not those of such a network.
+        UsageError: a name or a width is not valid, or the parameters do not fit such a network.
     """
 
     sizes: tuple[int, ...]
@@ -58,22 +59,22 @@ class Model:
 
     @property
     def network(self) -> Rule:
-        """The network, built anew from its recipe."""
+        """The network, built from `sizes`, `activation` and `last`."""
         return mlp(self.sizes, *(activation_named(name, "Model") for name in (self.activation, self.last)))
 
     @property
     def classes(self) -> int:
-        """How many classes it tells apart."""
+        """The number of classes."""
         return self.sizes[-1]
 
 
 def probabilities(model: Model, x: Shaped[np.ndarray, "m n"]) -> Float[np.ndarray, "m classes"]:
-    """Return the probability of each class for every row of `x`, as it comes, not standardised.
+    """Return the probability of each class for every row of `x`, which must not be standardised already.
 
-    It is the softmax of what the network predicts, as `losses.softmax_cross_entropy` has it.
+    The probabilities are the softmax of the network's prediction, as in `losses.softmax_cross_entropy`.
 
     Raises:
-        DataError: `x` has not one row of `model.sizes[0]` numbers for each sample.
+        DataError: `x` does not have one row of `model.sizes[0]` numbers for each sample.
     """
     x = np.asarray(x)
     is_numbers = x.dtype.kind in "biu" or jnp.issubdtype(x.dtype, jnp.floating)
@@ -102,7 +103,7 @@ def probabilities(model: Model, x: Shaped[np.ndarray, "m n"]) -> Float[np.ndarra
 
 
 def save_model(path: PathLike, model: Model) -> None:
-    """Write `model` to `path`: whole or not at all, in the place of what was there.
+    """Write `model` to `path`, whole or not at all; a file that is there is replaced.
 
     Raises:
         DataError: the file cannot be written.
@@ -136,17 +137,18 @@ def load_model(path: PathLike) -> Model:
     """Return the model that `save_model` wrote to `path`. Nothing in the file is unpickled or run.
 
     Raises:
-        DataError: the file is missing, truncated, damaged, no model, or of a newer backproof.
+        DataError: the file is missing, truncated, damaged, not a model, or in a format that this version of
+            backproof does not read.
     """
     path = Path(path)
     if not path.is_file():
         raise _no_model(path, "a folder" if path.is_dir() else "no such file")
     try:
-        content = io.BytesIO(path.read_bytes())  # which NumPy leaves open where an archive is damaged
+        content = io.BytesIO(path.read_bytes())  # in memory: NumPy leaves a damaged archive open
     except OSError as error:
         raise _no_model(path, f"{type(error).__name__}: {error.strerror}") from error
     if not is_zipfile(content):
-        raise _no_model(path, "another kind of file, or a part of one")
+        raise _no_model(path, "another kind of file, or an incomplete one")
     try:
         with np.load(content, allow_pickle=False) as file:
             if "about" not in file.files:
@@ -161,7 +163,7 @@ def load_model(path: PathLike) -> Model:
 
 
 def require_place(path: Path) -> None:
-    """Raise `DataError` where `path` is something else than a file: that must not be replaced."""
+    """Raise `DataError` if something other than a file is at `path`, because it must not be replaced."""
     if path.exists() and not path.is_file():
         raise _no_place(path, "a folder" if path.is_dir() else "a device")
 
@@ -199,7 +201,7 @@ def _assembled(about: dict[str, Any], stored: dict[str, np.ndarray]) -> Model:
 
 
 def _as_bits(array: np.ndarray) -> np.ndarray:
-    """Return `array`, or its bits as whole numbers where an `.npz` cannot name its dtype."""
+    """Return `array`, or its bits as whole numbers if an `.npz` cannot name its dtype."""
     return array if array.dtype.isbuiltin == 1 else array.view(f"u{array.dtype.itemsize}")
 
 
@@ -213,23 +215,23 @@ def _from_bits(array: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _require_fit(network: Rule, model: Model) -> None:
-    """Raise `UsageError` unless the parameters and the standardiser are those of such a network."""
+    """Raise `UsageError` unless the parameters and the standardiser of `model` fit `network`."""
     expected = [{"W": (n, m), "b": (n,)} for m, n in pairwise(model.sizes)]
     found = [{name: np.shape(leaf) for name, leaf in layer.items()} for layer in model.params]
     features = None if model.standardiser is None else np.shape(model.standardiser.mean)
     if found != expected or features not in (None, model.sizes[:1]):
         raise UsageError(
             message(
-                must=f"parameters and standardiser must be those of {network.name} of sizes {model.sizes}",
+                must=f"parameters and standardiser must fit {network.name} of sizes {model.sizes}",
                 found=f"{found}" if found != expected else f"standardiser.mean.shape={features}",
                 where="Model",
-                do="pass the sizes that the network was trained with, and what fit returned as params",
+                do="pass the sizes that the network was trained with, and the params that fit returned",
             )
         )
 
 
 def activation_named(name: str, where: str) -> Rule:
-    """Return the activation called `name`, or raise `UsageError` with the list of those there are."""
+    """Return the activation called `name`, or raise `UsageError` with the list of those that exist."""
     known = {rule.name: rule for rule in rules.ACTIVATIONS}
     if name in known:
         return known[name]
@@ -244,7 +246,7 @@ def activation_named(name: str, where: str) -> Rule:
 
 
 def _write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Write beside `path` and rename at the end, so that whoever looks finds the old file or the new one."""
+    """Write next to `path` and rename at the end, so that readers find either the old file or the new one."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with beside.open("wb") as file:
@@ -264,7 +266,7 @@ def _no_model(path: Path, found: str) -> DataError:
             must="the model must be a whole file that backproof wrote",
             found=found,
             where=str(path),
-            do="write it by backproof train --save, or training.save_model",
+            do="write it with backproof train --save, or with training.save_model",
         )
     )
 

@@ -1,4 +1,4 @@
-"""The optimizers that the command line knows by name, each with the learning rate it starts from."""
+"""The optimizers that the command line knows by name, each with its default learning rate."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from backproof.training.step import Optimizer, in_sweep_sgd
 
 
 class Choice(NamedTuple):
-    """Holds how an optimizer is made from a learning rate, and the rate where none is given."""
+    """Holds the function that makes an optimizer from a learning rate, and the rate used if none is given."""
 
     make: Callable[[float], Optimizer]
     learning_rate: float

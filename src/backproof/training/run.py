@@ -1,4 +1,4 @@
-"""The host's side of training: segments one after another, from memory or a stream, read and saved."""
+"""The host's side of training: it runs one segment after another, reads the results, and saves."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,6 +12,7 @@ from backproof.errors import CheckpointError, message
 from backproof.rule import PyTree
 from backproof.training.data import Data
 from backproof.training.devices import Layout, results
+from backproof.training.extras import feed
 from backproof.training.history import Recorder
 from backproof.training.kept import kept, looks_for_nans
 from backproof.training.segment import (
@@ -26,14 +27,14 @@ from backproof.training.segment import (
     segments,
 )
 from backproof.training.segment import run as run_segment
-from backproof.training.stream import Stream, feed
+from backproof.training.stream import Stream
 
 if TYPE_CHECKING:
     from backproof.training.saving import Saver
 
 
 class Run(NamedTuple):
-    """Holds what the host needs to drive the segments of one experiment."""
+    """Holds the values that the host needs to drive the segments of one experiment."""
 
     experiment: Experiment
     key: jax.Array
@@ -51,7 +52,7 @@ Taker = Callable[[Segment, Carry], tuple[Carry, Result]]
 
 
 def trained(run: Run, carry: Carry) -> Carry:
-    """Return `carry` after the last segment; what was saved is gone on with, and what is reached is saved."""
+    """Run the segments that are left, save checkpoints when they are due, and return the last carry."""
     carry, position = _resumed(run, carry)
     with _taker(run, carry, position) as take:
         for part in segments(run.experiment, run.epochs, run.longest, position):
@@ -69,7 +70,7 @@ def trained(run: Run, carry: Carry) -> Carry:
 
 
 def _taker(run: Run, carry: Carry, position: Position) -> AbstractContextManager[Taker]:
-    """Return what takes the steps of one segment after another from `position` on."""
+    """Return a context with the function that runs one segment after another, from `position` on."""
     if run.stream is None:
         return nullcontext(_from_memory(run, carry))
     return _from_stream(run, run.stream, carry, position)
@@ -106,10 +107,10 @@ def _compiled(
     where: tuple[Any, ...],
     tree: Any,
 ) -> Callable[..., tuple[Carry, Result]]:
-    """Return `function` of `experiment`, to be compiled for each value of its next `statics` arguments.
+    """Return `function` with `experiment` bound, under jit; its next `statics` arguments are static.
 
-    The carry, which comes after them, is given to it for good, unless JAX looks for the source of a NaN, for
-    which it runs a program again; what it returns lies as `where` in `tree` say.
+    The carry, which comes after them, is donated, unless JAX is set to look for the source of a NaN: for that
+    it runs the program a second time. `where` and `tree` are leaves and structure of the results' shardings.
     """
     return jax.jit(
         partial(function, experiment),
@@ -120,7 +121,7 @@ def _compiled(
 
 
 def _told(tree: PyTree) -> tuple[tuple[Any, ...], Any]:
-    """Return `tree` as its leaves and its structure, by which it can be found."""
+    """Return the leaves and the structure of `tree`; unlike `tree` they can be hashed, as `kept` needs."""
     leaves, structure = jax.tree.flatten(tree)
     return tuple(leaves), structure
 
@@ -132,7 +133,7 @@ def _resumed(run: Run, carry: Carry) -> tuple[Carry, Position]:
     if saved.position > Position(run.epochs + 1, 0):
         raise CheckpointError(
             message(
-                must="training must be asked for as many epochs as are saved, or more",
+                must="epochs must be at least the number of epochs that are saved",
                 found=f"epochs={run.epochs}, and {len(saved.history)} saved",
                 where="fit",
                 do="ask for more epochs, or save to another folder",
@@ -143,7 +144,7 @@ def _resumed(run: Run, carry: Carry) -> tuple[Carry, Position]:
 
 
 def _save(run: Run, saver: "Saver", carry: Carry, position: Position) -> None:
-    """Save what has been read and found finite, and nothing else."""
+    """Save `carry`, once every result so far has been read and found finite."""
     run.recorder.read_all()
     taken = (position.epoch - 1) * run.experiment.steps + position.step
     saver.save(carry, position, run.recorder.epochs, run.recorder.stopped, taken)

@@ -1,8 +1,9 @@
-"""Checkpoints on disk, by orbax: written beside training, complete or not there at all, checked when read.
+"""Checkpoints on disk, by orbax: written during training, either whole or absent, and checked when read.
 
-A checkpoint is one folder, named by the number of steps taken. `carry` holds what was on the device,
-`about` in JSON which experiment it belongs to, where it stands, its history, and a digest of the numbers.
-orbax writes under another name and renames at the end, so that a kill leaves the last one whole.
+A checkpoint is one folder, named after the number of steps taken. Its item `carry` holds the arrays that
+were on the device. Its item `about` is JSON: which experiment the checkpoint belongs to, how far training had
+come, its history, and a digest of the arrays. orbax writes under a temporary name and renames the folder at
+the end, so that the newest checkpoint is whole even if the process is killed during a write.
 """
 
 import hashlib
@@ -41,17 +42,17 @@ class Saved(NamedTuple):
 
 
 class UnusableError(Exception):
-    """Says why one checkpoint cannot be used, in words for the user."""
+    """Raised when one checkpoint cannot be used; the text tells the user why."""
 
 
 class Saver:
-    """Writes the checkpoints of one experiment and reads the newest that is whole. Is a context."""
+    """A context manager that writes the checkpoints of one experiment and reads the newest whole one."""
 
     def __init__(self, checkpoints: Checkpoints, experiment: dict[str, Any]) -> None:
-        """Open the folder, and make it if it is not there.
+        """Open the folder, and create it if it does not exist.
 
         Raises:
-            CheckpointError: it is a file, or holds something else than checkpoints.
+            CheckpointError: the folder is a file, cannot be written, or holds anything but checkpoints.
         """
         self._folder = Path(checkpoints.folder).absolute()
         self._experiment = experiment
@@ -74,26 +75,26 @@ class Saver:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._warning_if_it_fails(self._finish)  # the result of training must not be lost with the last save
+        self._warning_if_it_fails(self._finish)  # a failure here must not lose the result
         logging.getLogger("absl").removeFilter(_not_from_orbax)
 
     def _finish(self) -> None:
         try:
             self._manager.wait_until_finished()
         finally:
-            self._manager.close()  # which raises once more what the wait raised
+            self._manager.close()  # raises again the error that the wait raised
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to save again, by the clock of process 0; every process must ask."""
+        """Whether it is time to save again, by the clock of process 0; every process must read it."""
         return decided(time.monotonic() - self._last >= self._every_seconds)
 
     def save(
         self, carry: PyTree, position: Position, history: Sequence[Epoch], stopped: bool, step: int
     ) -> None:
-        """Begin to write; a failure is a `CheckpointWarning`, for training can go on without.
+        """Begin to write a checkpoint; a failure is only a `CheckpointWarning`, and training continues.
 
-        `carry` may be given away as soon as this returns. `step` counts the steps taken.
+        The buffers of `carry` may be donated as soon as this returns. `step` is the number of steps taken.
         """
         if position == self._written:
             return
@@ -103,13 +104,13 @@ class Saver:
             "experiment": self._experiment,
             "epoch": position.epoch,
             "step": position.step,
-            "history": [list(one) for one in history],  # of its own: it is written while training goes on
+            "history": [list(one) for one in history],  # a copy: orbax writes it during training
             "stopped": stopped,
             "digest": digest(gathered(own)),
         }
         about["seal"] = _seal(about)
         items = ocp.args.Composite(carry=ocp.args.StandardSave(own), about=ocp.args.JsonSave(about))
-        # a write that failed in the background is told first, or it would stand in the way of this one
+        # if the last write failed in the background, report it first: its error would stop this write
         self._warning_if_it_fails(self._manager.wait_until_finished)
         begun = self._warning_if_it_fails(lambda: self._manager.save(step, args=items, force=True))
         if everywhere(begun):
@@ -117,12 +118,12 @@ class Saver:
         self._last = time.monotonic()
 
     def resume(self, carry: PyTree) -> Saved | None:
-        """Return the newest checkpoint that is whole, placed as `carry` is; None if there is none at all.
+        """Return the newest whole checkpoint, its arrays placed as those of `carry`; None if there is none.
 
-        One that cannot be used is a `CheckpointWarning` that says why.
+        A checkpoint that cannot be used is skipped with a `CheckpointWarning` that says why.
 
         Raises:
-            CheckpointError: they belong to another experiment, or there are some and none can be used.
+            CheckpointError: the checkpoints belong to another experiment, or none of them can be used.
         """
         reasons = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
@@ -141,20 +142,20 @@ class Saver:
                     must="at least one checkpoint must be whole",
                     found="; ".join(reasons.values()),
                     where=str(self._folder),
-                    do="restore one from a copy, or begin anew in another folder",
+                    do="restore one from a copy, or start again in another folder",
                 )
             )
         return None
 
     def _put_aside(self, steps: Iterable[int]) -> None:
-        """Rename the checkpoints that cannot be used, so that others can take their place; none is lost."""
+        """Rename the unusable checkpoints, so that new ones can have their names and nothing is deleted."""
         for step in steps if jax.process_index() == 0 else ():
             aside = self._folder / f"{step}.unusable"
             number = 2
             while aside.exists():
                 aside, number = self._folder / f"{step}.unusable.{number}", number + 1
             (self._folder / str(step)).rename(aside)
-        everywhere(True)  # the others wait for it
+        everywhere(True)  # the other processes wait for the renaming
         self._manager.reload()
 
     def _restored(self, step: int, carry: PyTree) -> Saved:
@@ -165,7 +166,7 @@ class Saver:
             age = "a newer" if about["format"] > FORMAT else "an older"
             raise UnusableError(f"has the format of {age} backproof, {about['format']} and not {FORMAT}")
         if about.pop("seal", None) != _seal(about):
-            raise UnusableError("is damaged: what it says of itself is not what was written")
+            raise UnusableError("is damaged: its description is not the one that was written")
         self._require_same(about["experiment"])
         wanted = ocp.args.StandardRestore(_abstract(without_keys(carry)))
         found = self._read(step, carry=wanted)["carry"]
@@ -183,7 +184,9 @@ class Saver:
             cause = error
         if everywhere(cause is None):
             return found
-        first = str(cause or "by another process").strip().partition("\n")[0][:200]
+        if cause is None:
+            raise UnusableError("cannot be read by another process")
+        first = str(cause).strip().partition("\n")[0][:200]
         raise UnusableError(f"cannot be read ({type(cause).__name__}: {first})") from cause
 
     def _require_same(self, there: dict[str, Any]) -> None:
@@ -191,27 +194,27 @@ class Saver:
         if other:
             raise CheckpointError(
                 message(
-                    must="checkpoints must be of this very experiment",
+                    must="checkpoints must belong to this very experiment",
                     found=f"{'; '.join(other[:3])}{' and others' if len(other) > 3 else ''}",
                     where=str(self._folder),
-                    do="call fit as it was called then, or save to another folder",
+                    do="call fit with the arguments of that experiment, or save to another folder",
                 )
             )
 
     def _warning_if_it_fails(self, write: Any) -> bool:
         try:
             write()
-        except Exception as error:  # a full disk, a folder gone: whatever it is, training goes on
+        except Exception as error:  # a full disk, a deleted folder: training continues in any case
             first = str(error).strip().partition("\n")[0][:200]
             text = message(
                 must="the checkpoint must be written",
                 found=f"{type(error).__name__}: {first}",
                 where=str(self._folder),
-                do="make room; what was saved before is untouched, and training goes on",
+                do="make room; earlier checkpoints are untouched, and training continues",
             )
             warnings.warn(text, CheckpointWarning, stacklevel=5)
             self._written = None
-            for unfinished in self._folder.glob(f"*{UNFINISHED}"):  # or they would fill what room there is
+            for unfinished in self._folder.glob(f"*{UNFINISHED}"):  # leftovers would fill the disk
                 shutil.rmtree(unfinished, ignore_errors=True)
             return False
         return True
@@ -222,12 +225,12 @@ def _seal(about: dict[str, Any]) -> str:
 
 
 def _not_from_orbax(record: logging.LogRecord) -> bool:
-    """Hold back what orbax logs of a failure, hundreds of lines: the reason stands in the warning."""
+    """Drop the hundreds of lines that orbax logs for one failure: our warning gives the reason."""
     return "orbax" not in record.pathname
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any], of: str = "") -> list[str]:
-    """Return in words where two descriptions of an experiment differ."""
+    """Return a line of text for each difference between two descriptions of an experiment."""
     found = []
     for name in {**here, **there}:
         one, other = there.get(name), here.get(name)

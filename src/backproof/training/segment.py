@@ -1,7 +1,7 @@
-"""A segment: some steps of one epoch as one compiled program, which is all that the device is asked for.
+"""A segment: some steps of one epoch, which the device runs as one compiled program.
 
-An epoch is cut into the same segments whether training runs through or is resumed between two of them, so
-that both run the same programs on the same numbers, and end with the same bits.
+An epoch is cut into the same segments whether training runs without interruption or is resumed between two of
+them. Both therefore run the same programs on the same numbers, and end with the same bits.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,10 +25,10 @@ class Segment(NamedTuple):
     """Names some steps of one epoch.
 
     Attributes:
-        epoch: which, from 1.
-        first: the first step, from 0.
-        steps: how many; the last step of an epoch may be a smaller batch.
-        ends_epoch: whether the epoch ends with them.
+        epoch: the number of the epoch, counted from 1.
+        first: the first of the steps, counted from 0.
+        steps: the number of steps; the last step of an epoch may take a smaller batch.
+        ends_epoch: whether the epoch ends with these steps.
     """
 
     epoch: int
@@ -38,19 +38,19 @@ class Segment(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Says where training goes on: the epoch, from 1, and the step in it, from 0."""
+    """Says where training continues: the epoch, counted from 1, and the step in it, counted from 0."""
 
     epoch: int
     step: int
 
 
 class Carry(NamedTuple):
-    """Holds what one segment hands to the next on the device: all that a checkpoint must keep of it.
+    """Holds the arrays that one segment hands to the next on the device; a checkpoint saves them all.
 
     Attributes:
-        state: parameters and what the optimizer remembers.
+        state: the parameters and the state of the optimizer.
         total: the loss of this epoch so far, summed over its samples.
-        stop: what the rule for stopping remembers.
+        stop: the memory of the stopping rule.
     """
 
     state: State
@@ -59,14 +59,14 @@ class Carry(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Holds what a segment shows the host.
+    """Holds the results of a segment for the host.
 
     Attributes:
         values: the loss of each step, before its update.
-        loss: the mean loss of the epoch; of what has run of it, before it ends.
-        metric: the metric of the test part; None within an epoch, or where there is no test part.
+        loss: the mean loss of the epoch; before the epoch ends, the sum over its samples so far.
+        metric: the metric of the test part; None before the epoch ends, or if there is no test part.
         params_finite: whether every parameter is finite.
-        stop: whether training shall stop here.
+        stop: whether training is to stop here.
     """
 
     values: Float[Array, " steps"]
@@ -77,15 +77,15 @@ class Result(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """Holds what does not change while training runs, nothing of it an array.
+    """Holds the parts of an experiment that do not change during training; none of them is an array.
 
     Attributes:
         network: the rule that is trained.
         step: one step of training.
-        metric: what is measured on the test part.
-        stop: when to stop before the last epoch.
-        samples: how many there are to learn from.
-        batch_size: samples a step, at most `samples`.
+        metric: the function that is evaluated on the test part.
+        stop: the rule for stopping before the last epoch.
+        samples: the number of samples in the training part.
+        batch_size: the number of samples in a step, at most `samples`.
     """
 
     network: Rule
@@ -97,14 +97,14 @@ class Experiment(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """The steps of an epoch."""
+        """The number of steps in an epoch."""
         return -(-self.samples // self.batch_size)
 
 
 def segments(
     experiment: Experiment, epochs: int, longest: int | None, position: Position
 ) -> Iterator[Segment]:
-    """Yield what is left of `epochs` epochs from `position`, in segments of at most `longest` steps."""
+    """Yield the segments from `position` to the end of `epochs` epochs, each of at most `longest` steps."""
     longest = longest or experiment.steps
     for epoch in range(position.epoch, epochs + 1):
         for first in range(position.step if epoch == position.epoch else 0, experiment.steps, longest):
@@ -113,12 +113,12 @@ def segments(
 
 
 def after(part: Segment) -> Position:
-    """Return where training goes on after `part`."""
+    """Return the position at which training continues after `part`."""
     return Position(part.epoch + 1, 0) if part.ends_epoch else Position(part.epoch, part.first + part.steps)
 
 
 def begin(experiment: Experiment, params: PyTree, data: Data) -> Carry:
-    """Return what the first segment is given; losses are summed in float32 at least."""
+    """Return the carry for the first segment; losses are summed in float32 or a wider dtype."""
     state = experiment.step.start(params)
     one = jax.tree.map(lambda leaf: leaf[:1], (data.x_train, data.y_train))
     value = jax.eval_shape(experiment.step.take, state, *one)[1]
@@ -141,9 +141,9 @@ def run(
     first: Integer[Array, ""],
     data: Data,
 ) -> tuple[Carry, Result]:
-    """Take `steps` steps from step `first` of the epoch that visits the samples in `order`.
+    """Take `steps` steps, beginning with step `first` of the epoch that visits the samples in `order`.
 
-    Full batches run in one scan; what is left of an epoch is a batch of its own.
+    Full batches run in one scan; the samples left over at the end of an epoch form one smaller batch.
     """
     size = experiment.batch_size
     rest = experiment.samples % size if ends_epoch else 0
@@ -166,7 +166,8 @@ def run_fed(
 ) -> tuple[Carry, Result]:
     """Take one step on each batch (x, y) of `full`, stacked along the first axis, then one on `rest`.
 
-    Either may hold none. It is `run` for samples that are not in memory; of `data` the test part is used.
+    `full` may hold no batch, and `rest` may be None. This function is the counterpart of `run` for samples
+    that are not in memory; it uses only the test part of `data`.
     """
     carry, values = lax.scan(partial(_stepped, experiment), carry, full)
     if rest is not None:

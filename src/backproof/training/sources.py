@@ -1,6 +1,6 @@
 """Samples that stay on disk: arrays mapped into memory, and folders of shards, read some rows at a time.
 
-An array in an `.npz` that was not compressed lies in the file as it would in an `.npy`, and is mapped as one.
+An uncompressed `.npz` file holds each array in the form of an `.npy` file, so that both are mapped alike.
 """
 
 import os
@@ -23,7 +23,7 @@ MEMBER_HEADER = 30  # bytes before the name in the local header of a zip archive
 
 
 class Source(Protocol):
-    """What a stream needs: `len(source)` records, and `source[i]`, the pair (x, y) of one."""
+    """The interface that a stream reads: `len(source)` records, each a pair (x, y) = `source[i]`."""
 
     def __len__(self) -> int: ...
 
@@ -41,10 +41,10 @@ class Rows(Protocol):
 
 @runtime_checkable
 class Named(Protocol):
-    """A source that knows itself what tells it from another, e.g. names and sizes of files."""
+    """A source with a fingerprint of its own, e.g. the names and sizes of its files."""
 
     def fingerprint(self) -> str:
-        """Return a text that is the same for the same data, and cheap to come by."""
+        """Return a text that is the same for the same data, and cheap to compute."""
         ...
 
 
@@ -74,7 +74,7 @@ class Arrays:
 
 
 class Shard(NamedTuple):
-    """Names the files that one shard is read from, `.npz` holding both, and how they were when opened."""
+    """Names the files of one shard (an `.npz` holds both x and y), with their sizes and times when opened."""
 
     x: Path
     y: Path
@@ -83,7 +83,7 @@ class Shard(NamedTuple):
 
 
 class Shards:
-    """A source over files, one after another, of which only the rows that are asked for are read."""
+    """A source over a sequence of files, which reads only the rows that are requested."""
 
     def __init__(self, shards: Sequence[Shard]) -> None:
         """Take shards that fit together; `shards_in` finds and checks them."""
@@ -102,7 +102,7 @@ class Shards:
         """Return x and y of these records.
 
         Raises:
-            DataError: a file is not as it was when it was opened.
+            DataError: a file has changed since it was opened.
         """
         of_shard = np.searchsorted(self._ends, indices, side="right")
         x, y = (np.empty((len(indices), *one.shape[1:]), one.dtype) for one in self._arrays(0))
@@ -114,7 +114,7 @@ class Shards:
         return x, y
 
     def fingerprint(self) -> str:
-        """Return names and sizes of the files; neither their folder nor their age counts."""
+        """Return the names and sizes of the files, without their folder and their times."""
         sizes = [
             f"{path.name} {size}"
             for shard in self._shards
@@ -124,13 +124,13 @@ class Shards:
 
 
 def shards_in(place: PathLike | Sequence[PathLike]) -> Shards:
-    """Return the source over the shards in a folder, or over the files listed, in the order of their names.
+    """Return the source over the shards in a folder, sorted by name, or over files in the order listed.
 
     A shard is an `.npz` with arrays `x` and `y`, not compressed, or two files `x….npy` and `y….npy` whose
     names are otherwise alike: `x.npy` and `y.npy`, `x_007.npy` and `y_007.npy`.
 
     Raises:
-        DataError: there is none, one cannot be read or is compressed, or they do not fit together.
+        DataError: there is no shard, one cannot be read or is compressed, or they do not fit together.
     """
     listed = _listed(place)
     files = [path for path in listed if _is_shard(path)]
@@ -156,7 +156,7 @@ def _listed(place: PathLike | Sequence[PathLike]) -> list[Path]:
         for path in listed:
             is_y = path.suffix == ".npy" and path.name[:1] == "y"
             if not _is_shard(path) and not (is_y and path.with_name("x" + path.name[1:]) in listed):
-                raise _unfit(str(path), "a file that is neither, nor the y….npy of an x….npy that is listed")
+                raise _unfit(str(path), "neither of these, or a y….npy whose x….npy is not listed")
         return listed
     folder = Path(place)
     if not folder.is_dir():
@@ -182,7 +182,7 @@ def _seen(path: Path) -> tuple[int, int]:
 
 
 def _require_unchanged(shard: Shard) -> None:
-    """Raise `DataError` where a file changed: reading past the end of a mapped one would kill the process."""
+    """Raise `DataError` if a file changed: reading past the end of a mapped one would kill the process."""
     for path, seen in zip((shard.x, shard.y), shard.seen, strict=True):
         try:
             now = _seen(path)
@@ -204,7 +204,7 @@ def _mapped_pair(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mapped(path: Path, name: str) -> np.ndarray:
-    """Return the array in `path`, in an `.npz` the one called `name`, mapped into memory."""
+    """Return the array in `path`, or in an `.npz` file the one called `name`, mapped into memory."""
     try:
         with path.open("rb") as file:
             if path.suffix == ".npz":
@@ -217,14 +217,14 @@ def _mapped(path: Path, name: str) -> np.ndarray:
         if dtype.hasobject:
             raise ValueError("pickled objects")
         if 0 in shape:
-            return np.zeros(shape, dtype)  # nothing can be mapped
+            return np.zeros(shape, dtype)  # an empty array cannot be mapped
         return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise _unfit(str(path), f"{type(error).__name__}: {error}") from error
 
 
 def _seek_member(file: IO[bytes], path: Path, name: str) -> None:
-    """Go to where the content of a member begins, which must be stored as it is."""
+    """Move to the beginning of a member's content, which must be stored uncompressed."""
     with zipfile.ZipFile(path) as archive:
         member = archive.getinfo(name)
     if member.compress_type != zipfile.ZIP_STORED:
@@ -238,7 +238,8 @@ def _seek_member(file: IO[bytes], path: Path, name: str) -> None:
 def _unfit(where: str, found: str) -> DataError:
     return DataError(
         message(
-            must="shards must be .npz files with x and y, or pairs x….npy and y….npy, of equal rows",
+            must="shards must be .npz files with x and y, or pairs x….npy and y….npy, "
+            "all with rows of the same shape and dtype",
             found=found,
             where=where,
             do="write them with numpy.savez(path, x=…, y=…) or numpy.save",

@@ -1,8 +1,10 @@
-"""Inputs of mean 0 and deviation 1, by numbers taken from the training part alone and kept with the model.
+"""The standardiser, which gives inputs mean 0 and deviation 1.
 
-Why (S3.18): ∂L/∂W^1 = Σ δ^1 (a^0)ᵀ, so that an input c times larger makes a descent step change z^1 by c²
-more, at the same error; a rate that suits one feature is then far too high or too low for another. An offset
-that all features share acts like one such large input.
+Its shift and scale come from the training part alone, and are kept with the model.
+
+The reason for it (S3.18): ∂L/∂W^1 = Σ δ^1 (a^0)ᵀ, so that with an input c times as large, a descent step
+changes z^1 c² times as much, for the same δ^1. A learning rate that suits one feature is then far too high or
+too low for another. An offset that all features share acts like one such large input.
 """
 
 from collections.abc import Iterable
@@ -16,20 +18,20 @@ from backproof.errors import DataError, message
 
 
 class Chunked(Protocol):
-    """What can be read from its beginning to its end in parts that fit into memory: a `Stream`."""
+    """Samples that can be read from first to last in parts that fit into memory, as a `Stream` can."""
 
     def inputs(self) -> Iterable[np.ndarray]:
-        """Yield the inputs as they are, some at a time, the samples along the first axis."""
+        """Yield the inputs, not standardised, in parts with the samples along the first axis."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Standardiser:
-    """Holds what was taken from the training part, and does the same to every input: (x − mean) / scale.
+    """Holds two numbers for each feature of the training part, and maps every input to (x − mean) / scale.
 
     Attributes:
-        mean: of each feature.
-        scale: the deviation of each feature; 1 where it is constant, so that it is only shifted.
+        mean: the mean of each feature.
+        scale: the deviation of each feature; 1 for a constant feature, which is only shifted.
     """
 
     mean: Float[np.ndarray, "..."]
@@ -40,18 +42,18 @@ class Standardiser:
         """Return the standardiser of samples in memory, computed in float64."""
         x = np.asarray(x_train)
         deviation = x.std(axis=0, dtype=np.float64)
-        constant = x.max(axis=0) == x.min(axis=0)  # exact, where rounding gives a deviation near 0
+        constant = x.max(axis=0) == x.min(axis=0)  # exact, whereas rounding may make `deviation` > 0
         return Standardiser(x.mean(axis=0, dtype=np.float64), _scale(deviation, constant))
 
     @staticmethod
     def fitted_on(stream: Chunked) -> "Standardiser":
-        """Return the standardiser of the inputs of `stream`, by one pass over it, in float64.
+        """Return the standardiser of the inputs of `stream`, computed in float64 in one pass over them.
 
-        Parts are joined by their counts, means and sums of squared deviations (Chan, Golub and LeVeque 1979),
-        which loses no digits where the mean is large beside the deviation.
+        The parts' counts, means and sums of squared deviations are combined (Chan, Golub and LeVeque 1979);
+        this loses no digits when the mean is large compared with the deviation.
 
         Raises:
-            DataError: the stream is empty, or a record of it cannot be used.
+            DataError: the stream is empty, or one of its records cannot be used.
         """
         count, mean, squares = 0, np.float64(0), np.float64(0)
         low, high = np.float64(np.inf), np.float64(-np.inf)
@@ -73,15 +75,15 @@ class Standardiser:
         """Return `x` shifted and scaled, as float32.
 
         Raises:
-            DataError: a sample has another shape than those it was fitted to.
+            DataError: the samples differ in shape from those to which the standardiser was fitted.
         """
         if np.shape(x)[1:] != self.mean.shape:
             raise DataError(
                 message(
-                    must=f"a sample must have the shape {self.mean.shape} of those that were fitted",
+                    must=f"a sample must have the shape {self.mean.shape} of the fitted samples",
                     found=f"x.shape={np.shape(x)}",
                     where="standardise",
-                    do="prepare the inputs as those of the training part were",
+                    do="prepare the inputs as those of the training part",
                 )
             )
         return ((np.asarray(x) - self.mean) / self.scale).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Where training starts: the first parameters, and whether the data fit what the network predicts."""
+"""The start of training: the first parameters, and the check that the data fit the network."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from backproof.training.data import Data, require_classes, require_fitting, requ
 
 
 class Start(NamedTuple):
-    """Holds what training begins with.
+    """Holds the values with which training begins.
 
     Attributes:
         params: the first parameters.
@@ -24,7 +24,7 @@ class Start(NamedTuple):
 
 
 def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
-    """Return the checked samples and `params`; from `network.init(key, …)` if they are None.
+    """Return the checked samples and the first parameters, from `network.init(key, …)` if `params` is None.
 
     Raises:
         DataError: the samples are empty, not finite, too large for JAX's dtypes, or their labels do not fit.
@@ -47,14 +47,14 @@ def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
 
 
 def _owned(part: PyTree) -> PyTree:
-    """Return `part` in JAX's own memory: an array of NumPy's may be shared, and change under way."""
+    """Return `part` in JAX's own memory, because the caller may change a NumPy array during training."""
     return jax.tree.map(
         lambda leaf: leaf if isinstance(leaf, jax.Array) else jnp.array(leaf, copy=True), part
     )
 
 
 def require_seed(seed: int, where: str) -> int:
-    """Return `seed`, or raise `UsageError` unless it is a whole number that a key can hold, 32 bits."""
+    """Return `seed`, or raise `UsageError` unless it is a whole number of 32 bits, as a key needs."""
     return require_whole_number(seed, "seed", where, least=0, most=2**32 - 1)
 
 

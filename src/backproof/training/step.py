@@ -1,7 +1,7 @@
-"""One step of training: the hand-written gradient, and what an optimizer makes of it.
+"""One step of training: the hand-written gradient, and the update that an optimizer makes from it.
 
-Plain descent (S2.11, S4.1): θ ← θ − η ∂L/∂θ. An optax optimizer takes two phases, all gradients
-first and then one update of everything; `in_sweep_sgd` updates each level on the way down (S4.3).
+Plain descent (S2.11, S4.1): θ ← θ − η ∂L/∂θ. An optax optimizer works in two phases: first all gradients,
+then one update of all parameters. `in_sweep_sgd` updates each level within the backward sweep (S4.3).
 """
 
 import math
@@ -22,7 +22,7 @@ from backproof.rule import Loss, PyTree, Rule, descend, require_loss, require_ru
 
 @dataclass(frozen=True)
 class InSweepSGD:
-    """Selects the documents' update inside the sweep, at a fixed learning rate."""
+    """Selects the documents' update inside the backward sweep, with a fixed learning rate."""
 
     learning_rate: float
 
@@ -31,11 +31,11 @@ Optimizer = optax.GradientTransformation | InSweepSGD
 
 
 class State(NamedTuple):
-    """Holds what one step hands to the next.
+    """Holds the values that one step hands to the next.
 
     Attributes:
         params: the parameters of the network.
-        memory: what the optimizer remembers; `()` under `in_sweep_sgd`.
+        memory: the state of the optimizer; `()` for `in_sweep_sgd`.
     """
 
     params: PyTree
@@ -43,7 +43,7 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Holds one step of training as two pure functions; jit is the caller's.
+    """Holds one step of training as two pure functions; the caller applies jit.
 
     Attributes:
         start: `params -> State`.
@@ -55,9 +55,9 @@ class Step(NamedTuple):
 
 
 def in_sweep_sgd(learning_rate: float) -> InSweepSGD:
-    """Return the choice of document 004: θ ← θ − η ∂L/∂θ level by level, inside the sweep.
+    """Return the optimizer of document 004: θ ← θ − η ∂L/∂θ, level by level, inside the backward sweep.
 
-    It reaches the parameters of the two-phase step and needs the gradient of one level at a time.
+    It reaches the same parameters as the two-phase step, and needs the gradient of only one level at a time.
 
     Raises:
         UsageError: the learning rate is negative or not finite.
@@ -70,11 +70,11 @@ def training_step(network: Rule, loss: Loss, optimizer: Optimizer) -> Step:
 
     Args:
         network: the rule to train.
-        loss: what to descend on; whether it is summed or averaged over the batch is its own choice.
+        loss: the loss to descend on; the loss itself decides whether it sums or averages over the batch.
         optimizer: any optax optimizer, or `in_sweep_sgd(learning_rate)`.
 
     Raises:
-        UsageError: `optimizer` is neither, `network` is no rule, or `loss` no loss.
+        UsageError: `optimizer` is neither of these, `network` is not a rule, or `loss` is not a loss.
     """
     require_rule(network, "training", "network")
     require_loss(loss, "training")
@@ -125,7 +125,7 @@ def _in_sweep(network: Rule, loss: Loss, learning_rate: float) -> Step:
 
 
 def _as_optax_expects(function: Callable[..., State]) -> Callable[..., State]:
-    """Return `function` run under standard promotion, which optax is written for.
+    """Return `function`, run under standard promotion, for which optax is written.
 
     This is the one place where backproof lifts a caller's strict setting: adam, adamw and schedules
     mix an integer count with floats. Networks and losses keep the setting they are called under.
@@ -147,7 +147,7 @@ def all_finite(tree: PyTree) -> jax.Array:
 def require_learning_rate(learning_rate: float, where: str) -> float:
     """Return `learning_rate`, or raise `UsageError` unless it is a finite number of at least 0.
 
-    One that is traced, as in a sweep, has no value to look at, and is returned as it is.
+    A traced learning rate, as in `sweep`, has no value to check, and is returned as it is.
     """
     if isinstance(learning_rate, Tracer):
         return learning_rate

@@ -1,7 +1,8 @@
-"""When to stop before the last epoch: a rule as a tuple of pure functions, evaluated on the device.
+"""Rules for stopping before the last epoch: tuples of pure functions, evaluated on the device.
 
-`settled` is document 000's criterion (S0.13) at the end of an epoch; with one batch an epoch it is the
-document's own. `patience` watches the test part and hands back the parameters of the best epoch.
+`settled` applies document 000's criterion (S0.13) at the end of each epoch; with one batch per epoch, this is
+exactly the document's criterion. `patience` watches the metric of the test part; training then returns the
+parameters of the best epoch.
 """
 
 from collections.abc import Callable
@@ -19,13 +20,13 @@ class Stop(NamedTuple):
     """Holds a rule for stopping as three pure functions.
 
     Attributes:
-        name: what the outcome calls it.
+        name: the name of the rule, in error texts and in checkpoints.
         start: `params -> memory`, before the first epoch.
         judge: `(memory, params, measured) -> (memory, stop)` after each epoch; `measured` is the metric of
-            the test part, or None where there is none; `stop` is a boolean scalar.
-        outcome: `(memory, params) -> params`: which parameters training hands back.
+            the test part, or None if there is no test part; `stop` is a boolean scalar.
+        outcome: `(memory, params) -> params`: the parameters that training returns.
         asks_metric: whether `judge` needs `measured`.
-        may_stop: False only for `never`, under which the host may read an epoch while the next one runs.
+        may_stop: False only for `never`; the host may then read an epoch while the next one runs.
     """
 
     name: str
@@ -73,12 +74,12 @@ def settled(epsilon: float) -> Stop:
 def patience(epochs: int, *, least_gain: float = 0.0, lower_is_better: bool = False) -> Stop:
     """Return the rule that stops when the metric has not improved for `epochs` epochs.
 
-    Training hands back the parameters of the best epoch; a metric that is no number is worse than any, and
-    waited through until there is one.
+    Training returns the parameters of the best epoch. A metric that is NaN counts as worse than any number;
+    while no epoch has given a number, training does not stop.
 
     Args:
-        epochs: how many epochs without a new best are waited for.
-        least_gain: by how much, in units of the metric, a new best must exceed the last.
+        epochs: the number of epochs without a new best after which training stops.
+        least_gain: the amount, in units of the metric, by which a new best must exceed the last one.
         lower_is_better: False for an accuracy, True for a loss.
 
     Raises:
@@ -107,7 +108,7 @@ def patience(epochs: int, *, least_gain: float = 0.0, lower_is_better: bool = Fa
 
 
 def every_change_below(epsilon: float, before: PyTree, after: PyTree) -> Bool[Array, ""]:
-    """Return whether max|after − before| < epsilon holds for every leaf; a NaN is no small change."""
+    """Return whether max|after − before| < epsilon holds for every leaf; NaN does not count as small."""
     pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
     return jnp.all(jnp.array([jnp.all(jnp.abs(new - old) < epsilon) for old, new in pairs], bool))
 

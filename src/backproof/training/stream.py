@@ -1,14 +1,11 @@
-"""Samples larger than memory: read while training goes on, in the order they would have in memory.
+"""Samples that do not fit into memory: read during training, in the order they would have in memory.
 
-The order of an epoch comes from the seed and the number of the epoch alone, so that epoch and step say where
-a stream stands: nothing else of it needs a checkpoint.
+The order of an epoch depends only on the seed and the number of the epoch. The epoch and the step therefore
+say how far a stream has been read, and a checkpoint needs to save nothing else about it.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -16,12 +13,8 @@ import numpy as np
 from backproof.errors import DataError, UsageError, message
 from backproof.rule import PyTree, require_whole_number
 from backproof.training.data import Data, digest, require_fitting, require_samples
-from backproof.training.segment import Experiment, Position
 from backproof.training.sources import Named, Rows, Source
 from backproof.training.standardiser import Standardiser
-
-if TYPE_CHECKING:
-    from backproof.training.feeding import Feed
 
 LOOKED_AT = 64
 IN_ONE_PASS = 1024
@@ -29,23 +22,23 @@ IN_ONE_PASS = 1024
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """Says where samples come from that are not all in memory.
+    """Says where to read samples that do not all fit into memory.
 
-    At most four times `steps` batches are in memory: those the device is at, those it goes on with, and as
-    many again being read. Every record costs four bytes more, for the order of the epoch.
+    At most 4 · `steps` batches are in memory: those that the device is working on, those that come next, and
+    as many again that are being read. The order of an epoch takes four more bytes for each record.
 
     Attributes:
-        source: `len(source)` records, `source[i]` the pair (x, y); with a method `rows(indices)` many are
-            read at once. `training.Arrays(x, y)` and `training.shards_in(folder)` are such sources.
-            Several threads ask at once.
-        x_test, y_test: inputs and targets held out, in memory; None where nothing is.
-        standardiser: done to every input, of the test part as well; None for nothing.
-        steps: how many steps are handed to the device at once; an epoch may be interrupted between.
-        threads: how many threads read.
+        source: an object with `len(source)` records, where `source[i]` is the pair (x, y). If it has a method
+            `rows(indices)`, many records are read at once. `training.Arrays(x, y)` and
+            `training.shards_in(folder)` are such sources. Several threads read from the source at once.
+        x_test, y_test: inputs and targets held out, in memory; None if there is no test part.
+        standardiser: applied to every input, also in the test part; None leaves the inputs as they are.
+        steps: the number of steps handed to the device at once; an epoch may be interrupted after them.
+        threads: the number of threads that read.
 
     Raises:
-        UsageError: the source is none, or a number is out of range.
-        DataError: it has no record.
+        UsageError: `source` is not a source, or a number is out of range.
+        DataError: the source has no records.
     """
 
     source: Source
@@ -77,7 +70,7 @@ class Stream:
         return len(self.source)
 
     def standardised(self) -> "Stream":
-        """Return the stream with its standardiser, fitted by one pass over the records.
+        """Return this stream with a standardiser, which is fitted in one pass over the records.
 
         Raises:
             DataError: a record cannot be used.
@@ -85,7 +78,7 @@ class Stream:
         return replace(self, standardiser=Standardiser.fitted_on(self))
 
     def inputs(self) -> Iterator[np.ndarray]:
-        """Yield the inputs from first to last, some at a time, not standardised.
+        """Yield the inputs from first to last, in parts, not standardised.
 
         Raises:
             DataError: a record cannot be used.
@@ -95,7 +88,7 @@ class Stream:
             yield reader.raw(np.arange(first, min(first + IN_ONE_PASS, len(self))))[0]
 
     def sample(self) -> Data:
-        """Return the first record as a training part of one, beside the test part, both standardised."""
+        """Return `Data` with the first record as the training part, and the test part, both standardised."""
         x, y = Reader(self).batch(np.arange(1))
         x_test = self.x_test
         if x_test is not None and self.standardiser is not None:
@@ -103,11 +96,11 @@ class Stream:
         return Data(x, y, x_test, self.y_test)
 
     def fingerprint(self) -> str:
-        """Return what tells these data from others without reading them all.
+        """Return a text that distinguishes these data from others, without reading all of them.
 
-        Looked at are the number of records, at most 64 of them spread evenly, first and last among them,
-        what the source says of itself (`shards_in`: names and sizes of the files), the test part and the
-        standardiser. A change within another record is not seen.
+        The text depends on the number of records, on at most 64 records that are spread evenly from the first
+        to the last, on the source's own fingerprint (for `shards_in` the names and sizes of the files), on
+        the test part and on the standardiser. A change in any other record goes unnoticed.
         """
         chosen = np.unique(np.linspace(0, len(self) - 1, LOOKED_AT).astype(int))
         itself = self.source.fingerprint() if isinstance(self.source, Named) else ""
@@ -124,21 +117,20 @@ class Stream:
 
 
 class Reader:
-    """Reads batches of a stream and checks every record of them: data on disk may change under way."""
+    """Reads batches of a stream and checks every record, because data on disk may change during training."""
 
     def __init__(self, stream: Stream, classes: int | None = None) -> None:
-        """Look at the first record, to which all must be alike; labels lie below `classes` where given."""
+        """Read the first record, whose form all must have; labels must be below `classes`, if given."""
         self._source, self._count = stream.source, len(stream)
         self._standardiser, self._classes = stream.standardiser, classes
         self._form = _form(self._one(0))
 
     def batch(self, indices: np.ndarray) -> tuple[PyTree, PyTree]:
-        """Return x, standardised, and y of these records, stacked along the first axis.
+        """Return x (standardised) and y of these records, stacked along the first axis.
 
         Raises:
-            DataError: a record is not finite, overflows in JAX's dtypes, is of another shape or dtype than
-                the first, has a label without a class, or cannot be read; or there are more or fewer than
-                at first.
+            DataError: a record is not finite, overflows in JAX's dtypes, differs from the first in shape or
+                dtype, has a label that is not a class, or cannot be read; or their number has changed.
         """
         x, y = self.raw(indices)
         x = x if self._standardiser is None else self._standardiser.apply(x)
@@ -147,9 +139,9 @@ class Reader:
         return x, y
 
     def raw(self, indices: np.ndarray) -> tuple[PyTree, PyTree]:
-        """Return the same, not standardised."""
+        """Return what `batch` returns, but with x not standardised."""
         if len(self._source) != self._count:
-            found = f"{len(self._source)} records, where there were {self._count}"
+            found = f"{len(self._source)} records instead of {self._count}"
             raise _changed("the source must keep its length while it is read", found, "stream")
         source = self._source
         if isinstance(source, Rows) and callable(source.rows):
@@ -165,7 +157,7 @@ class Reader:
             found = _form(jax.tree.map(lambda leaf: leaf[0], rows))
         except DataError:
             raise
-        except Exception as error:  # whatever a user's source raises: the records are named
+        except Exception as error:  # a user's source may raise anything; the error must name the records
             where = f"records {indices.min()} to {indices.max()}"
             raise _changed("records must be readable", f"{type(error).__name__}: {error}", where) from error
         if found != self._form or any(len(leaf) != len(indices) for leaf in jax.tree.leaves(rows)):
@@ -190,13 +182,13 @@ class Reader:
             x, y = self._source[index]
         except DataError:
             raise
-        except Exception as error:  # whatever a user's source raises: the record is named
+        except Exception as error:  # a user's source may raise anything; the error must name it
             found = f"{type(error).__name__}: {error}"
             raise _changed("a record must be readable as a pair (x, y)", found, f"record {index}") from error
         return jax.tree.map(np.asarray, (x, y))
 
     def _require_good(self, x: PyTree, y: PyTree, indices: np.ndarray) -> None:
-        """Raise `DataError` that names a record which holds a value no experiment can use."""
+        """Raise `DataError`, naming the record, if a record holds a value that no experiment can use."""
         for row, index in enumerate(indices) if self._is_bad(x, y) else ():
             one_x, one_y = (jax.tree.map(lambda leaf, row=row: leaf[row][None], part) for part in (x, y))
             require_samples(one_x, one_y, f"record {index}")
@@ -206,7 +198,7 @@ class Reader:
                 )
 
     def _is_bad(self, x: PyTree, y: PyTree) -> bool:
-        """Return whether something is wrong with the batch, by whole arrays, which is quick."""
+        """Return whether the batch holds an unusable value; this checks whole arrays, which is fast."""
         try:
             require_samples(x, y, "batch")
         except DataError:
@@ -214,29 +206,8 @@ class Reader:
         return self._classes is not None and bool(((y < 0) | (y >= self._classes)).any())
 
 
-def feed(
-    stream: Stream, classes: int | None, experiment: Experiment, key: jax.Array, epochs: int, begin: Position
-) -> "Feed":
-    """Return what reads the segments of `stream` from `begin` on, ahead of the device. Is a context.
-
-    Raises:
-        UsageError: grain is not installed.
-    """
-    if find_spec("grain") is None:
-        raise UsageError(
-            message(
-                must="a stream needs the package grain",
-                found="none installed",
-                where="fit",
-                do='install it: pip install "backproof[streaming]"',
-            )
-        )
-    read = Reader(stream, classes).batch
-    return import_module("backproof.training.feeding").Feed(read, stream, experiment, key, epochs, begin)
-
-
 def _form(record: PyTree) -> str:
-    """Return in words the shape and dtype of every leaf of a record."""
+    """Return a text with the dtype and shape of every leaf of a record."""
     named = jax.tree_util.tree_leaves_with_path(dict(zip("xy", record, strict=True)))
     return ", ".join(
         f"{path[0].key}{jax.tree_util.keystr(path[1:])}: {leaf.dtype}{list(leaf.shape)}"
