@@ -7,24 +7,29 @@ import re
 import pytest
 
 import backproof as bp
+import house
 
 ROOT = pathlib.Path(__file__).parent.parent
 SRC = ROOT / "src" / "backproof"
 FILES = sorted(SRC.rglob("*.py"))
-# From the ground up; a place may import from those before it and from itself.
-FLOORS = (
-    "errors", "arguments", "rule", "rules", "losses", "datasets", "compose", "stack", "depth", "precision",
-    "network", "gradient", "catalogue", "verification", "derivations", "selftest", "training", "benchmark",
-    "reporting", "cli", "__main__", "__init__",
-)  # fmt: skip
 # Scripts of their own, in the loops that users of other libraries write; nothing imports them.
 PEERS = SRC / "benchmark" / "peers"
+MODULES = {name: text for name, text in house.files().items() if ".peers." not in name}
 ONLY_IN = {
     "optax": "training",
     "grain": "training",
+    "orbax": "training",
     "hypothesis": ("verification", "selftest"),
     "rich": ("reporting", "cli"),
     "matplotlib": "reporting",
+}
+# Files whose numbers are neither tolerances nor caps, and what they are.
+OTHER_NUMBERS = {
+    "verification/points/sizes.py": "the menu of sizes",
+    "verification/points/draws.py": "the menu of long axes, and the steps from one seed to the next",
+    "verification/aiming/constants.py": "numbers that are drawn anyway",
+    "verification/diagnosis/smallest.py": "the plain numbers of an example",
+    "verification/report.py": "the width of what is printed",
 }
 
 
@@ -32,47 +37,73 @@ def place(path):
     return path.relative_to(SRC).parts[0].removesuffix(".py")
 
 
-def imported(path):
-    """Return every module that a file imports, at any depth of nesting."""
-    names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: imports are absolute"
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return names
+def test_every_place_has_a_floor_and_every_room_is_there():
+    assert {place(path) for path in FILES} == set(house.FLOORS)
+    assert {path.name for path in (SRC / "verification").iterdir() if path.is_dir()} - {"__pycache__"} == set(
+        house.ROOMS
+    )
 
 
-def floors_of(path):
-    parts = (name.split(".") for name in imported(path) if name.startswith("backproof."))
-    return {part[1] for part in parts if part[1] in FLOORS}
+def test_no_files_import_one_another_in_a_circle():
+    assert house.circle(house.arrows(MODULES)) == []
 
 
-def test_every_place_has_a_floor():
-    assert {place(path) for path in FILES} == set(FLOORS)
+def test_imports_point_down():
+    assert house.upward(house.arrows(MODULES)) == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
-def test_imports_point_down(path):
-    if path == SRC / "__init__.py":
-        return  # the face hands on every name, and only for type checkers
-    above = FLOORS[FLOORS.index(place(path)) + 1 :]
-    assert not floors_of(path) & set(above)
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "from backproof.training.saving import Saver",
+        "if TYPE_CHECKING:\n    from backproof.training.saving import Saver",
+        "def saver():\n    from backproof.training import saving\n    return saving",
+        "from importlib import import_module\nsaver = lambda: import_module('backproof.training.saving')",
+    ],
+    ids=["at the top", "for type checkers", "in a function", "by its name"],
+)
+def test_a_planted_circle_is_seen_wherever_the_import_stands(planted):
+    graph = house.arrows({**MODULES, "backproof.training.checkpoints": planted})
+    assert house.circle(graph) == [
+        "backproof.training.checkpoints",
+        "backproof.training.saving",
+        "backproof.training.checkpoints",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("module", "planted"),
+    [
+        ("backproof.rule", "import backproof.rules.tanh"),
+        ("backproof.numerics.noise", "from backproof.verification.report import Report"),
+        ("backproof.verification.running.point", "from backproof.verification.judging.kinks import jumps"),
+        ("backproof.verification.diagnosis.causes", "from backproof.verification.campaign import Campaign"),
+        ("backproof.rules._tanh", "def f(name):\n    return __import__(f'backproof.training.{name}')"),
+    ],
+)
+def test_a_planted_import_that_points_up_is_seen(module, planted):
+    modules = {**MODULES, "backproof.rules.tanh": "", module: planted}
+    assert any(arrow.startswith(f"{module} -> ") for arrow in house.upward(house.arrows(modules)))
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
 def test_each_library_has_its_one_place(library):
     files = [path for path in FILES if path.parent != PEERS]
-    users = {place(path) for path in files if library in {name.split(".")[0] for name in imported(path)}}
+    users = {place(path) for path in files if library in libraries(path)}
     places = ONLY_IN[library]
+    assert users
     assert users <= set(places if isinstance(places, tuple) else (places,))
+
+
+def libraries(path):
+    return {name.split(".")[0] for name in house.imports_of(path.read_text(encoding="utf-8"))}
 
 
 def test_no_peer_is_imported():
     named = {path.stem for path in PEERS.glob("*.py")}
     assert len(named) == 6
-    assert not any(f".peers.{stem}" in name for path in FILES for name in imported(path) for stem in named)
+    imported = {name for text in MODULES.values() for name in house.imports_of(text)}
+    assert not any(f".peers.{stem}" in name for name in imported for stem in named)
 
 
 @pytest.mark.parametrize("package", ["rules", "losses"])
@@ -90,12 +121,56 @@ def test_every_public_rule_and_loss_is_in_the_catalogue():
 
 
 def test_no_tolerance_is_chosen_by_hand():
-    """The one tolerance is measured; `verification/noise.py` says how."""
+    """The one tolerance is measured; `numerics/noise.py` says how."""
     chosen = re.compile(r"\b(rtol|atol|allclose|isclose|approx)\b\s*[=(]")
     files = [*FILES, *(path for path in (ROOT / "tests").rglob("*.py") if path.name != "test_house.py")]
     lines = [(path.name, line) for path in files for line in path.read_text("utf-8").splitlines()]
     found = [f"{name}: {line.strip()}" for name, line in lines if chosen.search(line)]
     assert not found
+
+
+def numbers_of(source):
+    """Return the names to which a module assigns a number, or an expression of numbers, at its top."""
+    found = []
+    for node in ast.parse(source).body:
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        parts = list(ast.walk(value)) if value else []
+        constants = [part.value for part in parts if isinstance(part, ast.Constant)]
+        numbers = [number for number in constants if type(number) in (int, float)]
+        if numbers and not any(isinstance(part, ast.Lambda | ast.Dict | ast.Call) for part in parts):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found += [ast.unparse(target) for target in targets]
+    return found
+
+
+def test_every_number_that_decides_stands_in_tolerance_and_every_cap_in_effort():
+    judges = [
+        path
+        for folder in ("numerics", "verification", "derivations")
+        for path in (SRC / folder).rglob("*.py")
+        if path.name not in ("tolerance.py", "effort.py") and str(path.relative_to(SRC)) not in OTHER_NUMBERS
+    ]
+    found = {str(path.relative_to(SRC)): numbers_of(path.read_text(encoding="utf-8")) for path in judges}
+    assert {path: names for path, names in found.items() if names} == {}
+    assert numbers_of("LIMIT = 2.0**-10\nNAMES = ('a',)") == ["LIMIT"]
+
+
+def test_every_tolerance_and_every_cap_is_used_and_has_its_reason():
+    others = [path for path in FILES if path.name not in ("tolerance.py", "effort.py")]
+    text = "\n".join(path.read_text("utf-8") for path in others)
+    tolerance = (SRC / "numerics" / "tolerance.py").read_text("utf-8")
+    names = [name for target in numbers_of(tolerance) for name in re.findall(r"[A-Z_]+", target)]
+    assert len(names) > 30
+    assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
+    for name in names:
+        before = tolerance[: re.search(rf"^(.*, )?{name}\b.* = ", tolerance, re.MULTILINE).start()]
+        assert re.search(r"#[^\n]*\n([A-Z_, ]+ = [^\n]*\n)?$", before), name
+    effort = ast.parse((SRC / "numerics" / "effort.py").read_text("utf-8")).body
+    record = next(node for node in effort if isinstance(node, ast.ClassDef))
+    said = ast.get_docstring(record)
+    for field in (node.target.id for node in record.body if isinstance(node, ast.AnnAssign)):
+        assert re.search(rf"\b{field}\b[^\n]*:", said), field
+        assert f"EFFORT.{field}" in text, field
 
 
 def test_no_file_is_named_for_nothing_and_none_is_a_giant():

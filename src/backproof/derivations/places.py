@@ -13,7 +13,7 @@ import numpy as np
 from backproof.arguments import Specification, names_of
 from backproof.numerics.leaves import shapes_of, widen
 from backproof.numerics.tracing import float64
-from backproof.verification.claims.claim import points_of
+from backproof.verification.points.domain import domain_of
 from backproof.verification.points.draws import Points
 from backproof.verification.points.hypothesis_draws import draw
 from backproof.verification.points.sizes import SIZES
@@ -44,7 +44,7 @@ def places(function: Any, args: Any) -> Points:
     Raises:
         UsageError: an argument is neither specified nor annotated.
     """
-    return points_of(args, function, styles=MODERATE, sizes_of=sizes_of, in_turn=False)
+    return domain_of(args, function, styles=MODERATE, sizes_of=sizes_of, in_turn=False)
 
 
 def drawn_points(name: str, points: Points, examples: int, seed: int) -> list[list[Args]]:

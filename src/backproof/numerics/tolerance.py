@@ -64,8 +64,11 @@ RESOLUTION = 1e-6
 # 3e-13 of an entry is a thousand roundings. A step from 0 is never rounded away, and may be 10^-8 of the
 # furthest, since a weight of a million may stand next to it.
 LEAST_STEP, LEAST_STEP_FROM_ZERO = 3e-2, 1e-8
-# The smallest unit in which the hull is searched: above the square of float64's smallest normal number.
+# The smallest unit in which the hull is searched, so that nothing is divided by 0: above every subnormal.
 LEAST_UNIT = 1e-300
+# How much heavier the row that makes the weights of a convex combination sum to 1 counts in the least-squares
+# problem than the others, whose entries are jumps of size 1: the sum then errs by 10^-6 of what they do.
+SUM_OF_WEIGHTS = 1e3
 
 # --- finite differences ------------------------------------------------------------------------------------
 
@@ -92,9 +95,10 @@ INPUT_ULPS = 16.0
 # A row of zeros has vanished where autodiff keeps nine tenths of it.
 VANISHED = 0.1
 # A long sum of numbers near 1 that errs by more than this part of itself has saturated, if a short one errs
-# by less than a quarter of that part, and the sum grew by at least a quarter of what its length did.
+# by a quarter of that at most. In bfloat16 a sum of ones stops at 256: of 16,384 terms 98 % are lost.
 SATURATED = 0.25
 SHORT_IS_KEPT = SATURATED / 4
+# It is a sum over the long axis if it grew by at least this part of what the length grew by.
 GROWS = 0.25
 # Where autodiff, each rounding varied, spreads as far, the terms cancel, and nothing has saturated. Measured:
 # sums that saturate lie 8 times as far off and more, those that cancel half as far at most.

@@ -7,7 +7,7 @@ from typing import Any
 from backproof.errors import GradientError, UsageError, message
 from backproof.rule import Loss, Rule
 from backproof.verification.campaign import Campaign
-from backproof.verification.claims import claim as claims
+from backproof.verification.claims import of_functions, of_rules
 from backproof.verification.claims.claim import Claim
 from backproof.verification.claims.declared import not_compared
 from backproof.verification.claims.static_arguments import StaticArguments
@@ -192,12 +192,12 @@ def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: 
             )
         )
     if isinstance(fn, Rule):
-        return claims.of_rule(fn, of)
+        return of_rules.of_rule(fn, of)
     if isinstance(fn, Loss):
-        return claims.of_loss(fn, of)
+        return of_rules.of_loss(fn, of)
     held = StaticArguments.among(args)
     if fn is not None:
-        return claims.of_function(fn, of, held, argnums)
+        return of_functions.of_function(fn, of, held, argnums)
     if of is None:
         raise UsageError(
             message(
@@ -208,5 +208,9 @@ def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: 
             )
         )
     if vjp is not None:
-        return claims.of_vjp(of, vjp, held, argnums)
-    return claims.of_grad(of, grad, held, argnums) if grad is not None else claims.of_jvp(of, jvp, held)
+        return of_functions.of_vjp(of, vjp, held, argnums)
+    return (
+        of_functions.of_grad(of, grad, held, argnums)
+        if grad is not None
+        else of_functions.of_jvp(of, jvp, held)
+    )

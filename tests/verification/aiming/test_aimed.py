@@ -9,7 +9,7 @@ import backproof as bp
 from backproof.verification import Verdict
 from backproof.verification.aiming.lengths import affordable, longest
 from backproof.verification.campaign import Campaign
-from backproof.verification.claims.claim import of_vjp
+from backproof.verification.claims.of_functions import of_vjp
 from backproof.verification.claims.static_arguments import StaticArguments
 
 pytestmark = pytest.mark.as_user

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import backproof as bp
 from backproof.verification import Verdict
-from backproof.verification.claims.claim import of_rule, of_vjp
+from backproof.verification.claims.of_functions import of_vjp
+from backproof.verification.claims.of_rules import of_rule
 from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.judging.judge import is_between_sides
 from backproof.verification.judging.kinks import jumps

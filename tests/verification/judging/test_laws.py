@@ -12,7 +12,7 @@ from jax.custom_derivatives import SymbolicZero
 
 import backproof as bp
 from backproof.verification import Verdict
-from backproof.verification.claims.claim import of_vjp
+from backproof.verification.claims.of_functions import of_vjp
 from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.judging.laws import LAWFUL, REPEATABLE
 from backproof.verification.running.evaluators import Evaluators

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import backproof as bp
 from backproof.verification import Verdict
-from backproof.verification.claims.claim import of_vjp
+from backproof.verification.claims.of_functions import of_vjp
 from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.points.draws import FromArguments
 from backproof.verification.points.hypothesis_draws import draw

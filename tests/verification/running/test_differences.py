@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backproof.verification.claims.claim import of_vjp
+from backproof.verification.claims.of_functions import of_vjp
 from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.running.differences import along, moved, one_entry, size_of
 from backproof.verification.running.evaluators import Evaluators

@@ -17,7 +17,7 @@ from backproof.numerics.comparison import agree
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import has_direction
 from backproof.numerics.noise import Measured
-from backproof.numerics.tolerance import AGREES_WITHIN, LEAST_UNIT, RADIUS, RESOLUTION
+from backproof.numerics.tolerance import AGREES_WITHIN, LEAST_UNIT, RADIUS, RESOLUTION, SUM_OF_WEIGHTS
 from backproof.verification.judging.one_sided import moved, nearby, reach, sides, vector, vectors
 from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.point import Point
@@ -185,8 +185,8 @@ def _nearest(gradients: np.ndarray, value: np.ndarray, unit: np.ndarray) -> np.n
     Each entry is measured in a unit of its own, or one jump a million times another would hide it.
     """
     centre = gradients[0]
-    system = np.vstack([((gradients - centre) / unit).T, 1e3 * np.ones(len(gradients))])
-    weights, _ = nnls(system, np.append((value - centre) / unit, 1e3), maxiter=50 * len(gradients))
+    system = np.vstack([((gradients - centre) / unit).T, SUM_OF_WEIGHTS * np.ones(len(gradients))])
+    weights, _ = nnls(system, np.append((value - centre) / unit, SUM_OF_WEIGHTS), maxiter=50 * len(gradients))
     return centre + (weights / max(weights.sum(), LEAST_UNIT)) @ (gradients - centre)
 
 

@@ -1,0 +1,52 @@
+"""Where a claim or a derivation can be tried, from what its caller says of the arguments."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+from backproof.arguments import Specification, from_annotations
+from backproof.errors import UsageError, message
+from backproof.numerics.leaves import PyTree
+from backproof.verification.points.draws import SEEDS, Drawn, FromArguments, Points, drawn
+from backproof.verification.points.sizes import menu
+from backproof.verification.points.values import STYLES, Style
+
+
+def domain_of(
+    args: Any,
+    of: Callable[..., PyTree],
+    *,
+    styles: Sequence[Style] = STYLES,
+    sizes_of: Callable[[list[Specification]], list[dict[str, Any]]] = menu,
+    in_turn: bool = True,
+) -> Points:
+    """Return the points that `args` stands for.
+
+    Args:
+        args: a list with a specification, or an example array or pytree, for each argument; or a
+            strategy that draws the whole tuple; or None where `of` carries jaxtyping annotations.
+        of: the function whose annotations are read.
+        styles: the kinds of numbers that are drawn.
+        sizes_of: gives the sizes that are tried for the names in the specifications.
+        in_turn: whether the styles follow one another; otherwise the seed of a block chooses.
+    """
+    if args is None:
+        args = from_annotations(of)
+    if isinstance(args, st.SearchStrategy):
+        return Points(st.tuples(args, SEEDS).map(_as_drawn))
+    if not isinstance(args, list | tuple):
+        raise UsageError(
+            message(
+                must="args must be a list, one entry for each argument",
+                found=repr(args),
+                where="verify",
+                do="write e.g. args=[backproof.array('b n'), backproof.array('n')]",
+            )
+        )
+    return FromArguments(tuple(args), styles=styles, sizes_of=sizes_of, in_turn=in_turn)
+
+
+def _as_drawn(pair: tuple[Any, int]) -> list[Drawn]:
+    values, seed = tuple(pair[0]), pair[1]
+    return [drawn(lambda: values, values, seed)]
