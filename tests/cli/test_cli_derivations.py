@@ -5,6 +5,7 @@ import json
 import pytest
 
 from backproof.cli import main
+from backproof.derivations import form
 
 HEAD = "import jax\nimport jax.numpy as jnp\nimport backproof as bp\nfrom jaxtyping import Array, Float\n"
 LINES = '''
@@ -90,3 +91,17 @@ def test_markdown_keeps_the_formulas(file, capsys):
         "**HOLDS**",
     ):
         assert part in said
+
+
+def test_a_derivation_on_which_several_rest_is_verified_once(file, monkeypatch, capsys):
+    verified, report_on = [], form.report_on
+
+    def counting(function, *rest, **settings):
+        verified.append(function.__name__)
+        return report_on(function, *rest, **settings)
+
+    monkeypatch.setattr(form, "report_on", counting)
+    resting = (text(name).replace('("S0.3",)', '("S0.3",), uses=(lemma,)') for name in ("first", "second"))
+    assert main(["show", file(text("lemma"), *resting)]) == 0
+    assert sorted(verified) == ["first", "lemma", "second"]
+    assert capsys.readouterr().out.count("rests on lemma") == 2

@@ -1,6 +1,7 @@
 """`verify` and `check`: right derivatives agree, wrong ones are named, and nothing passes blindly."""
 
 import functools
+import inspect
 import json
 
 import jax
@@ -256,7 +257,8 @@ def test_a_result_of_another_tree_is_wrong():
         ({"vjp": lambda a, c: a, "args": []}, "a derivative needs its function"),
         ({"fn": jnp.sin, "args": [bp.array("n")]}, "must carry a gradient of its own"),
         ({"fn": bp.rules.sin, "examples": 0}, "examples must be at least 1"),
-        ({"fn": bp.rules.sin, "tolerance": 1e-3}, "the settings are examples, seed, dtypes, second_order"),
+        ({"fn": bp.rules.sin, "dtypes": ("float8",)}, "dtypes must be among float32, bfloat16, float16"),
+        ({"fn": bp.rules.sin, "dtypes": "float32"}, "dtypes must be among"),
         ({"of": jnp.sin, "vjp": lambda a, c: c, "args": "f32[n]"}, "args must be a list"),
         ({"of": lambda x: x, "vjp": lambda a, c: c}, "needs a jaxtyping annotation"),
     ],
@@ -264,6 +266,14 @@ def test_a_result_of_another_tree_is_wrong():
 def test_a_call_that_means_nothing_gets_one_clear_error(how, text):
     with pytest.raises(bp.UsageError, match=text):
         bp.verify(**how)
+
+
+def test_check_shows_the_parameters_of_verify_and_refuses_what_is_none():
+    """Whoever writes `help(bp.check)` sees every setting, and a misspelt one is an error of Python's."""
+    assert inspect.signature(bp.check) == inspect.signature(bp.verify)
+    assert {"examples", "seed", "dtypes", "second_order"} <= set(inspect.signature(bp.check).parameters)
+    with pytest.raises(TypeError, match="tolerance"):
+        bp.check(bp.rules.sin, tolerance=1e-3)
 
 
 def test_a_small_accuracy_loss_is_told_from_a_wrong_formula():

@@ -1,8 +1,9 @@
 """The verifier's functions, `verify` and `check`, and the road from a claim to a report."""
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ParamSpec
 
 from backproof.errors import GradientError, UsageError, message
 from backproof.rule import Loss, Rule
@@ -16,6 +17,8 @@ from backproof.verification.diagnosis.diagnosis import diagnose
 from backproof.verification.findings import Settings
 from backproof.verification.report import Report
 from backproof.verification.running.low_precision import DTYPES
+
+P = ParamSpec("P")
 
 
 def verify(
@@ -70,58 +73,29 @@ def verify(
     return _report(Campaign(claim), declared or {}, settings, began)
 
 
-def check(
-    fn: Any = None,
-    *,
-    of: Callable[..., Any] | None = None,
-    vjp: Callable[..., Any] | None = None,
-    grad: Callable[..., Any] | None = None,
-    jvp: Callable[..., Any] | None = None,
-    args: Any = None,
-    argnums: int | Sequence[int] | None = None,
-    declared: Mapping[str, str] | None = None,
-    examples: int = 200,
-    seed: int = 0,
-    dtypes: Sequence[str] = DTYPES,
-    second_order: bool = True,
-) -> Report:
-    """Return what `verify` returns, and raise `GradientError` unless the report is good.
+def _raising(verify: Callable[P, Report]) -> Callable[P, Report]:
+    """Return `verify` with the same parameters, so that `help` shows them, and an error for a bad report."""
 
-    Args:
-        fn: see `verify`, as for all the others.
-        of: the plain function.
-        vjp: the pullback by hand.
-        grad: the gradient by hand.
-        jvp: the tangent by hand.
-        args: what each argument may be.
-        argnums: the arguments that are differentiated.
-        declared: the arguments that are not compared.
-        examples: how many points are drawn.
-        seed: the seed of every draw.
-        dtypes: the precisions in which the implementation is judged.
-        second_order: whether the derivative of the derivative is probed.
+    @functools.wraps(verify, assigned=())
+    def check(*args: P.args, **settings: P.kwargs) -> Report:
+        """Return what `verify` returns, and raise an error unless the report is good.
 
-    Raises:
-        GradientError: the derivative was not shown to be right; the text is the report.
-        UsageError: the call does not say what is to be checked, or where.
-    """
-    report = verify(
-        fn,
-        of=of,
-        vjp=vjp,
-        grad=grad,
-        jvp=jvp,
-        args=args,
-        argnums=argnums,
-        declared=declared,
-        examples=examples,
-        seed=seed,
-        dtypes=dtypes,
-        second_order=second_order,
-    )
-    if not report.ok:
-        raise GradientError(str(report))
-    return report
+        It takes the arguments of `verify`.
+
+        Raises:
+            GradientError: the derivative was not shown to be right; the text is the report.
+            UsageError: the call does not say what is to be checked, or where.
+        """
+        report = verify(*args, **settings)
+        if not report.ok:
+            raise GradientError(str(report))
+        return report
+
+    check.__qualname__ = "check"
+    return check
+
+
+check = _raising(verify)
 
 
 def verify_seeds(
