@@ -44,21 +44,24 @@ def imported(path):
     return names
 
 
-def floors_of(path):
-    parts = (name.split(".") for name in imported(path) if name.startswith("backproof."))
-    return {part[1] for part in parts if part[1] in FLOORS}
-
-
 def test_every_place_has_a_floor():
     assert {place(path) for path in FILES} == set(FLOORS)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
-def test_imports_point_down(path):
-    if path == SRC / "__init__.py":
-        return  # the face hands on every name, and only for type checkers
-    above = FLOORS[FLOORS.index(place(path)) + 1 :]
-    assert not floors_of(path) & set(above)
+def upward(path, names):
+    """Return the floors above that of the file at `path` among the modules it names."""
+    parts = (name.split(".") for name in names if name.startswith("backproof."))
+    return sorted({part[1] for part in parts if part[1] in FLOORS[FLOORS.index(place(path)) + 1 :]})
+
+
+def test_imports_point_down():
+    face = SRC / "__init__.py"  # hands on every name, and only for type checkers
+    found = {str(path.relative_to(SRC)): upward(path, imported(path)) for path in FILES if path != face}
+    assert {path: above for path, above in found.items() if above} == {}
+
+
+def test_an_import_that_points_up_is_seen():
+    assert upward(SRC / "rule.py", ["jax", "backproof.errors", "backproof.rules.tanh"]) == ["rules"]
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
