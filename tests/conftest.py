@@ -21,8 +21,8 @@ def pytest_configure(config):
         return
     folder = tempfile.TemporaryDirectory(prefix="backproof-tests-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
-    everything = {"persistent_cache_min_compile_time_secs": 0, "persistent_cache_min_entry_size_bytes": -1}
-    for name, value in {"compilation_cache_dir": folder.name, **everything}.items():
+    worth_it = {"persistent_cache_min_compile_time_secs": 0.05, "persistent_cache_min_entry_size_bytes": -1}
+    for name, value in {"compilation_cache_dir": folder.name, **worth_it}.items():
         os.environ[f"JAX_{name.upper()}"] = str(value)
         jax.config.update(f"jax_{name}", value)
 
