@@ -1,6 +1,7 @@
 """Strict JAX for every test: no silent promotion of dtypes or ranks, and no warning."""
 
 import os
+import tempfile
 
 import jax
 import pytest
@@ -9,6 +10,21 @@ from hypothesis import settings
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=25, database=None)
 settings.register_profile("wide", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("BACKPROOF_PROFILE", "ci"))
+
+
+def pytest_configure(config):
+    """Share what is compiled among the workers and subprocesses of this run, and with no other run.
+
+    The environment carries it, since they start later and read it when they import jax.
+    """
+    if hasattr(config, "workerinput"):
+        return
+    folder = tempfile.TemporaryDirectory(prefix="backproof-tests-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    worth_it = {"persistent_cache_min_compile_time_secs": 0.05, "persistent_cache_min_entry_size_bytes": -1}
+    for name, value in {"compilation_cache_dir": folder.name, **worth_it}.items():
+        os.environ[f"JAX_{name.upper()}"] = str(value)
+        jax.config.update(f"jax_{name}", value)
 
 
 @pytest.fixture(autouse=True)

