@@ -1,8 +1,8 @@
 """Reports the cost of dividing a training step among devices, as ratios to the time on one device.
 
-The work is the same on every mesh. If dividing it cost nothing, N devices on N free cores would take 1/N of the
-time. Here one CPU stands for eight devices, which share its cores; a ratio above 1 is the cost of dividing the
-work and adding up the results.
+The work is the same on every mesh. If dividing it cost nothing, N devices on N free cores would take 1/N of
+the time. Here one CPU stands for eight devices, which share its cores; a ratio above 1 is the cost of
+dividing the work and adding up the results.
 
     python examples/bench_devices.py
 """

@@ -1,8 +1,8 @@
 """Compares a sweep, a grid of learning rates and seeds as one program, with one call of `fit` for each pair.
 
 One by one, `fit` compiles once for each learning rate, whatever the seeds. Where a step costs nothing but
-arithmetic, as on a few CPU cores, a sweep saves two things: it shares the work among the cores, and it avoids what
-each call of `fit` costs apart from its steps.
+arithmetic, as on a few CPU cores, a sweep saves two things: it shares the work among the cores, and it
+avoids what each call of `fit` costs apart from its steps.
 
     python examples/bench_sweep.py
 """

@@ -9,7 +9,7 @@ import backproof as bp
 
 
 def main(epochs=10):
-    # There are 1,797 digits of 8 × 8 pixels. One in five is held out; the others alone set the scale of inputs.
+    # There are 1,797 digits of 8 × 8 pixels. One in five is held out; the others alone set the scale.
     x, labels = bp.datasets.digits()
     data = bp.training.standardise(bp.training.split(x, labels, seed=0))
 
