@@ -1,8 +1,8 @@
-"""Reports what it costs to divide a step of training among devices: times as ratios to one device.
+"""Reports the cost of dividing a training step among devices, as ratios to the time on one device.
 
-The work is the same on every mesh, so that without any cost N devices on as many free cores would take 1/N
-of the time. A CPU is taken for eight devices here; these share its cores, and a ratio above 1 is the cost
-of dividing and of adding up.
+The work is the same on every mesh. If dividing it cost nothing, N devices on N free cores would take 1/N of
+the time. Here one CPU stands for eight devices, which share its cores; a ratio above 1 is the cost of
+dividing the work and adding up the results.
 
     python examples/bench_devices.py
 """
@@ -22,7 +22,7 @@ WIDTH, BATCH, STEPS, ROUNDS = 256, 256, 16, 5
 
 
 def layouts(devices):
-    """Return the layouts that fit as many devices, one device first."""
+    """Return the layouts for at most `devices` devices, that of one device first."""
     counts = [n for n in (1, 2, 4, 8) if n <= devices]
     found = {f"data {n}": training.data_parallel(n) for n in counts}
     found |= {f"model {n}": training.tensor_parallel(n, n) for n in counts[1:]}
@@ -30,7 +30,7 @@ def layouts(devices):
 
 
 def seconds(layout, width, epochs):
-    """Return how long the epochs after the first took, which compiles."""
+    """Return the seconds that each epoch took; the first is left out, because it compiles."""
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(BATCH * STEPS, width)).astype(np.float32), rng.integers(0, 10, BATCH * STEPS)
     marks = []

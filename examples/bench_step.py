@@ -1,7 +1,7 @@
 """Compares the hand-written sweep with `jax.value_and_grad` of the same network, compiled.
 
-Operations and temporary memory are XLA's own figures; times are ratios of interleaved runs, so that a
-busy machine slows both sides alike.
+Operations and temporary memory are XLA's own figures. Times are ratios of interleaved runs, so that a busy
+machine slows both sides alike.
 
     python examples/bench_step.py
 """
@@ -36,7 +36,7 @@ def compiled_pair(width):
 
 
 def time_ratio(hand, auto, args):
-    """Return the median over rounds of the time by hand over the time by autodiff."""
+    """Return the time by hand divided by the time by autodiff: the median over the rounds."""
     ratios = []
     for _ in range(ROUNDS):
         seconds = []
@@ -49,7 +49,7 @@ def time_ratio(hand, auto, args):
 
 
 def deep_compile_seconds(depth):
-    """Return trace plus compile of forward and backward through `repeat` at `depth`."""
+    """Return the seconds to trace and compile forward and backward through `repeat` at `depth`."""
     rule = bp.repeat(bp.chain(bp.rules.affine(16), bp.rules.tanh), depth)
     x = jax.ShapeDtypeStruct((8, 16), "float32")
     params = jax.eval_shape(lambda key: rule.init(key, x)[0], jax.random.key(0))

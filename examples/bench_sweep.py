@@ -1,8 +1,8 @@
-"""Reports what a sweep gains: a grid of learning rates and seeds as one program, and the same one by one.
+"""Compares a sweep, a grid of learning rates and seeds as one program, with one call of `fit` for each pair.
 
-One by one, `fit` compiles once for each learning rate, whatever the seeds. Where arithmetic is all that a
-step costs, as on a few CPU cores, running at once can gain as much as there are cores to share it, and what
-each call of `fit` costs beside its steps.
+One by one, `fit` compiles once for each learning rate, whatever the seeds. Where a step costs nothing but
+arithmetic, as on a few CPU cores, a sweep saves two things: it shares the work among the cores, and it
+avoids what each call of `fit` costs apart from its steps.
 
     python examples/bench_sweep.py
 """
@@ -16,7 +16,7 @@ import numpy as np
 import backproof as bp
 from backproof import training
 
-# one by one, as many rates are compiled for as are kept: with a ninth, every round would compile again
+# fit keeps the compiled programs of eight rates; with a ninth, every round would compile again
 RATES, SEEDS = tuple(float(rate) for rate in np.geomspace(0.01, 0.3, 8)), range(32)
 LAYERS, EPOCHS, ROUNDS = (128, 128), 5, 3
 LOSS = bp.losses.mean(bp.losses.softmax_cross_entropy)
@@ -50,7 +50,7 @@ def main(layers=LAYERS, rates=RATES, seeds=SEEDS, epochs=EPOCHS, rounds=ROUNDS):
 
 
 def seconds(run):
-    """Return how long `run` takes, until its numbers are there."""
+    """Return the seconds until `run` has computed its numbers."""
     begun = time.perf_counter()
     jax.block_until_ready(run())
     return time.perf_counter() - begun

@@ -20,7 +20,7 @@ def rmsnorm(x):
     return x / rms(x)
 
 
-# The usual slip: r is held fixed, although it depends on x. The line says what is meant, and is wrong.
+# The usual slip: r is held fixed, although it depends on x. Line 2 says so, and is therefore wrong.
 @bp.derivation(r"\bar x")
 def with_a_slip(x: Float[Array, " n"], g: Float[Array, " n"]):
     """The pullback of y = x / r for a cotangent g."""
@@ -34,7 +34,7 @@ def with_a_slip(x: Float[Array, " n"], g: Float[Array, " n"]):
     yield g / r, r"g / r", "y = x / r"
 
 
-# Mended: the quotient rule has a second term, by way of r.
+# The slip is mended: the quotient rule has a second term, because r depends on x.
 @bp.derivation(r"\bar x")
 def mended(x: Float[Array, " n"], g: Float[Array, " n"]):
     """The pullback of y = x / r for a cotangent g, one rule a line."""
@@ -59,7 +59,7 @@ def mended(x: Float[Array, " n"], g: Float[Array, " n"]):
     yield (g - y * jnp.mean(g * y)) / r, r"\frac{1}{r} (g - y \operatorname{mean}(g y))", "y = x / r again"
 
 
-# The last line, for rows of a batch, as JAX takes it.
+# This custom_vjp computes the last line for every row of a batch.
 @jax.custom_vjp
 def layer(x):
     return rmsnorm(x)

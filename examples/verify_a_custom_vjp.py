@@ -1,4 +1,4 @@
-"""Is my custom gradient right? A function with a rule of its own, first with a slip and then mended.
+"""Is my custom gradient right? This script checks a custom_vjp, first with a slip in it and then mended.
 
 python examples/verify_a_custom_vjp.py
 """
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import backproof as bp
 
 
-# log Σ exp(x) over the last axis, with a backward pass of its own.
+# This function is log Σ exp(x) over the last axis, with a backward pass of its own.
 @jax.custom_vjp
 def logsumexp(x):
     top = x.max(-1, keepdims=True)
@@ -20,7 +20,7 @@ def forward(x):
     return logsumexp(x), x
 
 
-# The gradient is softmax(x); the slip: the softmax runs over the batch instead of the last axis.
+# The gradient is softmax(x). The slip is that the softmax runs over the batch instead of the last axis.
 def backward_with_a_slip(x, ct):
     return (jax.nn.softmax(x, axis=0) * ct[..., None],)
 
@@ -30,7 +30,7 @@ def backward(x, ct):
 
 
 def main():
-    # What the argument may be: rows of length n, b of them. Sizes and values are backproof's to choose.
+    # The argument has b rows of length n. backproof chooses the sizes and the values.
     args = [bp.array("b n")]
 
     logsumexp.defvjp(forward, backward_with_a_slip)
@@ -41,7 +41,7 @@ def main():
     print()
     print(bp.verify(logsumexp, args=args))
 
-    # In a test file one line is enough: it raises bp.GradientError unless the gradient is right.
+    # In a test file this line is enough: it raises bp.GradientError unless the gradient is right.
     bp.check(logsumexp, args=args)
 
 
