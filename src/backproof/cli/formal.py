@@ -19,8 +19,8 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UsageError: other options are given with --formal, Coq is not installed, or this is not a clone.
     """
-    beside = ("targets", "of", "vjp", "grad", "jvp", "args", "json", "examples", "slips", "full", "seeds")
-    given = [name for name in beside if getattr(arguments, name) not in (None, [], False)]
+    others = ("targets", "of", "vjp", "grad", "jvp", "args", "json", "examples", "slips", "full", "seeds")
+    given = [name for name in others if getattr(arguments, name) not in (None, [], False)]
     if given or arguments.self_test:
         raise _unusable("--formal must stand alone", ", ".join(given) or "--self-test", "drop one of them")
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
