@@ -58,7 +58,7 @@ def _grid(arguments: argparse.Namespace) -> Grid:
 
 @contextmanager
 def _compiling_anew() -> Iterator[None]:
-    """Switch off JAX's persistent compilation cache: compile times are measured."""
+    """Switch off JAX's persistent compilation cache, because compile times are measured."""
     name = "jax_enable_compilation_cache"
     before = getattr(jax.config, name)
     jax.config.update(name, False)

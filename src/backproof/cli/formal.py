@@ -14,7 +14,7 @@ INSTALL = "install Coq 8.16 with mathcomp-analysis 0.6 and make; on Debian 12: "
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run `make check` in proofs/formal; return 0 if every proof stands, else 1.
+    """Run `make check` in proofs/formal; return 0 if every proof is accepted, else 1.
 
     Raises:
         UsageError: other options are given with --formal, Coq is not installed, or this is not a clone.

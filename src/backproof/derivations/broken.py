@@ -64,7 +64,7 @@ def unrepeatable(replayer: Replayer | None, function: Any, table: Table, moved: 
 
 def generators() -> tuple[Any, ...]:
     """Return the state of the global random generators."""
-    state: Any = np.random.get_state()  # noqa: NPY002 - whether somebody else uses it is the question
+    state: Any = np.random.get_state()  # noqa: NPY002 - to see whether a derivation uses it
     return (random.getstate(), state[0], bytes(state[1]), *state[2:])
 
 

@@ -2,7 +2,7 @@
 
 There are two ways to a name. A symptom is seen in the values: it must show at every failing point that is
 looked at, and if it would show at any input, no point may refute it. A mend is found in the source: one small
-change makes the line follow everywhere. Next to the names in `verification.diagnosis.causes` there are
+change makes the line follow everywhere. These causes come in addition to those of the verifier:
 
 | cause | what was found |
 |---|---|

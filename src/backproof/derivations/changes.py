@@ -100,7 +100,7 @@ def swap_product(node: ast.AST) -> list[ast.expr]:
 
 
 def other_index(node: ast.AST) -> list[ast.expr]:
-    """Turn x[k] into x[k − 1] and x[k + 1], axis=0 into axis=1, and the letters of an einsum round."""
+    """Turn x[k] into x[k − 1] and x[k + 1], axis=0 into axis=1, and reverse the letters of an einsum."""
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
         index = _whole(node.slice)
         steps = (-1, 1) if index else (1,)
@@ -147,7 +147,7 @@ def _other_axis(node: ast.Call) -> list[ast.expr]:
 
 
 def _other_letters(node: ast.Call) -> list[ast.expr]:
-    """Return the einsum with the letters of one operand turned round."""
+    """Return the einsum with the letters of one operand reversed."""
     first = node.args[0] if node.args else None
     if not isinstance(first, ast.Constant) or not isinstance(first.value, str):
         return []

@@ -14,7 +14,7 @@ import jax
 
 AUTODIFF = ("grad", "value_and_grad", "jacfwd", "jacrev", "jacobian", "hessian", "vjp", "jvp", "linearize")
 ANCHORS = {getattr(jax, name): f"jax.{name}" for name in AUTODIFF}
-# A last line that runs code of these modules shows that code right; the others only state or check lines.
+# If the last line runs code of these modules, it is reported; the other modules only state or check lines.
 SHIPPED = (
     "rules",
     "losses",

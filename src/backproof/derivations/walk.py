@@ -75,7 +75,7 @@ def bridged(
     walked, raised = once(function), []
     while walked.ended and source is not None:
         found = source.line_at(walked.ended.row)
-        # not the value of a line has raised, or the line is in a loop that has yielded other lines
+        # the error is outside the value of a line, or the line is in a loop that has yielded other lines
         if found is None or any(source.line_at(step.row) is found for step in walked.steps):
             break
         raised.append(walked.ended)
