@@ -76,7 +76,7 @@ def test_expressions_are_arithmetic_and_nothing_else():
     ("make", "text"),
     [
         (lambda: parse("b,n"), "written dtype"),
-        (lambda: parse("f32[b]!3"), "after the shape stand bounds"),
+        (lambda: parse("f32[b]!3"), "may follow the shape"),
         (lambda: parse("f99[b]"), "a dtype is one of f16, bf16"),
         (lambda: array("*a *b"), "at most one axis may carry a star"),
         (lambda: array("b", low="import"), "an expression of dims"),

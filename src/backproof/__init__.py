@@ -1,7 +1,7 @@
 """backproof: write the gradient by hand; know that it is right.
 
-Names are handed on lazily (PEP 562), so that importing the package imports neither jax, optax nor
-hypothesis. Nothing is defined here.
+Names are imported lazily (PEP 562), so that importing the package imports neither jax, optax nor
+hypothesis.
 """
 
 from importlib import import_module

@@ -1,8 +1,8 @@
-"""What an argument may be: dtype, symbolic shape and bounds, and one notation for all three.
+"""Specifications of array arguments: dtype, symbolic shape and bounds, in one notation.
 
 `array("b n", dtype="float32", low=0)`, the text `f32[b,n]>=0` and the jaxtyping annotation
 `Float[Array, "b n"]` all give a `Specification`. A dimension is a number, a name, an expression of
-names such as `2*n`, or `*batch`, any number of axes along which samples are independent.
+names such as `2*n`, or `*batch`, which stands for any number of axes along which samples are independent.
 """
 
 import ast
@@ -28,7 +28,7 @@ SHORT_DTYPES = {
 LONG_DTYPES = {long: short for short, long in SHORT_DTYPES.items()}
 NOTATION = re.compile(r"^\s*(?P<dtype>\w+)\[(?P<dims>[^\]]*)\](?P<bounds>.*)$")
 BOUND = re.compile(r"\s*(?P<sign>>=|<=|>|<)\s*(?P<value>[^<>=]+)")
-SOLVED_BEYOND = 64  # how far beyond twice a size the name in an expression such as `n-8` is looked for
+SOLVED_BEYOND = 64  # `n-8` is solved for n by trying numbers up to twice the size of the axis plus this
 OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
@@ -127,7 +127,7 @@ def parse(text: str) -> Specification:
     while rest.strip():
         bound = BOUND.match(rest)
         if not bound:
-            raise _unreadable("after the shape stand bounds such as >=0 or <n", repr(text))
+            raise _unreadable("only bounds such as >=0 or <n may follow the shape", repr(text))
         side = "low" if bound["sign"][0] == ">" else "high"
         fields[side] = _bound(_number_or_text(bound["value"].strip()))
         fields[side + "_open"] = "=" not in bound["sign"]
@@ -170,7 +170,7 @@ def _from_annotation(hint: Any, name: str, function: Callable[..., Any]) -> Spec
 
 
 def bind(spec: Specification, shape: tuple[int, ...], dims: Mapping[str, Any]) -> Dims:
-    """Return `dims` extended by what `shape` says of the names in `spec`.
+    """Return `dims` extended by the sizes that `shape` gives to the names in `spec`.
 
     Raises:
         UsageError: the shape does not fit the specification.
@@ -195,7 +195,7 @@ def bind(spec: Specification, shape: tuple[int, ...], dims: Mapping[str, Any]) -
 
 
 def _solved(dim: str, size: int, sizes: Mapping[str, Any]) -> Dims | None:
-    """Return the least size that fits of the one name in `dim` that has none; None where none fits."""
+    """Return the least size that fits the one name in `dim` without a size; None if no size fits."""
     names = {*re.findall(r"[A-Za-z_]\w*", dim)} - {*sizes}
     if names <= {dim} or len(names) > 1:
         return dict.fromkeys(names & {dim}, size)
@@ -213,7 +213,7 @@ def shape_of(spec: Specification, dims: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def names_of(spec: Specification) -> list[str]:
-    """Return the names that `spec` leaves open, in order, stars included."""
+    """Return the names in `spec` in order; a name with a star keeps its star."""
     names: list[str] = []
     bounds = [bound for bound in (spec.low, spec.high) if isinstance(bound, str)]
     for text in (*spec.dims, *bounds):
@@ -226,7 +226,7 @@ def evaluate(expression: Bound, dims: Mapping[str, Any]) -> Any:
     """Return the value of a bound or dimension, given the sizes of the names in it.
 
     Raises:
-        UsageError: a name has no size, or the text is no arithmetic.
+        UsageError: a name has no size, or the text is not an arithmetic expression.
     """
     if not isinstance(expression, str):
         return expression

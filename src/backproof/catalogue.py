@@ -1,4 +1,4 @@
-"""Everything shipped that has a hand-written gradient: what `backproof verify` checks."""
+"""Every shipped rule, network and loss with a hand-written gradient: the list for `backproof verify`."""
 
 from backproof import losses, rules
 from backproof.compose import chain, remat

@@ -1,4 +1,4 @@
-"""Rules made of rules: one after another, and one that recomputes."""
+"""Rules made from other rules: several applied in turn, and one that recomputes its residuals."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ def chain(*rules: Rule) -> Rule:
     ∂L/∂y_k (S2.9). The parameters are a tuple, one entry per rule; a rule without any has `()`.
 
     Raises:
-        UsageError: there is no rule, or something else than a rule.
+        UsageError: no rule is given, or an argument is not a rule.
     """
     if not rules:
         raise UsageError(
@@ -73,15 +73,15 @@ def chain(*rules: Rule) -> Rule:
 def remat(rule: Rule) -> Rule:
     """Return `rule` with its residuals recomputed in the backward pass instead of stored.
 
-    Only `x` is kept. On the way down the residuals of `rule` are all there again, so what falls is the
-    memory of a network made of several such parts, not that of `remat` of the whole of it. Inside a
-    loop it falls with every compiler: in `repeat(remat(rule), n)`, and most in `remat_repeat(rule, n)`,
-    which chooses the parts. In a `chain` an optimization barrier keeps the compiler from merging the
-    two forward passes; the CPU compiler of jax 0.10 drops it (four parts of four layers hold 2.4 MB on
+    Only `x` is kept. The backward pass holds all residuals of `rule` at once, so memory falls for a
+    network made of several such parts, and not for `remat` of a whole network. Inside a loop it falls
+    with every compiler: in `repeat(remat(rule), n)`, and most in `remat_repeat(rule, n)`, which chooses
+    the parts. In a `chain` an optimization barrier keeps the compiler from merging the two forward
+    passes; the CPU compiler of jax 0.10 drops that barrier (four parts of four layers hold 2.4 MB on
     jax 0.12 and 8.4 MB on jax 0.10, where the sixteen layers without `remat` hold 9.5 MB).
 
     Raises:
-        UsageError: `rule` is no rule.
+        UsageError: `rule` is not a rule.
     """
     require_rule(rule, "remat")
 

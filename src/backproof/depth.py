@@ -1,4 +1,4 @@
-"""One rule many times: depth as a loop, with its residuals stored or recomputed."""
+"""One rule applied many times in a loop, with the residuals of the layers stored or recomputed."""
 
 import dataclasses
 import math
@@ -25,7 +25,7 @@ from backproof.stack import (
 
 
 def repeat(rule: Rule, depth: int) -> Rule:
-    """Return `rule` applied `depth` times, each time with parameters of its own.
+    """Return `rule` applied `depth` times, each time with its own parameters.
 
     The parameters of the copies are stacked along a new first axis, and every pass is one `lax.scan`,
     so that the size of the program, and with it the compile time, does not grow with depth. A `repeat`
@@ -33,8 +33,9 @@ def repeat(rule: Rule, depth: int) -> Rule:
     donates it (`jax.jit(step, donate_argnums=0)`).
 
     Raises:
-        UsageError: `rule` is no rule, `depth` is no whole number of at least 1, (seen by `init`) the
-            rule changes the shape of its input, or (seen by `forward`) the stack is not `depth` high.
+        UsageError: `rule` is not a rule; `depth` is not a whole number of at least 1; the rule changes
+            the shape of its input (raised by `init`); or the first axis of a parameter is not `depth`
+            (raised by `forward`).
     """
     require_rule(rule, "repeat")
     depth = require_whole_number(depth, "depth", f"repeat({rule.name})")
@@ -47,18 +48,18 @@ def repeat(rule: Rule, depth: int) -> Rule:
 def remat_repeat(rule: Rule, depth: int, segment: int | None = None) -> Rule:
     """Return `repeat(rule, depth)` with the residuals recomputed segment by segment, not stored.
 
-    Forward keeps the input of every `segment`-th layer only; backward runs each segment once more,
-    from its input, before it goes down through it: about depth/segment + segment layers are held in
-    place of depth, for one more forward pass. With √depth, the default, memory grows as √depth (Chen
-    et al. 2016, arXiv:1604.06174). The last segment may be shorter.
+    The forward pass keeps the input of every `segment`-th layer only. The backward pass runs each segment
+    forward again, from its input, and then backward. So about depth/segment + segment layers are held
+    instead of depth, at the cost of one more forward pass. With `segment` = √depth, the default, memory
+    grows as √depth (Chen et al. 2016, arXiv:1604.06174). The last segment may be shorter.
 
-    Parameters and gradients are those of `repeat(rule, depth)`, so that the one can take the place of
-    the other under a trained network. `descend` updates in place, as that of `repeat` does.
+    Parameters and gradients are those of `repeat(rule, depth)`, so that either rule can run a network
+    that was trained with the other. `descend` updates in place, as it does for `repeat`.
 
     Raises:
-        UsageError: `rule` is no rule, `depth` or `segment` no whole number of at least 1, (seen by
-            `init`) the rule changes the shape of its input, or (seen by `forward`) the stack is not
-            `depth` high.
+        UsageError: `rule` is not a rule; `depth` or `segment` is not a whole number of at least 1; the
+            rule changes the shape of its input (raised by `init`); or the first axis of a parameter is
+            not `depth` (raised by `forward`).
     """
     require_rule(rule, "remat_repeat")
     where = f"remat_repeat({rule.name})"
@@ -73,7 +74,7 @@ def remat_repeat(rule: Rule, depth: int, segment: int | None = None) -> Rule:
 
         def step(carry: tuple[PyTree, PyTree], each: tuple[jax.Array, PyTree]) -> tuple[PyTree, None]:
             (x, inputs), (i, layer) = carry, each
-            # x_i to place ⌈i / segment⌉: what stays there is the last, the input of that segment
+            # x_i is written to place ⌈i / segment⌉; the last one written there is the input of that segment
             inputs = written(inputs, x, (i + segment - 1) // segment)
             return (rule.forward(layer, x)[0], inputs), None
 
@@ -103,7 +104,7 @@ def remat_repeat(rule: Rule, depth: int, segment: int | None = None) -> Rule:
             grads, delta = rule.backward(layer, residuals, delta)
             return jax.tree.map(lambda p, grad: grad.astype(p.dtype), layer, grads), delta
 
-        return sweep(step, params, inputs, delta)  # each layer gives way to its gradient
+        return sweep(step, params, inputs, delta)  # the gradient of each layer overwrites the layer
 
     def descend_layers(
         params: PyTree, inputs: PyTree, delta: PyTree, update: Update
@@ -128,7 +129,7 @@ class Stack:
     shape: tuple[int, ...]
 
     def forward(self, params: PyTree, x: PyTree) -> tuple[PyTree, Kept]:
-        """Return y and what all layers keep."""
+        """Return y and the residuals of all layers."""
         require_stack(params, self.shape, self.name)
 
         def step(x: PyTree, each: tuple[jax.Array, PyTree]) -> tuple[PyTree, Kept]:
@@ -164,7 +165,7 @@ class Stack:
 
 
 def _stack_of(rule: Rule) -> Stack | None:
-    """Return the passes of a rule that is a `repeat`, none of them replaced by another."""
+    """Return the `Stack` of a rule made by `repeat`; None for another rule, or if a pass was replaced."""
     stack = getattr(rule.forward, "__self__", None)
     if not isinstance(stack, Stack):
         return None
@@ -173,7 +174,7 @@ def _stack_of(rule: Rule) -> Stack | None:
 
 
 def _repeated(rule: Rule, depth: int, name: str, forward: Any, backward: Any, descend: Any) -> Rule:
-    """Return the rule of these passes, whose parameters are those of `depth` layers, stacked."""
+    """Return the rule with these passes; its parameters are those of `depth` layers, stacked."""
 
     def init(key: jax.Array, x: PyTree) -> tuple[PyTree, PyTree]:
         _, y = rule.init(key, x)

@@ -37,7 +37,7 @@ Layer = dict[str, Array]
 @partial(jax.tree_util.register_dataclass, data_fields=["x", "kept"], meta_fields=["activation"])
 @dataclass(frozen=True)
 class LayerResiduals:
-    """Holds what one layer keeps for its backward step.
+    """Holds the residuals of one layer.
 
     Attributes:
         x: the input a^{l−1} of the layer.
@@ -133,11 +133,11 @@ def deltas(params: Sequence[Layer], residuals: Residuals, delta_y: Array) -> tup
 
     Args:
         params: the layers of an `mlp`.
-        residuals: what its forward pass returned beside the output.
+        residuals: the residuals that its forward pass returned.
         delta_y: ∂J/∂a^L, of shape (*batch, n_L).
 
     Raises:
-        UsageError: `delta_y` has another shape.
+        UsageError: `delta_y` has another shape than a^L.
     """
     require_delta_like_output(params[-1], residuals[-1].x, delta_y, "deltas", "delta_y")
     delta = _delta_z(residuals[-1], delta_y)  # δ^L = ∂J/∂a^L ⊙ σ′(z^L)
@@ -159,9 +159,9 @@ def backward(
 
 
 def layer_step(params_l: Layer, residuals_l: LayerResiduals, delta_a: Array) -> tuple[Layer, Array]:
-    """Return ({∂J/∂W^l, ∂J/∂b^l}, ∂J/∂a^{l−1}) from `delta_a` = ∂J/∂a^l: all that one layer needs.
+    """Return ({∂J/∂W^l, ∂J/∂b^l}, ∂J/∂a^{l−1}) from `delta_a` = ∂J/∂a^l: the backward step of one layer.
 
-    Only the error travels between layers (S2.9); document 002's step from e_k to e_{k−1}.
+    Only the error is passed from layer to layer (S2.9). This is document 002's step from e_k to e_{k−1}.
 
     Raises:
         UsageError: `delta_a` has another shape than a^l.
@@ -174,7 +174,7 @@ def layer_step(params_l: Layer, residuals_l: LayerResiduals, delta_a: Array) -> 
 def descend_layers(
     params: Sequence[Layer], residuals: Residuals, delta: Array, update: Update
 ) -> tuple[tuple[Layer, ...], Array]:
-    """Return (updated params, ∂J/∂x), each layer updated as soon as both its derivatives stand (S4.3)."""
+    """Return (updated params, ∂J/∂x); each layer is updated once both its derivatives are known (S4.3)."""
     updated = []
     for layer, kept in zip(params[::-1], residuals[::-1], strict=True):
         grads, delta = layer_step(layer, kept, delta)

@@ -1,4 +1,4 @@
-"""Mixed precision as a stated policy: float32 parameters, compute and activations in less."""
+"""Mixed precision: parameters in float32, computation and activations in a narrower dtype."""
 
 import dataclasses
 from functools import partial
@@ -15,34 +15,34 @@ COMPUTE = ("bfloat16", "float16")
 @partial(jax.tree_util.register_dataclass, data_fields=["kept"], meta_fields=["dtypes"])
 @dataclasses.dataclass(frozen=True)
 class Narrowed:
-    """Holds the residuals of a rule that ran in less, and the dtypes of the floating leaves of x."""
+    """Holds the residuals of a rule run in a narrower dtype, and the dtypes of the floating leaves of x."""
 
     kept: PyTree
     dtypes: tuple[str, ...]
 
 
 def mixed_precision(rule: Rule, compute: str = "bfloat16") -> Rule:
-    """Return `rule` with its float32 work done in `compute`, its parameters and gradients in float32.
+    """Return `rule` computing in `compute` instead of float32, its parameters and gradients in float32.
 
     The policy, for x in float32:
 
     - parameters are float32, and so is every gradient of them and every update;
-    - x is cast to `compute` where it enters, and what leaves is cast back to float32; in between,
-      activations, residuals and δ are held in `compute`;
+    - x is cast to `compute` on entry, and the output is cast back to float32; in between, activations,
+      residuals and δ are held in `compute`;
     - a rule takes its products in the dtype of its input: `affine` casts W and b where they are used,
       so that no second copy of all parameters is held;
     - a gradient is summed over the batch in float32, the dtype of the parameter, and never rounded to
       `compute`: ∂L/∂W is one product with `preferred_element_type=float32`. `affine` and `mlp` do so; a
-      rule of your own must sum in the dtype of its parameter itself.
+      rule that you write yourself must sum in the dtype of its parameter.
 
-    Leaves of another dtype are left alone. In float64 the rule is therefore the one it was made from,
-    and that is how `verify` judges it: the formula in float64, without the policy, and then the code
-    in float32, with it, each row held to what autodiff of the same mixed forward achieves. Losses and
-    optimizers stay outside, in float32. There is no loss scaling, which float16 may need.
+    Leaves of another dtype are left alone, so in float64 the policy does nothing. `verify` makes use of
+    that: it judges the formula in float64, without the policy, and then the code in float32, with the
+    policy, where each row is compared with what autodiff of the same mixed forward pass achieves. Losses
+    and optimizers stay outside, in float32. There is no loss scaling, which float16 may need.
 
     Raises:
-        UsageError: `rule` is no rule, `compute` no dtype of less than float32, or (seen by `forward`)
-            the rule returns another dtype than that of its input.
+        UsageError: `rule` is not a rule; `compute` is neither bfloat16 nor float16; or the rule returns
+            another dtype than that of its input (raised by `forward`).
     """
     require_rule(rule, "mixed_precision")
     if compute not in COMPUTE:

@@ -1,4 +1,4 @@
-"""The noun of the library: a differentiable step together with its hand-written backward pass.
+"""The records that everything else is built on: a differentiable step or a loss, with its backward pass.
 
 A `Rule` maps `x` to `y` with parameters; a `Loss` maps a prediction and a target to one number.
 Both are tuples of pure functions, so that composing rules gives a rule again, and nothing here
@@ -29,14 +29,14 @@ class Rule(NamedTuple):
     gradients of parameters are summed over them.
 
     Attributes:
-        name: how reports call the rule.
+        name: the name of the rule in reports.
         init: `(key, x) -> (params, y)`; `x` and `y` are pytrees of `jax.ShapeDtypeStruct`.
         forward: `(params, x) -> (y, residuals)`.
         backward: `(params, residuals, delta_y) -> (grads, delta_x)`; `grads` has the tree of
             `params`, `delta_x` that of `x`, with None for a leaf that is not floating.
-        domain: what `x` may be; a `*` axis says that rows along it are independent.
+        domain: the specification of `x`; a `*` axis says that rows along it are independent.
         at_kinks: the slope chosen where the step has no derivative, in words; None if it is smooth.
-        parts: the rules that it was composed of.
+        parts: the rules that it is composed of.
         descend: `(params, residuals, delta_y, update) -> (params, delta_x)`: the update inside the
             sweep; None means backward first, then update.
     """
@@ -58,10 +58,10 @@ class Loss(NamedTuple):
     divides by the number of samples.
 
     Attributes:
-        name: how reports call the loss.
+        name: the name of the loss in reports.
         forward: `(prediction, target) -> (value, residuals)`; `value` is a scalar.
         backward: `residuals -> delta_prediction`, the gradient of `value`.
-        domain: what `(prediction, target)` may be.
+        domain: the specifications of the prediction and of the target.
         at_kinks: the slope chosen where the loss has no derivative, in words; None if it is smooth.
     """
 
@@ -77,7 +77,7 @@ def descend(
 ) -> tuple[PyTree, PyTree]:
     """Return `(new params, delta_x)`: one step of `update(param, grad) -> param` inside the sweep.
 
-    A rule that has no `descend` of its own takes both derivatives first and updates then (S4.3).
+    A rule without its own `descend` takes both derivatives first and then updates (S4.3).
     """
     if rule.descend is not None:
         return rule.descend(params, residuals, delta_y, update)
@@ -92,7 +92,7 @@ def no_params(key: jax.Array, x: PyTree) -> tuple[tuple[()], PyTree]:
 
 
 def parameter_dtype(x: PyTree) -> jnp.dtype:
-    """Return the floating dtype of `x`, which parameters take; float32 if no leaf is floating."""
+    """Return the dtype of parameters: the floating dtype of `x`, or float32 if no leaf is floating."""
     floating = [leaf.dtype for leaf in jax.tree.leaves(x) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     return jnp.result_type(*floating) if floating else jnp.dtype(jnp.float32)
 
@@ -126,7 +126,7 @@ def require_loss(loss: object, where: str) -> None:
 def require_whole_number(value: object, name: str, where: str, least: int = 1, most: float = math.inf) -> int:
     """Return `value` as an int, or raise `UsageError` unless it is whole and from `least` to `most`."""
     try:
-        number = operator.index(value)  # pyright: ignore[reportArgumentType] - a TypeError is the answer
+        number = operator.index(value)  # pyright: ignore[reportArgumentType] - a TypeError is expected
     except TypeError:
         number = None
     if number is None or not least <= number <= most:
@@ -147,7 +147,7 @@ def require_number(
 ) -> float:
     """Return `value` as a float, or raise `UsageError` unless it is finite and `within(value)` holds.
 
-    `limits` says in words what `within` asks, e.g. `"above 0"`.
+    `limits` says in words what `within` tests, e.g. `"above 0"`.
     """
     number = float(value) if isinstance(value, Real) else math.nan
     if not math.isfinite(number) or not (within is None or within(number)):

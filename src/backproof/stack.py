@@ -1,8 +1,8 @@
-"""A stack of layers: what a loop over them keeps, and how it goes up and down.
+"""A stack of layers: the residuals of a loop over the layers, and its forward and backward passes.
 
-A stack is stored along a first axis of every parameter. What the layers keep for their backward step
-is stored likewise, but no buffer twice: what a layer keeps of its own input or output is the input of
-a layer, which is stored once. On the way down each layer is written where the old one stood.
+The parameters of the layers are stacked along a new first axis, and so are their residuals. No buffer is
+stored twice: a layer often keeps its own input or output, and its output is the next layer's input, so
+these inputs are stored once. The backward pass writes its result for each layer over that layer.
 """
 
 import dataclasses
@@ -27,15 +27,15 @@ Step = Callable[[PyTree, PyTree, PyTree], tuple[PyTree, PyTree]]
 )
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """Holds what a stack of layers keeps for the backward pass, each buffer once.
+    """Holds the residuals of a stack of layers, each buffer once.
 
     Attributes:
-        inputs: those leaves of x that a layer keeps as its input or as its output: the input of every
-            layer, stacked.
+        inputs: the leaves of x that a layer keeps as part of its input or of its output, stacked: one
+            entry for the input of every layer.
         last: the same leaves of the last layer's output.
-        rest: what else the layers keep, stacked.
-        held: the numbers of those leaves of x.
-        places: where each leaf of a layer's own residuals is found: (list, number).
+        rest: all other residuals of the layers, stacked.
+        held: the positions of the leaves in `inputs` among the leaves of x.
+        places: where each leaf of a layer's own residuals is found, as (list, position).
         tree: the tree of a layer's own residuals.
     """
 
@@ -48,7 +48,7 @@ class Kept:
 
     @classmethod
     def sort(cls, residuals: PyTree, x: PyTree, y: PyTree) -> "Kept":
-        """Return what one layer keeps, the very leaves of its input and output told from the rest."""
+        """Return the residuals of one layer, with the leaves of its input and output kept apart."""
         leaves, tree = jax.tree.flatten(residuals)
         inputs, outputs = jax.tree.leaves(x), jax.tree.leaves(y)
         wanted = {id(leaf) for leaf in leaves}
@@ -65,7 +65,7 @@ class Kept:
         return cls([inputs[i] for i in held], [], rest, held, tuple(place[id(leaf)] for leaf in leaves), tree)
 
     def under(self, y: PyTree) -> "Kept":
-        """Return the same with the output of the last layer."""
+        """Return a copy that also holds `y`, the output of the last layer."""
         outputs = jax.tree.leaves(y)
         return dataclasses.replace(self, last=[outputs[i] for i in self.held])
 
@@ -83,8 +83,9 @@ def scan_up(
 ) -> tuple[PyTree, PyTree]:
     """Return `lax.scan` of `step(carry, (i, layer i))` over the stack.
 
-    It reads the stack by index, for under `vmap` a scan over slices would transpose it, a copy of all
-    weights. Where jax differentiates it, it is the scan over slices, whose derivative writes a layer once.
+    The loop reads the stack by index, because under `vmap` a scan over slices would transpose the stack
+    and so copy all weights. When JAX differentiates the function, a scan over slices takes the place of
+    the loop, because its derivative writes each layer once.
     """
 
     @jax.custom_jvp
@@ -100,7 +101,7 @@ def scan_up(
 
 
 def forward_step(rule: Rule, x: PyTree, layer: PyTree) -> tuple[PyTree, Kept]:
-    """Return the output of one layer, and what it keeps."""
+    """Return the output of one layer and its residuals."""
     y, residuals = rule.forward(layer, x)
     return y, Kept.sort(residuals, x, y)
 
@@ -108,11 +109,11 @@ def forward_step(rule: Rule, x: PyTree, layer: PyTree) -> tuple[PyTree, Kept]:
 def down(
     step: Step, stack: PyTree, start: jax.Array | int, count: int, kept: Kept, delta: PyTree
 ) -> tuple[PyTree, PyTree]:
-    """Return (`stack` with layers start … start + count − 1 replaced by what `step` makes of them, ∂L/∂x).
+    """Return (`stack` with layers start … start + count − 1 replaced by the results of `step`, ∂L/∂x).
 
-    The next layer is read from the stack into which the last was written. That order is what lets the
-    compiler write in place: a loop that reads and writes the stack side by side holds a copy of all of
-    it, and the optimization barrier that would order them is dropped by the CPU compiler of jax 0.10.
+    A layer is read from the stack after the result for the layer above was written to it. This order lets
+    the compiler write in place: a loop that reads and writes the stack independently holds a copy of the
+    whole stack, and the CPU compiler of jax 0.10 drops the optimization barrier that would order the two.
     """
 
     def one(carry: PyTree, each: tuple[jax.Array, list[PyTree], list[PyTree]]) -> tuple[PyTree, None]:
@@ -130,7 +131,7 @@ def down(
 def descend_step(
     rule: Rule, update: Update, layer: PyTree, residuals: PyTree, delta: PyTree
 ) -> tuple[PyTree, PyTree]:
-    """Return the updated layer and ∂L/∂x, in the order in which `down` takes a step's arguments."""
+    """Return the updated layer and ∂L/∂x; `descend` with its arguments in the order of a `Step`."""
     return descend(rule, layer, residuals, delta, update)
 
 

@@ -28,7 +28,7 @@ def test_all_judged_rightly_ends_with_status_0(few, capsys):
     assert main(["verify", "--self-test", "--jobs", "1", "--examples", "20", "--seeds", "2"]) == 0
     said = capsys.readouterr().out
     assert "3 of 3 cases judged rightly" in said
-    assert "1 of 1 mutants detected; 1 (100%) called by their name, 0 by a wrong one" in said
+    assert "1 of 1 mutants detected; 1 (100%) named rightly, 0 wrongly" in said
     assert "0 alarms in 2 pairs of a right rule and a seed" in said
 
 

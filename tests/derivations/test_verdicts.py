@@ -196,7 +196,7 @@ def test_an_erratum_is_good_only_where_and_as_it_is_stated():
     for wrong in (stated(2, "sign"), stated(1, "factor")):
         report = column(SLIPS["sign"], refutes=wrong).verify()
         assert report.verdict is DerivationVerdict.NOT_REFUTED
-        assert "it is line 1, by 'sign'" in report.explanation
+        assert "line 1 does, with cause 'sign'" in report.explanation
     assert column(right, refutes=stated(1, "sign")).verify().verdict is DerivationVerdict.NOT_REFUTED
 
 

@@ -142,7 +142,7 @@ def test_a_width_that_is_no_positive_whole_number_is_refused(n_out):
             r"affine: the input must be one array with at least one axis, but found x of shape \(\)",
         ),
         (np.int32([1, 2, 3, 4]), r"affine: the input must be floating, but found x of dtype int32"),
-        (np.float32([1, 2]), r"affine: x must have shape \(4,\), but found .*fits W of shape \(3, 4\)"),
+        (np.float32([1, 2]), r"affine: x must have shape \(4,\), but found .*W has shape \(3, 4\)"),
     ],
 )
 def test_an_input_that_does_not_fit_is_refused(x, text):

@@ -1,11 +1,12 @@
-"""Shipped rules, wrong by one labelled thing, are WRONG; the cause is that label or `unknown`."""
+"""Shipped rules with one labelled slip are WRONG; the cause is that label or `unknown`."""
 
 import os
 
 import pytest
 
 from backproof import rules
-from backproof.selftest.mutants import CROSS_SECTION, EVERY, MUTATIONS, SQUARE, cross_section, mutants
+from backproof.selftest.mutants import CROSS_SECTION, EVERY, SQUARE, cross_section, mutants
+from backproof.selftest.mutants import SLIPS as PLANTED
 from backproof.verification import Verdict, verify
 from backproof.verification.diagnosis.layers import CAUSES
 from backproof.verification.diagnosis.program_slips import SLIPS
@@ -20,7 +21,7 @@ SHOWN = list(mutants()) if WIDE else cross_section()
 def test_a_mutant_is_wrong_and_named_rightly(mutant):
     report = mutant.verified()
     assert report.verdict is Verdict.WRONG
-    assert report.cause in mutant.mutation.labels | ({"unknown"} if WIDE else set())
+    assert report.cause in mutant.slip.labels | ({"unknown"} if WIDE else set())
 
 
 @pytest.mark.parametrize("rule", SQUARE, ids=lambda rule: rule.name)
@@ -29,14 +30,14 @@ def test_the_rules_made_square_are_right_themselves(rule):
 
 
 def test_every_kind_of_mutant_is_in_the_cross_section_and_every_rule_has_one():
-    assert set(CROSS_SECTION) == {mutation.name for mutation in MUTATIONS}
+    assert set(CROSS_SECTION) == {slip.name for slip in PLANTED}
     named = {rule.name for rule in EVERY}
     assert {rule.name for rule in rules.CATALOGUE} - named == {"relu_with(0.5)"}
     for mutant in cross_section():
-        assert mutant.of.name in {rule.name for rule in mutant.mutation.of}
+        assert mutant.of.name in {rule.name for rule in mutant.slip.of}
 
 
 def test_labels_of_mutants_are_names_of_causes():
-    slips = {slip.cause for several in SLIPS.values() for slip in several}
-    for mutation in MUTATIONS:
-        assert mutation.labels <= {*TESTS, *slips, *CAUSES.values(), "missing-sum"}
+    causes = {slip.cause for several in SLIPS.values() for slip in several}
+    for slip in PLANTED:
+        assert slip.labels <= {*TESTS, *causes, *CAUSES.values(), "missing-sum"}

@@ -1,4 +1,4 @@
-"""A rule and a loss whose backward passes are autodiff's: the other side wherever a `Rule` is asked for."""
+"""A rule and a loss whose backward passes are autodiff's, to compare with the hand-written ones."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ from backproof.rule import Loss, PyTree, Rule
 
 
 def rule_by_autodiff(rule: Rule) -> Rule:
-    """Return `rule` with `jax.vjp` of its forward pass in place of what is written by hand."""
+    """Return `rule` with `jax.vjp` of its forward pass in place of the hand-written backward pass."""
 
     def forward(params: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
         return jax.vjp(lambda params, x: rule.forward(params, x)[0], params, x)
@@ -21,7 +21,7 @@ def rule_by_autodiff(rule: Rule) -> Rule:
 
 
 def loss_by_autodiff(loss: Loss) -> Loss:
-    """Return `loss` with `jax.vjp` of its value in place of what is written by hand."""
+    """Return `loss` with `jax.vjp` of its value in place of the hand-written gradient."""
 
     def forward(prediction: PyTree, target: PyTree) -> tuple[jax.Array, PyTree]:
         value, pullback = jax.vjp(lambda prediction: loss.forward(prediction, target)[0], prediction)
@@ -35,7 +35,7 @@ def loss_by_autodiff(loss: Loss) -> Loss:
 
 
 def checkpointed(rule: Rule) -> Rule:
-    """Return `rule` for autodiff alone, which keeps its input and computes the rest again."""
+    """Return `rule`, for autodiff only, so that it keeps its input and recomputes everything else."""
 
     def forward(params: PyTree, x: PyTree) -> tuple[PyTree, tuple[()]]:
         return jax.checkpoint(lambda params, x: rule.forward(params, x)[0])(params, x), ()

@@ -1,4 +1,4 @@
-"""One size measured: the hand sweep, autodiff of the same network, and the limit, interleaved."""
+"""The measurement of one size: the hand sweep, autodiff of the same network, and the limit, interleaved."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ LAYOUT_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Comparison:
-    """Holds the figures of one size; every ratio is by hand over by autodiff, so below 1 hand is less.
+    """Holds the figures of one size; every ratio is by hand divided by autodiff: below 1, hand is less.
 
     Attributes:
         size: the network and the batch.
         hand, autodiff: the compiled programs.
-        hand_seconds, autodiff_seconds, limit_seconds: what one call takes.
+        hand_seconds, autodiff_seconds, limit_seconds: the time of one call.
         time: the ratio of run times.
         compile: the ratio of compile times.
-        memory: the ratio of temporary bytes, by XLA's analysis; None where it has none.
-        flops: the ratio of floating-point operations; None likewise.
+        memory: the ratio of temporary bytes, by XLA's analysis; None if there is no such ratio.
+        flops: the ratio of floating-point operations, likewise.
         hand_of_limit, autodiff_of_limit: the fraction of the matrix-multiplication limit that is
             reached: 1 means that a step takes as long as its products alone.
     """
@@ -58,7 +58,7 @@ def compare_each(sizes: Iterable[Size], seconds: float) -> Iterator[Comparison |
             if shape not in known:
                 known[shape] = best_layout(*shape, seconds * LAYOUT_SHARE)
             yield compare(size, known[shape], seconds)
-        except jax.errors.JaxRuntimeError as error:  # as when the memory does not suffice
+        except jax.errors.JaxRuntimeError as error:  # e.g. because memory does not suffice
             yield LeftOut(size, f"the device says: {str(error).splitlines()[0]}")
 
 
@@ -70,9 +70,9 @@ def compare(
     Args:
         size: the network and the batch.
         layout: how the matrices of the limit are stored.
-        seconds: how long the three are timed, about.
-        hand: from a network and a loss to one side's gradient.
-        autodiff: the same for the other side.
+        seconds: about how long the three are timed.
+        hand: makes the gradient of one side from a network and a loss.
+        autodiff: makes the gradient of the other side.
     """
     shared = problem(size)
     makers = [partial(side, shared.network, shared.loss) for side in (hand, autodiff)]

@@ -1,7 +1,7 @@
-"""Which sizes would take too long or too much memory, told before they are run.
+"""Estimates, before anything is run, of which sizes would take too long or too much memory.
 
-A step is estimated by its matrix products at this device's measured speed, or by the time in which its
-weights are read three times, whichever is longer; each is within a factor of a few.
+The time of a step is estimated as that of its matrix products at this device's measured speed, or as that of
+reading its weights three times, whichever is longer; it is right within a small factor.
 """
 
 import os
@@ -25,8 +25,8 @@ class Speed:
     """Holds how fast this device multiplies matrices of one dtype.
 
     Attributes:
-        flops_per_second: in a product of square matrices.
-        bytes_per_second: of weights read, in a product with one row.
+        flops_per_second: operations per second in a product of square matrices.
+        bytes_per_second: bytes of weights read per second in a product with one row.
     """
 
     flops_per_second: float
@@ -62,8 +62,8 @@ def feasible(
     """Return the sizes to measure, and those left out with the reason.
 
     Args:
-        sizes: all that were asked for.
-        speeds: for each dtype among them.
+        sizes: all sizes that were asked for.
+        speeds: the speed of this device for each dtype among them.
         longest: seconds; a size whose step is estimated to take longer is left out.
         memory: bytes that may be used; None if the device does not say.
     """

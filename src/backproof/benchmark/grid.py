@@ -1,4 +1,4 @@
-"""The sizes of network that are measured, and what one step of each needs by counting.
+"""The sizes of networks that are measured, and the counted operations and bytes of a step on each.
 
 All layers have one width n. A step on a batch of b multiplies, in each of L layers, W a (forward), Wᵀ δ
 (the error of the layer below) and δ aᵀ (the gradient): 2 b n² operations each.
@@ -40,7 +40,7 @@ class Size:
 
     @property
     def products(self) -> int:
-        """How many matrix products one step needs; the error of the input is left out where it can be."""
+        """How many matrix products one step needs; only a loop computes the error of the input too."""
         return 3 * self.depth - (0 if self.is_loop else 1)
 
     @property
@@ -55,7 +55,7 @@ class Size:
 
     @property
     def bytes_held(self) -> int:
-        """Bytes that measuring this size holds at most: parameters, gradients and those of the limit."""
+        """The most bytes held while this size is measured: parameters, gradients and those of the limit."""
         activations = self.depth * self.width * self.batch * jnp.dtype(self.dtype).itemsize
         return 8 * (self.weight_bytes + activations)
 
@@ -66,7 +66,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Grid:
-    """Holds the values that are crossed.
+    """Holds the values of each axis; every combination is a size.
 
     Attributes:
         widths, depths, batches: whole numbers of at least 1.
@@ -87,7 +87,7 @@ def sizes(grid: Grid) -> tuple[Size, ...]:
     """Return every size of `grid`, each once, the dtypes outermost and then the small before the large.
 
     Raises:
-        UsageError: a dtype is unknown, or a number is no whole number of at least 1.
+        UsageError: a dtype is unknown, or a number is not a whole number of at least 1.
     """
     for name in ("widths", "depths", "batches"):
         for number in getattr(grid, name):

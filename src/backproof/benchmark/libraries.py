@@ -1,8 +1,8 @@
-"""The digits trained by backproof and by those of its peers that are installed, each in its own process.
+"""Training on the digits with backproof and with each installed peer, each in its own process.
 
-64-128-128-10 with relu, SGD at 0.1, batches of 64: `peers/` holds one script for each library, in the loop
-that its users write, and one that does the matrix products of the steps alone. A round runs every script
-once; ratios are taken within rounds.
+The network is 64-128-128-10 with relu, trained by SGD at 0.1 on batches of 64. `peers/` holds one script for
+each library, with the loop that its users write, and one script with the matrix products of the steps alone.
+A round runs every script once; ratios are taken within rounds.
 """
 
 import importlib.metadata
@@ -33,7 +33,7 @@ NOT_INSTALLED = "not installed"
 
 
 class Script(NamedTuple):
-    """Names a library, the module it is imported as, and the script that trains by it."""
+    """Names a library, the module that it is imported as, and the script that trains with it."""
 
     name: str
     module: str
@@ -46,7 +46,7 @@ PEERS = (
     Script("flax.nnx", "flax", SCRIPTS / "_flax_nnx.py"),
     Script("flax.linen", "flax", SCRIPTS / "_flax_linen.py"),
     Script("equinox", "equinox", SCRIPTS / "_equinox.py"),
-    # no library, but what no loop in JAX can outrun
+    # not a library, but the speed that no loop in JAX can exceed
     Script("the products alone", "jax", SCRIPTS / "_products.py"),
 )
 
@@ -56,11 +56,11 @@ class Peer:
     """Holds the figures of one library; all but the first two are None unless it ran.
 
     Attributes:
-        name: of the library.
-        status: its version; "not installed", or why it failed.
-        accuracy: on the test part after the last epoch; None also where nothing is trained.
-        steps_per_second: after the first epoch, in which it compiles.
-        process_seconds: the whole process: import, compilation and all epochs.
+        name: the name of the library.
+        status: its version, "not installed", or why it failed.
+        accuracy: the accuracy on the test part after the last epoch; None also if nothing is trained.
+        steps_per_second: the speed after the first epoch, in which it compiles.
+        process_seconds: the time of the whole process: import, compilation and all epochs.
         speedup: steps per second of backproof's `fit` over those of this library.
         process_ratio: its process's seconds over those of `backproof train`.
     """
@@ -75,7 +75,7 @@ class Peer:
 
 
 class Lap(NamedTuple):
-    """Holds one run of one script."""
+    """Holds the figures of one run of one script."""
 
     steps_per_second: float
     accuracy: float | None
@@ -83,7 +83,7 @@ class Lap(NamedTuple):
 
 
 class FailedError(Exception):
-    """Is raised when a script does not end well; its text is the last line of what it said."""
+    """Raised when a script fails or prints no figures."""
 
 
 def race(
@@ -94,7 +94,7 @@ def race(
     The processes inherit the environment; where OMP_NUM_THREADS is not set there, they get 1.
 
     Raises:
-        FailedError: backproof's own process fails; where a peer's does, its status says so.
+        FailedError: backproof's own process fails; if the process of a peer fails, its status says so.
     """
     racing = [BACKPROOF, *(script for script in scripts if is_installed(script))]
     laps: dict[str, list[Lap]] = {script.name: [] for script in racing}
@@ -130,7 +130,7 @@ def lap(script: Script, data: Path, epochs: int) -> Lap:
     """Return the figures of one run of `script` in a process of its own.
 
     Raises:
-        FailedError: it does not end with one line of figures.
+        FailedError: the script fails, or its last line is not one of figures.
     """
     command = [sys.executable, "-P", str(script.path), str(data), str(epochs), jax.default_backend()]
     output, seconds = _run(command)
@@ -142,7 +142,7 @@ def lap(script: Script, data: Path, epochs: int) -> Lap:
 
 
 def threads() -> str:
-    """Return what OMP_NUM_THREADS is in the processes."""
+    """Return the value of OMP_NUM_THREADS in the processes."""
     return os.environ.get(THREADS, "1")
 
 
@@ -164,14 +164,14 @@ def _run(command: Sequence[str]) -> tuple[str, float]:
 
 
 def _written(path: Path) -> Path:
-    """Write the digits, split and standardised, for scripts that read NumPy's format alone."""
+    """Write the digits, split and standardised, for scripts that read only NumPy's format."""
     data = standardise(split(*datasets.digits(), seed=0))
     np.savez(path, x=data.x_train, y=data.y_train, x_test=data.x_test, y_test=data.y_test)
     return path
 
 
 def _version(module: str) -> str:
-    if module == "backproof":  # which may run from a clone
+    if module == "backproof":  # it may run from a clone
         return __version__
     try:
         return importlib.metadata.version(module)

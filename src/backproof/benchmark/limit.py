@@ -1,9 +1,9 @@
 """The matrix-multiplication limit: how fast this device does the products of a step and nothing else.
 
 The products are those that `grid` counts, one after another as in a step, without biases and activations.
-Batches lie by rows or by columns, and weights are summed over either axis, whichever proved fastest here;
-the weights are read in that order in both passes, where a step has to read them transposed in one.
-A loop over layers is a loop here too.
+Batches are stored by rows or by columns, and products sum over either axis of the weights, whichever proved
+fastest here. The weights are read in that order in both passes, although a real step has to read them
+transposed in one of the passes. A network that is a loop over its layers is a loop here too.
 """
 
 import itertools
@@ -28,7 +28,7 @@ class Layout(NamedTuple):
     """Says how matrices are stored.
 
     Attributes:
-        by_rows: whether a batch is (b, n), a sample a row; else it is (n, b).
+        by_rows: whether a batch is (b, n), with one sample per row; else it is (n, b).
         summed: the axis of W over which a product with a batch sums.
     """
 
@@ -53,7 +53,7 @@ def best_layout(width: int, batch: int, dtype: str, seconds: float) -> Layout:
 
 
 def limit(size: Size, layout: Layout) -> Callable[[], PyTree]:
-    """Return what runs the products of one step on `size`, compiled at its first call."""
+    """Return a function that runs the products of one step on `size`; its first call compiles it."""
     numbers = np.random.default_rng(1)
     x = _batch(numbers, size.width, size.batch, size.dtype, layout)
     scale, square = size.width**-0.5, (size.width, size.width)

@@ -21,7 +21,7 @@ LOSS = losses.mean(losses.softmax_cross_entropy)
 
 
 class Problem(NamedTuple):
-    """Holds what a step is taken on.
+    """Holds the network, the loss and the arguments of one step.
 
     Attributes:
         network, loss: the rule and the loss that both sides use.
@@ -68,12 +68,12 @@ def problem(size: Size, rule: Rule | None = None) -> Problem:
 
 
 def by_hand(network: Rule, loss: Loss) -> Gradient:
-    """Return the hand sweep: `backproof.value_and_grad`, made anew."""
+    """Return a new function for the hand sweep, made by `backproof.value_and_grad`."""
     return value_and_grad(network, loss)
 
 
 def by_autodiff(network: Rule, loss: Loss) -> Gradient:
-    """Return `jax.value_and_grad` of the same forward pass, made anew."""
+    """Return a new function for autodiff: `jax.value_and_grad` of the same forward pass."""
 
     def value(params: PyTree, x: PyTree, target: PyTree) -> Any:
         return loss.forward(network.forward(params, x)[0], target)[0]

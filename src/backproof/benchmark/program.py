@@ -1,7 +1,7 @@
-"""What XLA says of a compiled program, and what compiling it takes.
+"""XLA's figures for a compiled program, and the time that it takes to compile.
 
 Compile times are interleaved as run times are, A B B A, and each compilation starts from a new function,
-for JAX keeps what it has traced.
+because JAX keeps the programs that it has traced.
 """
 
 import time
@@ -23,9 +23,9 @@ class Program:
     """Holds the figures of one compiled program.
 
     Attributes:
-        compile_seconds: trace, lowering and compilation, each time that it was compiled.
+        compile_seconds: the time of tracing, lowering and compilation, each time it was compiled.
         flops: floating-point operations by XLA's cost analysis, which counts the body of a loop once;
-            None where the device's compiler does not say.
+            None if the device's compiler does not say.
         temporary_bytes: temporary memory by XLA's memory analysis; None likewise.
     """
 
@@ -36,7 +36,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Compiled:
-    """Holds a jitted function beside the figures of its program."""
+    """Holds a jitted function and the figures of its program."""
 
     run: Function
     program: Program
@@ -45,16 +45,16 @@ class Compiled:
 def compile_interleaved(
     makers: Sequence[Maker], args: Sequence[Sequence[PyTree]], *, times: int = 2, **jit: Any
 ) -> list[Compiled]:
-    """Return what each of `makers` makes, compiled for its `args`; calling it compiles nothing again.
+    """Return the function that each of `makers` makes, compiled for its `args`; calls compile nothing again.
 
     Args:
         makers: each returns a new function whenever it is called.
-        args: for each of them the arguments, or their shapes; they are not used up.
+        args: for each of them the arguments, or their shapes; nothing is run, so no buffer is donated.
         times: how often each is compiled; every second time in reverse order.
-        jit: what `jax.jit` takes, e.g. `donate_argnums`.
+        jit: arguments of `jax.jit`, e.g. `donate_argnums`.
     """
     for make, its_args in zip(makers, args, strict=True):
-        jax.eval_shape(make(), *its_args)  # what both sides call inside is traced for the first time
+        jax.eval_shape(make(), *its_args)  # functions that both sides call are traced before the clock starts
     seconds: list[list[float]] = [[] for _ in makers]
     runs: dict[int, tuple[Function, Any]] = {}
     order = range(len(makers))
@@ -68,12 +68,12 @@ def compile_interleaved(
 
 
 def compile_ratio(above: Program, below: Program) -> Spread:
-    """Return the compile time of `above` over that of `below`, over the times both were compiled."""
+    """Return the compile time of `above` divided by that of `below`, over all their compilations."""
     return ratio(above.compile_seconds, below.compile_seconds)
 
 
 def quotient(above: float | None, below: float | None) -> float | None:
-    """Return above / below; 1 where both are 0, and None where there is no such number."""
+    """Return above / below; 1 if both are 0, and None if there is no such number."""
     if above is None or below is None or (below == 0 and above != 0):
         return None
     return above / below if below else 1.0

@@ -1,4 +1,4 @@
-"""Everything one run measured, with what it was measured on."""
+"""The results of one run, with the environment in which they were measured."""
 
 import json
 import os
@@ -17,14 +17,14 @@ from backproof.benchmark.stacks import Table
 
 @dataclass(frozen=True)
 class Environment:
-    """Holds where the figures are from.
+    """Holds the device and the versions with which the figures were measured.
 
     Attributes:
         device: its kind, as JAX names it.
         backend: cpu, gpu or tpu.
-        cores: of the CPU that this process may use.
+        cores: the number of CPU cores that this process may use.
         jax, backproof, python: versions.
-        omp_num_threads: of the peers' processes.
+        omp_num_threads: the value of OMP_NUM_THREADS in the peers' processes.
     """
 
     device: str
@@ -38,7 +38,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class Settings:
-    """Holds what was asked for.
+    """Holds the settings of one run.
 
     Attributes:
         grid: the sizes.
@@ -58,11 +58,11 @@ class Benchmark:
     """Holds one run of `backproof bench`.
 
     Attributes:
-        environment, settings: where and what.
-        speeds: of this device, for each dtype, by which steps were estimated.
+        environment, settings: where the run was, and what it was asked to measure.
+        speeds: the speed of this device for each dtype, from which the time of steps was estimated.
         comparisons: one for each size that was measured.
-        left_out: the sizes that were not, and why.
-        tables: of deep stacks.
+        left_out: the sizes that were not measured, and why.
+        tables: the tables of deep stacks.
         peers: backproof and its peers on the digits; empty if they were not asked for.
     """
 
@@ -80,7 +80,7 @@ class Benchmark:
 
 
 def environment() -> Environment:
-    """Return where this process runs."""
+    """Return the environment of this process."""
     return Environment(
         device=jax.devices()[0].device_kind,
         backend=jax.default_backend(),

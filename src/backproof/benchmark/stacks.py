@@ -1,6 +1,6 @@
-"""Deep stacks: what updating inside the sweep, recomputing, and one loop over the layers are there for.
+"""The savings on deep stacks by updates inside the sweep, by recomputing, and by a loop over the layers.
 
-Each table holds programs that do the same in different ways; the first row is autodiff's.
+Each table holds programs that compute the same in different ways; the first row is autodiff's.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,12 +28,12 @@ LEARNING_RATE = 1e-3
 
 @dataclass(frozen=True)
 class Row:
-    """Holds one way.
+    """Holds the figures of one way.
 
     Attributes:
-        name: which.
-        program: what XLA says of it.
-        time: its run time over that of the table's first row.
+        name: the name of the way.
+        program: the figures of its program.
+        time: its run time divided by that of the table's first row.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Table:
 
 
 class Way(NamedTuple):
-    """Holds what makes the function of a row, and its arguments."""
+    """Holds one way of computing what a table is about: a maker of its function, and the arguments."""
 
     name: str
     make: Maker
@@ -130,7 +130,7 @@ def _table(
     times: int = 1,
     **jit: int,
 ) -> Table:
-    """Return the table of `ways`, compiled and timed beside one another; `bound` makes a run of each."""
+    """Return the table of `ways`, compiled and timed in turn; `bound` makes a run of each."""
     args = [way.args for way in ways]
     compiled = compile_interleaved([way.make for way in ways], args, times=times, **jit)
     runs = [bound(one.run, *its_args) for one, its_args in zip(compiled, args, strict=True)]
@@ -147,7 +147,7 @@ def _taking(network: Rule, loss: Loss, optimizer: Optimizer) -> Function:
 
 
 def _training(step: Function, state: State, x: PyTree, target: PyTree) -> Run:
-    """Return what takes one step after another, from a copy of `state`, whose buffers are given away."""
+    """Return a run that takes one step after another, from a copy of `state`: steps donate their buffers."""
     held = jax.tree.map(lambda leaf: leaf.copy(), state)
 
     def run() -> PyTree:

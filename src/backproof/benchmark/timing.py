@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 Run = Callable[[], object]
-# Calls shorter than this many seconds are repeated until they are as long, or the clock would be measured.
+# Calls shorter than this many seconds are repeated until they take as long; else the clock is measured.
 SLOT = 1e-3
 LEAST_ROUNDS, MOST_ROUNDS = 5, 200
 
@@ -23,9 +23,9 @@ class Spread:
     """Holds a number that was measured several times.
 
     Attributes:
-        median: of all rounds.
+        median: the median of all rounds.
         low, high: the quartiles: half of the rounds lie between them.
-        rounds: how many there were.
+        rounds: the number of rounds.
     """
 
     median: float
@@ -56,11 +56,11 @@ def interleaved(
     """Return, for each of `runs`, the seconds that a call took in each round.
 
     Args:
-        runs: what is timed; each returns arrays, and is timed until they are ready.
-        seconds: rounds are added until they have taken so long together.
-        least: the fewest rounds, whatever they take.
+        runs: the functions to time; each returns arrays, and is timed until they are ready.
+        seconds: rounds are added until they have taken this long together.
+        least: the fewest rounds, however long they take.
         most: the most rounds.
-        clock: what tells the time, in seconds.
+        clock: returns the time in seconds.
     """
 
     def timed(run: Run, calls: int) -> float:
@@ -70,7 +70,7 @@ def interleaved(
         return (clock() - begun) / calls
 
     for run in runs:
-        timed(run, 1)  # memory is touched for the first time, and what is not compiled yet is
+        timed(run, 1)  # warms up: touches memory, and compiles what is not yet compiled
     calls = [max(1, math.ceil(SLOT / max(timed(run, 1), 1e-9))) for run in runs]
     order = [*range(len(runs)), *reversed(range(len(runs)))]
     rounds: list[list[float]] = []

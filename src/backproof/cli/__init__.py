@@ -1,4 +1,4 @@
-"""The command line: parse, print, exit status."""
+"""The command line: it parses arguments, prints results and returns an exit status."""
 
 from backproof.cli._main import main
 

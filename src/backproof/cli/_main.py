@@ -1,4 +1,4 @@
-"""The entry of the command line: from arguments to an exit status, without importing what is not used."""
+"""The entry point of the command line, which imports only the command that is used."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `backproof` on `argv` and return its exit status.
 
     0: all good; 1: something is wrong or inconclusive; 2: usage, or data that cannot be used;
-    130 and 141, as the shell counts signals: interrupted, and nobody read the output to its end.
+    130: interrupted; 141: the reader closed the output early (both as the shell numbers signals).
     """
     try:
         try:
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _unheard()
     except SystemExit as stop:
-        if isinstance(stop.__context__, BrokenPipeError):  # what rich makes of it
+        if isinstance(stop.__context__, BrokenPipeError):  # rich turns a broken pipe into SystemExit
             return _unheard()
         raise
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    arguments.argv = sys.argv[1:] if argv is None else list(argv)  # for processes that are to run the same
+    arguments.argv = sys.argv[1:] if argv is None else list(argv)  # for processes that repeat the command
     if arguments.command is None:
         parser.print_help(sys.stderr)
         return MISUSED
@@ -48,7 +48,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _unheard() -> int:
-    """End quietly, as other tools do when `head` has read enough; nothing more can be written."""
+    """Return the status for a closed output, and discard further output, as when `head` has read enough."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return UNHEARD
 

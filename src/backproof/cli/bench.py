@@ -18,7 +18,7 @@ from backproof.reporting import benchmark as pages
 from backproof.reporting.to_json import write_text
 
 FORMATS = (".png", ".svg", ".pdf")
-# By default, and with --full: sizes with a longer step, in seconds, are left out.
+# Sizes whose step takes longer than this many seconds are left out: by default, and with --full.
 LONGEST_STEP, LONGEST_STEP_FULL = 0.2, 10.0
 TABLES = (benchmark.in_sweep, benchmark.recomputed, benchmark.compiled_deep)
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure what `arguments` say, print it as it comes in, write the files, and return 0.
+    """Measure the sizes in `arguments`, print each result as it comes in, write the files, and return 0.
 
     Raises:
         UsageError: a dtype is unknown, or the plot cannot be drawn.
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _grid(arguments: argparse.Namespace) -> Grid:
-    """Return the grid that is asked for: the quick or the full one, and on each axis what is given."""
+    """Return the quick or the full grid, with the values that `arguments` give for an axis."""
     given = {name: getattr(arguments, name) for name in ("widths", "depths", "batches", "dtypes")}
     base = benchmark.FULL if arguments.full else benchmark.QUICK
     return replace(base, **{name: values for name, values in given.items() if values})
@@ -58,7 +58,7 @@ def _grid(arguments: argparse.Namespace) -> Grid:
 
 @contextmanager
 def _compiling_anew() -> Iterator[None]:
-    """Switch off JAX's persistent compilation cache: compile times are measured."""
+    """Switch off JAX's persistent compilation cache, because compile times are measured."""
     name = "jax_enable_compilation_cache"
     before = getattr(jax.config, name)
     jax.config.update(name, False)
@@ -84,14 +84,14 @@ def _measured(asked: Sequence[Size], settings: Settings, console: Console) -> Be
     tables = tuple(_shown((make(settings.seconds) for make in TABLES), pages.table, "deep stacks", console))
     peers: tuple[Peer, ...] = ()
     if settings.peers:
-        with console.status("training the digits by each library …"):
+        with console.status("training on the digits with each library …"):
             peers = _raced()
         console.print(f"\n{pages.peers(peers, environment.omp_num_threads)}")
     return Benchmark(environment, settings, speeds, comparisons, tuple(left_out), tables, peers)
 
 
 def _raced() -> tuple[Peer, ...]:
-    """Return the libraries' figures; what was measured before is not lost where backproof's run fails."""
+    """Return the libraries' figures, or only backproof's failure, so that earlier results are not lost."""
     try:
         return benchmark.race()
     except benchmark.FailedError as error:
@@ -99,7 +99,7 @@ def _raced() -> tuple[Peer, ...]:
 
 
 def _shown(each: Iterable[T], page: Callable[[T], str], doing: str, console: Console) -> Iterator[T]:
-    """Yield each as it comes in, and print its page."""
+    """Yield each result as it comes in, after printing its page."""
     with console.status(f"{doing} …"):
         for one in each:
             console.print(page(one))
@@ -107,7 +107,7 @@ def _shown(each: Iterable[T], page: Callable[[T], str], doing: str, console: Con
 
 
 def _require_plot(path: Path) -> None:
-    """Raise `UsageError` unless `path` can be drawn, before an hour is spent on what it would show."""
+    """Raise `UsageError` unless `path` can be drawn, before any time is spent on measuring."""
     if path.suffix not in FORMATS:
         raise UsageError(
             message(

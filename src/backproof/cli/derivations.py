@@ -21,17 +21,17 @@ from backproof.reporting import print_derivations, print_slips, write_json
 Places = Sequence[tuple[str, str]]
 Work = Callable[[Places, Options], list[Any]]
 
-# The derivations of the files that one process has imported.
+# The derivations in the files that this process has imported, by file and name.
 _NAMED: dict[tuple[str, str], Derivation] = {}
-# So many derivations are handed to a process at once; fewer are not worth starting one.
+# How many derivations a process is given at once; for fewer, no process is worth starting.
 CHUNK = 6
 
 
 def run(arguments: argparse.Namespace, settings: Options, console: Console) -> int:
-    """Verify the derivations in the files that are named; return 0 if all are good, else 1.
+    """Verify the derivations in the named files; return 0 if all are good, else 1.
 
     Raises:
-        UsageError: a file cannot be used, or an option belongs to gradients alone.
+        UsageError: a file cannot be used, or an option applies to gradients only.
     """
     options = ("of", "vjp", "grad", "jvp", "args")
     given = [f"--{name}" for name in options if getattr(arguments, name) is not None]
@@ -66,14 +66,14 @@ def run(arguments: argparse.Namespace, settings: Options, console: Console) -> i
 
 
 def _shared(work: Work, found: Sequence[Derivation], settings: Options) -> Iterator[Any]:
-    """Yield what `work` gives for each derivation, in order; a long list is shared among processes."""
+    """Yield the result of `work` for each derivation, in order; a long list is shared among processes."""
     workers = min(os.cpu_count() or 1, -(-len(found) // CHUNK))
     chunks = [tuple((one.path, one.name) for one in chunk) for chunk in _chunks(found)]
     if workers < 2:
         _NAMED.update({(one.path, one.name): one for one in found})
         yield from (result for chunk in chunks for result in work(chunk, settings))
         return
-    context = multiprocessing.get_context("spawn")  # what jax has started does not survive a fork
+    context = multiprocessing.get_context("spawn")  # JAX's threads do not survive a fork
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         for results in pool.map(work, chunks, itertools.repeat(settings)):
             yield from results
@@ -91,12 +91,12 @@ def _verified(places: Places, settings: Options) -> list[DerivationReport]:
 
 @functools.cache
 def _verifications(**settings: int) -> Verifications:
-    """Return what this process has verified: a derivation on which several rest is verified once in it."""
+    """Return this process's `Verifications`, which verifies a derivation that others rest on only once."""
     return Verifications(**settings)
 
 
 def _planted(places: Places, settings: Options) -> list[list[Slip]]:
-    """Return what became of the slips planted in each derivation."""
+    """Return the slips planted in each derivation, with their outcomes."""
     return [list(campaign(_named(place), **settings)) for place in places]
 
 

@@ -1,4 +1,4 @@
-"""On which devices `backproof train` runs: `--devices`, `--tensor-parallel`, and the part of one process."""
+"""The devices on which `backproof train` runs, for `--devices`, `--tensor-parallel` and `--processes`."""
 
 import argparse
 import os
@@ -18,10 +18,10 @@ HEARTBEAT = 10
 
 
 def prepare(arguments: argparse.Namespace) -> None:
-    """Settle how many devices the CPU is taken for, and meet the other processes; before JAX starts."""
-    settled = jax.config.jax_num_cpu_devices  # pyright: ignore[reportAttributeAccessIssue]  jax adds it late
+    """Set how many devices the CPU counts as, and join the other processes; call this before JAX starts."""
+    settled = jax.config.jax_num_cpu_devices  # pyright: ignore[reportAttributeAccessIssue]  jax adds it at run time
     if arguments.devices is not None and settled < 0:
-        with suppress(RuntimeError):  # it has started, in a test say; then there are as many as there are
+        with suppress(RuntimeError):  # JAX has started already, e.g. in a test; the number stays
             jax.config.update("jax_num_cpu_devices", arguments.devices)
     if arguments.child:
         _live_as_long_as_the_parent()
@@ -38,9 +38,9 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 @contextmanager
 def together(arguments: argparse.Namespace) -> Iterator[None]:
-    """End this process, hard, where JAX cannot go on among several; its parent says what it was.
+    """End this process at once if JAX cannot go on with several processes; its parent reports the reason.
 
-    Else JAX would wait, as Python ends, for processes that are lost.
+    Otherwise JAX would wait for the lost processes when Python exits.
     """
     try:
         yield
@@ -53,10 +53,10 @@ def together(arguments: argparse.Namespace) -> Iterator[None]:
 
 
 def layout(arguments: argparse.Namespace) -> Layout | None:
-    """Return what `arguments` say is divided among which devices; None where they say nothing of it.
+    """Return how `arguments` divide the work among devices; None if they do not ask for it.
 
     Raises:
-        UsageError: there are fewer devices than asked for.
+        UsageError: there are fewer devices than `arguments` ask for.
     """
     if arguments.tensor_parallel is not None:
         return tensor_parallel(arguments.tensor_parallel, arguments.devices)
@@ -66,7 +66,7 @@ def layout(arguments: argparse.Namespace) -> Layout | None:
 
 
 def described(layout: Layout) -> str:
-    """Return in words which devices train."""
+    """Return a description of the devices in `layout`."""
     axes = " × ".join(f"{n} {name}" for name, n in layout.mesh.shape.items())
     platform = jax.devices()[0].platform
     return f"{layout.mesh.size} {platform} devices ({axes}) in {_count(jax.process_count(), 'process')}"
@@ -77,7 +77,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _live_as_long_as_the_parent() -> None:
-    """End this process, hard, as soon as its standard input ends, which its parent holds open."""
+    """Kill this process as soon as its standard input ends; its parent holds that input open."""
 
     def watch() -> None:
         while os.read(0, 1):
@@ -88,7 +88,7 @@ def _live_as_long_as_the_parent() -> None:
 
 
 def _keep_standard_output_for_ourselves() -> None:
-    """Let what the libraries below JAX print go nowhere, gloo's connections for one."""
+    """Discard what libraries below JAX print to standard output, such as gloo's connection messages."""
     sys.stdout.flush()
     sys.stdout = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding)
     nowhere = os.open(os.devnull, os.O_WRONLY)

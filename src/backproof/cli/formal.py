@@ -1,4 +1,4 @@
-"""`backproof verify --formal`: build the machine-checked development and check what it rests on."""
+"""`backproof verify --formal`: build the machine-checked development and check its axioms."""
 
 import argparse
 import shutil
@@ -14,13 +14,13 @@ INSTALL = "install Coq 8.16 with mathcomp-analysis 0.6 and make; on Debian 12: "
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run `make check` in proofs/formal; return 0 if every proof stands, else 1.
+    """Run `make check` in proofs/formal; return 0 if every proof is accepted, else 1.
 
     Raises:
-        UsageError: other options stand beside --formal, Coq is not installed, or there is no clone here.
+        UsageError: other options are given with --formal, Coq is not installed, or this is not a clone.
     """
-    beside = ("targets", "of", "vjp", "grad", "jvp", "args", "json", "examples", "slips", "full", "seeds")
-    given = [name for name in beside if getattr(arguments, name) not in (None, [], False)]
+    others = ("targets", "of", "vjp", "grad", "jvp", "args", "json", "examples", "slips", "full", "seeds")
+    given = [name for name in others if getattr(arguments, name) not in (None, [], False)]
     if given or arguments.self_test:
         raise _unusable("--formal must stand alone", ", ".join(given) or "--self-test", "drop one of them")
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
@@ -33,13 +33,13 @@ def development(start: Path) -> Path:
     """Return the folder proofs/formal of the clone that contains `start`, or the one this file is in.
 
     Raises:
-        UsageError: there is none; the proofs are no part of an installed package.
+        UsageError: there is no such folder; an installed package does not contain the proofs.
     """
     for folder in (start, *start.parents, *Path(__file__).resolve().parents):
         if (folder / "proofs" / "formal" / "_CoqProject").is_file():
             return folder / "proofs" / "formal"
     raise _unusable(
-        "the proofs must be here",
+        "the folder proofs/formal must exist",
         f"no proofs/formal in or above {start}",
         "run this in a clone of the repository",
     )

@@ -1,4 +1,4 @@
-"""What the command line accepts. Nothing heavy is imported here, so that `--help` answers at once."""
+"""The parser of the command line. It imports no heavy module, so that `--help` answers at once."""
 
 import argparse
 import math
@@ -12,7 +12,7 @@ OPTIMIZER_NAMES = ("sgd", "in-sweep-sgd", "momentum", "adam", "adamw")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; `arguments.command` names the one chosen, or is None."""
+    """Return the parser of all commands; `arguments.command` is the name of the chosen one, or None."""
     parser = argparse.ArgumentParser(
         prog="backproof",
         description="Write the gradient by hand; know that it is right.",
@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_verify(commands.add_parser("verify", help="check gradients and derivations written by hand"))
     _add_show(commands.add_parser("show", help="read derivations with the verdict on each line"))
-    _add_train(commands.add_parser("train", help="train a network by hand-written gradients"))
+    _add_train(commands.add_parser("train", help="train a network with hand-written gradients"))
     _add_predict(commands.add_parser("predict", help="use a network that was trained and saved"))
     _add_bench(commands.add_parser("bench", help="measure hand sweep and autodiff on this device"))
     return parser
@@ -30,10 +30,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Check hand-written gradients against autodiff: every shipped one, or yours. "
-        "Derivations in files, line by line: backproof verify my_derivation.py. "
-        "A function with a rule of its own: backproof verify my_kernels:layernorm --args 'f32[b,n] f32[n]'. "
-        "A derivative beside its function: --of my_kernels:f --vjp my_kernels:f_vjp --args …"
+        "Check hand-written gradients against autodiff: all the shipped ones, or your own. "
+        "For derivations in files, line by line: backproof verify my_derivation.py. For a function that "
+        "carries its own rule: backproof verify my_kernels:layernorm --args 'f32[b,n] f32[n]'. "
+        "For a derivative that is a separate function: --of my_kernels:f --vjp my_kernels:f_vjp --args …"
     )
     parser.add_argument(
         "targets",
@@ -48,13 +48,15 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         "--args", metavar="SPECS", help="what the arguments may be, e.g. 'f32[b,n] f32[n]>0 i32[b]>=0<n'"
     )
     parser.add_argument(
-        "--slips", action="store_true", help="plant slips in every line of the derivations, and count"
+        "--slips",
+        action="store_true",
+        help="plant slips in every line of the derivations, and count those that are named",
     )
     parser.add_argument("--self-test", action="store_true", help="run the verifier on its own cases")
     parser.add_argument(
         "--full",
         action="store_true",
-        help="with --self-test: every mutant, and 313 seeds a rule (hours)",
+        help="with --self-test: every mutant, and 313 seeds for each shipped rule (hours)",
     )
     parser.add_argument(
         "--seeds", metavar="N", type=whole_number(0), help="with --self-test: seeds for each shipped rule"
@@ -63,24 +65,24 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         "--jobs",
         metavar="N",
         type=whole_number(1),
-        help="processes that share the shipped catalogue; default: one a CPU core, 1 where JAX has a device",
+        help="processes that share the shipped catalogue; default: one per CPU core, or 1 on a GPU or TPU",
     )
     parser.add_argument(
         "--formal",
         action="store_const",
-        dest="command",  # a module of its own runs, without jax
+        dest="command",  # another module runs, which does not import jax
         const="formal",
         default=argparse.SUPPRESS,
         help="check the machine-checked proofs, in a clone and with Coq installed",
     )
     parser.add_argument(
-        "--json", metavar="FILE", type=new_file, help="write the reports to FILE as JSON as well"
+        "--json", metavar="FILE", type=new_file, help="also write the reports to FILE as JSON"
     )
     parser.add_argument(
         "--compilation-cache",
         metavar="DIR",
         type=Path,
-        help="keep what XLA compiles in DIR, so that the next run compiles nothing again",
+        help="keep compiled programs in DIR, so that the next run need not compile them again",
     )
     parser.add_argument("--examples", metavar="N", type=whole_number(1), help="examples tried for each rule")
     parser.add_argument("--seed", metavar="S", type=seed, default=0, help="default: %(default)s")
@@ -88,7 +90,7 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Show derivations as they are read: prose, then each line's formula, its reason and its verdict."
+        "Show derivations for reading: the prose, then each line's formula, its reason and its verdict."
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", type=Path, help="a Python file or a folder")
     parser.add_argument("--markdown", action="store_true", help="print Markdown with LaTeX formulas")
@@ -105,22 +107,23 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="an .npz with arrays x and y, or two IDX files: images, labels")  # fmt: skip
     add("--layers", metavar="N,N,…", type=widths, default="128,128",
         help="widths of the hidden layers; default: %(default)s")  # fmt: skip
-    add("--activation", metavar="NAME", default="relu", help="of the hidden layers; default: %(default)s")
+    add("--activation", metavar="NAME", default="relu",
+        help="activation of the hidden layers; default: %(default)s")  # fmt: skip
     add("--optimizer", choices=OPTIMIZER_NAMES, default="sgd", help="default: %(default)s")
     add("--learning-rate", metavar="RATE[,RATE…]", type=positive_numbers,
-        help="default: 0.1 for sgd, and what suits the other optimizers; several make a sweep")  # fmt: skip
+        help="default: 0.1 for sgd, and a suitable rate for the others; several make a sweep")  # fmt: skip
     add("--epochs", metavar="N", type=whole_number(1), default=40,
         help="passes over the data; default: %(default)s")  # fmt: skip
     add("--batch-size", metavar="N", type=whole_number(1), default=32,
         help="samples per step; default: %(default)s")  # fmt: skip
     add("--seed", metavar="S", type=seed, default=0,
-        help="of the split, the first parameters and the order; default: %(default)s")  # fmt: skip
+        help="seed of the split, the initial parameters and the order; default: %(default)s")  # fmt: skip
     add("--seeds", metavar="N", type=whole_number(1), default=1,
         help="train at N seeds, from --seed on, in one program; default: %(default)s")  # fmt: skip
     add("--patience", metavar="N", type=whole_number(1),
         help="stop when the test accuracy has not improved for N epochs, and keep the best")  # fmt: skip
     add("--checkpoints", metavar="DIR", type=Path,
-        help="save to DIR while training, and resume from what is there")  # fmt: skip
+        help="save checkpoints to DIR while training, and resume from the last one there")  # fmt: skip
     add("--save", metavar="MODEL.npz", type=new_file,
         help="write the trained network to a file, for backproof predict")  # fmt: skip
     _add_devices(parser)
@@ -134,28 +137,28 @@ def _add_devices(parser: argparse.ArgumentParser) -> None:
     )
     add = group.add_argument
     add("--devices", metavar="N", type=whole_number(1),
-        help="devices of each process; a CPU is taken for N of them")  # fmt: skip
+        help="devices of each process; a CPU counts as N devices")  # fmt: skip
     add("--tensor-parallel", metavar="M", type=whole_number(1),
-        help="devices that share the weights of every layer; default: each holds all of them")  # fmt: skip
+        help="devices that share the weights of every layer; default: each holds all weights")  # fmt: skip
     add("--processes", metavar="N", type=whole_number(1),
-        help="processes; on this machine, unless --coordinator says where they meet")  # fmt: skip
+        help="number of processes; all run on this machine unless --coordinator is given")  # fmt: skip
     add(
         "--coordinator", metavar="HOST:PORT", type=address, help="where process 0 runs, and a free port there"
     )
     add("--process", metavar="I", type=whole_number(0), help="which process this is, from 0")
-    add("--child", action="store_true", help=argparse.SUPPRESS)  # what --processes adds to those it starts
+    add("--child", action="store_true", help=argparse.SUPPRESS)  # --processes adds it
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Print, as CSV, the class and its probability for each row of the data, by a network that "
-        "backproof train --save wrote. Inputs are standardised as they were in training."
+        "Print, as CSV, the predicted class and its probability for each row of the data, using a network "
+        "that backproof train --save wrote. Inputs are standardised as they were in training."
     )
     add = parser.add_argument
-    add("model", metavar="MODEL.npz", type=Path, help="what backproof train --save wrote")
+    add("model", metavar="MODEL.npz", type=Path, help="a file that backproof train --save wrote")
     add("--data", metavar="FILE", nargs="+", type=Path, required=True,
         help="an .npz with an array x, or an IDX file of images; with labels (y in the .npz, a second IDX "
-        "file) the accuracy is told as well")  # fmt: skip
+        "file) the accuracy is printed as well")  # fmt: skip
     add("--output", metavar="FILE.csv", type=new_file, help="write the lines to a file instead")
 
 
@@ -167,25 +170,25 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument
     for axis, of in (
-        ("widths", "of every layer"),
-        ("depths", "weight layers"),
-        ("batches", "samples a step"),
+        ("widths", "width of every layer"),
+        ("depths", "number of weight layers"),
+        ("batches", "samples per step"),
     ):
         add(f"--{axis}", metavar="N,N,…", type=widths, help=of)
-    add("--dtypes", metavar="NAME,…", type=names, help="of float32, bfloat16 and float16")
+    add("--dtypes", metavar="NAME,…", type=names, help="dtypes out of float32, bfloat16 and float16")
     add("--full", action="store_true", help="widths 64 to 4096, depths 2 to 1000, batches 1 to 4096")
     add("--seconds", metavar="S", type=positive_number, default=0.4,
         help="how long each size is timed; default: %(default)s")  # fmt: skip
     add("--longest-step", metavar="S", type=positive_number,
-        help="leave out sizes whose step would take longer; default: 0.2, with --full 10")  # fmt: skip
+        help="leave out sizes whose step would take longer; default: 0.2, or 10 with --full")  # fmt: skip
     add("--peers", action="store_true",
-        help="also train the digits by those of PyTorch, flax and equinox that are installed")  # fmt: skip
-    add("--json", metavar="FILE", type=new_file, help="write everything to FILE as JSON as well")
-    add("--plot", metavar="FILE.png", type=new_file, help="draw it; needs backproof[plot]")
+        help="also train on the digits with PyTorch, flax and equinox, where they are installed")  # fmt: skip
+    add("--json", metavar="FILE", type=new_file, help="also write all results to FILE as JSON")
+    add("--plot", metavar="FILE.png", type=new_file, help="draw the results; needs backproof[plot]")
 
 
 def whole_number(least: int) -> Callable[[str], int]:
-    """Return the reader of a whole number of at least `least`."""
+    """Return a function that reads a whole number of at least `least`."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
@@ -206,14 +209,14 @@ def seed(text: str) -> int:
 
 
 def new_file(text: str) -> Path:
-    """Read the path of a file that can be written, so that no work is done for nothing."""
+    """Read the path of a file that can be written, so that a bad path is found before any work is done."""
     path = Path(text)
     if path.is_dir():
         found = "a folder"
     elif not path.parent.is_dir():
         found = f"no folder {str(path.parent)!r}"
     elif not os.access(path.parent, os.W_OK):
-        found = f"no right to write in {str(path.parent)!r}"
+        found = f"no permission to write in {str(path.parent)!r}"
     else:
         return path
     raise argparse.ArgumentTypeError(f"must be a file that can be written, but found {found}")
@@ -244,7 +247,7 @@ def positive_numbers(text: str) -> tuple[float, ...]:
 
 
 def widths(text: str) -> tuple[int, ...]:
-    """Read whole numbers separated by commas; an empty text is no hidden layer."""
+    """Read whole numbers separated by commas; an empty text means that there are none."""
     return tuple(whole_number(1)(part.strip()) for part in text.split(",")) if text.strip() else ()
 
 

@@ -14,7 +14,7 @@ from backproof.training import Model, load_inputs, load_model, probabilities
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write one line for each row of the data, and the accuracy where the data hold labels; return 0.
+    """Write one line for each row of the data, and the accuracy if the data have labels; return 0.
 
     Raises:
         DataError: the model or the data cannot be used, or the output cannot be written.
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _write_to(arguments.output, predicted)
     if y is not None:
-        # beside the lines that a pipe reads, not among them
+        # not on standard output if the lines go there, where a pipe may read them
         aside = sys.stderr if arguments.output is None else sys.stdout
         print(f"accuracy {np.mean(predicted.argmax(-1) == y):.2%} of {len(y)}", file=aside)
     return 0

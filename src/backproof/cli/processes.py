@@ -1,8 +1,9 @@
-"""Several processes, one experiment: they are started, watched, and it is said what happened to them.
+"""One experiment in several processes, which this module starts and watches, reporting what happened.
 
-A process that JAX has joined to others is ended by abort when one of them is lost, in the middle of a
-computation and with a stack of C++; it cannot speak for itself. So each is the child of a process without
-JAX's runtime, which does. With `--coordinator` the child is one, and the others run elsewhere.
+When a process is lost, JAX aborts the processes that are joined to it, in the middle of a computation and
+with a C++ stack trace, so that none of them can report what happened. Each is therefore the child of a
+process without JAX's runtime, which reports it. With `--coordinator` there is one child here, and the
+other processes run elsewhere.
 """
 
 import argparse
@@ -18,12 +19,12 @@ from dataclasses import dataclass, field
 
 from backproof.errors import ProcessLostError, UsageError, message
 
-# What the runtime says of lost processes, before its stack: told in one line of ours instead.
+# Words in the runtime's messages about lost processes; one line of our own replaces them and the stack.
 RUNTIME = ("coordination_service", "coordination service", "JAX distributed service")
-# How a child ends, and begins its last line, where JAX cannot go on.
+# The exit status of a child in which JAX cannot go on, and the start of its last line.
 LOST, LOST_BECAUSE = 75, "lost: "
 LOST_ANOTHER = (LOST, -signal.SIGABRT)
-WHILE_OTHERS_END = 5.0  # seconds, for a mistake in the command is every process's
+WHILE_OTHERS_END = 5.0  # seconds; an error in the command ends every process
 
 
 @dataclass
@@ -31,10 +32,11 @@ class Child:
     """Holds one process that was started here.
 
     Attributes:
-        number: which it is of all, from 0.
-        shown: whether its standard error is handed on as it comes.
-        said: its last lines there.
-        reason: why JAX could not go on, where it says so.
+        number: its number among all processes, from 0.
+        process: the running process.
+        shown: whether its standard error is passed on as it comes.
+        said: the last lines of its standard error.
+        reason: why JAX could not go on; empty unless the child said so.
     """
 
     number: int
@@ -48,7 +50,7 @@ class Child:
         self._listener.start()
 
     def end(self) -> None:
-        """End it, unless it has ended; what it said has been read then."""
+        """End the process unless it has ended, and finish reading its standard error."""
         self.process.kill()
         self.process.wait()
         self._listener.join()
@@ -57,7 +59,7 @@ class Child:
                 pipe.close()
 
     def _listen(self) -> None:
-        """Read what it says on standard error, until it ends."""
+        """Read the standard error of the process until it ends."""
         for line in self.process.stderr or ():
             if line.startswith(LOST_BECAUSE):
                 self.reason = line.removeprefix(LOST_BECAUSE).strip()
@@ -68,12 +70,12 @@ class Child:
             if self.shown:
                 sys.stderr.write(line)
                 sys.stderr.flush()
-        for _ in self.process.stderr or ():  # it must not block
+        for _ in self.process.stderr or ():  # read on, or the process could block
             pass
 
 
 def has_children(arguments: argparse.Namespace) -> bool:
-    """Return whether this process shall start others.
+    """Return whether this process must start others.
 
     Raises:
         UsageError: the flags do not fit together.
@@ -95,10 +97,10 @@ def has_children(arguments: argparse.Namespace) -> bool:
 
 
 def supervise(arguments: argparse.Namespace) -> int:
-    """Start the processes that are to run here, wait for them, and return their exit status.
+    """Start the processes that run on this machine, wait for them, and return their exit status.
 
     Raises:
-        ProcessLostError: one of them was ended from outside; the others have been ended then.
+        ProcessLostError: one of them was ended from outside; the others are then ended too.
     """
     alone = arguments.process is not None
     numbers = (arguments.process,) if alone else range(arguments.processes)
@@ -123,19 +125,19 @@ def _started(argv: list[str], numbers: Iterable[int], coordinator: str) -> list[
         command += ["--coordinator", coordinator, "--process", str(number)]
         process = subprocess.Popen(
             command,
-            stdin=subprocess.PIPE,  # held open: its end is ours
+            stdin=subprocess.PIPE,  # held open: it ends when this process does
             stdout=None if number == 0 else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            start_new_session=True,  # an interrupt is for the parent
+            start_new_session=True,  # so that only the parent is interrupted
         )
         children.append(Child(number, process, shown=not children))
     return children
 
 
 def _first_failed(children: list[Child]) -> Child | None:
-    """Wait for all to end well, or for one not to; of several, one that did not only lose another."""
+    """Wait until all end well (None) or one fails; of several, return one that did not just lose another."""
     while True:
         statuses = [child.process.poll() for child in children]
         failed = [child for child in children if child.process.returncode]
@@ -147,7 +149,7 @@ def _first_failed(children: list[Child]) -> Child | None:
 
 
 def _own_mistake(failed: Child, children: list[Child]) -> int:
-    """Return the exit status of a process that ended by itself, its words shown once."""
+    """Return the exit status of a process that ended by itself, after showing its error text once."""
     until = time.monotonic() + WHILE_OTHERS_END
     while children[0].process.poll() is None and time.monotonic() < until:
         time.sleep(0.05)

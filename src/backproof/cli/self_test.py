@@ -13,13 +13,13 @@ from backproof.verification import Report, verify_seeds
 
 
 def self_test(settings: Options, console: Console, *, seeds: int, every_mutant: bool, jobs: int = 1) -> int:
-    """Run it, print the rates of detection and of false alarms, and return 0 if nothing is amiss, else 1.
+    """Run the self-test, print detection and false alarms, and return 0 if nothing is amiss, else 1.
 
     Args:
-        settings: what `verify` takes.
+        settings: arguments of `verify`.
         console: where the rates are printed.
-        seeds: at how many seeds each shipped rule is verified as well.
-        every_mutant: whether every mutation is made of every rule, or of one.
+        seeds: at how many seeds each shipped rule is verified too; 0 for none.
+        every_mutant: whether every slip is planted in every rule that it applies to, or in one or two.
         jobs: how many processes share the rules and seeds.
     """
     outcomes = _cases(settings, console)
@@ -66,8 +66,8 @@ def _mutants(settings: Options, console: Console, *, every: bool) -> selftest.Ta
     share = tally.named / max(tally.mutants, 1)
     _print(
         console,
-        f"{tally.detected} of {tally.mutants} mutants detected; {tally.named} ({share:.0%}) called by their "
-        f"name, {len(tally.misnamed)} by a wrong one, the rest unknown",
+        f"{tally.detected} of {tally.mutants} mutants detected; {tally.named} ({share:.0%}) named rightly, "
+        f"{len(tally.misnamed)} wrongly, the rest unknown",
     )
     for one in (*tally.missed, *tally.misnamed):
         _print(console, one)

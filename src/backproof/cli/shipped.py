@@ -1,6 +1,6 @@
 """The shipped catalogue verified by several processes, one rule at a time in each.
 
-A rule cannot be sent to a process (it is made of functions), so its place in the catalogue is.
+A rule cannot be sent to a process, because it is made of functions; its position in the catalogue is sent.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ from backproof.catalogue import SHIPPED
 from backproof.cli.options import Options, without_seed
 from backproof.verification import Report, verify, verify_seeds
 
-# Each process holds what it compiles, a few hundred MB.
+# The most processes by default; each holds its compiled programs, a few hundred MB.
 MOST = 8
 
 
 def default_jobs() -> int:
-    """Return how many processes share the work: one a CPU core, but one alone where JAX has a device."""
+    """Return how many processes share the work: one per CPU core, at most MOST; 1 on a GPU or TPU."""
     return min(os.cpu_count() or 1, MOST) if jax.default_backend() == "cpu" else 1
 
 
@@ -33,7 +33,7 @@ def reports(
 
     Args:
         places: positions in `SHIPPED`.
-        settings: what `verify` takes.
+        settings: arguments of `verify`.
         jobs: how many processes.
         cache: where compiled programs are kept.
     """
@@ -49,14 +49,14 @@ def reports_by_seed(places: Sequence[int], seeds: range, settings: Options, jobs
 
 
 def keep_compiled(folder: Path) -> None:
-    """Switch on JAX's persistent compilation cache, for small programs too; this process is ours."""
+    """Switch on JAX's persistent compilation cache in this process, for small programs too."""
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 @contextlib.contextmanager
 def _pool(jobs: int, cache: Path | None) -> Iterator[ProcessPoolExecutor]:
-    """Give processes that were spawned: a forked one would share the locks of JAX's threads."""
+    """Yield a pool of spawned processes; a forked one would share the locks of JAX's threads."""
     spawned = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, mp_context=spawned, initializer=_begin, initargs=(cache,))
     try:

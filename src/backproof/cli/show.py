@@ -1,4 +1,4 @@
-"""`backproof show`: derivations as they are read, with the verdict on each line."""
+"""`backproof show`: derivations for reading, with the verdict on each line."""
 
 import argparse
 
@@ -9,7 +9,7 @@ from backproof.reporting import markdown, show
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show the derivations in the files that are named; return 0 if all are good, else 1.
+    """Show the derivations in the named files; return 0 if all are good, else 1.
 
     Raises:
         UsageError: a file cannot be used.

@@ -1,4 +1,4 @@
-"""A target of the command line: a path, or `module:function` importable from here."""
+"""A target of the command line: a path, or `module:function` importable from the current folder."""
 
 import importlib
 import sys

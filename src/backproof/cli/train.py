@@ -43,13 +43,13 @@ LOSS = losses.mean(losses.softmax_cross_entropy)
 def run(arguments: argparse.Namespace) -> int:
     """Train as `arguments` say, print loss and test accuracy of every epoch, and return 0.
 
-    Several learning rates or seeds are a sweep, and end in a table.
+    Several learning rates or seeds make a sweep, whose results are printed as a table.
 
     Raises:
         DataError: the data cannot be used.
         UsageError: a name is unknown, or settings exclude each other.
-        DivergedError: the loss is not finite any more.
-        CheckpointError: what is saved cannot be gone on with.
+        DivergedError: the loss is no longer finite.
+        CheckpointError: a checkpoint cannot be resumed.
         ProcessLostError: another process was ended from outside.
     """
     rates = arguments.learning_rate or (OPTIMIZERS[arguments.optimizer].learning_rate,)
@@ -142,7 +142,7 @@ def _sweep(
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
         )
-        table = str(outcome)  # which waits for the device
+        table = str(outcome)  # str waits for the device
     console.print(table, markup=False)
     (best,) = outcome.best().values()
     console.print(
@@ -152,7 +152,7 @@ def _sweep(
 
 
 def _data(arguments: argparse.Namespace) -> tuple[Data, int, Standardiser]:
-    """Return the standardised data, the number of classes, and what the inputs are standardised by."""
+    """Return the standardised data, the number of classes, and the standardiser of the inputs."""
     paths = arguments.data
     if len(paths) > 2:
         raise DataError(
@@ -171,7 +171,7 @@ def _data(arguments: argparse.Namespace) -> tuple[Data, int, Standardiser]:
 
 @contextmanager
 def shown(console: Console, epochs: int) -> Iterator[Callable[[Epoch], None]]:
-    """Yield what prints an epoch; below the lines stands a progress bar if `console` is a terminal."""
+    """Yield a function that prints an epoch; on a terminal, a progress bar is shown below the lines."""
     columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("training", total=epochs)
@@ -179,14 +179,14 @@ def shown(console: Console, epochs: int) -> Iterator[Callable[[Epoch], None]]:
         def show(epoch: Epoch) -> None:
             number = f"{epoch.number:>{len(str(epochs))}}/{epochs}"
             console.print(f"epoch {number}   loss {epoch.loss:.6f}   test accuracy {epoch.metric:7.2%}")
-            progress.update(task, completed=epoch.number)  # of all, also where training was resumed
+            progress.update(task, completed=epoch.number)  # counted from the very first, also after resuming
 
         yield show
 
 
 @contextmanager
 def warnings_in_words() -> Iterator[None]:
-    """Print what goes wrong with checkpoints as one line of its own, and only that."""
+    """Print each checkpoint warning as one line of text, and leave other warnings as they are."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", CheckpointWarning)
         plain = warnings.showwarning

@@ -1,4 +1,4 @@
-"""The data that travels with the package."""
+"""The data sets that come with the package."""
 
 from backproof.datasets._digits import digits
 

@@ -1,4 +1,4 @@
-"""Derivations that are none: too few lines, lines that come and go, numbers drawn in passing."""
+"""Generators that are not derivations: too few lines, lines that depend on the input, random numbers."""
 
 import ast
 import random
@@ -13,7 +13,7 @@ from backproof.derivations.replay import Replayer, replay_as_it_stands
 from backproof.derivations.source import source_of
 from backproof.derivations.table import Table
 
-# Without an argument these give other numbers each time. What moves a global generator is seen by its state.
+# Without an argument these give other numbers each time; a use of a global generator shows in its state.
 UNSEEDED = frozenset({"default_rng", "RandomState", "SystemRandom", "PCG64", "SeedSequence"})
 
 
@@ -35,15 +35,15 @@ def malformed(table: Table) -> str | None:
         for here, there in zip(run.steps, table.steps, strict=True):
             same = here.kind in (Kind.OPEN, there.kind) and here.latex == there.latex
             if not same:
-                return f"the lines must not depend on the input, but at shapes {at} row {here.row} is another"
+                return f"the lines must not depend on the input, but row {here.row} differs at shapes {at}"
     return None
 
 
 def unrepeatable(replayer: Replayer | None, function: Any, table: Table, moved: bool) -> str | None:
     """Return a sentence if a line has another value when it is computed again at the same point.
 
-    It is computed again only where something speaks of random numbers: a generator without a seed, made in
-    the function or in those it calls, or a global one that `moved` meanwhile.
+    The lines are computed again only if random numbers may be at work: the function, or one that it calls,
+    makes a generator without a seed, or the state of a global generator has `moved`.
     """
     if not moved and not _seeds_itself(function):
         return None
@@ -64,12 +64,12 @@ def unrepeatable(replayer: Replayer | None, function: Any, table: Table, moved: 
 
 def generators() -> tuple[Any, ...]:
     """Return the state of the global random generators."""
-    state: Any = np.random.get_state()  # noqa: NPY002 - whether somebody else uses it is the question
+    state: Any = np.random.get_state()  # noqa: NPY002 - to see whether a derivation uses it
     return (random.getstate(), state[0], bytes(state[1]), *state[2:])
 
 
 def _seeds_itself(function: Any) -> bool:
-    """Return whether a function, or one of its file that it calls, makes a generator without a seed."""
+    """Return whether a function, or one that it calls in its file, makes a generator without a seed."""
     waiting, seen = [function], set()
     while waiting:
         one = waiting.pop()

@@ -1,16 +1,16 @@
 """Names why a line does not follow, by the verifier's list; `unknown` rather than a wrong name.
 
-Two ways lead to a name. A symptom is seen in the values: it must show at every failing point that is looked
-at and, where it would show at any input, no point may refute it. A mend is found in the source: with one
-small change of the line it follows everywhere. Beside the names of `verification.causes` there are
+There are two ways to a name. A symptom is seen in the values: it must show at every failing point that is
+looked at, and if it would show at any input, no point may refute it. A mend is found in the source: one small
+change makes the line follow everywhere. These causes come in addition to those of the verifier:
 
-| cause | what was seen |
+| cause | what was found |
 |---|---|
 | `order` | the factors of a product stand in the wrong order |
 | `index` | another index, axis or order of letters makes the line follow |
-| `missing-factor` | times a factor that stands in another line it follows |
-| `wrong-name` | another name in the place of one makes the line follow |
-| `claim` | a line that is no equality is false |
+| `missing-factor` | multiplied by a factor from another line, the line follows |
+| `wrong-name` | with one name replaced by another, the line follows |
+| `claim` | the line is a claim rather than a value, and it is false |
 """
 
 from collections.abc import Sequence
@@ -38,9 +38,9 @@ from backproof.verification.running.point import Point
 
 Named = tuple[str, str]
 
-# These would show wherever the line is not zero: a point at which it is right refutes them.
+# These would show wherever the line is not zero, so a point at which the line is right refutes them.
 REFUTABLE = (ALWAYS | {"factor"}) - {"swapped"}
-# What these tests see in a line, in words; the other tests of the verifier speak of cotangents.
+# The sentence for each symptom that a line can show; the verifier's other tests are about cotangents.
 SENTENCES = {
     "not-finite": "it is not finite where the line before is",
     "missing": "{leaf} is zero where the line before is not",
@@ -48,7 +48,7 @@ SENTENCES = {
     "transpose": "{leaf} is the transpose of the line before",
     "swapped": "{leaf} is another leaf of the line before",
     "argument-transposed": "{leaf} is the line before with an argument transposed: W for Wᵀ",
-    "convention-half": "it is {ratio:g} times the line before: a ½ or a 2 too many",
+    "convention-half": "it is {ratio:g} times the line before: there is a ½ or a 2 too many",
     "factor": "{leaf} is {ratio:.6g} times the line before{hint}",
     "at-zeros": "{leaf} is wrong only where its input is zero",
     "negative-inputs": "{leaf} is wrong only where its input is negative",
@@ -62,7 +62,7 @@ SENTENCES = {
 def name_cause(
     replayer: Replayer | None, source: Source | None, table: Table, look: Look, small: Args | None
 ) -> Named:
-    """Return the name of the cause and its sentence; with `small`, the smallest example, asked first."""
+    """Return the cause and its sentence; the symptoms are sought at `small`, the smallest example, first."""
     if look.number >= len(table.lines) and table.ended:
         return "contract-raises", f"raises {table.ended.text}"
     if look.other is None and not table.is_value(look.number):
@@ -85,7 +85,7 @@ def name_cause(
 
 
 def _symptom(replayer: Replayer, table: Table, look: Look, small: Args | None) -> Named | None:
-    """Return the first of the verifier's tests that every failing point passes; None if none does."""
+    """Return the first symptom that every failing point shows and none refutes; None if there is none."""
     failing = [*([small] if small else []), *failing_points(table, look)]
     failures = [_failure(replayer, table, look, args) for args in _spread(failing)]
     for name, sentence in SENTENCES.items():
@@ -96,7 +96,7 @@ def _symptom(replayer: Replayer, table: Table, look: Look, small: Args | None) -
 
 
 def _of_form(table: Table, look: Look) -> str:
-    """Return the name of a broken form: it raises, or has another tree or shape than the line before."""
+    """Return the cause for a line that raises, or has another tree or shape than the line before."""
     here, before = table.lines[look.number], table.lines[look.other or 0]
     for run in table.runs:
         if run.steps[here].kind is Kind.OPEN:
@@ -109,7 +109,7 @@ def _of_form(table: Table, look: Look) -> str:
 
 
 def _summed(table: Table, here: int, before: int) -> bool:
-    """Return whether the line, summed over what it has more of, is the line before at every shape."""
+    """Return whether the line, summed over its extra axes, equals the line before at every shape."""
     for run in table.runs:
         mine, true = run.values[here], run.values[before]
         if run.steps[here].kind is Kind.OPEN:
@@ -126,7 +126,7 @@ def _summed(table: Table, here: int, before: int) -> bool:
 
 def _shows(name: str, at: Failure) -> bool:
     try:
-        if name in AXES:  # it says that the rest is right: some of the rest must be seen to be
+        if name in AXES:  # the symptom says that the other entries are right, so there must be some
             return any(np.size(rest) for rest in AXES[name](at).values())
         return bool(TESTS[name](at))
     except LineError:
@@ -134,7 +134,7 @@ def _shows(name: str, at: Failure) -> bool:
 
 
 def _spread(points: Sequence[Args]) -> list[Args]:
-    """Return a few of the points, the first one and others of every shape."""
+    """Return a few of the points: the first one, and others spread over all of them."""
     step = max(1, len(points) // EFFORT.asked)
     return [*points[:1], *points[1::step]][: EFFORT.asked + 1]
 
@@ -145,7 +145,7 @@ def _failure(replayer: Replayer, table: Table, look: Look, args: Args) -> Failur
 
 
 def _failure_in(replayer: Replayer, table: Table, look: Look, run: Any, i: int) -> Failure:
-    """Return what the tests look at, at point `i` of a replay."""
+    """Return the failure at point `i` of a replay, in the form that the tests take."""
     here, before = table.lines[look.number], table.lines[look.other or 0]
     mine, true = (jax.tree.map(lambda v: v[i], tuple(run.values[step])) for step in (here, before))
     rest = zip(*map(jax.tree.leaves, (true[0], mine[1], true[1])), strict=True)
@@ -167,7 +167,7 @@ def _number(value: Any) -> np.ndarray:
 
 
 def _refuted(name: str, table: Table, look: Look, failures: list[Failure]) -> bool:
-    """Return whether some point speaks against a cause that would show everywhere."""
+    """Return whether some point is evidence against a cause that would show everywhere."""
     if name == "factor":
         ratios = [ratio_of(one.leaf) for one in failures]
         same = len(failures) > 1 and all(one.leaf.is_times(ratios[0]) for one in failures)
@@ -178,9 +178,9 @@ def _refuted(name: str, table: Table, look: Look, failures: list[Failure]) -> bo
 
 
 def _right_somewhere(table: Table, look: Look, path: str, *, distinct: bool) -> bool:
-    """Return whether a leaf is right, and not zero, at a point where the cause would be seen.
+    """Return whether a leaf is right, and not zero, at a point where the cause would show.
 
-    A factor may be the size of an axis, which is not seen where an axis has size 1 (`distinct`).
+    With `distinct`, points where an axis has size 1 do not count: a factor may be the size of that axis.
     """
     for run in table.runs:
         if len(run.lines) <= look.number:

@@ -1,6 +1,6 @@
-"""Changes of an expression at one place: the slips that people make, and their mends.
+"""Changes of an expression at one place: the slips that people make, and the mends of those slips.
 
-Each rule takes one node of the syntax tree and returns what may stand in its place.
+Each rule takes one node of the syntax tree and returns the nodes that may replace it.
 """
 
 import ast
@@ -100,7 +100,7 @@ def swap_product(node: ast.AST) -> list[ast.expr]:
 
 
 def other_index(node: ast.AST) -> list[ast.expr]:
-    """Turn x[k] into x[k − 1] and x[k + 1], axis=0 into axis=1, and the letters of an einsum round."""
+    """Turn x[k] into x[k − 1] and x[k + 1], axis=0 into axis=1, and reverse the letters of an einsum."""
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
         index = _whole(node.slice)
         steps = (-1, 1) if index else (1,)
@@ -112,7 +112,7 @@ def other_index(node: ast.AST) -> list[ast.expr]:
 
 
 def unwrap(node: ast.AST) -> list[ast.expr]:
-    """Turn f(g(x)) into f(x): the output stood in place of the input."""
+    """Turn f(g(x)) into f(x): the output was written in place of the input."""
     if isinstance(node, ast.Call) and len(node.args) == 1 and isinstance(node.args[0], ast.Call):
         inner = node.args[0]
         return [ast.Call(node.func, [one], node.keywords) for one in inner.args[-1:]]
@@ -126,7 +126,7 @@ def negated(expression: ast.expr) -> ast.expr:
 
 
 def renamed(names: dict[str, list[str]]) -> Rule:
-    """Return the rule that puts another name in the place of one; `names` says which for each."""
+    """Return the rule that replaces one name by another; `names` lists the replacements for each."""
 
     def rule(node: ast.AST) -> list[ast.expr]:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -137,7 +137,7 @@ def renamed(names: dict[str, list[str]]) -> Rule:
 
 
 def _other_axis(node: ast.Call) -> list[ast.expr]:
-    """Return the call with its axis exchanged."""
+    """Return the call with another axis."""
     for i, keyword in enumerate(node.keywords):
         axis = _whole(keyword.value) if keyword.arg == "axis" else None
         if axis is not None:
@@ -147,7 +147,7 @@ def _other_axis(node: ast.Call) -> list[ast.expr]:
 
 
 def _other_letters(node: ast.Call) -> list[ast.expr]:
-    """Return the einsum with the letters of one operand turned round."""
+    """Return the einsum with the letters of one operand reversed."""
     first = node.args[0] if node.args else None
     if not isinstance(first, ast.Constant) or not isinstance(first.value, str):
         return []
@@ -169,7 +169,7 @@ def _is_number(node: ast.expr) -> bool:
 
 
 def _whole(node: ast.expr) -> int | None:
-    """Return the whole number that a node writes, −1 included; None if it writes none."""
+    """Return the whole number that a node is, negative ones included; None if it is not one."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         inner = _whole(node.operand)
         return None if inner is None else -inner

@@ -1,4 +1,4 @@
-"""From what was seen of every line to a report: the first that does not follow gives the verdict."""
+"""Makes the report from the judgement of every line; the first that does not follow gives the verdict."""
 
 import inspect
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def conclude(
         "shapes": len(table.runs),
     }
     if not table.points:
-        text = "no drawn point satisfies its assumptions, so nothing was seen"
+        text = "no drawn point satisfies its assumptions, so no line was judged"
         return DerivationReport(**facts, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
     rows = {number: table.row(number, table.before(number)) for number in range(len(table.lines))}
     stops = [n for n, row in rows.items() if row.fails or row.broken]
@@ -70,10 +70,10 @@ def _without_failure(
     table: Table,
     rows: dict[int, Row],
 ) -> DerivationReport:
-    """Return the report where every line follows: it holds, unless nothing was seen or it should fail."""
+    """Return the report if every line follows: it holds, unless a line was not judged or it should fail."""
     blind = [n for n, row in rows.items() if not row.judged]
     if blind:
-        text = f"line {blind[0]} is not finite at any drawn point, so nothing was seen of it"
+        text = f"line {blind[0]} is not finite at any drawn point, so it was not judged"
         return DerivationReport(**facts, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
     if facts["refutes"]:
         text = f"line {facts['refutes'].line} should not follow, but every line does"
@@ -89,21 +89,21 @@ def _without_failure(
 
 
 def _as_expected(report: DerivationReport) -> DerivationReport:
-    """Return the report as it reads beside what was expected: an erratum that fails as stated is good."""
+    """Return the report compared with the expectation: an erratum that fails as stated is good."""
     stated = report.refutes
     if not stated:
         return report
     if (report.wrong, report.cause) == (stated.line, stated.cause):
         return replace(report, verdict=DerivationVerdict.REFUTED)
     text = (
-        f"line {stated.line} should be the first that fails, by {stated.cause!r}; it is line {report.wrong}, "
-        f"by {report.cause!r}: {report.explanation}"
+        f"line {stated.line} should fail first, with cause {stated.cause!r}, but line {report.wrong} does, "
+        f"with cause {report.cause!r}: {report.explanation}"
     )
     return replace(report, verdict=DerivationVerdict.NOT_REFUTED, explanation=text)
 
 
 def _carried(table: Table, wrong: int) -> str:
-    """Return what the lines after a wrong one say of it: they may follow from it, and not from line 0."""
+    """Return what the lines after a wrong one show: they may follow from it, and not from line 0."""
     start = table.start
     after = [n for n in range(wrong + 1, len(table.lines)) if table.is_value(n)]
     if start is None or wrong >= len(table.lines) or not table.is_value(wrong) or not after:
@@ -134,7 +134,7 @@ def _line(table: Table, source: Source | None, number: int, row: Row, wrong: int
 
 
 def _last(table: Table) -> list[Line]:
-    """Return the line that was not reached because something before its yield raises, if there is one."""
+    """Return the line that was not reached because the code before its yield raises, if there is one."""
     ended = table.ended
     if ended is None or ended.number < len(table.lines):
         return []
@@ -142,7 +142,7 @@ def _last(table: Table) -> list[Line]:
 
 
 def _mark(table: Table, number: int, row: Row, wrong: int | None) -> Mark:
-    """Return what is said of a line: from the first wrong one on, values are held against line 0."""
+    """Return the mark of a line; the values after the first wrong line are compared with line 0."""
     if not table.is_value(number):
         return Mark.IS_FALSE if row.fails or row.broken else Mark.HOLDS
     if number == wrong:
@@ -158,7 +158,7 @@ def _mark(table: Table, number: int, row: Row, wrong: int | None) -> Mark:
 
 
 def _provenance(table: Table, source: Source | None, number: int) -> str:
-    """Return what anchors the first line, and what of this library the last one runs."""
+    """Return what anchors the first value, or which shipped code the last line runs."""
     if source is None:
         return ""
     row = table.steps[table.lines[number]].row
@@ -181,5 +181,5 @@ def _notes(table: Table, source: Source | None, rows: dict[int, Row], wrong: int
                 f"line {number} could not be judged at {row.skipped} points: something is not finite"
             )
     if source is None:
-        notes.append("the source is not at hand: anchor and shipped code were not looked for")
+        notes.append("the source is not available, so anchor and shipped code were not looked for")
     return notes

@@ -21,7 +21,7 @@ from backproof.verification.running.point import Point
 
 
 class Look(NamedTuple):
-    """Says which failure is looked for: of which line, against which, and that it is one of values."""
+    """Holds the aim of a search: a line, the line that it is compared with, and the wanted judgement."""
 
     number: int
     other: int | None

@@ -12,10 +12,11 @@ from backproof.errors import UsageError, message
 
 
 def find(paths: Iterable[Path]) -> list[Derivation]:
-    """Return every derivation defined at the top of the files, and in the folders below `paths`.
+    """Return every derivation defined at the top level of the files in `paths` and in its folders.
 
     Raises:
-        UsageError: a path is neither, a file cannot be imported, or one that was named has none.
+        UsageError: a path is neither a file nor a folder, a file cannot be imported, or a file in `paths`
+            defines no derivation.
     """
     found: list[Derivation] = []
     for path in paths:
@@ -33,7 +34,7 @@ def find(paths: Iterable[Path]) -> list[Derivation]:
 
 
 def derivations_in(path: Path) -> list[Derivation]:
-    """Return the derivations that one file defines at its top, in the order of the source.
+    """Return the derivations that one file defines at its top level, in the order of the source.
 
     Raises:
         UsageError: there is no such file, or it cannot be imported.
@@ -45,7 +46,7 @@ def derivations_in(path: Path) -> list[Derivation]:
 
 
 def load(path: Path) -> ModuleType:
-    """Return the module of a file, imported under a name of its own; its folder is importable meanwhile.
+    """Return the module of a file, imported under a unique name with its folder on the import path.
 
     Raises:
         UsageError: there is no such file, or importing it raises.
@@ -62,14 +63,14 @@ def load(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        # A file of a user's may raise anything; it is shown with the line that raised it.
+        # A user's file may raise anything; the error is shown with the row that raised it.
         rows = [
             row for row in traceback.extract_tb(error.__traceback__) if Path(row.filename) == path.resolve()
         ]
         where = f"{path}:{rows[-1].lineno}" if rows else str(path)
         said = f"{type(error).__name__}: {error}"
         raise UsageError(
-            message(must="a file must be importable", found=said, where=where, do="mend it")
+            message(must="a file must be importable", found=said, where=where, do="correct the file")
         ) from error
     finally:
         sys.path.remove(str(path.resolve().parent))
@@ -77,7 +78,7 @@ def load(path: Path) -> ModuleType:
 
 
 def _may_hold_one(folder: Path, file: Path) -> bool:
-    """Return whether a file of a folder is worth importing: it speaks of a derivation, and is not hidden."""
+    """Return whether a file in a folder is worth importing: it mentions derivations and is not hidden."""
     parts = file.relative_to(folder).parts
     hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
     return not hidden and "derivation" in file.read_text(encoding="utf-8", errors="replace")

@@ -23,7 +23,7 @@ class Derivation:
         items: the items of a specification that it shows.
         uses: the derivations it rests on.
         refutes: how it is expected to fail, or None.
-        args: what its arguments may be, or None where its annotations say so.
+        args: the specifications of its arguments, or None to read its annotations.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Derivation:
         refutes: Refutes | None,
         args: Any,
     ) -> None:
-        """Hold the function; nothing is run."""
+        """Store the arguments; nothing is run."""
         self.function, self.latex, self.items = function, latex, items
         self.uses, self.refutes, self.args = uses, refutes, args
         functools.update_wrapper(self, function)
@@ -65,12 +65,12 @@ class Derivation:
 
     @property
     def prose(self) -> str:
-        """What its docstring says."""
+        """The text of its docstring."""
         return inspect.getdoc(self.function) or ""
 
     @property
     def about(self) -> About:
-        """What a report says of it before anything is run."""
+        """The part of its report that is known before anything is run."""
         uses = tuple(one.name for one in self.uses)
         return About(self.name, self.latex, self.file, self.row, self.prose, self.items, uses, self.refutes)
 
@@ -87,9 +87,9 @@ class Derivation:
         """Return the report: the first line that does not follow, why, and the smallest example.
 
         Args:
-            examples: the points drawn at each shape, next to one of plain numbers.
+            examples: how many points are drawn at each shape, next to one with plain numbers.
             seed: the seed of every draw.
-            shapes: how many shapes are tried, the largest of the menu; None for all.
+            shapes: how many shapes of the menu are tried, the largest ones; None for all.
         """
         return Verifications(examples=examples, seed=seed, shapes=shapes).report_on(self)
 
@@ -104,12 +104,12 @@ class Derivation:
 
 
 class Verifications:
-    """The verifications of several derivations; a class because one that others rest on is verified once."""
+    """The reports on several derivations, kept so that one that others rest on is verified only once."""
 
     def __init__(
         self, *, examples: int = EFFORT.points_at_each_shape, seed: int = 0, shapes: int | None = None
     ) -> None:
-        """Hold the settings, as `Derivation.verify` takes them; nothing is run."""
+        """Store the settings, as `Derivation.verify` takes them; nothing is run."""
         self._examples, self._seed, self._shapes = examples, seed, shapes
         self._reports: dict[Derivation, DerivationReport] = {}
 
@@ -143,7 +143,7 @@ def verify_each(
 
 
 def _resting_on(report: DerivationReport, lemmas: Sequence[DerivationReport]) -> DerivationReport:
-    """Return the report, INCONCLUSIVE if what it rests on does not hold."""
+    """Return the report, made INCONCLUSIVE if a derivation that it rests on does not hold."""
     fallen = next((one for one in lemmas if not one.ok), None)
     if fallen is None or not report.ok:
         return report
@@ -159,7 +159,7 @@ def derivation(
     refutes: Refutes | None = None,
     args: Any = None,
 ) -> Callable[[Callable[..., Any]], Derivation]:
-    r"""Return a decorator that makes a derivation of a generator of lines.
+    r"""Return a decorator that turns a generator of lines into a derivation.
 
     Each line is `(value, latex, reason)` and must equal the line before it, at every drawn point, in
     float64, within the rounding noise measured there. Line 0 is the definition.
@@ -174,9 +174,9 @@ def derivation(
     Args:
         latex: what is derived.
         items: the items of a specification that it shows.
-        uses: derivations this one rests on; they are checked first, and must hold.
-        refutes: how it is expected to fail; then it is good if and only if it fails so.
-        args: what the arguments may be, as in `backproof.verify`; None reads jaxtyping annotations.
+        uses: the derivations that this one rests on; they are checked first, and must hold.
+        refutes: how it is expected to fail; then it is good if and only if it fails in that way.
+        args: the specifications of the arguments, as in `backproof.verify`; None reads the annotations.
     """
 
     def decorate(function: Callable[..., Any]) -> Derivation:

@@ -1,7 +1,7 @@
 """Judges one line at the points of one shape: equal to the line before, or true as a claim, within noise.
 
-The tolerance is the verifier's own: AGREES_WITHIN units of the measured noise of both sides. Where float64
-cannot tell, both sides are held in long double, which separates a formula from its arithmetic.
+The tolerance is the verifier's own: AGREES_WITHIN units of the measured noise of both sides. If they differ
+by more in float64, both are computed in long double, where a gap that was only rounding shrinks.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from backproof.numerics.tolerance import AGREES_WITHIN, SHRINKS_TO
 
 
 class State(IntEnum):
-    """Orders what can be said of a line at one point."""
+    """Orders the judgements of a line at one point."""
 
     FOLLOWS = 0
     SKIPPED = 1
@@ -27,7 +27,7 @@ class State(IntEnum):
 
 
 class Seen(NamedTuple):
-    """Holds what was seen of one line at the points of one shape.
+    """Holds the judgement of one line at the points of one shape.
 
     Attributes:
         states: a `State` for each point.
@@ -86,7 +86,7 @@ def claim(run: Replay, here: int) -> Seen:
 
 
 def left_open(run: Replay, number: int) -> Seen:
-    """Return what is seen of a line that raises at this shape."""
+    """Return the judgement of a line that raises at this shape: it fails."""
     said = next((one.text for one in run.raised if one.number == number), "it is left open")
     return Seen(np.full(len(run.points), State.FAILS), np.full(len(run.points), np.inf), f"it raises {said}")
 
@@ -149,7 +149,7 @@ def _units(a: Any, b: Any, noise: Any, other: Any) -> np.ndarray:
 
 
 def _above(left: Measured, right: Measured) -> np.ndarray:
-    """Return how far left stands above right at most, in noise units; negative where it is below."""
+    """Return how far left is above right at most, in noise units; negative where it is below."""
     with np.errstate(all="ignore"):
         excess = jax.tree.map(
             lambda a, b, n, m: (_number(a) - _number(b)) / (n + m),

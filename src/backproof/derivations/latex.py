@@ -21,7 +21,7 @@ SYMBOLS = {
     "displaystyle": "", "quad": "  ", "qquad": "   ", ",": " ", ";": " ", ":": " ", "!": "", " ": " ",
     "textstyle": "", "middle": "", "limits": "", "nolimits": "", "tfrac": "", "\\": "; ",
 }  # fmt: skip
-# These wrap one argument and show it as it is.
+# Commands of one argument that are left out, while the argument is shown.
 WRAPPERS = frozenset(
     {
         "text", "mathrm", "mathbf", "boldsymbol", "mathit", "mathsf", "operatorname", "texttt", "textbf",
@@ -52,7 +52,7 @@ NO_PARENTHESES = re.compile(r"^[\w∂σδαβηθ′̂̃̄⁰-⁹ᵃ-ᶿᴬ-ᵂ�
 
 
 def readable(latex: str) -> str:
-    """Return a formula as Unicode text; what is not known stays as it is written."""
+    """Return a formula as Unicode text; of a command that is not known, the name is shown."""
     rows = re.sub(r"\s*&\s*", ", ", ENVIRONMENT.sub(lambda m: "[" if m[1] == "begin" else "]", latex))
     text, _ = _sequence(TOKEN.findall(rows), 0)
     text = re.sub(r"\s+", " ", text)
@@ -60,7 +60,7 @@ def readable(latex: str) -> str:
 
 
 def _sequence(tokens: list[str], at: int) -> tuple[str, int]:
-    """Return the text of the tokens up to a closing brace, and where that stands."""
+    """Return the text of the tokens up to a closing brace, and the position of that brace."""
     parts: list[str] = []
     while at < len(tokens) and tokens[at] != "}":
         if tokens[at] in "^_":
@@ -74,7 +74,7 @@ def _sequence(tokens: list[str], at: int) -> tuple[str, int]:
 
 
 def _argument(tokens: list[str], at: int) -> tuple[str, int]:
-    """Return the text of one token, command or group, and where the next stands."""
+    """Return the text of one token, command or group, and the position of the next one."""
     if at >= len(tokens):
         return "", at
     token = tokens[at]
@@ -100,7 +100,7 @@ def _argument(tokens: list[str], at: int) -> tuple[str, int]:
         inner, end = _argument(tokens, _past_blanks(tokens, at + 1))
         return inner + ACCENTS[name], end
     if name in SYMBOLS:
-        # a blank that only ends the command is no blank of the formula
+        # a blank that only ends the command does not belong to the formula
         letters = name.isalpha() and at + 1 < len(tokens) and tokens[at + 1] == " "
         tight = letters and SYMBOLS[name] in ("∂", "∇", "", "∑")
         return SYMBOLS[name], at + 1 + tight
@@ -118,7 +118,7 @@ def _grouped(text: str) -> str:
 
 
 def _script(text: str, table: dict[str, str], sign: str) -> str:
-    """Return `text` raised or lowered where every character of it can be, else in parentheses."""
+    """Return `text` raised or lowered if every character can be, else after its sign, in parentheses."""
     text = text.replace(" ", "") if all(c in table or c == " " for c in text) else text
     if text and all(c in table for c in text):
         return "".join(table[c] for c in text)

@@ -1,4 +1,4 @@
-"""What a derivation may yield: an assumption, a value that equals the line before it, or a claim."""
+"""The lines that a derivation may yield: an assumption, a value equal to the line before, or a claim."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +14,7 @@ PyTree = Any
 
 
 class Kind(StrEnum):
-    """Names what a yielded line says."""
+    """Names the kinds of yielded lines."""
 
     ASSUMED = "assume"
     VALUE = "value"
@@ -37,7 +37,7 @@ class Assumption:
 
 @dataclass(frozen=True)
 class Stated:
-    """Holds a claim that is no equality with the line before: its kind and its sides."""
+    """Holds a claim, which is not compared with the line before: its kind and its sides."""
 
     kind: Kind
     sides: tuple[PyTree, ...]
@@ -47,7 +47,7 @@ class Step(NamedTuple):
     """Holds one yielded line.
 
     Attributes:
-        kind: what it says.
+        kind: the kind of the line.
         payload: its arrays: a value, the sides of a claim, or the condition of an assumption.
         latex: its formula.
         reason: why it follows.
@@ -67,10 +67,10 @@ class Step(NamedTuple):
 
 
 class LineError(UsageError):
-    """Is raised for a yielded line that is none; `row` is the line of the file, `number` its index."""
+    """Raised when a yielded value is not a line; `row` is the row of the file, `number` the line's index."""
 
     def __init__(self, text: str, row: int = 0, number: int = 0) -> None:
-        """Hold the text and the place."""
+        """Store the text and the place."""
         super().__init__(text)
         self.row, self.number = row, number
 
@@ -96,7 +96,7 @@ def less(left: PyTree, right: PyTree) -> Stated:
 
 
 def equal(left: PyTree, right: PyTree) -> Stated:
-    """Return the claim left = right, which says nothing of the line before."""
+    """Return the claim left = right, which is not compared with the line before."""
     return Stated(Kind.EQUAL, (left, right))
 
 
@@ -114,7 +114,7 @@ def read(yielded: Any, row: int, number: int) -> Step:
     """Return the step that `yielded` stands for.
 
     Raises:
-        LineError: it is neither an assumption nor `(value or claim, latex, reason)`.
+        LineError: `yielded` is neither an assumption nor `(value or claim, latex, reason)`.
     """
     if isinstance(yielded, Assumption):
         return Step(Kind.ASSUMED, _arrays(yielded.condition, row, number), yielded.latex, "", row)
@@ -133,7 +133,7 @@ def read(yielded: Any, row: int, number: int) -> Step:
 
 
 def _matched(stated: Stated, row: int, number: int) -> tuple[PyTree, ...]:
-    """Return the sides of a claim, of one shape where one is a number and the other an array."""
+    """Return the sides of a claim; a number is broadcast to the shape of the other side."""
     sides = tuple(_arrays(side, row, number) for side in stated.sides)
     if len(sides) == 1:
         return sides
@@ -144,7 +144,7 @@ def _matched(stated: Stated, row: int, number: int) -> tuple[PyTree, ...]:
             pairs = jax.tree.map(jnp.broadcast_arrays, left, right)
             return jax.tree.transpose(jax.tree.structure(left), jax.tree.structure([0, 0]), pairs)
     raise LineError(
-        f"the sides of a claim have one tree and shape, but found {_form(left)} and {_form(right)}",
+        f"the sides of a claim must have one tree and shape, but found {_form(left)} and {_form(right)}",
         row,
         number,
     )
@@ -154,7 +154,7 @@ def _arrays(value: PyTree, row: int, number: int) -> PyTree:
     """Return `value` with every leaf an array of numbers.
 
     Raises:
-        LineError: it has no leaf, or one that is no array.
+        LineError: `value` has no leaf, or a leaf is not an array of numbers.
     """
     leaves, tree = jax.tree.flatten(value)
     for leaf in leaves:

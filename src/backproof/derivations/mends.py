@@ -1,6 +1,6 @@
-"""What would make a wrong line follow: one small change of its own expression, tried and seen to work.
+"""Mends of a wrong line: a mend is one small change of the line's expression that makes it follow.
 
-A mend is a stronger name for a cause than any symptom: with it the line follows at every drawn point.
+A mend names a cause more reliably than any symptom, because with it the line follows at every drawn point.
 """
 
 import ast
@@ -30,7 +30,7 @@ from backproof.numerics.effort import EFFORT
 
 
 class Mend(NamedTuple):
-    """Holds a change that makes the line follow: the name of the cause, and what to write for what."""
+    """Holds a change that makes the line follow: the cause, and the changed part before and after."""
 
     cause: str
     before: str
@@ -56,7 +56,7 @@ def find_mend(source: Source | None, table: Table, look: Look) -> Mend | None:
 
 
 def _candidates(source: Source, expression: ast.expr) -> Iterator[Change]:
-    """Yield the changes that are tried, the likeliest first."""
+    """Yield the changes to try, the likeliest first."""
     inputs, names = _inputs_of_names(source), _names(source)
     rules: dict[str, list[Rule]] = {
         "transpose": [drop_transpose, turn_column, add_transpose],
@@ -73,7 +73,7 @@ def _candidates(source: Source, expression: ast.expr) -> Iterator[Change]:
 
 
 def _factors(source: Source) -> list[ast.expr]:
-    """Return the factors that stand in the other lines, each once."""
+    """Return the factors of the products in all lines, each once."""
     found: dict[str, ast.expr] = {}
     for node in (part for line in source.yields() for part in ast.walk(line)):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
@@ -91,14 +91,14 @@ def _times(whole: ast.expr, factors: list[ast.expr]) -> Rule:
 
 
 def _names(source: Source) -> list[str]:
-    """Return the arguments of the derivation and what it assigns at its top."""
+    """Return the names of the arguments of the derivation, and those assigned at its top level."""
     assigned = [t for node in source.tree.body if isinstance(node, ast.Assign) for t in node.targets]
     own = [target.id for target in assigned if isinstance(target, ast.Name)]
     return [*(arg.arg for arg in source.tree.args.args), *own]
 
 
 def _inputs_of_names(source: Source) -> dict[str, list[str]]:
-    """Return for each local name that is the result of a call the names it is computed from."""
+    """Return, for each local name that is assigned the result of a call, the names used in that call."""
     known = _names(source)
     found: dict[str, list[str]] = {}
     for node in source.tree.body:
@@ -109,7 +109,7 @@ def _inputs_of_names(source: Source) -> dict[str, list[str]]:
 
 
 def _works(source: Source, table: Table, look: Look, row: int, expression: ast.expr) -> bool:
-    """Return whether the line follows with `expression` as its value: at one point, then at all."""
+    """Return whether the line follows with `expression` as its value: at one point, then at all points."""
     replayer = Replayer(planted(source, row, expression).function, None, look.number)
     largest = table.runs[-1]
     return all(

@@ -1,6 +1,6 @@
-"""Where a derivation is tried: a short menu of shapes, and numbers of moderate size.
+"""The points at which a derivation is tried: a short menu of shapes, and numbers of moderate size.
 
-A derivation speaks of real numbers, so numbers whose exponentials overflow are left out; zeros, ties,
+A derivation is about real numbers, so numbers whose exponentials overflow are left out; zeros, ties,
 signed zeros, whole and half numbers and tiny ones stay in.
 """
 
@@ -25,7 +25,8 @@ Args = tuple[Any, ...]
 def sizes_of(specs: list[Specification]) -> list[dict[str, Any]]:
     """Return the sizes at which a derivation is tried, the smallest first.
 
-    All 1; every second name 1, then the others, so that each is seen beside larger ones; all distinct.
+    First all sizes are 1. Then every second size is 1, and then the others, so that each size is once 1
+    while others are larger. Last, all sizes are distinct.
     """
     names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
     stars = [name for name in names if name.startswith("*")]
@@ -39,7 +40,7 @@ def sizes_of(specs: list[Specification]) -> list[dict[str, Any]]:
 
 
 def places(function: Any, args: Any) -> Points:
-    """Return where a derivation can be tried.
+    """Return the points at which a derivation can be tried.
 
     Raises:
         UsageError: an argument is neither specified nor annotated.
@@ -48,7 +49,7 @@ def places(function: Any, args: Any) -> Points:
 
 
 def drawn_points(name: str, points: Points, examples: int, seed: int) -> list[list[Args]]:
-    """Return the drawn argument tuples, shape by shape, the smallest first; each held in float64.
+    """Return the drawn argument tuples in float64, shape by shape, the smallest first.
 
     Raises:
         UsageError: nothing satisfies the specification.

@@ -30,10 +30,10 @@ class Replay:
     Attributes:
         points: the argument tuples.
         steps: the lines' kinds, formulas and reasons, without their arrays.
-        raised: what was raised at this shape in place of lines, which are open.
-        ended: what ended the derivation early at this shape, or None.
+        raised: the errors that lines raise at this shape; these lines are left open.
+        ended: the error that ended the derivation early at this shape, or None.
         values: each step's arrays and their noise.
-        program: the traced derivation, or None where it was run as it stands.
+        program: the traced derivation, or None if it was run without tracing.
     """
 
     points: Sequence[Args]
@@ -46,11 +46,11 @@ class Replay:
 
     @property
     def lines(self) -> list[int]:
-        """The positions in `steps` of the lines that are no assumptions."""
+        """The positions in `steps` of the lines, which leaves out assumptions."""
         return [i for i, step in enumerate(self.steps) if step.is_line]
 
     def wide(self) -> list[Measured]:
-        """Return each step's arrays and noise in long double; where it was not traced, as they are."""
+        """Return each step's arrays and noise in long double; `values` if nothing was traced."""
         if self.program is None:
             return self.values
         if self._wide is None:
@@ -59,13 +59,13 @@ class Replay:
 
 
 class Replayer:
-    """Replays one function, and remembers what it traced.
+    """Replays one function, and keeps its traced programs.
 
-    A class because the traced programs must live exactly as long as one verification does.
+    This is a class because the traced programs must live exactly as long as one verification does.
     """
 
     def __init__(self, function: Callable[..., Any], source: Source | None, until: int | None = None) -> None:
-        """Prepare to replay `function` up to line `until`; with its source, past lines that raise."""
+        """Prepare to replay `function` up to line `until`; with `source`, lines that raise are left open."""
         self.function, self.source, self.until = function, source, until
         self._traced: dict[Any, tuple[Program, Walked]] = {}
 
@@ -73,7 +73,7 @@ class Replayer:
         """Return the lines at `points`, all of one shape.
 
         Raises:
-            LineError: a yielded line is none.
+            LineError: a yielded value is not a line.
         """
         key = (len(points), shapes_of(points[0]))
         if key not in self._traced:
@@ -101,9 +101,9 @@ class Replayer:
 
 
 def replay_as_it_stands(function: Callable[..., Any], source: Source | None) -> Replay:
-    """Return the lines of a function of no arguments, run once as Python runs it.
+    """Return the lines of a function without arguments, run once without tracing.
 
-    No rounding can be varied here, so the noise of an entry is a unit in its last place.
+    Roundings cannot be varied here, so the noise of an entry is taken as one unit in its last place.
     """
     with float64():
         walked = bridged(function, source, lambda one: walk(one, ()))
@@ -113,7 +113,7 @@ def replay_as_it_stands(function: Callable[..., Any], source: Source | None) -> 
 
 
 def retraced(function: Callable[..., Any], eager: Replay) -> Replay:
-    """Return a function of no arguments traced after all, its noise measured; `eager` where it cannot be."""
+    """Return the lines of a function without arguments, traced to measure noise; else `eager`."""
     again = Replayer(function, None).at([()])
     return eager if again.ended else again
 
@@ -139,7 +139,7 @@ def _measured(program: Program, points: Sequence[Args], *, wide: bool) -> list[M
 
 
 def _last_place(value: Any) -> Any:
-    """Return a unit in the last place of each entry; of float64 where it is a whole number."""
+    """Return a unit in the last place of each entry, for whole numbers that of float64."""
     dtype = value.dtype if value.dtype.kind in "fc" else np.dtype(np.float64)
     with np.errstate(all="ignore"):
         size = np.abs(value.astype(dtype)) if dtype.kind != "c" else np.abs(value)

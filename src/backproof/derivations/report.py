@@ -1,4 +1,4 @@
-"""What is said of a derivation: its lines, the first that does not follow, and the smallest example."""
+"""The report on a derivation: its lines, the first that does not follow, and the smallest example."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -26,7 +26,7 @@ class DerivationVerdict(StrEnum):
 
 
 class Mark(StrEnum):
-    """Names what is said of one line."""
+    """Names the judgements of one line."""
 
     STARTS = "starts"
     FOLLOWS = "follows"
@@ -40,12 +40,12 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True)
 class Refutes:
-    """States how a derivation is expected to fail: an erratum of a document, say.
+    """States how a derivation is expected to fail, e.g. because it repeats an erratum of a document.
 
     Attributes:
         line: the index of the first line that does not follow.
         erratum: the name of the erratum, e.g. `E0(c)`.
-        cause: the cause by which it must be named.
+        cause: the cause that the report must name.
         because: what a reader needs to know, in a sentence or two.
     """
 
@@ -57,17 +57,17 @@ class Refutes:
 
 @dataclass(frozen=True)
 class Line:
-    """Holds what is said of one line.
+    """Holds the judgement of one line.
 
     Attributes:
         number: its index; assumptions are not counted.
         kind: `value`, or the kind of the claim.
         latex, reason: its formula and why it follows.
         row: the line of the file.
-        mark: what was found.
-        note: that it is anchored, or what this library runs; empty otherwise.
-        worst: the largest distance from what it must equal, where it follows, in noise units.
-        skipped: at how many points it could not be judged, because something is not finite there.
+        mark: the judgement.
+        note: whether the first value is anchored, or which shipped code the last line runs; else empty.
+        worst: the largest distance between the two sides where the line follows, in noise units.
+        skipped: at how many points it was not judged: a side is not finite, or the line before raises.
     """
 
     number: int
@@ -88,8 +88,8 @@ class Example:
     Attributes:
         names: the names of the arguments.
         args: the argument tuple.
-        sides: what the two sides are called.
-        values: both sides, whole; empty where the line raises.
+        sides: the names of the two sides.
+        values: both sides in full.
         entry: the entry in which they differ most.
         distance: how many noise units lie between them there.
     """
@@ -109,7 +109,7 @@ class Example:
 
 
 class About(NamedTuple):
-    """Holds what a report says of a derivation before anything is run.
+    """Holds the part of a report that is known before anything is run.
 
     Attributes:
         name, latex, file, row, prose: which derivation.
@@ -137,12 +137,12 @@ class DerivationReport:
         items: the items of a specification that it shows.
         uses: the names of the derivations it rests on.
         verdict: the outcome; `ok` says whether it is good.
-        lines: what is said of each line.
-        assumptions: the formulas of what is assumed.
+        lines: the judgement of each line.
+        assumptions: the formulas of the assumptions.
         wrong: the index of the first line that does not follow, or None.
         cause: a short stable name of what is wrong, or None.
-        explanation: that cause, or what else is wrong, in a sentence.
-        example: the smallest example that shows it, or None.
+        explanation: that cause, or whatever else is wrong, in a sentence.
+        example: the smallest example of the failure, or None.
         refutes: how it was expected to fail, or None.
         points: at how many points it was tried.
         shapes: how many shapes these points have.
@@ -193,7 +193,7 @@ class DerivationReport:
         return [*said, *_table(self.lines), *self.details()]
 
     def details(self) -> list[str]:
-        """Return what is said below the lines: why, what it refutes and rests on, the example."""
+        """Return the text below the lines: the explanation, what is refuted and used, the example."""
         said = [f"  {self.explanation}"] if self.explanation else []
         if self.refutes:
             said.append(f"  refutes {self.refutes.erratum}: {self.refutes.because}")

@@ -1,8 +1,8 @@
-"""Plants slips in every line of a derivation, and counts whether the line that is named is the planted one.
+"""Plants slips in every line of a derivation, and checks that the verifier names the line with the slip.
 
-A slip is a transform of the syntax tree of one line: a transpose dropped, a sign turned, a ½ or a slope
-forgotten, the factors of a product exchanged, another index. Whether it changes anything is asked apart
-from the verdict: the changed line is compared with the line as it was written, to half the digits.
+A slip is a change of the syntax tree of one line: a transpose dropped, a sign turned, a ½ or a slope
+forgotten, the factors of a product exchanged, another index. Whether it changes any value is decided
+without the verdict: the line with the slip is compared with the line as written, to half the digits.
 """
 
 import ast
@@ -27,7 +27,7 @@ from backproof.numerics.tolerance import HALF_THE_DIGITS, SHRINKS_TO
 
 
 class Outcome(StrEnum):
-    """Names what became of a planted slip."""
+    """Names the outcomes of a planted slip."""
 
     FOUND = "found"
     MISSED = "missed"
@@ -37,13 +37,13 @@ class Outcome(StrEnum):
 
 
 class Slip(NamedTuple):
-    """Holds one planted slip and what was said of it.
+    """Holds one planted slip and its outcome.
 
     Attributes:
         derivation: the name of the derivation.
         file: the file that defines it.
-        row: the line of the file.
-        line: the index of the line that was changed.
+        row: the row of the file.
+        line: the index of the line with the slip.
         kind: the kind of slip.
         before, after: the changed part of the expression.
         outcome: whether the line was named.
@@ -78,7 +78,7 @@ def slips_of(expression: ast.expr) -> Iterator[Change]:
 def campaign(
     derivation: Derivation, examples: int = EFFORT.points_at_each_shape, seed: int = 0
 ) -> Iterator[Slip]:
-    """Yield what becomes of every slip planted in a line after the first of a derivation that holds."""
+    """Yield the outcome of every slip planted in a line after the first; the derivation must hold."""
     source = source_of(derivation.function)
     if source is None:
         return
@@ -105,7 +105,7 @@ def _table(derivation: Derivation, source: Source, examples: int, seed: int) -> 
 
 
 def _outcome(source: Source, table: Table, number: int, row: int, change: Change) -> Outcome:
-    """Return what becomes of one slip: the shapes are tried until one shows it, the most telling first."""
+    """Return the outcome of one slip; shapes are tried, the largest first, until one shows the slip."""
     changed = planted(source, row, change.expression)
     replayer = Replayer(changed.function, changed, number)
     moved = False
@@ -150,7 +150,7 @@ def _moves(run: Replay, again: Replay, number: int) -> bool:
 
 
 def _apart(kept: np.ndarray, before: Any, after: Any, before_wide: Any, after_wide: Any) -> bool:
-    """Return whether an entry differs by half its digits, and in long double no less: rounding shrinks."""
+    """Return whether an entry differs by half its digits, and not less in long double, as by rounding."""
     a, b, c, d = (
         np.asarray(leaf, np.longdouble).reshape(len(leaf), -1)[kept]
         for leaf in (before, after, before_wide, after_wide)

@@ -1,4 +1,4 @@
-"""The source of a derivation: its yields in order, and what the names in them stand for."""
+"""The source of a derivation: its yields in order, and the objects that the names in them stand for."""
 
 import ast
 import builtins
@@ -14,7 +14,7 @@ import jax
 
 AUTODIFF = ("grad", "value_and_grad", "jacfwd", "jacrev", "jacobian", "hessian", "vjp", "jvp", "linearize")
 ANCHORS = {getattr(jax, name): f"jax.{name}" for name in AUTODIFF}
-# What a derivation shows may come from here; what only states or checks it may not.
+# If the last line runs code of these modules, it is reported; the other modules only state or check lines.
 SHIPPED = (
     "rules",
     "losses",
@@ -76,18 +76,18 @@ def source_of(function: Any) -> Source | None:
 
 
 def anchor(source: Source, row: int) -> str | None:
-    """Return which autodiff the line yielded on `row` calls, directly or by a function of its file."""
+    """Return the autodiff that the line yielded on `row` calls, directly or by a function of its file."""
     for found in _reached(source, source.expression_at(row)):
         try:
             if found in ANCHORS:
                 return ANCHORS[found]
-        except TypeError:  # what has no hash is no function
+        except TypeError:  # an object without a hash is none of these functions
             continue
     return None
 
 
 def shipped(source: Source, row: int) -> str | None:
-    """Return what of backproof the line yielded on `row` runs, directly or by a function of its file."""
+    """Return the shipped code that the line yielded on `row` runs, directly or by a function of its file."""
     for found in _reached(source, source.expression_at(row)):
         module = _module(found)
         if module.split(".")[:1] == ["backproof"] and module.split(".")[1:2] in [[name] for name in SHIPPED]:
@@ -101,7 +101,7 @@ def _module(found: Any) -> str:
 
 
 def _reached(source: Source, expression: ast.expr | None) -> Iterator[Any]:
-    """Yield what the names of `expression` stand for, and those of the functions and locals behind them."""
+    """Yield the objects that `expression` names, and those named by the functions and locals it uses."""
     waiting: list[tuple[Source, ast.AST]] = [(source, expression)] if expression else []
     seen: set[int] = set()
     while waiting:
@@ -125,7 +125,7 @@ def _reached(source: Source, expression: ast.expr | None) -> Iterator[Any]:
 
 
 def _assigned(tree: ast.FunctionDef) -> dict[str, list[ast.AST]]:
-    """Return what is assigned to each local name, functions defined inside included."""
+    """Return the expressions assigned to each local name, and the functions defined inside."""
     found: dict[str, list[ast.AST]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr) and node.value:
@@ -138,7 +138,7 @@ def _assigned(tree: ast.FunctionDef) -> dict[str, list[ast.AST]]:
 
 
 def names_in(function: Any) -> dict[str, Any]:
-    """Return what the free names of a function stand for."""
+    """Return the objects that the free names of a function stand for."""
     closed: dict[str, Any] = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
@@ -167,19 +167,19 @@ def _is_neighbour(found: Any, function: Any) -> bool:
 
 
 def planted(source: Source, row: int, expression: ast.expr) -> Source:
-    """Return the source with another value in the line yielded on `row`, and its function with it."""
+    """Return the source, and its function, with `expression` as the value of the line yielded on `row`."""
     found = source.line_at(row)
     if found is None or not isinstance(found.value, ast.Tuple):
         return source
     old = found.value.elts[0]
-    for node in ast.walk(expression):  # all of it stands where the old value stood
+    for node in ast.walk(expression):  # every new node takes the position of the old value
         ast.copy_location(node, old)
     tree = _exchanged(source.tree, old, expression)
     return Source(_compiled(source.function, tree), tree)
 
 
 def _exchanged(node: Any, old: ast.AST, new: ast.AST) -> Any:
-    """Return `node` with `old` exchanged for `new`; only what lies on the way to it is copied."""
+    """Return `node` with `old` exchanged for `new`; only the nodes above `old` are copied."""
     if node is old:
         return new
     for name, value in ast.iter_fields(node):

@@ -1,4 +1,4 @@
-"""Gathers what was seen of every line at every shape."""
+"""Gathers the judgements of every line at every shape."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from backproof.derivations.walk import Raised
 
 
 class Row(NamedTuple):
-    """Holds what was seen of one line at all shapes together.
+    """Holds the judgement of one line at all shapes together.
 
     Attributes:
         fails: whether it fails at some point.
         judged: at how many points it was judged.
-        skipped: at how many it could not be.
-        worst: the largest distance where it follows.
+        skipped: at how many points it could not be judged.
+        worst: the largest distance between its two sides where it follows.
         broken: why it cannot be compared at some shape, or None.
-        never_finite: whether it is finite nowhere, although what it must equal is.
+        never_finite: whether it is finite nowhere, although the line that it must equal is.
     """
 
     fails: bool
@@ -46,7 +46,7 @@ class Table:
 
     @cached_property
     def steps(self) -> list[Step]:
-        """The steps, each as a shape shows it at which it does not raise."""
+        """The steps, each from a shape at which it does not raise, if there is one."""
         longest = max((run.steps for run in self.runs), key=len)
         found = []
         for i, step in enumerate(longest):
@@ -61,7 +61,7 @@ class Table:
 
     @cached_property
     def ended(self) -> Raised | None:
-        """What ended the derivation early at some shape, the earliest first; None if nothing did."""
+        """The error that ended the derivation earliest at some shape; None if none did."""
         return min((run.ended for run in self.runs if run.ended), default=None, key=lambda one: one.number)
 
     def at_row(self, source: Source, row: int) -> list[int]:
@@ -86,11 +86,11 @@ class Table:
 
     @property
     def start(self) -> int | None:
-        """The number of the first value, which nothing comes before."""
+        """The number of the first value, which has no value before it."""
         return next((n for n in range(len(self.lines)) if self.is_value(n)), None)
 
     def seen(self, run: Replay, number: int, other: int | None) -> Seen:
-        """Return what is seen of line `number` against line `other`, or of its claim, where it counts."""
+        """Return the judgement of line `number` against line `other`, or of its claim, where admitted."""
         here = self.lines[number]
         if run.steps[here].kind is Kind.OPEN:
             seen = left_open(run, number)
@@ -99,7 +99,7 @@ class Table:
         return seen._replace(states=np.where(admitted(run), seen.states, State.SKIPPED))
 
     def row(self, number: int, other: int | None) -> Row:
-        """Return what is seen of line `number` against `other` at all shapes that reach it."""
+        """Return the judgement of line `number` against `other` at all shapes that reach it."""
         runs = [run for run in self.runs if len(run.lines) > number]
         if number == self.start:
             opened = (run for run in runs if run.steps[self.lines[number]].kind is Kind.OPEN)

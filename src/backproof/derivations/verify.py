@@ -1,4 +1,4 @@
-"""The road from a generator of lines to its report: draw, replay, compare, and say what was found."""
+"""Verifies one derivation: draws points, replays the lines there, compares them, and reports."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,11 +20,11 @@ def report_on(
 
     Args:
         function: the generator function.
-        args: what its arguments may be, or None where its annotations say so.
-        about: what the report says of it before anything is run.
-        examples: the points drawn at each shape, next to one of plain numbers.
+        args: the specifications of its arguments, or None to read its annotations.
+        about: the part of the report that is known before anything is run.
+        examples: how many points are drawn at each shape, next to one with plain numbers.
         seed: the seed of every draw.
-        shapes: how many shapes are tried, the largest of the menu; None for all.
+        shapes: how many shapes of the menu are tried, the largest ones; None for all.
     """
     facts = about._asdict()
     try:
@@ -54,7 +54,7 @@ def report_on(
 
 
 def _of_one_point(function: Any, source: Source | None) -> Table:
-    """Return the lines of a function without arguments; where one fails, with their noise measured."""
+    """Return the lines of a function without arguments; if one fails, their noise is measured."""
     eager = replay_as_it_stands(function, source)
     table = Table([eager])
     doubtful = any(table.row(n, table.before(n)).fails for n in range(len(table.lines)))
@@ -62,6 +62,6 @@ def _of_one_point(function: Any, source: Source | None) -> Table:
 
 
 def takes_arguments(function: Any) -> bool:
-    """Return whether a derivation has arguments; one that has none is run once, as it stands."""
+    """Return whether a derivation has arguments; one without arguments is run once, without tracing."""
     code = getattr(function, "__code__", None)
     return code is None or bool(code.co_argcount or code.co_flags & 0x0C)

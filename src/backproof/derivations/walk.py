@@ -1,4 +1,4 @@
-"""Walks a generator of lines once, at arrays or at tracers, past the lines that raise."""
+"""Walks through a generator of lines, at arrays or at tracers; lines that raise are left open."""
 
 import ast
 import inspect
@@ -11,11 +11,11 @@ from backproof.derivations.source import Source, planted
 
 
 class Raised(NamedTuple):
-    """Holds what was raised in place of a line.
+    """Holds the error that was raised in place of a line.
 
     Attributes:
         number: the index of the line.
-        row: the line of the file on which it was raised, in the derivation itself.
+        row: the row of the derivation itself on which it was raised.
         text: type and message of the error.
     """
 
@@ -28,9 +28,9 @@ class Walked(NamedTuple):
     """Holds the steps of one walk.
 
     Attributes:
-        steps: the lines; one that raises is left open.
-        raised: what was raised in place of the open ones.
-        ended: what ended the walk before its end, or None.
+        steps: the lines and assumptions; a line that raises is left open.
+        raised: the errors of the open lines.
+        ended: the error that ended the walk early, or None.
     """
 
     steps: list[Step]
@@ -39,10 +39,10 @@ class Walked(NamedTuple):
 
 
 def walk(function: Callable[..., Any], args: tuple[Any, ...], until: int | None = None) -> Walked:
-    """Return the lines that `function(*args)` yields, up to the end, the line `until`, or what it raises.
+    """Return the lines that `function(*args)` yields, up to the end, the line `until`, or an error.
 
     Raises:
-        LineError: a yielded line is none, or the function is no generator.
+        LineError: a yielded value is not a line, or the function is not a generator.
     """
     if not inspect.isgeneratorfunction(function):
         row = getattr(getattr(function, "__code__", None), "co_firstlineno", 0)
@@ -57,7 +57,7 @@ def walk(function: Callable[..., Any], args: tuple[Any, ...], until: int | None 
     except LineError:
         raise
     except Exception as error:
-        # Whatever a line raises is that line's finding.
+        # Whatever a line raises is reported as an error of that line.
         return Walked(steps, (), Raised(count(steps), _row_within(function, error), _said(error)))
     return Walked(steps)
 
@@ -65,7 +65,7 @@ def walk(function: Callable[..., Any], args: tuple[Any, ...], until: int | None 
 def bridged(
     function: Callable[..., Any], source: Source | None, once: Callable[[Callable[..., Any]], Walked]
 ) -> Walked:
-    """Return the walk by `once`, begun again past every line that raises: that line is left open.
+    """Return the walk by `once`, which is repeated after a line raises, with that line left open.
 
     Args:
         function: the derivation.
@@ -75,7 +75,7 @@ def bridged(
     walked, raised = once(function), []
     while walked.ended and source is not None:
         found = source.line_at(walked.ended.row)
-        # what raises is not the value of the line, or the line stands in a loop and others are yielded there
+        # the error is outside the value of a line, or the line is in a loop that has yielded other lines
         if found is None or any(source.line_at(step.row) is found for step in walked.steps):
             break
         raised.append(walked.ended)

@@ -3,7 +3,7 @@ r"""The cross entropy of t and the sigmoid of a logit z, J = −Σ t log σ(z) +
 Backward:   ∂J/∂z = σ(z) − t = (1 − t) σ(z) − t σ(−z).
 Source: Bishop, "Pattern Recognition and Machine Learning" (2006), eqs 4.90 and 4.91.
 −log σ(z) = log(1 + exp(−z)) never overflows, and the second form of the gradient never cancels, so that
-both are accurate however large |z| is. It therefore keeps z: σ(z) rounds to 1 and forgets σ(−z).
+both are accurate however large |z| is. The loss therefore keeps z: once σ(z) rounds to 1, σ(−z) is lost.
 Formula and gradient hold for every real t.
 """
 

@@ -2,7 +2,7 @@ r"""The binary hinge loss, J = Σ max(0, 1 − t y), for targets t = ±1.
 
 Backward:   ∂J/∂y = −t where t y < 1,   0 elsewhere.
 Source: Cortes and Vapnik (1995), doi:10.1007/BF00994018; S3.18 uses it with linear scores.
-At t y = 1 the slope is 0, a point on the margin being right; `jnp.maximum`, and with it
+At t y = 1 the slope is 0, because a point on the margin is right; `jnp.maximum`, and with it
 `optax.losses.hinge_loss`, takes −t/2. Formula and gradient hold for every real t.
 """
 

@@ -1,4 +1,4 @@
-r"""The Huber loss of e = y − t: ½ e² where |e| ≤ d, and d (|e| − ½ d) beyond; d = 1 unless chosen.
+r"""The Huber loss of e = y − t: ½ e² where |e| ≤ d, and d (|e| − ½ d) beyond; in `huber`, d = 1.
 
 Backward:   ∂J/∂y = e clipped to [−d, d].   Source: Huber (1964), doi:10.1214/aoms/1177703732.
 The two pieces meet with equal value and slope, so that there is no kink.

@@ -21,7 +21,7 @@ def mean(loss: Loss) -> Loss:
     Its forward pass raises `UsageError` for an empty batch, which has no mean.
 
     Raises:
-        UsageError: `loss` is no loss, or its domain has no `*` axis to say which axes count samples.
+        UsageError: `loss` is not a loss, or its domain has no `*` axis to say which axes count samples.
     """
     require_loss(loss, "mean")
     if loss.domain[0].batch_name is None:

@@ -1,12 +1,12 @@
 r"""The cross entropy of t and the softmax of logits z, J = −Σ_k t_k log p_k, summed over the batch.
 
 Backward, fused:   ∂J/∂z = p Σ_k t_k − t.   Source: S3.7–S3.10, S3.19 (document 003).
-For Σt = 1 this is the document's p − t; for other targets only this is right. With labels the entry of
-the label is taken as −Σ_{j≠y} p_j, which is p_y − 1 without its cancellation at p_y ≈ 1. Nothing
+For Σt = 1 this is the document's p − t; for other targets only this form is right. With labels, the entry
+of the label is computed as −Σ_{j≠y} p_j, which is p_y − 1 without its cancellation at p_y ≈ 1. Nothing
 divides by p, so that a class of probability 0 does no harm. The target is either integer labels, one for
 each sample, or a dense array of the shape and dtype of z. Where t_k = 0, t_k log p_k is 0 even if
-p_k = 0. A label outside 0 … K−1 has no class: its sample is NaN in value and gradient rather than
-quietly something else.
+p_k = 0. A label outside 0 … K−1 has no class: value and gradient of its sample are NaN, rather than a wrong
+number that nobody notices.
 """
 
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ def softmax_cross_entropy_forward(
 def softmax_cross_entropy_backward(residuals: Residuals) -> Float[Array, "*batch k"]:
     """Return ∂J/∂z = p Σt − t."""
     p, target = residuals
-    if are_labels(target):  # p_j for j ≠ y, and −Σ_{j≠y} p_j; choosing needs no array of ones and zeros
+    if are_labels(target):  # p_j for j ≠ y, and −Σ_{j≠y} p_j, without an array of ones and zeros
         is_label, known = _classes(p, target)
         others = jnp.where(is_label, 0, p).sum(axis=-1, keepdims=True)
         return jnp.where(known, jnp.where(is_label, -others, p), jnp.nan)
@@ -69,7 +69,7 @@ def dense(z: Float[Array, "*batch k"], target: Target) -> Float[Array, "*batch k
 def _classes(
     z: Float[Array, "*batch k"], target: Target
 ) -> tuple[Bool[Array, "*batch k"], Bool[Array, "*batch 1"]]:
-    """Return where the entry of the label stands, and whether there is one."""
+    """Return the mask of the label's entry in each sample, and whether the label has one."""
     labels = jnp.asarray(target).astype(jnp.int32)[..., None]
     known = (labels >= 0) & (labels < z.shape[-1])
     return lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1) == labels, known

@@ -1,4 +1,4 @@
-"""What must hold of a target: checked at trace time, before anything is computed."""
+"""Checks of a target, made at trace time, before anything is computed."""
 
 import jax
 import jax.numpy as jnp

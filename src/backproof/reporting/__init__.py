@@ -1,4 +1,4 @@
-"""One verdict, many pages: the terminal and JSON."""
+"""Reports in the terminal, as Markdown and as JSON."""
 
 from backproof.reporting.derived import print_derivations, print_slips, show
 from backproof.reporting.markdown import markdown

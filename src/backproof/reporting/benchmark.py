@@ -10,13 +10,13 @@ HEADING = (
     f"{'compile':>7} {'memory':>7} {'operations':>10}   {'limit: hand':>11} {'autodiff':>8}"
 )
 EXPLANATION = (
-    "time, compile, memory, operations: by hand over by autodiff, below 1 is less by hand;\n"
-    "limit: the fraction reached of this device's matrix-multiplication limit, 1 is the products alone"
+    "time, compile, memory, operations: by hand divided by autodiff, so below 1 means less by hand;\n"
+    "limit: the reached fraction of this device's matrix-multiplication limit; 1 means the products alone"
 )
 
 
 def where(environment: Environment) -> str:
-    """Return the line that says what is measured on."""
+    """Return the line that names the device and the versions."""
     return (
         f"backproof {environment.backproof} on {environment.device} ({environment.backend}), "
         f"{environment.cores} CPU cores, jax {environment.jax}, Python {environment.python}"
@@ -24,7 +24,7 @@ def where(environment: Environment) -> str:
 
 
 def line(found: Comparison | LeftOut) -> str:
-    """Return the line of one size; it stands under `HEADING`."""
+    """Return the line of one size, in the columns of `HEADING`."""
     if isinstance(found, LeftOut):
         return f"left out: {found.size}: {found.reason}"
     size, seconds = found.size, duration(found.hand_seconds.median)
@@ -70,7 +70,7 @@ def peers(shown: Sequence[Peer], omp_num_threads: str) -> str:
             f"{duration(peer.process_seconds.median):>8} {peer.process_ratio.median:11.2f}× "
             f"{peer.accuracy:8.2%}"
             if peer.accuracy is not None
-            else f"{'–':>8} {'–':>12} {'–':>8}"  # what trains nothing is no process to compare with
+            else f"{'–':>8} {'–':>12} {'–':>8}"  # a script that trains nothing has no process time to compare
         )
         lines.append(loop + trained)
     return "\n".join(lines)
@@ -106,7 +106,7 @@ def quartiles(measured: Spread) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a ratio; a dash where there is none, as where autodiff needs no memory at all."""
+    """Return a ratio as text; a dash if there is none, e.g. when autodiff needs no memory."""
     return "–" if value is None else f"{value:.2f}" if value < 100 else f"{value:.0f}"
 
 

@@ -1,4 +1,4 @@
-"""Derivations in the terminal: a progress bar and what failed, or every line as it is read."""
+"""Derivations in the terminal: a progress bar and the failures, or every line for reading."""
 
 from collections.abc import Iterable, Sequence
 
@@ -35,7 +35,7 @@ MARKS = {
 def print_derivations(
     reports: Iterable[DerivationReport], total: int, console: Console
 ) -> list[DerivationReport]:
-    """Print a line for each report as it comes, then what fails, and return them all."""
+    """Print a line for each report as it comes, then the reports that are not good, and return them all."""
     finished: list[DerivationReport] = []
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("verifying", total=total)
@@ -50,7 +50,7 @@ def print_derivations(
 
 
 def print_slips(slips: Iterable[Sequence[Slip]], total: int, console: Console) -> bool:
-    """Print what becomes of planted slips, derivation by derivation; return whether each was named."""
+    """Print the outcomes of planted slips; return whether none is missed and none is a false alarm."""
     planted: list[Slip] = []
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("planting", total=total)

@@ -26,5 +26,5 @@ def markdown(report: DerivationReport) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return `text` as a cell of a table can hold it."""
+    """Return `text` with every character replaced that would end a cell of a table."""
     return text.replace("|", r"\vert ").replace("\n", " ") if "\\" in text else text.replace("|", r"\|")

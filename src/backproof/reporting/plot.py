@@ -1,6 +1,6 @@
-"""A benchmark as one figure; the only place with matplotlib, which is an extra.
+"""A benchmark as one figure; no other module imports matplotlib, which is an optional dependency.
 
-Each point is one size, over the operations of a step: its colour is the depth, its shape the batch.
+Each point is one size, placed by the operations of a step: its colour is the depth, its shape the batch.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,10 +14,10 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from backproof.benchmark import Benchmark, Comparison, Peer, Size, Spread
 from backproof.reporting.benchmark import where
 
-# Told apart by colour-blind readers too (Okabe and Ito 2008).
+# Colours that colour-blind readers can distinguish too (Okabe and Ito 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-# Ratios beyond these are drawn at the edge: a memory ratio may be a thousand where one side needs none.
+# Ratios beyond these are drawn at the edge: a memory ratio may be a thousand if one side needs almost none.
 LEAST, MOST = 2**-6, 2**6
 
 Look = Callable[[Size], tuple[str, str]]
@@ -26,7 +26,7 @@ Look = Callable[[Size], tuple[str, str]]
 def plot(found: Benchmark, path: Path) -> None:
     """Draw `found` into `path`: a column of ratios for each dtype, and below them the peers that ran."""
     dtypes = list(dict.fromkeys(one.size.dtype for one in found.comparisons))
-    ran = [peer for peer in found.peers[1:] if peer.speedup and peer.accuracy is not None]  # and trained
+    ran = [peer for peer in found.peers[1:] if peer.speedup and peer.accuracy is not None]  # and that trained
     panels = (_time, _limit, _counted)
     rows, columns = len(panels) * bool(dtypes) + bool(ran), max(len(dtypes), 1)
     figure = Figure(figsize=(2.4 + 4.6 * columns, 1.0 + 3.0 * max(rows, 1)), layout="constrained")
@@ -108,7 +108,7 @@ def _race(axes: Axes, ran: Sequence[Peer]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
     axes.set_yticks([y + 0.2 for y in range(len(ran))], [f"{peer.name} {peer.status}" for peer in ran])
     axes.invert_yaxis()
-    axes.set_xlabel("backproof is so many times as fast: the digits, 64-128-128-10, batches of 64")
+    axes.set_xlabel("speed of backproof relative to the library: the digits, 64-128-128-10, batches of 64")
     axes.legend(fontsize=8, loc="lower right")
 
 
@@ -136,5 +136,5 @@ def _legend(depths: dict[int, str], batches: dict[int, str]) -> list[Line2D]:
 
 
 def _assigned(values: Iterable[int], looks: Sequence[str]) -> dict[int, str]:
-    """Return a look for each of the values, from the least; they repeat where there are too few."""
+    """Return a look for each of the values, from the least on; looks repeat if there are too few."""
     return {value: looks[i % len(looks)] for i, value in enumerate(sorted(set(values)))}

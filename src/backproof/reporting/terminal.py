@@ -1,4 +1,4 @@
-"""Reports in the terminal: one line each, and what lies behind those that need a word."""
+"""Reports in the terminal: one line each, then the details of those that need an explanation."""
 
 from collections.abc import Iterable
 

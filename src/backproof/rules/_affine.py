@@ -52,7 +52,7 @@ def affine_forward(
     require_affine_params(params, "affine")
     require_floating_rows(x, "affine")
     W, b = params["W"], params["b"]
-    require_shape(x, (*x.shape[:-1], W.shape[1]), "affine", "x", f"for it fits W of shape {W.shape}; {INIT}")
+    require_shape(x, (*x.shape[:-1], W.shape[1]), "affine", "x", f"W has shape {W.shape}; {INIT}")
     z = x @ W.T.astype(x.dtype)
     return z + jnp.broadcast_to(b.astype(z.dtype), z.shape), x
 
@@ -68,8 +68,8 @@ def affine_backward(
 def affine_delta(params: Params, delta_z: Float[Array, "*batch n_out"]) -> Float[Array, "*batch n_in"]:
     """Return ∂L/∂x = Wᵀ δz, in the dtype of δz: the sum over the last axes of δz and Wᵀ.
 
-    It is δz W, but in bfloat16 the CPU compiler runs a product with a transposed matrix in float32, as it
-    does for z = x Wᵀ and as autodiff does; δz W itself stays in bfloat16, where it is slower.
+    This equals δz W. In bfloat16, though, the CPU compiler runs a product with a transposed matrix in
+    float32, as for z = x Wᵀ and for autodiff, while it runs δz W itself in bfloat16, which is slower.
     """
     return jnp.inner(delta_z, params["W"].T.astype(delta_z.dtype))
 

@@ -1,10 +1,10 @@
-r"""The exponential linear unit a = z where z > 0, and α (exp(z) − 1) elsewhere; α = 1 unless chosen.
+r"""The exponential linear unit a = z where z > 0, and α (exp(z) − 1) elsewhere; in `elu`, α = 1.
 
 Backward, from δa = ∂L/∂a:   δz = δa where a > 0,   (a + α) ⊙ δa elsewhere, since α exp(z) = a + α.
 Source: Clevert, Unterthiner and Hochreiter (2016), arXiv:1511.07289, section 3.
-With α = 1 the slope is continuous; otherwise there is a kink at z = 0, where it is α, as in
-`jax.nn.elu`. Once a rounds to −α (z < −37 in float64) the slope, 1e-16 α or less, is 0: a alone cannot
-tell; the loss of it is one rounding of a.
+With α = 1 the slope is continuous; otherwise there is a kink at z = 0, where this rule takes the slope α,
+as `jax.nn.elu` does. Once a rounds to −α (z < −37 in float64), the slope, in truth 1e-16 α or less, comes
+out as 0: it is computed from a alone, and this is the effect of one rounding of a.
 """
 
 from functools import cache

@@ -8,7 +8,8 @@ r"""The Gaussian error linear unit a = z Φ(z), and its approximation by tanh.
 
     δz = δa ⊙ σ(2u) (1 + z σ(−2u) (2u)′),   (2u)′ = √(8/π) (1 + 3 c z²).
 
-Source: Hendrycks and Gimpel (2016), arXiv:1606.08415, section 2. Both keep z: a falls and rises again.
+Source: Hendrycks and Gimpel (2016), arXiv:1606.08415, section 2.
+Both keep z, because a falls and rises again and so does not determine the slope.
 erfc(−z/√2) and σ(2u) keep the left tail, where 1 + erf and 1 + tanh round to 0.
 """
 

@@ -2,8 +2,8 @@ r"""The piecewise linear tanh a = z where |z| ≤ 1, and sign(z) elsewhere.
 
 Backward, from δa = ∂L/∂a:   δz = I[|z| ≤ 1] ⊙ δa.
 Source: Collobert, "Large scale machine learning" (2004).
-At |z| = 1 any slope in [0, 1] is a choice: this takes 1, as `jax.nn.hard_tanh`; `jnp.clip` takes ½ and
-PyTorch 0. It keeps z, since a = ±1 both at the bounds and beyond.
+At |z| = 1 any slope in [0, 1] may be chosen: this rule takes 1, as `jax.nn.hard_tanh` does; `jnp.clip`
+takes ½ and PyTorch 0. It keeps z, since a = ±1 both at the bounds and beyond.
 """
 
 import jax.numpy as jnp

@@ -1,9 +1,9 @@
-r"""The leaky rectified linear unit a = z where z > 0, and s z elsewhere; s = 0.01 unless chosen.
+r"""The leaky rectified linear unit a = z where z > 0, and s z elsewhere; in `leaky_relu`, s = 0.01.
 
 Backward, from δa = ∂L/∂a:   δz = δa where z > 0,   s δa elsewhere.
 Source: Maas, Hannun and Ng, "Rectifier nonlinearities improve neural network acoustic models"
 (2013), section 2.
-At z = 0 the slope is s, the strict gate of `relu` and of PyTorch; `jax.nn.leaky_relu` takes 1 there.
+At z = 0 the slope is s, by the strict gate z > 0 of `relu` and PyTorch; `jax.nn.leaky_relu` takes 1 there.
 With this choice and s ≥ 0, a > 0 exactly where z > 0, even where s z underflows: a is enough.
 With s < 0 a is positive on both sides, and z is kept.
 """

@@ -45,7 +45,7 @@ def relu_with(slope_at_zero: float) -> Rule:
         slope_at_zero: the slope taken there, in [0, 1]; 1 is document 003's gate ≥ (S3.13).
 
     Raises:
-        UsageError: the slope lies outside [0, 1], so that it is no subgradient.
+        UsageError: the slope lies outside [0, 1], so that it is not a subgradient.
     """
     slope_at_zero = require_number(
         slope_at_zero, "slope_at_zero", "relu_with", "from 0 to 1", lambda s: 0 <= s <= 1

@@ -1,8 +1,8 @@
 r"""The logistic sigmoid a = σ(z) = 1 / (1 + exp(−z)).
 
 Backward, from δa = ∂L/∂a:   δz = δa ⊙ σ′(z),   σ′ = a (1 − a).   Source: S0.3 (document 000).
-In floating point 1 − a is 0 once a rounds to 1 (z > 37 in float64), where the slope is 1e-16 or less:
-a alone cannot tell; the loss of it is one rounding of a.
+Once a rounds to 1 (z > 37 in float64), the slope, in truth 1e-16 or less, comes out as 0: it is computed
+from a alone, and this is the effect of one rounding of a.
 """
 
 import jax

@@ -2,7 +2,7 @@ r"""The softplus a = log(1 + exp(z)).
 
 Backward, from δa = ∂L/∂a:   δz = δa ⊙ σ(z),   σ(z) = 1 − exp(−a).
 Source: Dugas et al., "Incorporating second-order functional knowledge for better option pricing" (2000).
-The slope from a is accurate at both ends: a → 0 with exp(z), and expm1 keeps it.
+The slope computed from a is accurate at both ends: for z → −∞, a tends to 0 as exp(z), which expm1 keeps.
 """
 
 import jax.numpy as jnp

@@ -2,8 +2,9 @@ r"""The hyperbolic tangent a = tanh(z).
 
 Backward, from δa = ∂L/∂a:   δz = δa ⊙ (1 − a²),   1 − a² = (1 − a) (1 + a).
 Source: DLMF eq. 4.34.3 with eq. 4.35.12.
-The product keeps what 1 − a² loses near |a| = 1. Once a rounds to ±1 (|z| > 19 in float64) the slope,
-1e-16 or less, is 0: a alone cannot tell; the loss of it is one rounding of a.
+The product keeps the digits that 1 − a² loses near |a| = 1. Once a rounds to ±1 (|z| > 19 in float64), the
+slope, in truth about 1e-16 or less, comes out as 0: it is computed from a alone, and this is the effect of
+one rounding of a.
 """
 
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The verifier's own test: wrong derivatives that it must catch, right ones that it must accept."""
+"""The verifier's own test: wrong derivatives that it must detect, and right ones that it must accept."""
 
 from backproof.selftest.blind_spots import CASES as BLIND_SPOTS
 from backproof.selftest.case import Case

@@ -1,4 +1,4 @@
-"""M1–M17: wrong derivatives that the checkers people use today let pass, each with its right counterpart."""
+"""M1–M17: wrong derivatives that today's checkers accept, each with its right counterpart."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ def _zero(args: Args, ct: Array) -> Cotangents:
 def _of_sin(
     name: str, source: str, wrong: Callable[..., Cotangents], args: Any, expect: frozenset[str] = WRONG
 ) -> Case:
-    """Return a wrong pullback of sin beside the right one."""
+    """Return the case of a wrong pullback of sin and the right one."""
     return by_vjp(
         name, name.split()[0], source, jnp.sin, args, wrong=wrong, right=_sin_pullback, expect=expect
     )
@@ -51,7 +51,7 @@ def _steep_and_flat_times(sign: int) -> Callable[..., Cotangents]:
     return pullback
 
 
-# M6: which axis a mean divides by.
+# M6: a mean divided by the size of the wrong axis.
 
 
 def _column_means(x: Float[Array, "b n"]) -> Float[Array, " n"]:
@@ -66,7 +66,7 @@ def _mean_over(axis: int | None) -> Callable[..., Cotangents]:
     return pullback
 
 
-# M7: what ordinary points do not show.
+# M7: errors that ordinary points do not show.
 
 
 def _softplus_overflowing(args: Args, ct: Array) -> Cotangents:
@@ -85,7 +85,7 @@ def _max_shared(args: Args, ct: Array) -> Cotangents:
     return (jnp.where(tied, ct, 0) / tied.sum(),)
 
 
-# M12: rows of the true gradient sum to zero, so ones see nothing.
+# M12: each row of the true gradient sums to zero, so a sum with weights 1 shows nothing.
 
 
 def _layernorm(x: Float[Array, "b n"]) -> Float[Array, "b n"]:
@@ -112,7 +112,7 @@ def _softmax_times(factor: int) -> Callable[..., Cotangents]:
     return pullback
 
 
-# M13: what a cotangent of one sign and size cannot tell from the cotangent itself.
+# M13: functions of the cotangent that may equal it if all its entries have one sign and size.
 
 NOT_LINEAR: dict[str, Callable[[Array], Array]] = {
     "square": lambda g: g**2,

@@ -1,4 +1,4 @@
-"""M1, M8, M11: wrong rules carried by the function itself, which today's checkers let pass."""
+"""M1, M8, M11: wrong derivative rules that a function itself carries, and that today's checkers accept."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ def _with_backward(
     backward: Callable[[Array, Array], Array],
     forward: Callable[[Array], Array] | None = None,
 ) -> Any:
-    """Return `of` with `backward(x, ct)`, and with a `forward` of its own under differentiation."""
+    """Return `of` with `backward(x, ct)`; under differentiation `forward`, if given, takes its place."""
     fn = jax.custom_vjp(of)
     fn.defvjp(lambda x: ((forward or of)(x), x), lambda x, ct: (backward(x, ct),))
     return fn

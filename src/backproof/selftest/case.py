@@ -1,4 +1,4 @@
-"""One case: a wrong derivative that must be caught, and the right one beside it that must pass."""
+"""One case: a wrong derivative that must be detected, and the right one, which must be accepted."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ Args = tuple[Any, ...]
 Cotangents = tuple[Any, ...]
 Pullback = Callable[[Args, Any], Cotangents]
 WRONG = frozenset({"WRONG"})
-# A formula that is right on paper and loses its digits, or overflows, where it is used.
+# For a formula that is right on paper, but loses its digits or overflows at some inputs.
 IMPRECISE = frozenset({"UNSTABLE", "WRONG"})
 
 
@@ -17,11 +17,11 @@ class Case:
     """Holds one pair of derivatives of one function.
 
     Attributes:
-        name: what it is called; no two cases share it.
-        kind: the sort of bug, or the number of the blind spot (`M1` …) or false alarm (`F1` …).
+        name: the name of the case; no two cases share it.
+        kind: the kind of bug, or the number of the blind spot (`M1` …) or false alarm (`F1` …).
         source: where it happened: `owner/repository#number`, or the tool that judges it wrongly.
-        wrong: keywords for `backproof.verify` with the wrong derivative, or None.
-        right: the same with the right one, or None.
+        wrong: the arguments of `backproof.verify` for the wrong derivative, or None.
+        right: the arguments of `backproof.verify` for the right derivative, or None.
         expect: the names of the verdicts that count as detection of `wrong`.
     """
 
@@ -47,7 +47,7 @@ def by_vjp(
 ) -> Case:
     """Return the case of two pullbacks `(args, cotangent) -> cotangents` of the same function.
 
-    What is given beside goes to `verify` as it is, e.g. `argnums`.
+    The arguments in `more` are passed on to `verify`, e.g. `argnums`.
     """
     wrong_side, right_side = (vjp and {"of": of, "vjp": vjp, "args": args, **more} for vjp in (wrong, right))
     return Case(name, kind, source, wrong_side, right_side, expect)

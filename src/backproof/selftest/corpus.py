@@ -1,4 +1,4 @@
-"""Wrong gradients that really happened in public projects, each with its fix, in one tuple."""
+"""Wrong gradients from public projects, each with its fix, in one tuple."""
 
 from backproof.selftest import corpus_formulas, corpus_precision, corpus_structure, corpus_values
 

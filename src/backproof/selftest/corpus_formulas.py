@@ -1,4 +1,4 @@
-"""Bugs of public projects in the formula: a factor, a term or a sign lost, a sum forgotten."""
+"""Bugs from public projects in the formula: a lost factor, term or sign, or a forgotten sum."""
 
 import jax.numpy as jnp
 from jax import lax
@@ -60,7 +60,7 @@ def _complex(re: Float[Array, " n"], im: Float[Array, " n"]) -> Complex[Array, "
     return lax.complex(re, im)
 
 
-# sin(x)·y, of a tutorial on custom rules.
+# sin(x)·y, from a tutorial on custom rules.
 
 
 def _sine_times(x: Float[Array, " n"], y: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -110,7 +110,7 @@ def _some_rows(x: Array) -> bool:
 
 CASES = (
     by_vjp(
-        "batch norm of constant statistics", "missing-factor", "facebookresearch/CrypTen#143",
+        "batch norm with statistics taken as constant", "missing-factor", "facebookresearch/CrypTen#143",
         _batch_norm,
         [
             array("n c", low=-10, high=10, where=_some_rows),
@@ -120,7 +120,7 @@ CASES = (
         wrong=_batch_norm_of_constant_statistics, right=_batch_norm_pullback,
     ),
     by_vjp(
-        "clip of constant bounds", "missing-factor", "Theano/Theano#1010",
+        "clip with bounds taken as constant", "missing-factor", "Theano/Theano#1010",
         _clip,
         [array("n", low=-4, high=4), array("n", low=-2, high=-0.5), array("n", low=0.5, high=2)],
         wrong=_clip_of_constant_bounds, right=_clip_pullback,

@@ -1,4 +1,4 @@
-"""Bugs of public projects in floating point: 0/0, overflow, cancellation, sums in a narrow dtype."""
+"""Bugs from public projects in floating point: 0/0, overflow, cancellation, sums in a narrow dtype."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 from backproof.arguments import array, integers
 from backproof.selftest.case import IMPRECISE, Args, Cotangents, by_vjp
 
-# Euclidean norm: 0 is a subgradient at the zero vector, 0/0 is none.
+# Euclidean norm: 0 is a subgradient at the zero vector, 0/0 is not.
 
 
 def _root(square: Float[Array, ""]) -> Float[Array, ""]:
@@ -93,7 +93,8 @@ def _deviation_pullback(args: Args, ct: Array) -> Cotangents:
     return (ct / (x.shape[0] - 1) * _over(_centred(x), _deviation(x)),)
 
 
-# Rows of a table: a row looked up often sums many cotangents, in float32 or wider.
+# Rows of a table: the gradient of a row that is looked up often is a sum of many cotangents, which must
+# be taken in float32 or wider.
 
 
 def _at_least_float32(x: Array) -> Array:
@@ -115,7 +116,7 @@ def _look_up_pullback(args: Args, ct: Array) -> Cotangents:
     return total.astype(table.dtype), None
 
 
-# RMS normalisation: its weight sums over all rows, in float32 or wider.
+# RMS normalisation: the gradient of the weight is a sum over all rows, taken in float32 or wider.
 
 
 def _unit_rms(x: Float[Array, "n h"]) -> tuple[Float[Array, "n h"], Float[Array, "n 1"]]:

@@ -1,4 +1,4 @@
-"""Bugs of public projects around the formula: transposes, shapes, lost or overwritten cotangents."""
+"""Bugs from public projects outside the formula: transposes, shapes, lost or overwritten cotangents."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -107,7 +107,7 @@ def _pad(x: Float[Array, "m n"]) -> Float[Array, "m+1 n+2"]:
     return jnp.pad(x, ((1, 0), (0, 2)))
 
 
-# Max pooling, window 3, stride 1: an input may win several windows.
+# Max pooling, window 3, stride 1: an input may be the largest in several windows.
 
 
 def _windows(x: Float[Array, "b n"]) -> Float[Array, "b out 3"]:
@@ -148,7 +148,7 @@ def _from_twice(x: Float[Array, "b n"], ct: dict[str, Array]) -> Float[Array, "b
     return ct["twice"].reshape(*x.shape, 2).sum(-1)
 
 
-# (2x)²: a residual that is a constant for the second derivative.
+# (2x)²: a residual taken as a constant makes the second derivative wrong.
 
 
 def _square_of_double(x: Float[Array, " n"]) -> Float[Array, " n"]:

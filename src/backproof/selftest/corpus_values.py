@@ -1,4 +1,4 @@
-"""Bugs of public projects at special values and shapes: zeros, ties, huge arguments, indices, one element."""
+"""Bugs from public projects at special values and shapes: zeros, ties, huge numbers, indices, one element."""
 
 import jax
 import jax.numpy as jnp
@@ -46,8 +46,8 @@ def _dropout_by_ratio(args: Args, ct: Array) -> Cotangents:
     return ct * jnp.where(x == 0, 1, _dropout(nonzero, mask) / nonzero), None
 
 
-# log(eᵃ + eᵇ) is smooth where a = b, though max(a, b) and |a − b| are not; where both are huge, its
-# value loses the log 2 that a slope read off it would need.
+# log(eᵃ + eᵇ) is smooth where a = b, though max(a, b) and |a − b| are not. Where both are huge, its value
+# loses log 2 to rounding, so that a slope computed from the value is wrong.
 
 
 def _logaddexp(a: Float[Array, " n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -55,7 +55,7 @@ def _logaddexp(a: Float[Array, " n"], b: Float[Array, " n"]) -> Float[Array, " n
 
 
 def _logaddexp_from_its_parts(args: Args, ct: Array) -> Cotangents:
-    """Take half the slope of max and a full one of |·| at a tie."""
+    """Return cotangents that take half the slope of max at a tie, but a full slope of |·|."""
     a, b = args
     share = (1 + jnp.sign(a - b)) / 2
     lean = jnp.where(a >= b, 1, -1) * jax.nn.sigmoid(-jnp.abs(a - b))
@@ -128,7 +128,7 @@ def _max_magnitude_pullback(args: Args, ct: Array) -> Cotangents:
     return (jnp.where(tied, jnp.sign(x) * ct / tied.sum(), 0),)
 
 
-# Standard deviation of each row: that of one element is 0 for every element, so its slope is 0.
+# Standard deviation of each row: a row of one element has deviation 0 whatever it holds, so the slope is 0.
 
 
 def _centred(x: Float[Array, "b n"]) -> Float[Array, "b n"]:
@@ -161,7 +161,7 @@ def _trace(x: Float[Array, "n m"]) -> Float[Array, ""]:
 
 
 def _trace_by_steps(args: Args, ct: Array) -> Cotangents:
-    """Step m + 1 through the flat matrix to its end, past the diagonal where n > m."""
+    """Return ct at every (m + 1)-th entry of the flat matrix, which goes past the diagonal if n > m."""
     (x,) = args
     flat = jnp.zeros_like(x).ravel()
     return (flat.at[:: x.shape[1] + 1].set(ct).reshape(x.shape),)

@@ -1,4 +1,4 @@
-"""F1–F7: right derivatives that the checkers people use today call wrong; none of them may be rejected."""
+"""F1–F7: right derivatives that today's checkers call wrong; none of them may be rejected."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ LOW_PRECISION = ("bfloat16", "float16")
 
 
 def _times(slope: Callable[[Array], Array]) -> Callable[..., Cotangents]:
-    """Return the pullback of an elementwise function of this slope."""
+    """Return the pullback of an elementwise function with this slope."""
     return lambda args, ct: (slope(args[0]) * ct,)
 
 
@@ -53,7 +53,7 @@ def _network_arguments() -> list[np.ndarray]:
     return [value.astype(np.float32) for value in values]
 
 
-# F2: any subgradient is right at a kink, and beside it the slope is the plain one.
+# F2: any subgradient is right at a kink, and next to the kink the slope is the ordinary one.
 
 
 def _relu_slope(x: Array) -> Array:
@@ -156,8 +156,8 @@ def _matvec_pullback(args: Args, ct: Array) -> Cotangents:
 
 CASES = (
     _fine("F1 relu network 784-128-10", _network, _network_arguments(), _network_pullback),
-    _fine("F2 relu at and beside 0", jax.nn.relu, _at(0, 5e-5, -5e-5), _times(_relu_slope)),
-    _fine("F2 abs at and beside 0", jnp.abs, _at(0, 5e-5, -5e-5), _times(jnp.sign)),
+    _fine("F2 relu at and next to 0", jax.nn.relu, _at(0, 5e-5, -5e-5), _times(_relu_slope)),
+    _fine("F2 abs at and next to 0", jnp.abs, _at(0, 5e-5, -5e-5), _times(jnp.sign)),
     _fine("F2 max of a tie of three", jnp.max, _at(2, 1, 2, 2), _max_pullback),
     _fine("F2 sort across a gap of 10⁻⁵", jnp.sort, _at(1.00001, 1, 3), _sort_pullback),
     _fine(
@@ -183,7 +183,7 @@ CASES = (
         for name, (of, slope) in SMOOTH.items()
         for dtype in LOW_PRECISION
     ),
-    # summed in the dtype of the table, as autodiff does: in bfloat16 that is a finding of its own
+    # the pullback sums in the dtype of the table, as autodiff does; in bfloat16 that is reported as a bug
     _fine(
         "F5 integer argument", _rows, [array("v h"), integers("m", 0, "v-1")], _rows_pullback,
         dtypes=("float32",),

@@ -1,8 +1,8 @@
-"""Shipped rules, each wrong by one labelled thing: is it detected, and is the label the cause named?
+"""Mutants, which are shipped rules with one slip planted: is each detected, and is its slip named?
 
-Every mutant is a shipped rule or network with one thing changed in its backward pass. What the change is
-called in the verifier's list of causes is its label; a mutant must be WRONG, and its cause the label or,
-where the verifier cannot tell, `unknown`: never another name.
+The slip is in the backward pass, or in the residuals that the forward pass keeps for it. Its labels are
+the causes in the verifier's list that name it. A mutant must be WRONG, and its cause must be one of the
+labels or, if the verifier cannot decide, `unknown`; it must never be another name.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -43,18 +43,18 @@ SQUARE = (
 NETWORKS = (affine(3), mlp([3, 4, 2], relu), mlp([4, 3, 5, 2], tanh, last=sigmoid))
 ELEMENTWISE = (*ACTIVATIONS, relu_with(1.0), leaky_relu_with(-0.5), elu_with(0.5))
 EVERY = (*ELEMENTWISE, softmax, *NETWORKS)
-WITH_WEIGHTS = (*NETWORKS, *SQUARE)  # leaf 0 of what their backward returns is the first layer's W
+WITH_WEIGHTS = (*NETWORKS, *SQUARE)  # leaf 0 of the result of their backward pass is the first layer's ∂L/∂W
 DEEP = (NETWORKS[1], NETWORKS[2], SQUARE[2])
 
 
-class Mutation(NamedTuple):
-    """Holds one way to be wrong.
+class Slip(NamedTuple):
+    """Holds one kind of slip.
 
     Attributes:
-        name: what it does.
+        name: the name of the slip.
         labels: the causes that name it.
-        change: returns the rule with this mistake.
-        of: the rules it is made of.
+        change: returns a rule with the slip planted in it.
+        of: the rules that it is planted in.
     """
 
     name: str
@@ -64,23 +64,23 @@ class Mutation(NamedTuple):
 
 
 class Mutant(NamedTuple):
-    """Holds one rule with one mistake."""
+    """Holds one rule and the slip that is planted in it."""
 
-    mutation: Mutation
+    slip: Slip
     of: Rule
 
     @property
     def name(self) -> str:
-        """Return what it is called: the mistake and the rule."""
-        return f"{self.mutation.name} of {self.of.name}"
+        """Return the name of the mutant, made from the slip and the rule."""
+        return f"{self.slip.name} in {self.of.name}"
 
     @property
     def rule(self) -> Rule:
-        """Return the rule with the mistake."""
-        return self.mutation.change(self.of)
+        """Return the rule with the slip."""
+        return self.slip.change(self.of)
 
     def verified(self, *, examples: int = 60, seed: int = 0) -> Report:
-        """Return the verifier's report on it, with the forward pass of the right rule as the reference."""
+        """Return the verifier's report on the mutant; the right rule's forward pass is the reference."""
         return verify(
             self.rule,
             of=lambda params, x: self.of.forward(params, x)[0],
@@ -92,7 +92,7 @@ class Mutant(NamedTuple):
 
 
 def leaf_changed(rule: Rule, which: int, change: Callable[[Any, Any], Any]) -> Rule:
-    """Return `rule` with leaf number `which` of what its backward returns changed."""
+    """Return `rule` with leaf number `which` of the result of its backward pass changed."""
 
     def backward(params: Any, residuals: Any, delta_y: Any) -> Any:
         leaves, tree = jax.tree.flatten(rule.backward(params, residuals, delta_y))
@@ -103,7 +103,7 @@ def leaf_changed(rule: Rule, which: int, change: Callable[[Any, Any], Any]) -> R
 
 
 def all_changed(rule: Rule, change: Callable[[Any], Any]) -> Rule:
-    """Return `rule` with every leaf of what its backward returns changed."""
+    """Return `rule` with every leaf of the result of its backward pass changed."""
     return rule._replace(backward=lambda p, kept, d: jax.tree.map(change, rule.backward(p, kept, d)))
 
 
@@ -140,7 +140,7 @@ def _cotangent_clipped(rule: Rule) -> Rule:
 
 
 def _not_summed(rule: Rule) -> Rule:
-    """Return an affine map whose bias gradient is that of each sample."""
+    """Return an affine map whose bias gradient is not summed over the samples."""
 
     def backward(params: Any, residuals: Any, delta_y: Any) -> Any:
         grads, delta_x = rule.backward(params, residuals, delta_y)
@@ -198,7 +198,7 @@ def _slope_replaced(rule: Rule, where: Callable[[Any], Any], slope: float) -> Ru
 
 
 def _second_term_lost(rule: Rule) -> Rule:
-    """Return a rule whose slope is a sum, without its second term."""
+    """Return `rule`, whose slope is a sum, without the second term of that slope."""
     slopes = {
         "silu": lambda z: jax.nn.sigmoid(z),
         "gelu": lambda z: jax.scipy.stats.norm.cdf(z),
@@ -212,38 +212,38 @@ def _named(*labels: str) -> frozenset[str]:
     return frozenset(labels)
 
 
-# The slope of the others is that at their output, or the rule does not act entry by entry.
+# The smooth activations whose slope differs between their input and their output.
 SLOPE_AT_OUTPUT = tuple(one for one in ACTIVATIONS if one.name in
                         {"sigmoid", "tanh", "softplus", "silu", "gelu", "gelu_tanh", "sin"})  # fmt: skip
 WHOLE_LINE = tuple(one for one in ELEMENTWISE if one.name not in {"relu", "relu_with(1)", "hard_tanh"})
 SUMS = tuple(one for one in ACTIVATIONS if one.name in {"silu", "gelu", "sigmoid", "tanh"})
 
-MUTATIONS = (
-    Mutation("sign", _named("sign"), lambda r: all_changed(r, jnp.negative), EVERY),
-    Mutation("three times", _named("factor"), lambda r: all_changed(r, lambda g: 3 * g), EVERY),
-    Mutation("twice", _named("convention-half"), lambda r: all_changed(r, lambda g: 2 * g), EVERY),
-    Mutation("x twice", _named("factor", "convention-half"),
-             _last(_times(2)), EVERY),
-    Mutation("zero x", _named("missing"), _last(_times(0)), EVERY),
-    Mutation("zero W", _named("missing"),
-             _first(_times(0)), WITH_WEIGHTS),
-    Mutation("negative W", _named("sign"), _first(_times(-1)), WITH_WEIGHTS),
-    Mutation("mean W", _named("factor", "convention-mean"),
-             lambda r: leaf_changed(r, 0, _over_the_batch), WITH_WEIGHTS),
-    Mutation("mean b", _named("factor", "convention-mean"),
-             lambda r: leaf_changed(r, 1, _over_the_batch), WITH_WEIGHTS),
-    Mutation("cotangent dropped", _named("cotangent-ignored"), _cotangent_dropped,
-             (*ELEMENTWISE, *NETWORKS[:2])),  # of ones the softmax makes zero, whatever else it does
-    Mutation("cotangent clipped", _named("cotangent-nonlinear"), _cotangent_clipped, EVERY),
-    Mutation("W transposed", _named("transpose"), _first(jnp.transpose), SQUARE),
-    Mutation("slope at output", _named("slope-at-output"), _slope_at_output, SLOPE_AT_OUTPUT),
-    Mutation("no gate", _named("dropped-factor"), _gates_dropped, DEEP),
-    Mutation("b not summed", _named("missing-sum"), _not_summed, (NETWORKS[0], SQUARE[0])),
-    Mutation("moved by one", _named("shifted"), _last(_shifted), EVERY),
-    Mutation("last column lost", _named("last-row"), _last(_last_row_lost), EVERY),
-    Mutation("wrong at zero", _named("at-zeros"), _three_at_zero, ELEMENTWISE),
-    Mutation("left half lost", _named("negative-inputs"), _none_on_the_left, WHOLE_LINE),
-    Mutation("second term lost", _named("dropped-term", "dropped-factor"), _second_term_lost, SUMS),
+SLIPS = (
+    Slip("sign", _named("sign"), lambda r: all_changed(r, jnp.negative), EVERY),
+    Slip("three times", _named("factor"), lambda r: all_changed(r, lambda g: 3 * g), EVERY),
+    Slip("twice", _named("convention-half"), lambda r: all_changed(r, lambda g: 2 * g), EVERY),
+    Slip("x twice", _named("factor", "convention-half"),
+         _last(_times(2)), EVERY),
+    Slip("zero x", _named("missing"), _last(_times(0)), EVERY),
+    Slip("zero W", _named("missing"),
+         _first(_times(0)), WITH_WEIGHTS),
+    Slip("negative W", _named("sign"), _first(_times(-1)), WITH_WEIGHTS),
+    Slip("mean W", _named("factor", "convention-mean"),
+         lambda r: leaf_changed(r, 0, _over_the_batch), WITH_WEIGHTS),
+    Slip("mean b", _named("factor", "convention-mean"),
+         lambda r: leaf_changed(r, 1, _over_the_batch), WITH_WEIGHTS),
+    Slip("cotangent dropped", _named("cotangent-ignored"), _cotangent_dropped,
+         (*ELEMENTWISE, *NETWORKS[:2])),  # not the softmax, which turns a cotangent of ones into zero
+    Slip("cotangent clipped", _named("cotangent-nonlinear"), _cotangent_clipped, EVERY),
+    Slip("W transposed", _named("transpose"), _first(jnp.transpose), SQUARE),
+    Slip("slope at output", _named("slope-at-output"), _slope_at_output, SLOPE_AT_OUTPUT),
+    Slip("no gate", _named("dropped-factor"), _gates_dropped, DEEP),
+    Slip("b not summed", _named("missing-sum"), _not_summed, (NETWORKS[0], SQUARE[0])),
+    Slip("moved by one", _named("shifted"), _last(_shifted), EVERY),
+    Slip("last column lost", _named("last-row"), _last(_last_row_lost), EVERY),
+    Slip("wrong at zero", _named("at-zeros"), _three_at_zero, ELEMENTWISE),
+    Slip("left half lost", _named("negative-inputs"), _none_on_the_left, WHOLE_LINE),
+    Slip("second term lost", _named("dropped-term", "dropped-factor"), _second_term_lost, SUMS),
 )  # fmt: skip
 
 
@@ -272,10 +272,10 @@ CROSS_SECTION = {
 
 
 def cross_section() -> list[Mutant]:
-    """Return every mutation of one rule or two."""
-    return [Mutant(one, rule) for one in MUTATIONS for rule in CROSS_SECTION[one.name]]
+    """Return the mutants with every slip planted in one rule or two."""
+    return [Mutant(slip, rule) for slip in SLIPS for rule in CROSS_SECTION[slip.name]]
 
 
-def mutants(mutations: Iterable[Mutation] = MUTATIONS) -> Iterator[Mutant]:
-    """Return every mutation of every rule it is made of."""
-    return (Mutant(mutation, rule) for mutation in mutations for rule in mutation.of)
+def mutants(slips: Iterable[Slip] = SLIPS) -> Iterator[Mutant]:
+    """Return the mutants with every slip planted in every rule that it applies to."""
+    return (Mutant(slip, rule) for slip in slips for rule in slip.of)

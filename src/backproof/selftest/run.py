@@ -1,4 +1,4 @@
-"""Runs the verifier on its own cases, and counts what it detects and what it rejects without cause."""
+"""Runs the verifier on its own cases, and counts what it detects and what it rejects wrongly."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,15 +13,16 @@ Said = Report | Exception | None
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Holds what the verifier said of one case.
+    """Holds the verifier's judgement of one case.
 
     Attributes:
         case: the case.
-        detected: whether the wrong side got a verdict that the case expects; None without that side.
-        accepted: whether the right side was accepted; None without that side.
-        wrong_report: the report on the wrong side, or what was raised in place of one.
+        detected: whether the wrong side got a verdict that the case expects; None if there is no such side.
+        accepted: whether the right side was accepted; None if there is no such side.
+        wrong_report: the report on the wrong side, or the exception raised instead; None if there is no
+            such side.
         right_report: the same for the right side.
-        seconds: how long both sides took.
+        seconds: the time that both sides took together.
     """
 
     case: Case
@@ -43,12 +44,12 @@ class Rate:
 
 
 def run(cases: Iterable[Case], *, examples: int = 200, seed: int = 0) -> list[Outcome]:
-    """Return the outcome of each case; the settings that a case states itself win over these."""
+    """Return the outcome of each case; settings that a case states itself override these."""
     return [_outcome(case, {"examples": examples, "seed": seed}) for case in cases]
 
 
 def rates(outcomes: Sequence[Outcome]) -> dict[str, Rate]:
-    """Return detection and false alarms by kind, in the order in which the kinds first come."""
+    """Return detection and false alarms by kind, in the order in which the kinds first appear."""
     kinds = dict.fromkeys(outcome.case.kind for outcome in outcomes)
     return {kind: _rate([outcome for outcome in outcomes if outcome.case.kind == kind]) for kind in kinds}
 
@@ -71,7 +72,7 @@ def _said(side: Mapping[str, Any] | None, settings: dict[str, int]) -> Said:
         return None
     try:
         return verify(**{**settings, **side})
-    except Exception as error:  # a verifier that raises on one case is judged on it, and on all the others
+    except Exception as error:  # the exception is the outcome of this case, and the others still run
         return error
 
 

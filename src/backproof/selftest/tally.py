@@ -1,4 +1,4 @@
-"""How many mutants were detected, and how many of them called by their name."""
+"""Counts how many mutants were detected, and how many of them were named by their label."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,14 @@ from backproof.verification import Report, Verdict
 
 
 class Tally(NamedTuple):
-    """Counts what the verifier said of mutants.
+    """Counts the verifier's verdicts on mutants.
 
     Attributes:
-        mutants: how many there were.
-        detected: how many were WRONG.
-        named: how many of them by their label.
-        misnamed: the names of those that got another name than their label and `unknown`.
-        missed: the names of those that were not WRONG.
+        mutants: how many mutants were verified.
+        detected: how many of them were WRONG.
+        named: how many of the detected ones have one of their labels as the cause.
+        misnamed: the detected mutants whose cause is neither one of their labels nor `unknown`.
+        missed: the mutants that were not WRONG.
     """
 
     mutants: int = 0
@@ -24,9 +24,9 @@ class Tally(NamedTuple):
     missed: tuple[str, ...] = ()
 
     def with_report(self, mutant: Mutant, report: Report) -> "Tally":
-        """Return the tally with the report on one mutant more."""
+        """Return the tally with the report on one more mutant counted."""
         detected = report.verdict is Verdict.WRONG
-        named = detected and report.cause in mutant.mutation.labels
+        named = detected and report.cause in mutant.slip.labels
         misnamed = detected and not named and report.cause != "unknown"
         return Tally(
             self.mutants + 1,

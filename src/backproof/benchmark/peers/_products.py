@@ -1,4 +1,4 @@
-"""The matrix products of the same steps and nothing else: what no loop in JAX can outrun here.
+"""The matrix products of the same steps and nothing else: a speed that no loop in JAX can exceed here.
 
 Run as a script of its own: `_products.py DATA.npz EPOCHS DEVICE`.
 """

@@ -1,4 +1,4 @@
-"""The digits in PyTorch, in the loop its users write: minibatches by indexing, one step a call.
+"""The digits in PyTorch, in the loop that its users write: minibatches by indexing, one call per step.
 
 Run as a script of its own, so that nothing else is imported: `_torch.py DATA.npz EPOCHS DEVICE`.
 """
