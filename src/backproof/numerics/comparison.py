@@ -74,6 +74,12 @@ def difference(hand: Any, truth: Measured, leaf: str | None = None) -> Entry | N
     return None if entry is None or entry.agrees else entry
 
 
+def ratio_text(ratio: Any) -> str:
+    """Return a ratio in six digits, or in as many as it takes not to read as 1 or −1 where it is neither."""
+    texts = [f"{ratio:.{digits}g}" for digits in range(6, 18)]
+    return next((text for text in texts if abs(complex(text)) != 1 or complex(text) == ratio), texts[-1])
+
+
 def distance(f: Callable[..., Any], g: Callable[..., Any], *args: Any) -> float:
     """Return the largest distance between f(*args) and g(*args), in units of the noise of both.
 

@@ -204,6 +204,14 @@ def test_numbers_that_tie_by_chance_are_no_cause():
     assert "1.000001 times" in report.explanation
 
 
+@pytest.mark.parametrize("mask", [lambda x: x == x, large], ids=["everywhere", "where x is large"])
+def test_a_factor_just_below_one_is_not_called_one(mask):
+    report = verified(half_square, at(mask, 0.99999997), [N])
+    assert report.cause in ("factor", "partial-factor")
+    assert "0.99999997 times the gradient" in str(report)
+    assert " 1 times" not in str(report)
+
+
 def test_a_factor_that_is_the_root_of_an_axis_is_told():
     """Attention's scores are divided by √d; so are the gradients of queries and keys."""
 

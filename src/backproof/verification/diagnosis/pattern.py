@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backproof.numerics.comparison import agree
+from backproof.numerics.comparison import agree, ratio_text
 from backproof.verification.diagnosis.failure import Failure, Leaf
 
 
@@ -63,7 +63,7 @@ def _factor(leaves: list[Leaf]) -> str | None:
         return None
     ratio = first.mine.flat[at] / first.true.flat[at]
     alike = np.isfinite(ratio) and all(_are_times(leaf, ratio) for leaf in leaves)
-    return f"{ratio:.7g} times the gradient" if alike else None
+    return f"{ratio_text(ratio)} times the gradient" if alike else None
 
 
 def _are_times(leaf: Leaf, ratio: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from backproof.numerics.comparison import same
+from backproof.numerics.comparison import ratio_text, same
 from backproof.numerics.leaves import has_direction, is_floating, leaves_with_paths
 from backproof.verification.diagnosis.failure import Failure, Leaf
 from backproof.verification.running.point import Point
@@ -145,7 +145,7 @@ def _factor(at: Failure) -> str | None:
     ratio = ratio_of(at.leaf)
     if ratio is None:
         return None
-    return f"result{at.leaf.path} is {ratio:.6g} times the gradient{axis_hint(at)}"
+    return f"result{at.leaf.path} is {ratio_text(ratio)} times the gradient{axis_hint(at)}"
 
 
 def ratio_of(leaf: Leaf) -> Any:
