@@ -49,7 +49,7 @@ class Entry(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Return whether the two sides are equal within noise, here and so everywhere."""
+        """Return whether the two sides are equal within noise at this entry, and so at every other."""
         return self.distance <= AGREES_WITHIN
 
 
