@@ -147,7 +147,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
 
 
 def _called(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
-    """Return the program that a call runs on its operands; None for a kernel, whose program runs on blocks."""
+    """Return the program that a call runs on its operands; None for a kernel, which runs it on blocks."""
     params = eqn.params
     inner = next((params[key] for key in CALLS if isinstance(params.get(key), ClosedJaxpr | Jaxpr)), None)
     if inner is None or params.get("name") == AS_A_WHOLE:
