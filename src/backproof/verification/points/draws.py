@@ -34,13 +34,11 @@ from backproof.verification.points.values import (
 
 LONG = (16384, 1024)
 SHORT = 64
-# A draw that `where` refuses is made again from a seed this much larger, so that shapes at which few draws
-# fit are tried too.
+# A draw that `where` refuses is made again from a seed this much larger: few draws may fit a shape.
 RETRY = 10_007
 # Draws made from one seed where there is only one size.
 FIXED = 8
-# The next size of a block has the style STEP further on, the next block that STRIDE further on; both are
-# prime to the number of styles.
+# How much further on the next size of a block finds its style, and the next block; prime to their number.
 STEP, STRIDE = 5, 8
 SEEDS = st.integers(0, 2**32 - 1)
 
