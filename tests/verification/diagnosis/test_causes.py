@@ -340,9 +340,9 @@ def test_what_holds_by_coincidence_is_no_cause(what, seed):
 
 def test_entries_are_counted_in_grammar():
     one_of = verified(at_three, without_three, [np.float32([3, 1])])
-    assert one_of.explanation == "the 1 of 2 entries of result[0] that is wrong is zero by hand"
+    assert one_of.explanation == "1 of 2 entries of result[0] is wrong; it is zero by hand"
     only = verified(at_three, without_three, [np.float32(3)])
     assert only.explanation == "the one entry of result[0] is zero by hand"
     two_of = at(lambda x: (jnp.arange(3) < 2) & (jnp.abs(x[2]) > 1), 1.001)
     several = verified(half_square, two_of, [np.float32([3, 0.5, 4])])
-    assert "the 2 of 3 entries of result[0] that are wrong are 1.001 times" in several.explanation
+    assert "2 of 3 entries of result[0] are wrong; they are 1.001 times" in several.explanation
