@@ -54,7 +54,7 @@ def conclude(
         diagnosis: the diagnosis of the gravest judgement, where `needs_diagnosis` requires one.
         declared: the arguments that are not compared, and what their derivative is instead.
         seed: the seed of every draw.
-        seconds: how long it took.
+        seconds: how long the verification took.
     """
     skipped = sum(one.outcome in UNJUDGED for one in found.judged)
     agreeing = [one.distance for one in found.judged if one.outcome is Outcome.AGREES]

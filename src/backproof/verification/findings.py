@@ -41,7 +41,7 @@ class Findings:
     """Holds the findings of one verification; the later fields keep their defaults if the run ends early.
 
     Attributes:
-        drawn: how many points were drawn, or added to those.
+        drawn: how many points were drawn, including those that were added.
         left_out: how many of them were left out, because their arrays are large.
         looked: how many points could be judged.
         shapes: the argument shapes that were tried.

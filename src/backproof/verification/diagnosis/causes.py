@@ -1,8 +1,8 @@
 """Names the cause of a wrong result from the points where it is wrong; `unknown` rather than a wrong name.
 
 A cause is named only if its test holds at every failing point that was examined (`not-finite`: at the
-smallest and at most of them). A cause that would show at any input is refuted by a point at which the leaf is
-right. The first cause in this list that passes is named.
+smallest and at more than half of them). A cause that would show at any input is refuted by a point at which
+the leaf is right. The first cause in this list that passes is named.
 
 | cause | what was seen |
 |---|---|
@@ -208,7 +208,7 @@ def _of_same_shape(failures: list[Failure], judged: list[Judgement]) -> list[Jud
 
 
 def _seen_right(evaluators: Evaluators, failures: list[Failure], judged: list[Judgement]) -> list[Failure]:
-    """Return points where an entry is right, and not zero, that is wrong at another point of that shape."""
+    """Return points where an entry is right, and not zero, that is wrong at a failing one of that shape."""
     shown = []
     for one in _of_same_shape(failures, judged):
         there = _leaf_at(evaluators, one, failures[0].leaf.path)

@@ -192,7 +192,7 @@ def _what(wrong: list[str], delta: bool, number: int, count: int) -> str:
 
 
 def _slips_seen(side: Sides, noise: Sides, which: str) -> tuple[str, ...]:
-    """Return the slips of this one step that give what is claimed."""
+    """Return the slips of this one step that give the claimed value."""
     name = "b" if which == "delta" else which
     claimed, spread = side.claimed[name], noise.claimed[name]
     return tuple(

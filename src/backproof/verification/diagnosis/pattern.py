@@ -25,7 +25,7 @@ def common_to_wrong(failures: Sequence[Failure]) -> tuple[str, str] | None:
 
 
 def _which(failures: Sequence[Failure]) -> str:
-    """Return which entries are wrong, with the beginning of what they are."""
+    """Return the beginning of the sentence: which entries are wrong, and the verb for them."""
     leaf = failures[0].leaf
     wrong, entries = int(np.sum(leaf.wrong)), leaf.wrong.size
     if entries == 1:

@@ -115,7 +115,7 @@ def _turned(arg: Any) -> Any:
 
 
 def _with_other_args(at: Failure, change: Callable[[Any], Any]) -> bool:
-    """Return whether the value by hand is the gradient at other arguments, one leaf changed or all."""
+    """Return whether the value by hand is the gradient at other arguments, with one leaf changed."""
     leaves, tree = jax.tree.flatten(at.point.args)
     changed = [change(leaf) if is_floating(leaf) else leaf for leaf in leaves]
     for which in [i for i, (a, b) in enumerate(zip(leaves, changed, strict=True)) if a is not b]:

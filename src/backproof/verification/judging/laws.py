@@ -87,8 +87,7 @@ def descends_in_two_phases(evaluators: Evaluators, point: Point) -> str | None:
 def parts_are_of_the_whole(evaluators: Evaluators, point: Point) -> str | None:
     """Return how the pullback for one argument, or one output, alone differs from that part of the whole.
 
-    JAX passes symbolic zeros for the rest: a rule with `symbolic_zeros` is told which arguments are
-        perturbed,
+    JAX passes symbolic zeros for the rest: a rule with `symbolic_zeros` learns which arguments are perturbed,
     and gets no array for the cotangent of an output that is not used.
     """
     ruled = evaluators.claim.ruled
@@ -129,7 +128,7 @@ def _part_apart(pulled_back: Callable[..., Any], point: Point, wanted: Measured)
 
 
 def is_deterministic(evaluators: Evaluators, point: Point) -> str | None:
-    """Return where two runs of the compiled derivative on the same input differ in a bit."""
+    """Return a sentence if two runs of the compiled derivative on the same input differ in a bit."""
     same = _same_bits(evaluators.compiled(point), evaluators.compiled(point))
     return None if same else "run twice on the same input, it gives different bits"
 
@@ -228,7 +227,7 @@ def _apart(evaluators: Evaluators, place: Point, together: Any) -> str | None:
 
 
 def _beyond_noise(evaluators: Evaluators, point: Point, one: Any, other: Any) -> Entry | None:
-    """Return where two results by hand differ beyond noise, which is measured twice before that is said."""
+    """Return where two results by hand differ beyond noise, and beyond a second measurement of it."""
     entry = difference(one, Measured(other, evaluators.hand(point).noise))
     return entry and difference(one, Measured(other, evaluators.noise_again(point)))
 

@@ -23,8 +23,7 @@ FILLED = {37: 32, 133: 128, 1031: 1024}
 def menu(specs: list[Specification]) -> list[dict[str, Any]]:
     """Return the sizes that are tried for the names in `specs`, the smallest first.
 
-    They are: all 1, each name 1 with the others distinct, all distinct, all the same, all distinct and
-        larger,
+    They are all 1, each name 1 with the others distinct, all distinct, all the same, all distinct and larger,
     and each name 0. Where there is a `*` axis, that axis is empty instead.
     """
     names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
