@@ -38,7 +38,8 @@ SHORT = 64
 RETRY = 10_007
 # Draws made from one seed where there is only one size.
 FIXED = 8
-# How much further on the next size of a block finds its style, and the next block; prime to their number.
+# From one size of a block to the next the style moves on by STEP, and from one block to the next by STRIDE;
+# both are prime to the number of styles.
 STEP, STRIDE = 5, 8
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -185,8 +186,7 @@ class FromArguments(Points):
     def made(self, drawn: int, number: int, first: int) -> list[Drawn]:
         """Return a draw at every size, from a seed."""
         places = enumerate(self._sizes * FIXED if len(self._sizes) == 1 else self._sizes)
-        # in turn, so that every size gets every style; styles that follow one another are far apart in the
-        # list
+        # in turn, so that every size gets every style; neighbouring sizes get very different ones
         turn, styles = first + STRIDE * number if self._in_turn else drawn, self._styles
         return self._every((dims, styles[(turn + STEP * i) % len(styles)], drawn + i) for i, dims in places)
 
