@@ -65,6 +65,12 @@ def test_a_slip_is_named_at_its_line(cause):
     assert report.lines[3].mark is Mark.WOULD_BE_RIGHT
 
 
+def test_a_factor_just_below_one_is_not_called_one():
+    report = column(lambda W, z, delta: 0.99999997 * right(W, z, delta)).verify()
+    assert report.cause == "factor"
+    assert "0.99999997 times the line before" in report.explanation
+
+
 @bp.derivation(LATEX)
 def output_in_place_of_input(W: Float[Array, "m n"], z: Float[Array, " n"], delta: Float[Array, " m"]):
     a = sigma(z)

@@ -4,7 +4,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backproof.numerics.comparison import agree, difference, distance, same, units, worst_entry
+from backproof.numerics.comparison import (
+    agree,
+    difference,
+    distance,
+    ratio_text,
+    same,
+    units,
+    worst_entry,
+)
 from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import AGREES_WITHIN
 
@@ -71,3 +79,20 @@ def test_two_functions_are_compared_in_their_own_noise():
 def test_results_of_another_form_cannot_be_compared(other, text):
     with pytest.raises(ValueError, match=text):
         distance(lambda x: x, other, np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (2 / 3, "0.666667"),
+        (1.0, "1"),
+        (-1.0, "-1"),
+        (0.99999997, "0.99999997"),
+        (1.0000001, "1.0000001"),
+        (-1.0000001, "-1.0000001"),
+        (1e-9, "1e-09"),
+        (1 + 1e-9j, "1+1e-09j"),
+    ],
+)
+def test_a_ratio_reads_as_one_only_where_it_is(ratio, text):
+    assert ratio_text(ratio) == text

@@ -27,7 +27,7 @@ from backproof.derivations.places import Args
 from backproof.derivations.replay import Replayer
 from backproof.derivations.source import Source
 from backproof.derivations.table import Table
-from backproof.numerics.comparison import agree, units
+from backproof.numerics.comparison import agree, ratio_text, units
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import leaves_with_paths
 from backproof.numerics.noise import Measured
@@ -48,8 +48,8 @@ SENTENCES = {
     "transpose": "{leaf} is the transpose of the line before",
     "swapped": "{leaf} is another leaf of the line before",
     "argument-transposed": "{leaf} is the line before with an argument transposed: W for Wᵀ",
-    "convention-half": "it is {ratio:g} times the line before: there is a ½ or a 2 too many",
-    "factor": "{leaf} is {ratio:.6g} times the line before{hint}",
+    "convention-half": "it is {ratio} times the line before: there is a ½ or a 2 too many",
+    "factor": "{leaf} is {ratio} times the line before{hint}",
     "at-zeros": "{leaf} is wrong only where its input is zero",
     "negative-inputs": "{leaf} is wrong only where its input is negative",
     "positive-inputs": "{leaf} is wrong only where its input is positive",
@@ -203,6 +203,6 @@ def _said(sentence: str, at: Failure) -> str:
     ratio = ratio_of(at.leaf) if "{ratio" in sentence else 1.0
     return sentence.format(
         leaf=f"leaf {at.leaf.path}" if at.leaf.path else "it",
-        ratio=np.real(ratio if ratio is not None else np.nan),
+        ratio=ratio_text(np.real(ratio if ratio is not None else np.nan)),
         hint=axis_hint(at) if "{hint}" in sentence else "",
     )

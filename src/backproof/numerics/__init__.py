@@ -1,1 +1,1 @@
-"""Programs run in NumPy with their rounding noise: the ground on which verification and derivations stand."""
+"""Programs run in NumPy with their rounding noise measured: the basis of verification and derivations."""

@@ -49,7 +49,7 @@ class Entry(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Return whether the two sides are equal within noise, here and so everywhere."""
+        """Return whether the two sides are equal within noise at this entry, and so at every other."""
         return self.distance <= AGREES_WITHIN
 
 
@@ -72,6 +72,12 @@ def difference(hand: Any, truth: Measured, leaf: str | None = None) -> Entry | N
     """Return the entry furthest apart where it differs beyond noise; None where all agree."""
     entry = worst_entry(hand, truth, leaf)
     return None if entry is None or entry.agrees else entry
+
+
+def ratio_text(ratio: Any) -> str:
+    """Return a ratio in six digits, or in as many as it takes not to read as 1 or −1 where it is neither."""
+    texts = [f"{ratio:.{digits}g}" for digits in range(6, 18)]
+    return next((text for text in texts if abs(complex(text)) != 1 or complex(text) == ratio), texts[-1])
 
 
 def distance(f: Callable[..., Any], g: Callable[..., Any], *args: Any) -> float:

@@ -1,7 +1,7 @@
 """Every cap on cost, in one record: how many points, runs, tries and entries are worth their seconds.
 
-A larger number looks further and takes longer; none decides what is right. Entries are the numbers that the
-interpreter computes: about 20 million a second on one core.
+A larger cap makes the search wider and slower; no cap decides what is right. Entries are the numbers that the
+interpreter computes, about 20 million a second on one core.
 """
 
 from dataclasses import dataclass
@@ -12,51 +12,57 @@ class Effort:
     """Holds the caps.
 
     Attributes:
-        replicas: perturbed runs of a measurement of noise. Each rounding moves by at least half a unit, so
-            that one operation is never missed; of a sum of many, four spreads are rarely all small.
-        more_replicas: the same where two values differ by more than that noise: among thousands of entries
-            four spreads may be small by chance.
-        remembered: measurements that an evaluator keeps: one point is looked at again and again.
-        kernels: kernels that are kept compiled; each is asked for every replica of every point.
-        large: a point with more entries is large, and is looked at once where others are looked at often.
+        replicas: perturbed runs in one measurement of noise. Each rounding moves by at least half a unit, so
+            the noise of a single operation is always seen; where many roundings add up, all four runs are
+            rarely near the unperturbed one.
+        more_replicas: the same number for two values that differ by more than the noise of the first runs:
+            among thousands of entries all four spreads of one may be small by chance.
+        remembered: measurements that an evaluator keeps, since one point is evaluated again and again.
+        kernels: kernels that are kept compiled; each runs for every replica of every point.
+        large: a point with more entries than this is large; it is evaluated once where others are
+            evaluated repeatedly.
         entries: entries judged in float64 at one shape; large arrays get fewer points, never none.
-        native_entries, native_points: the same in one low precision, which NumPy computes slowly.
+        native_entries, native_points: entries and points judged in one low precision, in which NumPy is slow.
         native_replicas: perturbed runs of autodiff in low precision.
-        native_sides: runs that take their own decisions; at a kink one in two stands on the other side.
-        cancelling: perturbed runs by which a sum that cancels is told from one that saturates.
-        wrong_points: wrong points judged in full: one gives the verdict, others keep a cause from being luck.
+        native_sides: runs that take their own decisions; at a kink half of them fall on the other side.
+        cancelling: perturbed runs that distinguish a sum that cancels from one that saturates.
+        wrong_points: wrong points judged in full. One decides the verdict; the others guard against a cause
+            that fits by luck.
         rows: output entries that are judged one by one at a kink; larger outputs are judged as a whole.
-        sides: sides of a kink looked at in each round; fewer miss faces where a dozen units stand at theirs.
-        sides_at_large: the same at a large point.
-        quick_sides: sides, each with its opposite, where only a jump is looked for; at a large point one.
-        quiet_rounds: rounds without a new gradient after which all are known.
+        sides: sides of a kink tried in each round; with fewer, faces are missed where a dozen units are at
+            their kinks together.
+        sides_at_large: sides tried in each round at a large point.
+        quick_sides: sides tried, each with its opposite, to see only whether there is a jump; one at a large
+            point.
+        quiet_rounds: rounds without a new gradient after which all gradients count as known.
         orders: orders of magnitude by which a leaf moves further, or less far, in half of the sides.
-        rungs, rungs_at_large: steps of the ladder of differences: in long double, and in float64 where that
-            is ten times too slow.
-        doubtful: entries at which differences are asked where autodiff is not finite.
-        generic: ordinary points at which differences and laws are asked.
+        rungs, rungs_at_large: steps of the ladder of finite differences: in long double, and at large points
+            in float64, because long double is ten times slower.
+        doubtful: entries with a non-finite autodiff value that are checked by finite differences.
+        generic: ordinary points at which finite differences are taken and laws are checked.
         constants: constants of the code next to which numbers are drawn.
-        guards: guards of a norm among them.
-        rounds: draws at each size next to constants; they are at most one in `share` of all draws.
+        guards: sizes at which a norm may be guarded, two from each small constant, that get draws.
+        rounds: draws at each size next to constants; at most one in `share` of all draws is of this kind.
         share: see `rounds`.
         work: entries that may be computed for one point with an axis of each length: a fifth of a second
             for lengths that a loop must reach to meet a second block, a twentieth for the longest.
-        operation: what an operation costs apart from its entries, in entries (50 µs).
-        branch: operations that a branch, or a few blocks, add; a loop unrolled entry by entry adds more.
+        operation: the cost of an operation apart from its entries, expressed in entries (50 µs).
+        branch: operations that a branch, or a few blocks, may add; a loop unrolled entry by entry adds more.
         saturating: entries that may be computed for a sum that saturates (half a second).
-        arguments: entries of the arguments of such a sum.
-        small: sizes tried for the smallest example, and how many draws of them.
-        small_draws: see `small`.
+        arguments: entries that the arguments of such a sum may have.
+        small: sizes tried for the smallest example.
+        small_draws: draws tried at those sizes.
         careful: points judged in full while numbers are made plain.
-        plain_rows: the same for a row of low precision.
-        by_entry: a leaf with more entries is made plain as a whole.
+        plain_rows: points tried while the numbers of a row of low precision are made plain.
+        by_entry: a leaf with more entries than this is made plain as a whole.
         witnesses: right points that may refute a cause.
         slips: slips tried in autodiff's own program.
         slip_witnesses: right points that may refute a slip.
         draws: times a draw that `where=` refuses is made again.
-        points_at_each_shape: points drawn of a derivation at each shape, next to one of plain numbers.
+        points_at_each_shape: points drawn for a derivation at each shape, in addition to one of plain
+            numbers.
         smaller_shapes: shapes smaller than the one that failed at which a line of a derivation is tried.
-        asked: failing points of a line that are asked for a cause; every one must show it.
+        asked: failing points of a line that are tested for a cause; every one must show it.
         mends: changes of a line that are tried; each is traced once, and again only where it works.
         slips_of_a_kind: slips of one kind that are planted in one line.
     """

@@ -1,11 +1,11 @@
 """Runs a traced program in NumPy, as an ensemble: once as it is, and again with every rounding varied.
 
 Monte Carlo arithmetic (Parker 1997, UCLA CSD-970002): in the perturbed replicas each result is moved by
-about one unit in its last place, each sum by one unit of its summed terms. How far the replicas spread
-is the rounding noise of the program at this point, cancellations and all. Decisions (comparisons,
+about one unit in its last place, each sum by one unit of its summed terms. The spread of the replicas
+is the rounding noise of the program at this point, cancellations included. Decisions (comparisons,
 signs, orders) are taken once, by the unperturbed replica, and replayed by the others, so that noise
-never crosses a kink, unless it is asked what rounding alone might decide otherwise (`crossing`). In
-`longdouble` the same program shows what is left when float64 rounding is not.
+never crosses a kink. With `crossing` each replica decides for itself, as rounding alone might make it.
+Run in `longdouble`, the same program shows what remains once the rounding of float64 is gone.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,12 +44,12 @@ class Arithmetic:
     """Says how the interpreter computes.
 
     Attributes:
-        replicas: the number of perturbed runs beside the plain one.
-        wide: whether float64 is held in longdouble.
+        replicas: the number of perturbed runs in addition to the unperturbed one.
+        wide: whether values of float64 are held in longdouble.
         rng: the source of the perturbations.
         substitution: the operation that is computed in another way, if one is.
         crossing: whether each replica takes its own decisions; branches and loops of programs (`cond`,
-            `while`) always follow the first.
+            `while`) always follow the first replica.
     """
 
     replicas: int
@@ -80,7 +80,7 @@ def run(
 
 def _held(value: Any, wide: bool) -> Any:
     if is_key(value):
-        return value  # a PRNG key stays JAX's own
+        return value  # a PRNG key stays as JAX holds it
     array = np.asarray(value)
     return array.astype(widest(array.dtype, wide))
 
@@ -116,14 +116,14 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     inner = _called(eqn)
     if inner is not None:
         return _call(inner, operands, how)
-    # a kernel, or a factorisation: what happens inside is not seen, so its operands are varied
+    # the roundings inside a kernel or a factorisation cannot be varied, so its operands are
     whole = name not in NUMPY and opaque.is_whole(eqn)
     params = _widened(params, how.wide and name in NUMPY)
     operation = NUMPY.get(name) or opaque.bound(eqn)
     discrete = name in STEPS or not any(is_inexact(var.aval) for var in eqn.outvars)
     rounds = name == "convert_element_type" and narrows(eqn)
     inexact = (name not in EXACT or rounds) and not discrete
-    # what no replica varies is computed once, and only its rounding is varied
+    # an operation whose operands are the same in every replica runs once, and only its rounding is varied
     varied = whole or any(len(v) > 1 for v in operands)
     alike = (discrete and not how.crossing) or not (inexact or varied)
     count = 1 if alike else how.replicas + 1
@@ -147,7 +147,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
 
 
 def _called(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
-    """Return the program that a call runs on its very operands; None for a kernel, which runs on blocks."""
+    """Return the program that a call runs on its operands; None for a kernel, which runs it on blocks."""
     params = eqn.params
     inner = next((params[key] for key in CALLS if isinstance(params.get(key), ClosedJaxpr | Jaxpr)), None)
     if inner is None or params.get("name") == AS_A_WHOLE:
@@ -171,7 +171,7 @@ def _dtype(var: Any) -> Any:
 
 
 def _widened(params: dict[str, Any], wide: bool) -> dict[str, Any]:
-    """Return `params` with the dtypes that say how a value is held."""
+    """Return `params` with its dtypes replaced by those in which values are held."""
     keys = [key for key in ("new_dtype", "dtype") if wide and params.get(key) is not None]
     return {**params, **{key: widest(np.dtype(params[key]), wide) for key in keys}}
 
@@ -215,8 +215,8 @@ def _while(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
 def _scan(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     body, length = eqn.params["jaxpr"], eqn.params["length"]
     ins, outs = _inner(body).invars, _inner(body).outvars
-    # What is scanned over has one axis more outside than inside. The shapes say so in every release
-    # of jax; the parameters that count them have changed.
+    # An array that is scanned over has one axis more outside the body than inside. The shapes show it in
+    # every release of jax; the parameters that count such arrays have changed between releases.
     n_rows = sum(_shape(a) != _shape(b) for a, b in zip(eqn.invars, ins, strict=True))
     n_carry = sum(_shape(a) == _shape(b) for a, b in zip(eqn.outvars, outs, strict=True))
     first_row = len(ins) - n_rows

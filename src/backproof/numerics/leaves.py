@@ -1,4 +1,4 @@
-"""The leaves of a pytree: what dtype each has, what may move, and both widened to float64."""
+"""The leaves of a pytree: their dtypes, which of them can be varied, and their widening to float64."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def dtype_of(leaf: Any) -> Any:
 
 
 def is_inexact(leaf: Any) -> bool:
-    """Return whether a leaf is floating or complex, so that it can move; an index and a PRNG key are not."""
+    """Return whether a leaf is floating or complex, so that it can be varied; an index or a key is not."""
     return bool(jnp.issubdtype(dtype_of(leaf), jnp.inexact))
 
 
@@ -35,12 +35,12 @@ def is_key(leaf: Any) -> bool:
 
 
 def has_direction(leaf: Any) -> bool:
-    """Return whether a leaf of a direction is an array of numbers: where nothing moves, JAX has float0."""
+    """Return whether a leaf of a direction holds numbers; JAX uses float0 for arguments that cannot move."""
     return dtype_of(leaf) != jax.dtypes.float0
 
 
 def as_float64(leaf: Any) -> np.ndarray:
-    """Return a number of any precision in float64, or complex128, which hold it exactly."""
+    """Return an array as float64, or complex128 if it is complex; both hold every lower precision exactly."""
     return np.asarray(leaf).astype(np.complex128 if is_complex(leaf) else np.float64)
 
 

@@ -2,7 +2,7 @@
 
 No user states a tolerance. A function is run as an ensemble (see `interpreter`), and the spread of
 each entry, plus one unit in its last place, is that entry's noise at this point. A right formula
-stays within a few units; the slips that people make stand 10^6 to 10^14 units away.
+stays within a few units; the slips that people make are 10^6 to 10^14 units away.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Measured(NamedTuple):
     noise: Any
 
     def with_noise_of(self, other: "Measured") -> "Measured":
-        """Return this result with the noise of a difference between it and the other."""
+        """Return this result with the noise of the difference between it and `other`."""
         return self._replace(noise=jax.tree.map(np.add, self.noise, other.noise))
 
 

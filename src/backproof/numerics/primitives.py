@@ -31,7 +31,7 @@ EXACT = frozenset(
 )  # fmt: skip
 # Steps: decisions with a floating result, taken once like every other decision.
 STEPS = frozenset({"ceil", "floor", "round", "sign"})
-# Library functions of another make may differ by LIBRARY_ULPS units in the last place.
+# Functions that two libraries may compute LIBRARY_ULPS units in the last place apart.
 LOOSE = frozenset(
     {
         "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "bessel_i0e", "bessel_i1e", "cbrt", "cos",
@@ -39,13 +39,13 @@ LOOSE = frozenset(
         "logistic", "pow", "rsqrt", "sin", "sinh", "tan", "tanh",
     }
 )  # fmt: skip
-# These are inexact to about one unit of 1 near their zeros, wherever those are.
+# These err by about one unit in the last place of 1 near their zeros, wherever those lie.
 ROUGH = frozenset({"lgamma", "digamma"})
-# Linear in some operands: the rounding of a sum is that of its terms, whatever remains of the sum.
+# Sums of products or of entries: their rounding is that of their terms, however small the sum itself is.
 SUMS = frozenset(
     {"conv_general_dilated", "cumsum", "dot_general", "reduce_sum", "reduce_window_sum", "scatter-add"}
 )
-# Backward-stable solvers: their rounding looks like that of their inputs, SOLVER_ULPS units of it.
+# Backward-stable solvers: they err as if their inputs had moved by SOLVER_ULPS units in the last place.
 SOLVERS = frozenset(
     {
         "cholesky", "eig", "eigh", "householder_product", "lu", "qr", "schur", "svd", "triangular_solve",
@@ -239,7 +239,7 @@ DROPPED = np.iinfo(np.int64).min
 
 
 def _positions(shape: tuple[int, ...], indices: np.ndarray, **params: Any) -> np.ndarray:
-    """Return which flat entry of an array of `shape` a gather reads, DROPPED where it reads none."""
+    """Return the flat index, in `shape`, of each entry that a gather reads; DROPPED where it reads none."""
     places = np.arange(int(np.prod(shape, dtype=int)), dtype=np.int64).reshape(shape)
     params = {**params, "fill_value": DROPPED}
     return np.asarray(jax_primitives.gather_p.bind(places, indices, **params))
@@ -264,7 +264,7 @@ def _gather(x: np.ndarray, indices: np.ndarray, **params: Any) -> np.ndarray:
 
 
 def _scatter(accumulate: Operation) -> Operation:
-    """Return a scatter: the positions are those that the gather of the same numbers would read."""
+    """Return a scatter: its positions are those that a gather with the same dimension numbers would read."""
 
     def apply(x: np.ndarray, indices: np.ndarray, updates: np.ndarray, **params: Any) -> np.ndarray:
         d = params["dimension_numbers"]
@@ -373,7 +373,7 @@ NUMPY: dict[str, Operation] = {
 
 
 def summed_terms(name: str, operands: list[np.ndarray], out: np.ndarray, params: dict[str, Any]) -> float:
-    """Return about how many terms each entry of a sum has; at most the longest axis where it varies."""
+    """Return about how many terms each entry of a sum has: the longest axis where the number varies."""
     if not out.size:
         return 1.0
     if name == "dot_general":

@@ -1,4 +1,4 @@
-"""One rounding, varied: by a unit in the last place of a result, or of the terms of a sum."""
+"""Varies one rounding: by a unit in the last place of the result or, in a sum, of its terms."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,14 +23,15 @@ def perturbed(
 
     Args:
         name: the primitive.
-        out: what it gave.
-        terms: of a sum, what `rounding_of_sum` gives; of a conversion to fewer digits, what `rounded` does.
+        out: its result.
+        terms: for a sum, the result of `rounding_of_sum`; for a conversion to fewer digits, that of
+            `rounded`.
         rng: the source of the perturbation.
     """
     if name in SUMS or name == "convert_element_type":
         return moved(out, terms, 1.0, rng)
     ulps = LIBRARY_ULPS if name in LOOSE or name in ROUGH else 1.0
-    if name in SPECIAL:  # computed in float64 even where the value is held wider
+    if name in SPECIAL:  # they are computed in float64 even where the value is held wider
         ulps *= max(1.0, epsilon(np.float64) / epsilon(out.dtype)) if out.dtype.itemsize >= 8 else 1.0
     return moved(out, np.abs(out) + 1 if name in ROUGH else np.abs(out), ulps, rng)
 
@@ -43,9 +44,10 @@ def rounded(before: Any, after: Any) -> Any:
 def rounding_of_sum(
     name: str, operands: list[Any], operation: Callable[..., Any], params: dict[str, Any]
 ) -> list[Any] | None:
-    """Return what a unit in the last place of a sum is of, for each of its results; None of anything else.
+    """Return, for each result of a sum, the number whose last place is rounded; None for other operations.
 
-    It is the sum of the sizes of its terms; the error of n rounded terms grows like a random walk.
+    That number is the sum of the absolute values of the terms, and larger where they are many: the error of n
+    rounded terms grows like a random walk.
     """
     if name not in SUMS:
         return None
@@ -69,8 +71,8 @@ def moved(value: Any, size: Any, ulps: float, rng: np.random.Generator) -> Any:
     unit = np.multiply(size, ulps * epsilon(value.dtype))
     if not np.isfinite(np.max(unit, initial=0.0)):
         unit = np.where(np.isfinite(unit), unit, 0)
-    least = smallest_normal(value.dtype)  # below it XLA flushes to zero, and what follows may be large
-    if not np.min(np.abs(value), initial=np.inf) >= least:  # a NaN is not, and hides no small number
+    least = smallest_normal(value.dtype)  # below it XLA flushes to zero, which may have a large effect
+    if not np.min(np.abs(value), initial=np.inf) >= least:  # true for a NaN too, so none hides a small number
         unit = np.where(np.abs(value) < least, least, unit)
     if is_complex(value):
         unit = unit * np.exp(2j * np.pi * rng.random(np.shape(value)))
@@ -82,7 +84,7 @@ def moved(value: Any, size: Any, ulps: float, rng: np.random.Generator) -> Any:
 
 
 def smallest_normal(dtype: Any) -> Any:
-    """Return the smallest normal number of `dtype`; of float64 where it is held wider."""
+    """Return the smallest normal number of `dtype`; for a dtype wider than float64, that of float64."""
     return np.finfo(np.float64).tiny if dtype in WIDE else ml_dtypes.finfo(dtype).tiny
 
 
@@ -92,5 +94,5 @@ def epsilon(dtype: Any) -> float:
     return float(known(dtype).eps)
 
 
-# A unit in the last place of float32, in those of float64.
+# One unit in the last place of float32, counted in units of float64.
 SINGLE_ULP = epsilon(np.float32) / epsilon(np.float64)

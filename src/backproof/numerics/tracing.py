@@ -33,7 +33,7 @@ class Program:
 
     @functools.cached_property
     def in_float32(self) -> bool:
-        """Whether it goes on in float32 from float64 somewhere."""
+        """Whether some operation of the program rounds wider numbers to float32."""
         return computes_in_float32(self.jaxpr)
 
 
@@ -62,9 +62,9 @@ def trace(f: Callable[..., Any], *args: Any) -> Program:
 
 
 def traced(f: Callable[..., Any], *args: Any) -> Program:
-    """Return `f` traced as JAX is set, without what its result does not need.
+    """Return `f` traced under JAX's current settings, without the operations that its result does not need.
 
-    A derivative by `jax.vjp` computes the function's value too, and drops it.
+    A derivative by `jax.vjp` also computes the function's value, which is dropped.
     """
     jaxpr, shape = jax.make_jaxpr(f, return_shape=True)(*args)
     if _writes(jaxpr):
@@ -74,7 +74,7 @@ def traced(f: Callable[..., Any], *args: Any) -> Program:
 
 
 def _whole(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `f` as one operation: what writes into memory is not interpreted line by line."""
+    """Return `f` as one operation: code that writes into memory is not interpreted line by line."""
 
     def whole(*args: Any) -> Any:
         return f(*args)
@@ -84,7 +84,7 @@ def _whole(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _writes(program: ClosedJaxpr | Jaxpr) -> bool:
-    """Return whether a program holds references (`jax.new_ref`) of its own; those of kernels do not count."""
+    """Return whether a program makes references (`jax.new_ref`); those given to a kernel do not count."""
     jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
     if any(is_reference(var) for var in jaxpr.invars):
         return False
@@ -100,14 +100,14 @@ def is_reference(var: Any) -> bool:
 
 
 def narrows(eqn: Any) -> bool:
-    """Return whether an operation gives floating numbers of fewer digits than it takes."""
+    """Return whether an operation returns floating numbers of fewer digits than it receives."""
     held = [[var.aval.dtype for var in side if _is_number(var)] for side in (eqn.invars, eqn.outvars)]
     before, after = ([float(jnp.finfo(dtype).eps) for dtype in dtypes] for dtypes in held)
     return bool(before and after) and max(after) > max(before)
 
 
 def computes_in_float32(program: ClosedJaxpr | Jaxpr) -> bool:
-    """Return whether a program somewhere goes on in float32 from float64."""
+    """Return whether some operation of a program rounds wider numbers to float32."""
     jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
     return any(
         _gives_float32(eqn) or any(map(computes_in_float32, inner_programs(eqn.params))) for eqn in jaxpr.eqns

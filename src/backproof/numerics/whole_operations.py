@@ -1,6 +1,6 @@
-"""Operations run as JAX itself runs them: kernels, factorisations, and what has no form in NumPy.
+"""Operations that JAX itself runs: kernels, factorisations, and primitives that have no form in NumPy.
 
-What happens inside is not seen, so where a rounding is varied, the operands are.
+The roundings inside such an operation cannot be varied, so its operands are varied instead.
 """
 
 import functools
@@ -24,14 +24,14 @@ def is_whole(eqn: Any) -> bool:
 
 
 def varied(eqn: Any, operands: Sequence[Any], rng: np.random.Generator) -> list[Any]:
-    """Return operands moved by a few of the units in which the operation computes."""
+    """Return operands moved by a few units in the last place of the precision that the operation uses."""
     single = any(map(computes_in_float32, inner_programs(eqn.params)))
     ulps = SOLVER_ULPS * (SINGLE_ULP if single else 1)
     return [moved(v, np.abs(v), ulps, rng) if is_inexact(v) else v for v in operands]
 
 
 def bound(eqn: Any) -> Callable[..., Any]:
-    """Return an operation, in float64 where its operands are wider; what has a program is compiled once."""
+    """Return an operation that runs wider operands in float64; if it has a program, that is compiled once."""
     compiled = _compiled(eqn) if any(inner_programs(eqn.params)) else None
 
     def operation(*operands: Any, **params: Any) -> Any:

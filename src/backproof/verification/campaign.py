@@ -1,8 +1,9 @@
-"""One verification, from a claim to everything that was found out about it.
+"""One verification, from a claim to the findings about it.
 
-Cheapest first: the contract, then every point in float64, then the laws of conduct, low precision, the
-second derivative, and the vote of finite differences on the reference. What is broken at the contract
-ends the run; the rest is found one after another, and `conclusion` turns it into a report.
+The checks are: the contract; whether the derivative can be repeated; every point in float64; the vote of
+finite differences on the reference; the other laws of conduct; low precision; the second derivative. A broken
+contract or a derivative that cannot be repeated ends the run, and where a value is wrong the last three
+checks are left out. `conclusion` turns the findings into a report.
 """
 
 import functools
@@ -38,7 +39,7 @@ Groups = Sequence[Sequence[Drawn]]
 
 
 class Campaign:
-    """The verifications of one claim; a class because what one seed traced and compiled serves the next."""
+    """Verifies one claim; it is a class because all seeds share what was traced and compiled."""
 
     def __init__(self, claim: Claim) -> None:
         """Prepare to verify `claim`; nothing is traced yet."""
@@ -48,7 +49,7 @@ class Campaign:
 
     @functools.cached_property
     def lengths(self) -> dict[str, int | None]:
-        """How long each named axis is made, None where it is not."""
+        """The length to which each named axis is extended; None where it is not."""
         return {axis: longest(self.evaluators, axis) for axis in self.claim.points.axes}
 
     @functools.cached_property
@@ -67,13 +68,13 @@ class Campaign:
         return Evaluators(second_order(self.claim))
 
     def saturated(self, dtype: str) -> list[Row]:
-        """Return the sums that saturate in `dtype`; their numbers are fixed."""
+        """Return the sums that saturate in `dtype`; their numbers do not depend on the seed."""
         if dtype not in self._saturated:
             self._saturated[dtype] = saturated_sums(self.evaluators.low_precision(dtype), self.large)
         return self._saturated[dtype]
 
     def investigate(self, settings: Settings) -> Findings:
-        """Return everything that is found out about the claim."""
+        """Return the findings about the claim."""
         evaluators, groups = self.evaluators, self._drawn(settings)
         looked = look_at(evaluators, groups)
         found = Findings(
@@ -102,7 +103,7 @@ class Campaign:
         return [list(group) for _, group in itertools.groupby(sorted(draws, key=key_of), key=key_of)]
 
     def _better_named(self, broken: Broken) -> Broken | None:
-        """Return why the shape is wrong, seen where the axes have different sizes."""
+        """Return a closer cause of a wrong shape, seen where the axes have different sizes."""
         plain = [one for one in self.claim.points.plain() if not one.empty]
         if broken[0] != "contract-shape" or not plain:
             return None
@@ -116,7 +117,7 @@ class Campaign:
     def _generic(self, groups: Groups, looked: Looks, seed: int) -> list[Point]:
         """Return a point of plain numbers at each shape, where the function is finite; the largest last.
 
-        A large one is the point that was looked at first, so that nothing is measured there twice.
+        At a large shape it is the point that was evaluated first, so that nothing is measured there twice.
         """
         first, points = dict(looked.first), []
         for one in self.claim.points.plain(seed + 1) or [group[0] for group in groups]:
@@ -128,14 +129,14 @@ class Campaign:
         return points
 
     def _asked_differences(self, found: Findings, generic: Sequence[Point]) -> Findings:
-        """Return the findings with what finite differences say about both sides.
+        """Return the findings with the vote of finite differences on both sides.
 
-        Where the primal holds a `stop_gradient`, a difference may be its author's convention.
+        Where the primal holds a `stop_gradient`, a disagreement may be its author's convention.
         """
         places, truth = generic[-EFFORT.generic :], self.evaluators.truth
         doubt = next(filter(None, (self._doubt(point, truth(point).value) for point in places)), None)
         if doubt and explains_doubt(self.evaluators, places):
-            said = "a stop_gradient in the primal changes its derivative: its author's convention"
+            said = "a stop_gradient in the primal changes its derivative, by its author's convention"
             return replace(found, notes=(*found.notes, said))
         doubts = [self._doubt(point, self.evaluators.hand(point).value) for point in places if doubt]
         return replace(found, doubt=doubt, vindicated=bool(doubt) and not any(doubts))
@@ -147,7 +148,7 @@ class Campaign:
     def _with_conduct(
         self, found: Findings, looked: Looks, groups: Groups, generic: Sequence[Point], settings: Settings
     ) -> Findings:
-        """Return the findings with what is asked only where no value is wrong."""
+        """Return the findings with those of the checks that run only where no value is wrong."""
         evaluators, looks, second = self.evaluators, looked.looks, SecondOrder()
         everywhere = [look.point for look in looks]
         unlawful = _unlawful(evaluators, generic, LAWFUL) or _forward_apart(evaluators, everywhere)
@@ -165,14 +166,14 @@ class Campaign:
         )
 
     def _remarks(self, point: Point) -> list[str]:
-        """Return what is said of axes that are cut short, and of code that leaves float64 at a point."""
-        single = "computed in float32 inside, the formula was judged to the digits that this leaves"
+        """Return notes on axes that are cut short, and on code that leaves float64 at a point."""
+        single = "the code computes in float32 inside, so its formula was judged only to that precision"
         in_float32 = self.evaluators.in_float32(point)
         return cut_short(self.evaluators, self.lengths) + [single] * in_float32
 
     def _rows(self, groups: Groups, settings: Settings) -> tuple[list[Row], list[str]]:
-        """Return rows that err beyond what autodiff does, sums that saturate, and what is not judged."""
-        menu = [group for group in groups if group[0].kind is None]  # not the one draw with a long axis
+        """Return rows that err too much, sums that saturate, and notes on the precisions not judged."""
+        menu = [group for group in groups if group[0].kind is None]  # without the draws with a long axis
         full = [group for group in menu if not group[0].empty and group[0].size <= EFFORT.entries]
         fitting = max(1, EFFORT.native_entries // max(full[-1][0].size, 1)) if full else 0
         ordinary = full[-1][: min(EFFORT.native_points, fitting)] if full else []
@@ -186,7 +187,7 @@ class Campaign:
         for dtype in settings.dtypes:
             rows += self.saturated(dtype) if dtype != "float32" else []
         refused = {dtype: _refused(low[dtype], full) for dtype, found in judged.items() if not found}
-        return rows, [f"not judged in {dtype}: {why}" for dtype, why in refused.items() if why]
+        return rows, [f"the code was not judged in {dtype}: {why}" for dtype, why in refused.items() if why]
 
 
 def _unlawful(evaluators: Evaluators, generic: Sequence[Point], laws: dict[str, Law]) -> Unlawful | None:
@@ -206,7 +207,7 @@ def _forward_apart(evaluators: Evaluators, points: Sequence[Point]) -> Unlawful 
 
 
 def _refused(low: LowPrecision, groups: Groups) -> str | None:
-    """Return why no row was judged in a precision; None where there is none, as of complex numbers."""
+    """Return why no row was judged in a precision; None where that needs no note, as for complex numbers."""
     if not groups:
         return "no shape is small enough"
-    return low.refused or ("at no point are the function and autodiff finite in it" if low.ran else None)
+    return low.refused or ("at no point tried are both the function and autodiff finite" if low.ran else None)

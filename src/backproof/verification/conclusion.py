@@ -1,4 +1,4 @@
-"""From what was found out to a report: the gravest finding gives the verdict. Nothing is evaluated here."""
+"""Turns findings into a report: the gravest finding decides the verdict. Nothing is evaluated here."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -21,7 +21,7 @@ VERDICTS = {
 
 
 class Finding(NamedTuple):
-    """Holds the finding that gives the verdict: its cause, a sentence and the example, where it has them."""
+    """Holds the finding that decides the verdict, with its cause, a sentence and an example if it has any."""
 
     verdict: Verdict
     cause: str | None = None
@@ -50,11 +50,11 @@ def conclude(
 
     Args:
         claim: what was verified.
-        found: what was found out.
-        diagnosis: the gravest judgement explained, where `needs_diagnosis`.
+        found: the findings.
+        diagnosis: the diagnosis of the gravest judgement, where `needs_diagnosis` requires one.
         declared: the arguments that are not compared, and what their derivative is instead.
         seed: the seed of every draw.
-        seconds: how long it took.
+        seconds: how long the verification took.
     """
     skipped = sum(one.outcome in UNJUDGED for one in found.judged)
     agreeing = [one.distance for one in found.judged if one.outcome is Outcome.AGREES]
@@ -79,7 +79,7 @@ def _finding(
     if found.broken:
         return Finding(Verdict.WRONG, *found.broken)
     if found.doubt and found.vindicated:
-        text = f"{found.doubt}; the hand-written side agrees with the differences"
+        text = f"{found.doubt}; the hand-written side agrees with the finite differences"
         return Finding(Verdict.REFERENCE_SUSPECT, "reference", text)
     if diagnosis and diagnosis.named:
         verdict = VERDICTS[diagnosis.small.outcome]
@@ -89,7 +89,7 @@ def _finding(
         place = _place(found.unlawful.point)
         return Finding(Verdict.WRONG, found.unlawful.cause, found.unlawful.sentence, place)
     if found.second:
-        text = "the gradient is right, but differentiated again it gives a wrong second derivative"
+        text = "the gradient is right, but differentiating it again gives a wrong second derivative"
         return Finding(Verdict.WRONG, "second-order", text, _counterexample(found.second))
     if found.rows:
         return _inaccurate(claim, found.rows[0])
@@ -97,13 +97,13 @@ def _finding(
         return Finding(Verdict.REFERENCE_SUSPECT, "reference", found.doubt)
     nothing = _nothing_seen(found, declared)
     if nothing:
-        return Finding(Verdict.INCONCLUSIVE, None, f"nothing could have been seen: {nothing}")
+        return Finding(Verdict.INCONCLUSIVE, None, f"no verdict is possible: {nothing}")
     if diagnosis:
         small = diagnosis.small
         return Finding(Verdict.SUBGRADIENT, None, _convention(claim, small), _counterexample(small))
     if declared:
         said = ", ".join(f"{name} is {what}" for name, what in declared.items())
-        text = f"as declared, {said}, and not compared; everything else agrees"
+        text = f"as declared, {said}; what is declared was not compared, and everything else agrees"
         return Finding(Verdict.DECLARED, None, text)
     return Finding(Verdict.AGREES)
 
@@ -112,13 +112,14 @@ def _nothing_seen(found: Findings, declared: Mapping[str, str]) -> str:
     """Return why a right verdict would say nothing; empty where a slip would have been seen."""
     if declared and not found.leaves:
         return ""  # everything is declared
-    blind = [f"result{one.leaf}: blind to {one.slip}" for one in found.unseen if not one.is_zero]
-    blind += ["the gradient is zero within noise wherever it was tried"] if found.all_zero else []
+    hidden = [one for one in found.unseen if not one.is_zero]
+    blind = [f"result{one.leaf}, if {one.slip}, would have looked right at every point" for one in hidden]
+    blind += ["the gradient is zero within noise at every point tried"] if found.all_zero else []
     seen = any(one.says_something and one.outcome not in UNJUDGED for one in found.judged)
     if not blind and not seen:
         return (
-            "wherever it was tried, the function is not finite, does not exist, "
-            "has no entry to differentiate, or has more sides of kinks than were seen"
+            "at every point tried, the function is not finite, does not exist or has no entry to "
+            "differentiate, or so many kinks meet that not every side could be tried"
         )
     return "; ".join(blind)
 
@@ -133,7 +134,7 @@ def _inaccurate(claim: Claim, row: Row) -> Finding:
         if row.allowed
         else f"a long sum is {row.distance:.0%} off"
     )
-    text = f"the formula is right in float64; computed in {row.dtype} like this, {lost}"
+    text = f"the formula is right in float64; when this code runs in {row.dtype}, {lost}"
     place, values = row.point, (row.hand, row.truth, row.allowed, row.distance)
     example = Counterexample(place.args, place.direction, row.leaf, row.at, *values, call=claim.call)
     return Finding(Verdict.UNSTABLE, "accuracy", text, example)
@@ -142,7 +143,7 @@ def _inaccurate(claim: Claim, row: Row) -> Finding:
 def _convention(claim: Claim, found: Judgement) -> str:
     at = found.worst
     seen = (
-        f"at a kink the result is {at.hand:g} by hand and {at.truth:g} by autodiff, both subgradients"
+        f"at a kink the result is {at.hand:g} by hand and {at.truth:g} by autodiff; both are subgradients"
         if at
         else ""
     )
@@ -163,9 +164,10 @@ def _place(point: Point) -> Counterexample:
 
 
 def _notes(found: Findings, diagnosis: Diagnosis | None) -> tuple[str, ...]:
-    zero = [f"result{one.leaf} is identically zero here" for one in found.unseen if one.is_zero]
-    large = [f"of arrays this large, {found.left_out} of {found.drawn} draws were left out"]
+    zero = [f"result{one.leaf} is zero within noise at every point" for one in found.unseen if one.is_zero]
+    large = [f"the arrays are so large that {found.left_out} of {found.drawn} draws were left out"]
     undecided = sum(one.outcome is Outcome.UNDECIDED for one in found.judged)
-    sides = [f"points not judged, at which more sides of kinks meet than were seen: {undecided}"]
+    where, those = (f"{undecided} points", "those points were") if undecided > 1 else ("1 point", "it was")
+    sides = [f"at {where} so many kinks meet that not every side could be tried; {those} left unjudged"]
     diagnosed = diagnosis.notes if diagnosis else ()
     return (*found.notes, *diagnosed, *zero, *large[: bool(found.left_out)], *sides[: bool(undecided)])

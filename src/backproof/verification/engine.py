@@ -1,4 +1,4 @@
-"""The verifier's functions, `verify` and `check`, and the road from a claim to a report."""
+"""The verifier's functions, `verify` and `check`, and the steps from a claim to a report."""
 
 import functools
 import time
@@ -50,8 +50,8 @@ def verify(
         jvp: `jvp(args, tangents)` -> the tangent of the result.
         args: specifications (`backproof.array`, `backproof.integers`), example arrays or pytrees, a
             Hypothesis strategy that draws the whole tuple, or None where `of` has jaxtyping shapes.
-        argnums: the arguments that are differentiated, as in `jax.grad`: 0 for `grad` unless said,
-            all floating ones for `vjp` and `fn` unless said.
+        argnums: the arguments that are differentiated, as in `jax.grad`; by default 0 for `grad`, and all
+            floating ones for `vjp` and `fn`.
         declared: arguments whose derivative is not meant to be the gradient, by name, and what it is
             instead, e.g. `{"x": "straight-through"}`; they are not compared.
         examples: how many points are drawn.
@@ -106,7 +106,7 @@ def verify_seeds(
     dtypes: Sequence[str] = DTYPES,
     second_order: bool = True,
 ) -> Iterator[Report]:
-    """Yield what `verify(rule, seed=…)` returns for each seed; what one compiles serves them all."""
+    """Yield what `verify(rule, seed=…)` returns for each seed; all of them share the compiled programs."""
     campaign = Campaign(_claim(rule, None, None, None, None, None, None))
     for seed in seeds:
         began = time.perf_counter()
@@ -114,7 +114,7 @@ def verify_seeds(
 
 
 def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings, began: float) -> Report:
-    """Return the report on the claim of a campaign; it took from `began` until now."""
+    """Return the report on the claim of a campaign, with the seconds since `began`."""
     found = campaign.investigate(settings)
     diagnosis = diagnose(campaign.evaluators, found.judged) if needs_diagnosis(found) else None
     seconds = time.perf_counter() - began
@@ -128,7 +128,7 @@ def _settings(examples: int, seed: int, dtypes: Sequence[str], second_order: boo
                 must="examples must be at least 1",
                 found=f"examples={examples}",
                 where="verify",
-                do="raise it",
+                do="pass a larger number",
             )
         )
     unknown = [dtype for dtype in dtypes if dtype not in DTYPES]
@@ -138,7 +138,7 @@ def _settings(examples: int, seed: int, dtypes: Sequence[str], second_order: boo
                 must=f"dtypes must be among {', '.join(DTYPES)}",
                 found=f"dtypes={dtypes!r}",
                 where="verify",
-                do="write e.g. dtypes=('float32',); float64, in which formulas are judged, is always there",
+                do="write e.g. dtypes=('float32',); float64, in which formulas are judged, is always used",
             )
         )
     return Settings(examples, seed, tuple(dtypes), second_order)
@@ -159,10 +159,10 @@ def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: 
     if isinstance(fn, Rule | Loss) and args is not None:
         raise UsageError(
             message(
-                must="a Rule or a Loss is tried on its own domain",
+                must="args must be left out for a Rule or a Loss, which is tried on its own domain",
                 found="args=…",
                 where=f"verify({fn.name})",
-                do="leave out args, or change the domain with rule._replace(domain=…)",
+                do="leave args out, or change the domain with rule._replace(domain=…)",
             )
         )
     if isinstance(fn, Rule):

@@ -1,4 +1,4 @@
-"""What one verification finds, and its settings: the records that its stages hand on."""
+"""The settings and findings of one verification: the records that its stages pass on."""
 
 from dataclasses import dataclass
 
@@ -38,20 +38,20 @@ class Unlawful:
 
 @dataclass(frozen=True)
 class Findings:
-    """Holds what one verification found; what ends a run early leaves the later fields as they are.
+    """Holds the findings of one verification; the later fields keep their defaults if the run ends early.
 
     Attributes:
-        drawn: how many points there were.
-        left_out: how many of them, large arrays, were not looked at.
+        drawn: how many points were drawn, including those that were added.
+        left_out: how many of them were left out, because their arrays are large.
         looked: how many points could be judged.
         shapes: the argument shapes that were tried.
         judged: the judgement of each point.
-        broken: what is wrong with the form of the result.
+        broken: the cause and the sentence where the result has the wrong form.
         unlawful: the first law of conduct that is broken.
         rows: rows that lose their digits in low precision, the plainest example first.
         second: the judgement of the second derivative, where it is wrong.
-        doubt: how finite differences disagree with autodiff.
-        vindicated: whether they agree with the hand-written side.
+        doubt: the sentence that says how finite differences disagree with autodiff.
+        vindicated: whether the finite differences agree with the hand-written side.
         unseen: the leaves in which a slip would not have been seen.
         leaves: how many leaves the gradient has.
         notes: what else a reader should know.
@@ -74,5 +74,5 @@ class Findings:
 
     @property
     def all_zero(self) -> bool:
-        """Return whether every leaf is zero within noise at every point: anything near zero would pass."""
+        """Return whether every leaf is zero within noise at every point: any result near zero would pass."""
         return 0 < self.leaves == sum(one.is_zero for one in self.unseen)

@@ -1,4 +1,4 @@
-"""What the verifier says: a verdict, the smallest example behind it, and both as text and JSON."""
+"""The verifier's report: a verdict and the smallest example behind it, as text and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -93,12 +93,13 @@ class Report:
         counterexample: the smallest example, or None where both sides agree everywhere.
         examples: how many points were judged.
         skipped: how many drawn points could not be judged, because the function itself is not finite
-            there or does not exist at that shape, or more sides of kinks meet there than were seen.
+            there or does not exist at that shape, or because so many kinks meet there that not every side
+            could be tried.
         worst: the largest distance, in noise units, among the points where both sides agree.
         seed: the seed of every draw: the same call with it repeats the run.
         seconds: how long it took.
         shapes: the argument shapes that were tried.
-        notes: what else a reader should know, e.g. that a leaf is identically zero.
+        notes: what else a reader should know, e.g. that a leaf is zero at every point.
     """
 
     name: str

@@ -198,7 +198,7 @@ def test_a_loop_over_time_is_run_beyond_a_chunk_of_64():
 def test_an_axis_that_is_cut_short_is_said_to_be():
     report = bp.verify(of=jnp.sin, vjp=loop_over_entries, args=[bp.array("n")], **QUICK)
     assert report.verdict is Verdict.AGREES
-    assert report.notes == ("axis n was tried up to 37 long only: longer it costs too much",)
+    assert report.notes == ("axis n was tried only up to length 37: longer ones cost too much",)
 
 
 def test_for_a_small_example_no_predicate_is_asked_at_a_length():
@@ -316,7 +316,7 @@ def test_a_precision_for_which_there_is_no_factorisation_is_not_judged_and_said(
     report = bp.verify(of=log_det, vjp=pullback, args=[np.eye(3, dtype=np.float32)], examples=20)
     assert report.ok, report
     said = [note.split(":")[0] for note in report.notes]
-    assert said == ["not judged in bfloat16", "not judged in float16"]
+    assert said == ["the code was not judged in bfloat16", "the code was not judged in float16"]
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,14 @@ def test_numbers_that_tie_by_chance_are_no_cause():
     assert "1.000001 times" in report.explanation
 
 
+@pytest.mark.parametrize("mask", [lambda x: x == x, large], ids=["everywhere", "where x is large"])
+def test_a_factor_just_below_one_is_not_called_one(mask):
+    report = verified(half_square, at(mask, 0.99999997), [N])
+    assert report.cause in ("factor", "partial-factor")
+    assert "0.99999997 times the gradient" in str(report)
+    assert " 1 times" not in str(report)
+
+
 def test_a_factor_that_is_the_root_of_an_axis_is_told():
     """Attention's scores are divided by √d; so are the gradients of queries and keys."""
 
@@ -332,9 +340,9 @@ def test_what_holds_by_coincidence_is_no_cause(what, seed):
 
 def test_entries_are_counted_in_grammar():
     one_of = verified(at_three, without_three, [np.float32([3, 1])])
-    assert one_of.explanation == "the 1 of 2 entries of result[0] that is wrong is zero by hand"
+    assert one_of.explanation == "1 of 2 entries of result[0] is wrong; it is zero by hand"
     only = verified(at_three, without_three, [np.float32(3)])
     assert only.explanation == "the one entry of result[0] is zero by hand"
     two_of = at(lambda x: (jnp.arange(3) < 2) & (jnp.abs(x[2]) > 1), 1.001)
     several = verified(half_square, two_of, [np.float32([3, 0.5, 4])])
-    assert "the 2 of 3 entries of result[0] that are wrong are 1.001 times" in several.explanation
+    assert "2 of 3 entries of result[0] are wrong; they are 1.001 times" in several.explanation

@@ -72,7 +72,7 @@ def test_a_wrong_last_step_is_told_from_a_wrong_layer():
         return grads, -delta_x
 
     found = first_wrong_layer(right._replace(backward=backward), [point()])
-    assert (found.layer, found.notes()[0][:22]) == (0, "∂J/∂x is the first tha")
+    assert (found.layer, found.notes()[0][:46]) == (0, "seen from the output, ∂J/∂x is the first that ")
 
 
 @pytest.mark.parametrize("batch", [(), (1,), (5,), (2, 4)])

@@ -223,7 +223,7 @@ def test_a_precision_in_which_nothing_could_be_judged_is_named():
     report = bp.verify(of=jnp.exp, vjp=lambda a, ct: (jnp.exp(a[0]) * ct,), args=large)
     assert report.ok
     assert [note for note in report.notes if "not judged" in note] == [
-        "not judged in float16: at no point are the function and autodiff finite in it"
+        "the code was not judged in float16: at no point tried are both the function and autodiff finite"
     ]
 
 
@@ -280,7 +280,7 @@ def through(dtype, factor=1.0):
     return pullback
 
 
-IN_FLOAT32 = "computed in float32 inside, the formula was judged to the digits that this leaves"
+IN_FLOAT32 = "the code computes in float32 inside, so its formula was judged only to that precision"
 NORMED = [bp.array("b n"), bp.array("n")]
 
 
@@ -331,4 +331,4 @@ def test_a_second_derivative_that_differs_in_float32_is_said_not_to_be_judged():
         return bp.verify(of=jnp.sin, vjp=vjp, args=[bp.array("n")], examples=40, dtypes=()).notes
 
     assert notes(jnp.cos) == (IN_FLOAT32,)
-    assert notes(cosine) == (IN_FLOAT32, "second order not judged: computed in float32")
+    assert notes(cosine) == (IN_FLOAT32, "the second derivative was not judged: the code computes in float32")

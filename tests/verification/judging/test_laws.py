@@ -159,7 +159,7 @@ def test_a_rule_is_asked_for_one_output_and_for_one_argument_alone():
     assert bp.verify(product(lambda x, w: x.perturbed), args=N * 2, examples=30, dtypes=()).ok
     report = bp.verify(product(lambda x, w: x.perturbed and w.perturbed), args=N * 2, examples=30, dtypes=())
     assert (report.verdict, report.cause) == (Verdict.WRONG, "symbolic-zeros")
-    assert report.explanation.startswith("differentiated in argument 0 alone, it gives 0.0")
+    assert report.explanation.startswith("differentiated with respect to argument 0 alone, it gives 0.0")
 
 
 def test_a_forward_of_another_shape_is_told_by_its_shape():
@@ -173,7 +173,7 @@ def test_a_forward_of_another_shape_is_told_by_its_shape():
     )
     report = bp.verify(rule, of=lambda p, x: jnp.sum(x), examples=30, dtypes=())
     assert (report.verdict, report.cause) == (Verdict.WRONG, "contract-forward")
-    assert "the rule's own forward returns shapes (1,), the primal ()" in report.explanation
+    assert "the rule's own forward returns shapes (1,) where the primal returns ()" in report.explanation
 
 
 def test_a_forward_that_is_the_primal_in_another_form_is_right():

@@ -62,4 +62,4 @@ def test_a_derivative_that_cannot_be_differentiated_again_is_noted_and_accepted(
 
     report = verified(opaque)
     assert report.verdict is Verdict.AGREES
-    assert any(note.startswith("second order not judged") for note in report.notes)
+    assert any(note.startswith("the second derivative was not judged") for note in report.notes)

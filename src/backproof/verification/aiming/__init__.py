@@ -1,1 +1,1 @@
-"""Points chosen for the code at hand: beside its constants, and longer than its blocks."""
+"""Points chosen for the code at hand: next to its constants, and with axes longer than its blocks."""

@@ -1,4 +1,4 @@
-"""Points aimed at the code: axes longer than its blocks, numbers next to the constants that stand in it."""
+"""Points aimed at the code: axes longer than its blocks, numbers next to the constants in it."""
 
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.tolerance import LEAST_GUARD
@@ -18,7 +18,8 @@ def aimed_draws(
 
     Args:
         points: where the claim can be tried.
-        lengths: how long each axis is made, None where it is not; the filled blocks next to it are drawn too.
+        lengths: the length to which each axis is extended, or None; the length that fills its blocks is drawn
+            too.
         constants: the constants of the code.
         examples: how many draws there may be at most.
         seed: the seed of the draws.

@@ -1,6 +1,6 @@
-"""The constants that stand in the code of both sides: a dictionary, as fuzzers keep one.
+"""The constants in the code of both sides, used as fuzzers use a dictionary.
 
-A branch at 20, a clip at 6 or a guard of 1e-8 is met by numbers drawn without knowing of it only by luck.
+Numbers drawn without knowledge of the code meet a branch at 20, a clip at 6 or a guard of 1e-8 only by luck.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ FACTORS = frozenset({"mul", "div", "dot_general", "integer_pow", "pow"})
 
 
 def constants_of(evaluators: Evaluators) -> tuple[float, ...]:
-    """Return the constants that stand in either side, but for factors: thresholds, guards, bounds."""
+    """Return the constants in either side except factors: thresholds, guards, bounds."""
     draws = [one for one in evaluators.claim.points.plain() if not one.empty]
     if not draws:
         return ()
@@ -31,11 +31,11 @@ def constants_of(evaluators: Evaluators) -> tuple[float, ...]:
         point = point_of(evaluators.claim, draws[-1])
         programs = [evaluators.truth.program(point), evaluators.hand.program(point)]
     except Exception:
-        # What the code raises is told where it is run.
+        # What the code raises is reported where it is run.
         return ()
     found = {abs(number) for program in programs for number in _constants(program.jaxpr)} - set(KNOWN)
     fitting = sorted(number for number in found if number <= LARGEST_CONSTANT)
-    # of many, some of every order
+    # if there are many, some of every magnitude are kept
     some = np.linspace(0, len(fitting) - 1, min(len(fitting), EFFORT.constants)).astype(int)
     return tuple(fitting[i] for i in some)
 

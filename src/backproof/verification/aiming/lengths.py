@@ -1,8 +1,8 @@
-"""How long an axis is made: just beyond the blocks in which kernels work, where that costs little.
+"""The lengths to which axes are extended: just beyond the blocks in which kernels work, where that is cheap.
 
 A carry lost between two blocks, or a remainder that is dropped, is invisible while an axis fits into one
-block. Code that unrolls a loop over an axis grows with it, and is tried a little beyond small blocks only;
-a branch that is taken beyond some length adds a few operations, and is followed.
+block. Code that unrolls a loop over an axis grows with the axis, so it is tried only a little beyond small
+blocks. A branch that is taken beyond some length adds only a few operations, so longer axes are still tried.
 """
 
 import math
@@ -18,7 +18,7 @@ from backproof.verification.running.point import point_of
 
 
 class Cost(NamedTuple):
-    """Holds what a program costs: operations written, operations run, and entries computed."""
+    """Holds the cost of a program: operations written, operations run, and entries computed."""
 
     operations: int
     run: int
@@ -31,7 +31,7 @@ class Cost(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """Holds what autodiff and the hand-written side cost at one point."""
+    """Holds the costs of autodiff and of the hand-written side at one point."""
 
     truth: Cost
     hand: Cost
@@ -56,38 +56,38 @@ def longest(evaluators: Evaluators, axis: str) -> int | None:
 
 
 def cut_short(evaluators: Evaluators, lengths: dict[str, int | None]) -> list[str]:
-    """Return a sentence for each axis that is never beyond a block of 128, as that costs too much."""
+    """Return a note on each axis that is never longer than a block of 128, because that costs too much."""
     short = {axis: found for axis, found in lengths.items() if found != LENGTHS[-1]}
     following = {axis: LENGTHS[LENGTHS.index(found) + 1 if found else 0] for axis, found in short.items()}
     costly = [
         axis for axis, n in following.items() if n < LENGTHS[-1] and _costs(evaluators, axis, n) is not None
     ]
     return [
-        f"axis {axis} was tried up to {lengths[axis] or max(LARGER)} long only: longer it costs too much"
+        f"axis {axis} was tried only up to length {lengths[axis] or max(LARGER)}: longer ones cost too much"
         for axis in costly
     ]
 
 
 def affordable(evaluators: Evaluators, axis: str, length: int) -> bool:
-    """Return whether `axis` may be as long: no side grows with it, and what is computed stays small.
+    """Return whether `axis` may have this length: neither side grows with it, and the work stays small.
 
-    The work is extrapolated from two shorter lengths, as the power of the length that it grows by.
+    The work is extrapolated from two shorter lengths, as a power of the length.
     """
     few, more = (_costs(evaluators, axis, n) for n in LENGTHS[:2])
     if few is None or more is None or more.operations > few.operations + EFFORT.branch:
         return False
-    # the hand-written side runs compiled there
+    # at this length the hand-written side runs compiled, so its operations count for nothing
     less, much = (1 + cost.truth.interpreted + cost.hand.entries for cost in (few, more))
     growth = math.log(much / less) / math.log(LENGTHS[1] / LENGTHS[0])
     if much * (length / LENGTHS[1]) ** growth > EFFORT.saturating:
         return False
-    # a branch is taken once, what is unrolled in blocks goes on to grow
+    # a branch adds operations once; code that is unrolled in blocks keeps growing
     most = more if more.operations == few.operations else _costs(evaluators, axis, LENGTHS[2])
     return most is not None and most.operations == more.operations
 
 
 def _costs(evaluators: Evaluators, axis: str, length: int) -> Costs | None:
-    """Return what both sides cost where an axis is as long; None where they do not exist there."""
+    """Return the costs of both sides at a length of an axis; None where they do not exist there."""
     drawn = evaluators.claim.points.longer(axis, length, 0)
     if drawn is None:
         return None
@@ -95,7 +95,7 @@ def _costs(evaluators: Evaluators, axis: str, length: int) -> Costs | None:
         point = point_of(evaluators.claim, drawn)
         programs = evaluators.truth.program(point), evaluators.hand.program(point)
     except Exception:
-        # Not every function exists at every size; what it raises at the sizes of the menu is told there.
+        # Not every function exists at every size; what it raises at the sizes of the menu is reported there.
         return None
     return Costs(*(_cost_of(program.jaxpr) for program in programs))
 

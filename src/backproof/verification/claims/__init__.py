@@ -1,1 +1,1 @@
-"""What is claimed, and by whom: rules, functions with a rule of their own, and the form of a result."""
+"""The claims of rules, losses and functions about their derivatives, and the form that a result must have."""

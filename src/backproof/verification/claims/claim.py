@@ -1,8 +1,8 @@
-"""What is claimed: a derivative written by hand, the function it belongs to, and where both live.
+"""A claim: a derivative written by hand, the function it belongs to, and the points at which both exist.
 
 Every way into the verifier (a `Rule`, a `Loss`, a hand vjp, grad or jvp, a function that carries its
 own rule) becomes one `Claim`: two functions of the same arguments and the same direction, `hand` and
-`truth`, which must give the same tree.
+`truth`, which must return the same values.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,19 +20,20 @@ class Claim(NamedTuple):
     """Holds a derivative to be checked.
 
     Attributes:
-        name: what reports call it.
-        primal: the function whose derivative it is, of the argument tuple.
+        name: its name in reports.
+        primal: the function whose derivative is claimed, called as `primal(*args)`.
         hand: `(args, direction) -> result`, the derivative written by hand.
         truth: `(args, direction) -> result`, the same from autodiff of the primal.
         forward: whether the direction is a tangent of the arguments (a jvp) or a cotangent of the
             result (a vjp).
-        points: where it can be tried.
+        points: the points at which it can be tried.
         at_kinks: the slope chosen where there is no derivative, in words.
-        value: what the rule itself returns as the value; None where it returns none of its own.
+        value: the value that the rule's own forward returns; None where that is the primal itself.
         descent: a rule's update inside the sweep, and the two-phase step it must equal.
-        rule: the rule that is claimed, so that its layers can be looked at one by one.
+        rule: the rule, if the claim is about one; its layers can then be examined one by one.
         call: Python that gives the result by hand from `args` and `cotangent`; empty where there is none.
-        ruled: the function with a rule of its own, if it is one, so that parts of its pullback can be asked.
+        ruled: the function with a rule of its own, if it is one; parts of its pullback can then be called
+            alone.
     """
 
     name: str
@@ -83,5 +84,5 @@ def pullback(of: Callable[..., PyTree], wrt: Sequence[int] | None = None) -> Cal
 
 
 def name_of(fn: Any) -> str:
-    """Return what reports call a function."""
+    """Return the name of a function in reports."""
     return getattr(fn, "__name__", None) or getattr(getattr(fn, "fun", None), "__name__", None) or repr(fn)

@@ -1,4 +1,4 @@
-"""The contract of a derivative: the tree, shapes and dtypes of what it must return."""
+"""The contract of a derivative: the tree, shapes and dtypes that its result must have."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ Broken = tuple[str, str]
 
 
 def broken_contract(claim: Claim, args: tuple[Any, ...]) -> Broken | None:
-    """Return the cause and its sentence if the result is not of the form of the gradient, else None.
+    """Return the cause and its sentence if the result has another form than the gradient, else None.
 
     Both sides are traced at the dtypes of `args` as they were drawn, and nothing is computed.
 
@@ -27,7 +27,7 @@ def broken_contract(claim: Claim, args: tuple[Any, ...]) -> Broken | None:
     except Exception as error:
         raise UsageError(
             message(
-                must="jax must be able to differentiate the function itself, with which the rule is compared",
+                must="jax must be able to differentiate the function that the rule is compared with",
                 found=f"{type(error).__name__}: {error}".splitlines()[0],
                 where=claim.name,
                 do="pass of=the same function in plain jax.numpy",
@@ -39,7 +39,7 @@ def broken_contract(claim: Claim, args: tuple[Any, ...]) -> Broken | None:
         return "contract-raises", f"the hand-written side raises {type(error).__name__}: {error}"
     tree, expected = jax.tree.structure(found), jax.tree.structure(wanted)
     if tree != expected:
-        return "contract-tree", f"the result has the tree {tree}, the gradient {expected}"
+        return "contract-tree", f"the result has the tree {tree} where the gradient has {expected}"
     pairs = zip(leaves_with_paths(found), jax.tree.leaves(wanted), strict=True)
     for (path, mine), true in pairs:
         for what in ("shape", "dtype"):
@@ -47,17 +47,17 @@ def broken_contract(claim: Claim, args: tuple[Any, ...]) -> Broken | None:
                 where = f"result{path}"
                 return (
                     f"contract-{what}",
-                    f"{where} has {what} {getattr(mine, what)}, the gradient {getattr(true, what)}",
+                    f"{where} has {what} {getattr(mine, what)} where the gradient has {getattr(true, what)}",
                 )
     return None
 
 
 def no_such_function(claim: Claim, args: tuple[Any, ...], shapes: str, error: Exception) -> UsageError:
-    """Return what is said of a primal that raised `error` in float64: does it run in its own dtypes?"""
+    """Return the error for a primal that raised `error` in float64, by whether its own dtypes work."""
     said, where = f"{type(error).__name__}: {error}", f"{claim.name} at {shapes}"
     try:
         claim.direction_like(args)
-    except Exception:  # in its own dtypes neither: it is not the precision
+    except Exception:  # it does not run in its own dtypes either
         return UsageError(
             message(
                 must="the function must accept the arguments that are specified",

@@ -1,4 +1,4 @@
-"""Derivatives that are not meant to be the gradient: said by the caller, and then not compared."""
+"""Derivatives that the caller declares to be something other than the gradient; they are not compared."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ def not_compared(claim: Claim, function: Callable[..., Any], declared: Mapping[s
     if claim.forward:
         raise UsageError(
             message(
-                must="declared= goes with a derivative that has a result for each argument",
+                must="declared= needs a derivative that has a result for each argument",
                 found="jvp=",
                 where="verify",
                 do="check the pullback, or leave declared= out",
@@ -31,7 +31,7 @@ def not_compared(claim: Claim, function: Callable[..., Any], declared: Mapping[s
                 must=f"declared names arguments of {claim.name}: {', '.join(names)}",
                 found=", ".join(sorted(unknown)),
                 where="verify",
-                do="use the name the function gives it",
+                do="use the name that the function gives the argument",
             )
         )
     places = {names.index(name) for name in declared}

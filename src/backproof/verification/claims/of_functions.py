@@ -21,14 +21,14 @@ def of_vjp(
 ) -> Claim:
     """Return the claim that `vjp(args, cotangent)` is the pullback of `of`; None stands for zero.
 
-    With `argnums`, the other arguments are not differentiated, and their cotangents not looked at.
+    With `argnums`, the other arguments are not differentiated, and their cotangents are ignored.
     """
     primal, chosen = _called(of, held), held.positions(argnums)
 
     def hand(values: tuple[PyTree, ...], cotangent: PyTree) -> PyTree:
         found = held.without(vjp(held.merged(values), cotangent))
         if not isinstance(found, tuple | list) or len(found) != len(values):
-            return found  # not the tree of the arguments: the contract says so
+            return found  # it has not the tree of the arguments, which the contract reports
         pairs = enumerate(zip(found, values, strict=True))
         return tuple(_no_none(g, v) if chosen is None or i in chosen else None for i, (g, v) in pairs)
 
@@ -54,7 +54,7 @@ def of_grad(
 
 
 def of_jvp(of: Callable[..., PyTree], jvp: Callable[..., PyTree], held: StaticArguments) -> Claim:
-    """Return the claim that `jvp(args, tangents)` is the tangent of `of`; static arguments have None."""
+    """Return the claim that `jvp(args, tangents)` is the tangent of `of`; None at static arguments."""
     primal, nothing = _called(of, held), StaticArguments(dict.fromkeys(held.values), held.args)
 
     def hand(values: tuple[PyTree, ...], tangents: PyTree) -> PyTree:
@@ -91,7 +91,7 @@ def of_function(
     primal, ruled = _called(plain, held), _called(fn, held)
 
     def value(*values: PyTree) -> PyTree:
-        return jax.vjp(ruled, *values)[0]  # taken through the rule's own forward
+        return jax.vjp(ruled, *values)[0]  # jax.vjp runs the rule's own forward
 
     chosen = held.positions(argnums)
     return Claim(
@@ -108,7 +108,7 @@ def of_function(
 
 
 def _called(function: Any, held: StaticArguments) -> Callable[..., PyTree]:
-    """Return `function` of the arguments that are not static."""
+    """Return `function` as a function of the arguments that are not static."""
     return (lambda *values: function(*held.merged(values))) if held.values else function
 
 

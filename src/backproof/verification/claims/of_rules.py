@@ -50,7 +50,7 @@ def _descent(rule: Rule) -> tuple[Callable[..., PyTree], Callable[..., PyTree]] 
 
 
 def of_loss(loss: Loss, of: Callable[..., PyTree] | None) -> Claim:
-    """Return the claim of a loss: `backward` is the gradient of the value in the prediction."""
+    """Return the claim of a loss: `backward` is the gradient of the value with respect to the prediction."""
     reference = of or (lambda prediction, target: loss.forward(prediction, target)[0])
 
     def hand(args: tuple[PyTree, ...], scale: PyTree) -> PyTree:

@@ -7,11 +7,11 @@ from backproof.errors import UsageError, message
 
 
 class StaticArguments(NamedTuple):
-    """Holds which arguments are static, and what is left of `args` without them.
+    """Holds the static arguments, and the specification of the others.
 
     Attributes:
         values: the static arguments by position.
-        args: the specification of the others: a list, a strategy, or None for annotations.
+        args: that specification: a list, a strategy, or None where annotations are read.
     """
 
     values: dict[int, Any]

@@ -1,6 +1,6 @@
-r"""Laws of the sweep that need no oracle: two sides of an equation, computed from what it returned.
+r"""Laws of the sweep that need no oracle: two sides of an equation, computed from its results.
 
-Each law returns both of its sides, so that the caller judges them by whatever comparison it trusts.
+Each law returns both of its sides, so that the caller can compare them as it likes.
 ⟨u, v⟩ is the sum of the products of all entries, batch axes included. The balances are Euler's
 identity: z^l is linear in (W^l, b^l), and a gate is linear between its kinks.
 """

@@ -1,8 +1,8 @@
-"""Names what is wrong, from the points where it is wrong; `unknown` rather than a wrong name.
+"""Names the cause of a wrong result from the points where it is wrong; `unknown` rather than a wrong name.
 
-A cause is named only if its test holds at every failing point that was looked at (`not-finite`: at the
-smallest and at most of them), and, where it would show at any input, if the leaf is right nowhere else. The
-first in this list that passes is named.
+A cause is named only if its test holds at every failing point that was examined (`not-finite`: at the
+smallest and at more than half of them). A cause that would show at any input is refuted by a point at which
+the leaf is right. The first cause in this list that passes is named.
 
 | cause | what was seen |
 |---|---|
@@ -11,8 +11,8 @@ first in this list that passes is named.
 | `contract-forward` | the rule's own forward is not the primal |
 | `contract-descend` | the update inside the sweep is not the two-phase step |
 | `contract-impure`, `contract-mutates`, `not-deterministic` | it reads or changes more than its inputs |
-| `symbolic-zeros` | for one argument, or of one output, alone it gives something else than as a part |
-| `transform-vmap` | under `vmap` it gives something else than alone |
+| `symbolic-zeros` | for one argument or one output alone it gives another value than as a part |
+| `transform-vmap` | under `vmap` it gives another value than alone |
 | `not-finite` | the function and its gradient are finite, the hand-written value is not |
 | `cotangent-ignored`, `cotangent-nonlinear` | the result is not linear in the cotangent |
 | `missing` | the whole leaf is zero where the gradient is not |
@@ -21,7 +21,7 @@ first in this list that passes is named.
 | `swapped` | the gradient of another leaf of the same shape |
 | `slope-at-output` | the gradient with the output in place of an input: σ′(a) for σ′(z) |
 | `argument-transposed` | the gradient with a square argument transposed: W for Wᵀ |
-| `convention-mean`, `convention-half` | all of it is the gradient divided by the batch, doubled or halved |
+| `convention-mean`, `convention-half` | the whole is the gradient divided by the batch, doubled or halved |
 | `factor` | a leaf is the gradient times a constant, or times the size of an axis or its inverse |
 | `at-zeros`, `at-ties`, `negative-inputs`, `positive-inputs` | only entries whose input is of that kind |
 | `wrong-residual` | a layer's ∂W is taken with z of the layer below in place of its a |
@@ -71,10 +71,10 @@ Named = tuple[str, str]
 # These would show at any input: a leaf that is right somewhere, and not zero there, refutes them.
 ALWAYS = frozenset({"missing", "sign", "convention-half", "swapped"})
 
-# These say where it is right: they must hold at a kink too.
+# These also say where the leaf is right, so they must hold at a kink too.
 ENDS = frozenset({"first-row", "last-row"})
 ONLY = frozenset({*INPUTS, *ENDS, "at-ties"})
-# These claim more than a few entries of many.
+# These concern the whole leaf, so they are not named where only a few of many entries are wrong.
 WHOLE = frozenset({"cotangent-ignored", "slope-at-output", "argument-transposed", "at-ties"})
 
 
@@ -83,7 +83,7 @@ def name_cause(
 ) -> Named:
     """Return the name of the first test that every failing point passes, and its sentence at the smallest."""
     if small.outcome is Outcome.UNSTABLE:
-        return "accuracy", "the formula is right, but evaluated like this it loses its digits here"
+        return "accuracy", "the formula is right, but evaluated as it is written it loses its digits here"
     if small.outcome is Outcome.REFERENCE_SUSPECT:
         return "reference", "the hand-written value is right; autodiff of the primal is not finite here"
     others = [one for one in failing if one is not small]
@@ -107,7 +107,7 @@ def name_cause(
         slip = explaining_slip(evaluators.truth, failures, _seen_right(evaluators, failures, right))
         if slip:
             return slip
-    # what is said of the wrong entries must be so where they are shown
+    # the sentence about the wrong entries must hold at the example that is shown
     shown = [*([smallest] if smallest else []), *(one for one in failures if one.point is not small.point)]
     return common_to_wrong(shown) or ("unknown", _counted(shown[0].leaf) if shown else "the values differ")
 
@@ -116,12 +116,13 @@ def _counted(leaf: Leaf) -> str:
     """Return how many entries of the leaf differ, without a name for it."""
     wrong, entries = int(np.sum(leaf.wrong)), leaf.wrong.size
     if entries == 1:
-        return f"the value at result{leaf.path} differs"
-    return f"the values at result{leaf.path} differ in {wrong} of {entries} entries"
+        return f"the value at result{leaf.path} differs from the gradient"
+    verb = "differs" if wrong == 1 else "differ"
+    return f"{wrong} of {entries} entries of result{leaf.path} {verb} from the gradient"
 
 
 def _smooth(evaluators: Evaluators, failing: list[Judgement]) -> list[Judgement]:
-    """Return the points that are no kinks: at a kink what autodiff chose would hide a plain cause."""
+    """Return the points that are no kinks: at a kink autodiff's choice of a side would hide a plain cause."""
     if evaluators.claim.forward or any(one.point.is_large for one in failing):
         return failing
     return [one for one in failing if not jumps(evaluators.truth, one.point)]
@@ -138,15 +139,15 @@ def _refuted(evaluators: Evaluators, name: str, failures: list[Failure], judged:
         constant = entries_seen > 1 and all(one.leaf.is_times(ratios[0]) for one in failures)
         if not all(axis_hint(one) for one in failures):
             return not constant or any(_is_right(evaluators, one, path) for one in right)
-        # the size of an axis would show wherever that axis has that size
+        # a factor that is the size of an axis would show wherever the axis has that size
         return any(_is_right(evaluators, one, path) for one in alike)
     if name == "convention-mean":
         return any(batch_size(one.point) > 1 and _is_right(evaluators, one, path) for one in right)
-    if name == "at-ties":  # numbers tie by chance as well: somewhere nothing ties, and the leaf is right
+    if name == "at-ties":  # numbers tie by chance too: the leaf must be right where none does
         return not any(_is_right(evaluators, one, path) and not tied_arguments(one.point) for one in alike)
     if name in AXES and _common_axis(name, failures) is None:
         return True
-    if name in ENDS:  # what happens at a place happens there at other values too
+    if name in ENDS:  # a slip at one index shows there at other values too
         return any(_vanishes(evaluators, one) for one in failures)
     if name in INPUTS:
         common = set.intersection(*(explaining_inputs(one, name) for one in failures))
@@ -155,9 +156,10 @@ def _refuted(evaluators: Evaluators, name: str, failures: list[Failure], judged:
 
 
 def _common_axis(name: str, failures: list[Failure]) -> int | None:
-    """Return the axis along which every failure shows this cause, and some by no coincidence.
+    """Return the axis along which every failure shows this cause, beyond coincidence; None if there is none.
 
-    Where leaves have different ranks, axes are the same if they are as far from the first, or from the last.
+    Where leaves have different ranks, axes are matched by their distance from the first axis, or from the
+    last.
     """
     seen = [AXES[name](one) for one in failures]
     ranks = [one.leaf.wrong.ndim for one in failures]
@@ -175,7 +177,7 @@ def _common_axis(name: str, failures: list[Failure]) -> int | None:
 def _refuted_input(
     evaluators: Evaluators, kind: str, which: int, failures: list[Failure], right: list[Judgement]
 ) -> bool:
-    """Return whether entries are right where argument `which` is of this kind, or none is seen elsewhere."""
+    """Return whether an entry is right where argument `which` is of this kind, or none is elsewhere."""
     found = [_leaf_at(evaluators, one, failures[0].leaf.path) for one in right]
     witnesses = [(one.leaf.seen & ~one.leaf.wrong, inputs_of(one, kind).get(which)) for one in found if one]
     if any(mask is not None and np.any(seen & mask) for seen, mask in witnesses):
@@ -185,7 +187,7 @@ def _refuted_input(
 
 
 def _vanishes(evaluators: Evaluators, failure: Failure) -> bool:
-    """Return whether what is wrong is right, and not zero, where every number is a little off."""
+    """Return whether a wrong entry becomes right, and is not zero, when every number moves a little."""
     args = jax.tree.map(lambda arg: _nudged(arg) if is_floating(arg) else arg, failure.point.args)
     point = Point(args, failure.point.direction)
     near = failure_at(evaluators, judge_alone(evaluators, point)) if evaluators.exists_at(point) else None
@@ -194,7 +196,7 @@ def _vanishes(evaluators: Evaluators, failure: Failure) -> bool:
 
 
 def _nudged(arg: Any) -> Any:
-    """Return the numbers, each a little nearer zero by another part of it, and zeros a little above it."""
+    """Return the numbers moved a little towards 0, each by another part of it, and zeros moved above 0."""
     part = NUDGE * np.arange(1, np.size(arg) + 1).reshape(np.shape(arg)) / (np.size(arg) + 1)
     return np.where(np.asarray(arg) == 0, part, arg * (1 - part)).astype(arg.dtype)
 
@@ -206,7 +208,7 @@ def _of_same_shape(failures: list[Failure], judged: list[Judgement]) -> list[Jud
 
 
 def _seen_right(evaluators: Evaluators, failures: list[Failure], judged: list[Judgement]) -> list[Failure]:
-    """Return the points at which an entry is right, and not zero, that is wrong at one of the same shape."""
+    """Return points where an entry is right, and not zero, that is wrong at a failing one of that shape."""
     shown = []
     for one in _of_same_shape(failures, judged):
         there = _leaf_at(evaluators, one, failures[0].leaf.path)
@@ -223,7 +225,7 @@ def _seen_right(evaluators: Evaluators, failures: list[Failure], judged: list[Ju
 
 
 def _leaf_at(evaluators: Evaluators, found: Judgement, path: str) -> Failure | None:
-    """Return what is seen of the leaf with this path at a point, right or wrong; None where it is not."""
+    """Return both results at a point, right or wrong, with `leaf` of this path; None if there is none."""
     failure = failure_at(evaluators, found)
     return failure and failure.at_leaf(path)
 

@@ -1,4 +1,4 @@
-"""The diagnosis of the gravest finding: its smallest example, its cause, and what else is wrong there."""
+"""The diagnosis of the gravest finding: its smallest example, its cause, and the other wrong leaves."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,7 +18,7 @@ GRAVE = (Outcome.WRONG, Outcome.UNSTABLE, Outcome.REFERENCE_SUSPECT)
 
 
 class Diagnosis(NamedTuple):
-    """Holds what is known of the gravest outcome.
+    """Holds what is known about the gravest outcome.
 
     Attributes:
         small: the judgement with this outcome at the smallest point.
@@ -55,13 +55,13 @@ def _of_failing(
         if layer:
             notes += layer.notes()
         if layer and layer.cause and named[0] == "unknown":
-            named = layer.cause, f"in layer {layer.layer} of {layer.of}: {layer.slip}"
+            named = layer.cause, f"layer {layer.layer} of {layer.of} has this slip: {layer.slip}"
         notes += _other_leaves(evaluators, small, failing)
     return Diagnosis(small, named, _difference(evaluators, small), tuple(notes))
 
 
 def _difference(evaluators: Evaluators, small: Judgement) -> float | None:
-    """Return the finite difference for the worst entry; a tangent has none."""
+    """Return the finite difference for the worst entry; None for a tangent."""
     at = small.worst
     if at is None or evaluators.claim.forward:
         return None
@@ -70,12 +70,12 @@ def _difference(evaluators: Evaluators, small: Judgement) -> float | None:
 
 
 def _other_leaves(evaluators: Evaluators, small: Judgement, failing: Sequence[Judgement]) -> list[str]:
-    """Return which other leaves are wrong too at the failing points: a slip mended in one stays in those."""
+    """Return a note on the other leaves that are wrong at the failing points; it is empty if none is."""
     failures = [one for one in (failure_at(evaluators, found) for found in (small, *failing)) if one]
     wrong = {leaf.path for one in failures for leaf in one.leaves if np.any(leaf.wrong)}
     named = small.worst.leaf if small.worst else ""
     others = [leaf.path for leaf in failures[0].leaves if leaf.path != named] if failures else []
     too = ", ".join(f"result{path}" for path in others if path in wrong)
     right = ", ".join(f"result{path}" for path in others if path not in wrong)
-    said = [f"wrong too: {too}"] * bool(too) + [f"right at the same points: {right}"] * bool(right)
+    said = [f"other wrong leaves: {too}", *([f"right leaves at the same points: {right}"] if right else [])]
     return ["; ".join(said)] if too else []

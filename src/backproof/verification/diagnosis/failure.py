@@ -1,4 +1,4 @@
-"""A failure: one point at which the result is wrong, leaf by leaf, as the tests for causes look at it."""
+"""A failure: one point at which the result is wrong, leaf by leaf, as the tests for causes see it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Leaf:
 
     @property
     def few(self) -> bool:
-        """Return whether the wrong entries are few of many: a cause of the whole leaf cannot be meant."""
+        """Return whether the wrong entries are few out of many: no cause of the whole leaf applies."""
         return self.wrong.size > MANY and np.sum(self.wrong) * FEW < self.wrong.size
 
     def is_times(self, ratio: Any) -> bool:
@@ -52,7 +52,7 @@ class Elsewhere(NamedTuple):
     Attributes:
         truth: autodiff, or the line before in a derivation, with its noise.
         hand: the hand-written derivative with its noise; None in a derivation, which has no cotangent.
-        compiled: the same, compiled.
+        compiled: the hand-written derivative, compiled.
         value: the value of the primal.
     """
 
@@ -71,13 +71,13 @@ class Failure(NamedTuple):
     elsewhere: Elsewhere
 
     def at_leaf(self, path: str) -> "Failure | None":
-        """Return the same point with attention to the leaf of this path; None where there is none."""
+        """Return the same point with `leaf` set to the leaf of this path; None where there is none."""
         found = [leaf for leaf in self.leaves if leaf.path == path]
         return self._replace(leaf=found[0]) if found else None
 
 
 def failure_at(evaluators: Evaluators, found: Judgement) -> Failure | None:
-    """Return what the tests for causes look at; None where a result has no entry."""
+    """Return the failure at a judged point; None where a result has no entry."""
     if found.worst is None:
         return None
     noises = jax.tree.leaves(evaluators.noise_of_both(found.point))

@@ -1,4 +1,4 @@
-"""What one layer gives with one slip in it: the candidates by which a wrong layer is explained."""
+"""The results of one layer with one slip in it: the candidates that may explain a wrong layer."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from backproof.rules._affine import affine_grads
 def slips_of(
     sigma: Rule, values: tuple[Any, Any, Any], delta: Any, above: Any, W_above: Any
 ) -> dict[str, dict[str, Any]]:
-    """Return what one step gives for δ, ∂W and ∂b with one slip each.
+    """Return the values of one step for δ, ∂W and ∂b, with one slip each.
 
     Args:
         sigma: the activation of the layer.
         values: z of the layer below (None at the first), the layer's input a, and its z.
         delta: the true δ.
-        above: what comes down: δ of the layer above, or ∂J/∂a at the last.
-        W_above: the weights it comes through; None at the last layer.
+        above: δ of the layer above, or ∂J/∂a at the last layer.
+        W_above: the weights of the layer above; None at the last layer.
     """
-    # one sample: what batch axes there are have size 1
+    # there is one sample: all batch axes have size 1
     z_below, a_below, z = values
     a_below, z, delta, above = (each.reshape(-1) for each in (a_below, z, delta, above))
 

@@ -1,9 +1,9 @@
-"""Layer by layer: which layer of a network is the first whose gradient is wrong, and what of it.
+"""Finds the first layer of a network whose gradient is wrong, and the part of that gradient that is.
 
 Taps of zero added to each pre-activation z^l give the true δ^l = ∂J/∂z^l by autodiff. Seen from the
-output, the first layer whose ∂W or ∂b differs holds the mistake; those below inherit it. For a single
-sample ∂b^l is the claimed δ^l, so that a wrong δ is told from a wrong product δ aᵀ. The conservation laws
-of `balances` are the second witness: they ask no oracle, only what the sweep itself returned.
+output, the first layer whose ∂W or ∂b differs holds the slip; the layers below inherit its effect. For a
+single sample ∂b^l is the claimed δ^l, so a wrong δ can be distinguished from a wrong product δ aᵀ. The
+conservation laws of `balances` are the second witness: they need no oracle, only the results of the sweep.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from backproof.verification.diagnosis.balances import inner, layer_balance, para
 from backproof.verification.diagnosis.layer_slips import slips_of
 from backproof.verification.running.point import Point
 
-# The slips of one step that are looked for, in these words, and the name of each.
+# The slips of one step that are tried, in words, and the name of the cause of each.
 CAUSES = {
     "the opposite sign": "sign",
     "twice the value": "factor",
@@ -43,9 +43,9 @@ class WrongLayer(NamedTuple):
     Attributes:
         layer: the number of the layer, the first above the input being 1; 0 for ∂J/∂x.
         of: how many layers there are.
-        what: what of it is wrong, in words.
-        slips: the slips of this one step that give just this, keys of `CAUSES`.
-        unbalanced: the conservation laws that fail, in words; none may be known to.
+        what: the wrong part, in words.
+        slips: the slips of this one step that give exactly the claimed value; keys of `CAUSES`.
+        unbalanced: the conservation laws that fail, in words; empty where none is known to.
     """
 
     layer: int
@@ -67,14 +67,16 @@ class WrongLayer(NamedTuple):
     def notes(self) -> list[str]:
         """Return the finding as sentences: the layer, and the conservation laws that fail."""
         where = f"layer {self.layer} of {self.of}" if self.layer else "∂J/∂x"
-        slip = f", as with {self.slip}" if self.slip else ""
+        slip = f"; exactly this results with {self.slip}" if self.slip else ""
         above = "; everything above it is right" if self.layer < self.of else ""
-        found = f"{where} is the first that is wrong, seen from the output: {self.what}{slip}{above}"
-        return [found, *([f"seen without autodiff: {', '.join(self.unbalanced)}"] if self.unbalanced else [])]
+        found = f"seen from the output, {where} is the first that is wrong: {self.what}{slip}{above}"
+        laws = "a conservation law shows" if len(self.unbalanced) == 1 else "conservation laws show"
+        said = f"{laws} it without autodiff: {', '.join(self.unbalanced)}"
+        return [found, *([said] if self.unbalanced else [])]
 
 
 class Sides(NamedTuple):
-    """Holds one layer at one point: what is claimed of it, and what is true."""
+    """Holds one layer at one point: its claimed gradient, the true one, and both sides of the laws."""
 
     claimed: Layer
     true: Layer
@@ -88,7 +90,7 @@ class Sides(NamedTuple):
 def first_wrong_layer(rule: Rule, points: Sequence[Point]) -> WrongLayer | None:
     """Return the first wrong layer of an `mlp`, seen from the output; None if the rule is no `mlp`.
 
-    A slip is named only if it gives what is claimed wherever that layer is the first that is wrong.
+    A slip is named only if it gives the claimed value wherever that layer is the first that is wrong.
 
     Args:
         rule: the network, with the backward that is being checked.
@@ -105,7 +107,7 @@ def first_wrong_layer(rule: Rule, points: Sequence[Point]) -> WrongLayer | None:
 
 
 def _first_of(rule: Rule, point: Point) -> WrongLayer | None:
-    """Return what is wrong at one point, looking at each sample of its batch alone, then at all."""
+    """Return the first wrong layer at one point, from each sample of its batch alone, then from all."""
     places = [place for place in (*_samples(point), point) if _runs(rule, place)]
     return next((one for one in (_located(rule, place) for place in places) if one), None)
 
@@ -139,7 +141,7 @@ def _runs(rule: Rule, place: Point) -> bool:
         with float64():
             found = jax.eval_shape(grads, params, x, place.direction)
     except Exception:
-        # A backward may be written for its whole batch alone: then there is nothing to see of one sample.
+        # A backward may be written for the whole batch only; then a single sample shows nothing.
         return False
     shapes = [leaf.shape for leaf in jax.tree.leaves(found)]
     return shapes == [np.shape(leaf) for leaf in jax.tree.leaves((params, x))]
@@ -172,9 +174,9 @@ def _differ(one: Any, other: Any, noise: Sides, name: str) -> bool:
 
 
 def _is_delta(side: Sides, noise: Sides, wrong: list[str], single: bool) -> bool:
-    """Return whether it is the δ that is wrong: ∂b = δ is, and ∂W = δ aᵀ holds of that δ.
+    """Return whether δ itself is wrong: ∂b = δ is wrong, and ∂W = δ aᵀ holds with that δ.
 
-    ∂W itself may be right, where a is zero.
+    ∂W may still be right, where a is zero.
     """
     spread = noise.claimed["W"] + noise.follows["W"]
     follows = bool(np.all(agree(side.claimed["W"], side.follows["W"], spread)))
@@ -182,7 +184,7 @@ def _is_delta(side: Sides, noise: Sides, wrong: list[str], single: bool) -> bool
 
 
 def _what(wrong: list[str], delta: bool, number: int, count: int) -> str:
-    """Return what is wrong: the products, or the δ from which both follow."""
+    """Return the wrong part in words: the products, or the δ from which both follow."""
     if delta:
         step = f"the step from δ^{number + 1}" if number < count else "the step from ∂J/∂a"
         return f"δ^{number} ({step}), and with it ∂W = δaᵀ and ∂b = δ"
@@ -190,7 +192,7 @@ def _what(wrong: list[str], delta: bool, number: int, count: int) -> str:
 
 
 def _slips_seen(side: Sides, noise: Sides, which: str) -> tuple[str, ...]:
-    """Return the slips of this one step that give what is claimed."""
+    """Return the slips of this one step that give the claimed value."""
     name = "b" if which == "delta" else which
     claimed, spread = side.claimed[name], noise.claimed[name]
     return tuple(
@@ -201,12 +203,12 @@ def _slips_seen(side: Sides, noise: Sides, which: str) -> tuple[str, ...]:
 
 
 def _unbalanced(pairs: Sequence[tuple[int, tuple[Sides, Sides]]]) -> tuple[str, ...]:
-    """Return the conservation laws that what the sweep returned does not satisfy."""
+    """Return the conservation laws that the results of the sweep do not satisfy."""
     broken = []
     for number, (side, noise) in pairs[::-1]:
         if _apart(side.balance, noise.balance):
             broken.append(f"⟨W,∂W⟩ + ⟨b,∂b⟩ ≠ ⟨z,δ⟩ at layer {number}")
-        # the law between two layers is one of gates a = z σ′(z), such as relu
+        # the law between two layers holds for gates a = z σ′(z), such as relu
         if number < len(pairs) and not _apart(side.gate, noise.gate) and _apart(side.above, noise.above):
             broken.append(f"⟨z,δ⟩ at layer {number} ≠ ⟨z − b,δ⟩ at layer {number + 1}")
     return tuple(broken)
@@ -267,7 +269,7 @@ def _tapped(
 
 
 def _homogeneous(sigma: Rule, z: Any, a: Any) -> tuple[Any, Any]:
-    """Return both sides of z σ′(z) = a, which a relu keeps, as sums with unequal weights."""
+    """Return both sides of z σ′(z) = a, which holds for relu, as sums with unequal weights."""
     weights = jnp.sin(1.0 + jnp.arange(z.size, dtype=z.dtype)).reshape(z.shape)
     slope = sigma.backward((), sigma.forward((), z)[1], jnp.ones_like(z))[1]
     return inner(weights, z * slope), inner(weights, a)

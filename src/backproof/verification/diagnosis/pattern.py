@@ -1,7 +1,7 @@
-"""What the wrong entries of a leaf have in common, where nothing more is known of them.
+"""The pattern that the wrong entries of a leaf share, where nothing more is known about them.
 
-Each test looks at the wrong entries alone: they are zero by hand, the opposite of the gradient, or one
-constant times it. The constant must be the same at two wrong entries at least, for any one has some.
+Each test examines the wrong entries alone: they are zero by hand, the opposite of the gradient, or one
+constant times it. The constant must be the same at two wrong entries at least, since any one has some.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backproof.numerics.comparison import agree
+from backproof.numerics.comparison import agree, ratio_text
 from backproof.verification.diagnosis.failure import Failure, Leaf
 
 
@@ -25,16 +25,16 @@ def common_to_wrong(failures: Sequence[Failure]) -> tuple[str, str] | None:
 
 
 def _which(failures: Sequence[Failure]) -> str:
-    """Return which entries are wrong, with the verb that follows their number."""
+    """Return the beginning of the sentence: which entries are wrong, and the verb for them."""
     leaf = failures[0].leaf
     wrong, entries = int(np.sum(leaf.wrong)), leaf.wrong.size
     if entries == 1:
         return f"the one entry of result{leaf.path} is"
-    verb = "is" if wrong == 1 else "are"
     if wrong == entries:
         return f"all {entries} entries of result{leaf.path} are"
     place = _diagonal([one.leaf for one in failures])
-    return f"the {wrong} of {entries} entries of result{leaf.path} that {verb} wrong{place} {verb}"
+    verb, they = ("is", "it is") if wrong == 1 else ("are", "they are")
+    return f"{wrong} of {entries} entries of result{leaf.path} {verb} wrong{place}; {they}"
 
 
 def _diagonal(leaves: list[Leaf]) -> str:
@@ -43,9 +43,9 @@ def _diagonal(leaves: list[Leaf]) -> str:
         return ""
     on = [np.eye(leaf.wrong.shape[-1], dtype=bool) & leaf.wrong for leaf in leaves]
     if not any(np.any(mask) for mask in on):
-        return ", all off the diagonal,"
+        return ", all off the diagonal"
     within = all(np.array_equal(mask, leaf.wrong) for mask, leaf in zip(on, leaves, strict=True))
-    return ", all on the diagonal," if within else ""
+    return ", all on the diagonal" if within else ""
 
 
 def _missing(leaves: list[Leaf]) -> str | None:
@@ -63,7 +63,7 @@ def _factor(leaves: list[Leaf]) -> str | None:
         return None
     ratio = first.mine.flat[at] / first.true.flat[at]
     alike = np.isfinite(ratio) and all(_are_times(leaf, ratio) for leaf in leaves)
-    return f"{ratio:.7g} times the gradient" if alike else None
+    return f"{ratio_text(ratio)} times the gradient" if alike else None
 
 
 def _are_times(leaf: Leaf, ratio: Any) -> bool:

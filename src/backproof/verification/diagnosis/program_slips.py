@@ -32,9 +32,9 @@ class Slip(NamedTuple):
 
     Attributes:
         cause: its name in the list of causes.
-        words: what was done, for a sentence.
+        words: the change in words, for a sentence.
         change: returns the changed result from the operands.
-        lost: the operand that is lost; where it was computed is where to look.
+        lost: the operand that is lost; the report names the line that computed it.
     """
 
     cause: str
@@ -51,17 +51,17 @@ def _negative_second(*operands: Any) -> Any:
     return -operands[1]
 
 
-# The plainest explanation first. A sign comes last: flipping one of two equal terms, as in x·x, leaves
-# nothing, which looks like a lost factor and is none.
+# The plainest explanation first. A sign comes last: if one of two equal terms is negated, as in x·x, nothing
+# is left, which looks like a lost factor but is none.
 CAUSES = ("dropped-term", "dropped-factor", "term-sign")
 SLIPS: dict[str, tuple[Slip, ...]] = {
     "add": (Slip("dropped-term", "the second term of a sum dropped", _only(0), 1),
             Slip("dropped-term", "the first term of a sum dropped", _only(1), 0),
             Slip("term-sign", "a term of a sum subtracted", lambda a, b: a - b, 1)),
-    "sub": (Slip("dropped-term", "the term that is subtracted dropped", _only(0), 1),
+    "sub": (Slip("dropped-term", "the subtracted term dropped", _only(0), 1),
             Slip("dropped-term", "the first term of a difference dropped", _negative_second, 0),
             Slip("dropped-term", "b in place of a difference a − b (s for 1 − s)", _only(1), 0),
-            Slip("term-sign", "a term added that is subtracted", lambda a, b: a + b, 1)),
+            Slip("term-sign", "a subtracted term added", lambda a, b: a + b, 1)),
     "mul": (Slip("dropped-factor", "the second factor of a product dropped", _only(0), 1),
             Slip("dropped-factor", "the first factor of a product dropped", _only(1), 0)),
     "div": (Slip("dropped-factor", "a division dropped", _only(0), 1),),
@@ -78,7 +78,7 @@ def explaining_slip(
     Where the hand-written result is right, a slip that would be seen there is refuted.
 
     Args:
-        truth: autodiff of the primal, in whose program the slips are made.
+        truth: autodiff of the primal, in whose program the slips are planted.
         failures: points at which the result is wrong, the smallest first.
         right: points at which it is right.
     """
@@ -106,7 +106,7 @@ def explaining_slip(
 
 def _source(program: Program, path: Place, slip: Slip) -> str:
     """Return the line of the primal from whose derivative the lost operand comes; empty if none is known."""
-    for depth in range(len(path), 0, -1):  # inside a call of JAX's own no line of the user's is known
+    for depth in range(len(path), 0, -1):  # inside JAX's own calls no line of the user's is known
         held = _at(program, path[:depth])
         if held is None:
             return ""
@@ -115,13 +115,13 @@ def _source(program: Program, path: Place, slip: Slip) -> str:
             lost = eqn.invars[slip.lost]
             made = [one for one in jaxpr.eqns if any(lost is out for out in one.outvars)]
             if not made and not isinstance(lost, Literal):
-                return ""  # the cotangent itself, or an argument: it stands on no line
+                return ""  # the cotangent itself, or an argument, which no line computes
             eqn = made[0] if made else eqn
         found = re.match(r"(.*):(\d+):\d+ \(", summarize(eqn.source_info))
         if found:
             file, number = found[1], int(found[2])
             text = linecache.getline(file, number).strip()
-            return f"; it belongs to the derivative of {Path(file).name}:{number}" + (
+            return f"; the slip belongs to the derivative of {Path(file).name}:{number}" + (
                 f", {text}" if text else ""
             )
     return ""
@@ -140,7 +140,7 @@ def _explains(truth: Evaluator, failure: Failure, path: Place, name: str, slip: 
 
 
 def _places(jaxpr: Jaxpr, path: Place = ()) -> Iterator[tuple[Place, str]]:
-    """Return where a slip could be made, inside called programs too, and the operation there."""
+    """Return where a slip could be planted, inside called programs too, and the operation there."""
     for number, eqn in enumerate(jaxpr.eqns):
         inner = _called(eqn)
         if inner is not None:
@@ -150,7 +150,7 @@ def _places(jaxpr: Jaxpr, path: Place = ()) -> Iterator[tuple[Place, str]]:
 
 
 def _keeps_shape(eqn: Any) -> bool:
-    """Return whether each operand could stand for the result."""
+    """Return whether each operand could take the place of the result."""
     out = eqn.outvars[0].aval
     alike = all(isinstance(one, Literal) or one.aval.shape == out.shape for one in eqn.invars)
     return alike and np.issubdtype(out.dtype, np.inexact)

@@ -1,9 +1,9 @@
 """The plainest example: generic small numbers that still show the same failure.
 
 The points come sorted by size, so the first that fails has the smallest shape that shows it. Here each
-of its numbers is replaced by a plain one, or by itself with fewer digits, where the failure, with its
-outcome and leaf, survives that; 1, −1 and 2 come before 0, so that nothing slides onto a kink that was
-not the failure.
+of its numbers is replaced by a plain one, or rounded to fewer digits, if the failure survives that with the
+same outcome and leaf. 1, −1 and 2 are tried before 0, so that no number is moved onto a kink that has nothing
+to do with the failure.
 """
 
 import itertools
@@ -102,7 +102,7 @@ def _shorter(evaluators: Evaluators, found: Judgement) -> Judgement:
 
 
 def _judged_at(evaluators: Evaluators, drawn: Drawn | None) -> Judgement | None:
-    """Return the judgement at a draw; None where the code does not exist, or gives no result of its form."""
+    """Return the judgement at a draw; None where the function does not exist or the form is broken."""
     if drawn is None:
         return None
     try:
@@ -115,19 +115,19 @@ def _judged_at(evaluators: Evaluators, drawn: Drawn | None) -> Judgement | None:
 
 
 def _same_failure(evaluators: Evaluators, one: Judgement, other: Judgement) -> Judgement | None:
-    """Return `one`, its worst entry in the leaf that fails in `other`; None where that does not fail."""
+    """Return `one` with its worst entry in the leaf that fails in `other`; None if that does not fail."""
     if one.outcome is not other.outcome:
         return None
     if one.worst is None or other.worst is None or one.worst.leaf == other.worst.leaf:
         return one if (one.worst is None) == (other.worst is None) else None
-    # another leaf is a little worse there, by the luck of the rounding
+    # another leaf may be a little worse there, by the luck of rounding
     both = Measured(one.truth, evaluators.noise_of_both(one.point))
     entry = difference(one.hand, both, other.worst.leaf)
     return one._replace(worst=entry) if entry else None
 
 
 def _differs_in(evaluators: Evaluators, found: Judgement) -> Any:
-    """Return a quick test: do the two sides differ in the same leaf? Kinks are not looked at."""
+    """Return a quick test of whether the two sides differ in the same leaf; it ignores kinks."""
 
     def differs(point: Point) -> bool:
         leaf = found.worst.leaf if found.worst else None
@@ -161,7 +161,7 @@ def with_plain_numbers(point: Point, admits: Callable[..., bool], still_fails: C
             plain = _plainer_than(leaves[which][index])
             try_all(which, [_with_entry(leaves[which], index, value) for value in plain])
     for which in [i for i in numbers if leaves[i].size]:
-        # large leaves, and those whose entries hang together: a tie breaks if one of them moves
+        # large leaves, and those whose entries belong together: a tie breaks if one of them moves
         leaf = leaves[which]
         tied = float(leaf.flat[0]) if np.all(leaf == leaf.flat[0]) else np.nan
         plain = () if np.all(np.isin(leaf, PLAIN)) and np.isnan(tied) else _plainer_than(tied)

@@ -18,8 +18,8 @@ def at_smallest(row: Row, low: LowPrecision, groups: Sequence[Sequence[Drawn]]) 
     """Return a row of the same leaf that fails in the same precision at the smallest shape, or `row`.
 
     Args:
-        row: what was found.
-        low: the precision in which it was found.
+        row: the failing row.
+        low: the precision in which it fails.
         groups: draws of one shape each, the smallest first.
     """
     for draws in groups:
@@ -39,12 +39,12 @@ def plainer_row(row: Row, low: LowPrecision) -> Row:
             _fails_alike(one, row) for one in worst_at(low, [point])
         )
 
-    # a predicate of the user may not take the dtypes of low precision
+    # a predicate of the user may not accept the dtypes of low precision
     plain = with_plain_numbers(row.point, lambda args: low.claim.points.admits(widen(args)), fails)
     return next((one for one in worst_at(low, [plain]) if _fails_alike(one, row)), row)
 
 
 def _fails_alike(one: Row, row: Row) -> bool:
-    """Return whether both are beyond what autodiff errs in one leaf, and both finite or neither."""
+    """Return whether `one` fails in the leaf of `row`, and both are finite or neither is."""
     lost = [bool(np.isfinite(each.hand)) for each in (one, row)]
     return one.fails and one.leaf == row.leaf and lost[0] == lost[1]

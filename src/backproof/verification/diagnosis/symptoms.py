@@ -1,4 +1,4 @@
-"""Symptoms: what can be seen of a wrong result at one point. Each test returns a sentence or None."""
+"""Symptoms of a wrong result at one point. Each test returns a sentence or None."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from backproof.numerics.comparison import same
+from backproof.numerics.comparison import ratio_text, same
 from backproof.numerics.leaves import has_direction, is_floating, leaves_with_paths
 from backproof.verification.diagnosis.failure import Failure, Leaf
 from backproof.verification.running.point import Point
@@ -15,13 +15,13 @@ from backproof.verification.running.point import Point
 def _not_finite(at: Failure) -> str | None:
     if np.all(np.isfinite(at.leaf.mine)) or not np.all(np.isfinite(at.leaf.true)):
         return None
-    return f"the function and its gradient are finite here, the value by hand at result{at.leaf.path} is not"
+    return f"the function and its gradient are finite here, but result{at.leaf.path} by hand is not"
 
 
 def _ignored(at: Failure) -> str | None:
     if not np.any(at.leaf.mine) or not (_scales(at, 2.0, 1.0) and _scales(at, -2.0, 1.0)):
         return None
-    return "the result does not change when the cotangent is doubled or turned round"
+    return "the result does not change when the cotangent is multiplied by 2 or by −2"
 
 
 def _nonlinear(at: Failure) -> str | None:
@@ -32,10 +32,10 @@ def _scales(at: Failure, factor: float, expected: float) -> bool:
     """Return whether `factor` times the cotangent gives `expected` times the result."""
     hand, compiled = at.elsewhere.hand, at.elsewhere.compiled
     if hand is None or compiled is None:
-        return factor == expected  # without a cotangent nothing can be amiss
+        return factor == expected  # without a cotangent there is nothing to test
     scaled = jax.tree.map(lambda c: factor * c if has_direction(c) else c, at.point.direction)
     place = Point(at.point.args, scaled)
-    if factor == expected:  # within autodiff's noise, which may be larger: enough to call it linear
+    if factor == expected:  # linear within autodiff's noise, which may be larger, is linear enough
         values = (jax.tree.leaves(compiled(point)) for point in (place, at.point))
         quick = zip(*values, at.leaves, strict=True)
         if all(same(after, factor * value, (1 + abs(factor)) * leaf.noise) for after, value, leaf in quick):
@@ -50,7 +50,7 @@ def _scales(at: Failure, factor: float, expected: float) -> bool:
 def _missing(at: Failure) -> str | None:
     if np.any(at.leaf.mine) or same(at.leaf.true, np.zeros_like(at.leaf.true), at.leaf.noise):
         return None
-    return f"result{at.leaf.path} is zero by hand where the gradient is not"
+    return f"result{at.leaf.path} is zero by hand, but the gradient is not"
 
 
 def _sign(at: Failure) -> str | None:
@@ -77,8 +77,8 @@ def _swapped(at: Failure) -> str | None:
 def _shifted_axes(at: Failure) -> dict[int, Any]:
     """Return the axes along which the value by hand is the gradient moved by one index.
 
-    With each come the values seen to have moved. Of zeros, and of values that are all the same, none is:
-    they look moved where they are not.
+    Each axis comes with the values that are seen to have moved. Zeros, and values that are all the same, do
+    not count: they look moved where they are not.
     """
     found = {}
     for axis, size in enumerate(at.leaf.mine.shape):
@@ -115,7 +115,7 @@ def _turned(arg: Any) -> Any:
 
 
 def _with_other_args(at: Failure, change: Callable[[Any], Any]) -> bool:
-    """Return whether the value by hand is the gradient at other arguments, one leaf changed or all."""
+    """Return whether the value by hand is the gradient at other arguments, with one leaf changed."""
     leaves, tree = jax.tree.flatten(at.point.args)
     changed = [change(leaf) if is_floating(leaf) else leaf for leaf in leaves]
     for which in [i for i, (a, b) in enumerate(zip(leaves, changed, strict=True)) if a is not b]:
@@ -131,13 +131,13 @@ def _mean(at: Failure) -> str | None:
     batch = batch_size(at.point)
     if batch < 2 or not all(leaf.is_times(1 / batch) for leaf in at.leaves):
         return None
-    return "differs by convention, not by mistake: a mean over the batch for a sum"
+    return "the result differs by convention, not by a slip: it is a mean over the batch, not a sum"
 
 
 def _half(at: Failure) -> str | None:
     for ratio in (0.5, 2.0):
         if all(leaf.is_times(ratio) for leaf in at.leaves):
-            return f"differs by convention, not by mistake: {ratio:g} times the gradient, a ½ in the loss"
+            return f"the result differs by convention, not by a slip: it is {ratio:g} times the gradient"
     return None
 
 
@@ -145,11 +145,11 @@ def _factor(at: Failure) -> str | None:
     ratio = ratio_of(at.leaf)
     if ratio is None:
         return None
-    return f"result{at.leaf.path} is {ratio:.6g} times the gradient{axis_hint(at)}"
+    return f"result{at.leaf.path} is {ratio_text(ratio)} times the gradient{axis_hint(at)}"
 
 
 def ratio_of(leaf: Leaf) -> Any:
-    """Return the constant by which the value by hand is the gradient; None if there is none."""
+    """Return the constant by which the gradient is multiplied to give the value by hand, or None."""
     if not np.any(leaf.true) or not np.all(np.isfinite(leaf.mine)):
         return None
     if same(leaf.mine, np.zeros_like(leaf.mine), leaf.noise):
@@ -186,7 +186,7 @@ def inputs_of(at: Failure, kind: str) -> dict[int, Any]:
 
 
 def explaining_inputs(at: Failure, kind: str) -> set[int]:
-    """Return which arguments are of this kind at every wrong entry, and at few others that can be seen."""
+    """Return which arguments are of this kind at every wrong entry, but at few other visible ones."""
     wrong, visible = at.leaf.wrong, (at.leaf.true != 0) | (at.leaf.mine != 0)
     masks = inputs_of(at, kind).items()
     return {
@@ -209,7 +209,7 @@ def _where_input(kind: str, words: str) -> Callable[[Failure], str | None]:
 def _tied(arg: Any) -> Any:
     """Return a mask of the entries whose magnitude occurs at another place too.
 
-    The place across the diagonal is none: in a symmetric matrix it always holds the same.
+    The place across the diagonal does not count: in a symmetric matrix it always holds the same.
     """
     sizes = np.abs(np.asarray(arg))
     _, where, counts = np.unique(sizes, return_inverse=True, return_counts=True)
@@ -227,7 +227,7 @@ def tied_arguments(point: Point) -> bool:
 
 def _ties(at: Failure) -> str | None:
     numbers = [arg for arg in jax.tree.leaves(at.point.args) if is_floating(arg)]
-    # where an argument has the shape of the result, it is the wrong entries that must tie
+    # in an argument of the result's shape, the wrong entries themselves must tie
     own = [arg for arg in numbers if np.shape(arg) == at.leaf.wrong.shape]
     ties = [np.all(_tied(arg)[at.leaf.wrong]) for arg in own] or [np.any(_tied(arg)) for arg in numbers]
     return f"result{at.leaf.path} is wrong only where inputs tie" if any(ties) else None
@@ -235,7 +235,7 @@ def _ties(at: Failure) -> str | None:
 
 def _end_axes(end: int) -> Callable[[Failure], dict[int, Any]]:
     def axes(at: Failure) -> dict[int, Any]:
-        """Return the axes along which only one end is wrong; with each, the rest that is seen to be right."""
+        """Return the axes along which only one end is wrong; with each, the other values seen to be right."""
         found, right = {}, at.leaf.seen & ~at.leaf.wrong
         for axis, size in enumerate(at.leaf.wrong.shape):
             where = np.argwhere(at.leaf.wrong)[:, axis]
@@ -246,7 +246,7 @@ def _end_axes(end: int) -> Callable[[Failure], dict[int, Any]]:
     return axes
 
 
-# Along which axes it holds; with each, the values by which it is seen to be no coincidence.
+# The axes along which a symptom holds; with each, the values that show that it is no coincidence.
 AXES: dict[str, Callable[[Failure], dict[int, Any]]] = {
     "shifted": _shifted_axes,
     "first-row": _end_axes(0),

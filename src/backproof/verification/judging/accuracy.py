@@ -1,9 +1,8 @@
 """The second verdict: is the implementation accurate in the precision in which it runs?
 
-The truth is autodiff in float64 at exactly the inputs of the low precision. What may be asked of the
-hand-written code is what autodiff achieves in the same precision: its own error, and how far it spreads
-when each of its roundings is varied. Rows (all but the last axis) are judged one by one, so that a large
-row hides no small one.
+The truth is autodiff in float64 at exactly the inputs of the low precision. The hand-written code is compared
+with autodiff in the same precision: with its error, and with its spread when each of its roundings is varied.
+Rows (the entries along the last axis) are judged one by one, so that a large row hides no small one.
 """
 
 from collections.abc import Sequence
@@ -40,7 +39,7 @@ from backproof.verification.running.point import Point
 
 
 class Row(NamedTuple):
-    """Holds the row of one result that errs most, in units of what autodiff errs there."""
+    """Holds the row of one result that errs most, compared with the error of autodiff there."""
 
     dtype: str
     point: Point
@@ -54,7 +53,7 @@ class Row(NamedTuple):
 
     @property
     def fails(self) -> bool:
-        """Return whether the row errs beyond what autodiff errs, or is 0 throughout where that keeps it."""
+        """Return whether the row errs far more than autodiff, or is 0 throughout where autodiff keeps it."""
         return self.vanished or self.distance > ACCURATE_WITHIN
 
 
@@ -67,7 +66,7 @@ class Summed(NamedTuple):
 
     @property
     def off(self) -> Any:
-        """Return the error as a part of the truth."""
+        """Return the relative error."""
         with np.errstate(all="ignore"):
             return np.abs(self.mine - self.true) / np.abs(self.true)
 
@@ -101,12 +100,12 @@ def _worst(low: LowPrecision, point: Point, hand: Any, exact: Any, autos: list[A
     found = _worst_against(low.dtype, point, hand, exact, autos)
     if not found or not found.fails:
         return found
-    # At a kink the formula by hand may be another subgradient, already judged: compare the row with that.
+    # At a kink the formula by hand may be another subgradient, which was judged before: compare with that.
     own = _worst_against(low.dtype, point, hand, low.exact([point], by_hand=True)[0], autos)
     if own and not own.fails:
         return own
-    # Beside a kink the order of a sum decides on which side the code stands, and either side is right; and
-    # what autodiff loses once it is compiled too is no fault of this code.
+    # Next to a kink the order of a sum decides on which side the code falls, and either side is right.
+    # Digits that autodiff loses as well, once it is compiled, are no fault of this code.
     (sides,) = low.truths([point], EFFORT.native_sides, crossing=True)
     compiled = [low.compiled_truth(point), *autos]
     moved = [exact, *low.exact(_inputs_moved(point, low.dtype))]
@@ -166,7 +165,7 @@ def _row(dtype: str, leaf: str, point: Point, mine: Any, true: Any, own: Any, sp
     with np.errstate(all="ignore"):
         terms = np.abs(true) + TERMS / ACCURATE_WITHIN * max_of(point.direction)
         error = np.abs(mine - true)
-        # what autodiff errs in this precision, how far it spreads, and the rounding of the terms
+        # the error of autodiff in this precision, its spread, and the rounding of the terms
         least = epsilon(jnp.dtype(dtype)) * terms + float(jnp.finfo(dtype).tiny)
         allowed = np.abs(own - true) + spread + least
         limit, worst = by_row(allowed), by_row(error) / by_row(allowed)
@@ -180,7 +179,7 @@ def _row(dtype: str, leaf: str, point: Point, mine: Any, true: Any, own: Any, sp
 
 
 def _vanished(mine: Any, true: Any, own: Any, unit: float) -> Any:
-    """Return which rows vanish, by underflow or beside an infinity, where autodiff keeps them.
+    """Return which rows vanish, by underflow or next to an infinity, where autodiff keeps them.
 
     Args:
         mine: by hand.
@@ -196,13 +195,13 @@ def _vanished(mine: Any, true: Any, own: Any, unit: float) -> Any:
 def saturated_sums(low: LowPrecision, lengths: Sequence[Long]) -> list[Row]:
     """Return the entries of sums that saturate: right to a few digits when short, lost when long.
 
-    Only sums that grow with their length count, and there it is no excuse that autodiff saturates too.
+    Only sums that grow with their length count; for them it is no excuse that autodiff saturates too.
     """
     return [row for length in lengths for row in _saturated(low, length)]
 
 
 def _saturated(low: LowPrecision, length: Long) -> list[Row]:
-    """Return an entry of each leaf whose sum over the long axis is lost, over the short one kept."""
+    """Return an entry of each leaf whose sum is lost over the long axis but kept over the short one."""
     long = low.point(length.long, "ones")
     suspects = [leaf for leaf in _leaves(low, long) if np.any(leaf.off > SATURATED)] if long else []
     if long is None or not suspects:
@@ -225,7 +224,7 @@ def _saturated(low: LowPrecision, length: Long) -> list[Row]:
 
 
 def _cancels(low: LowPrecision, point: Point, leaf: Summed) -> Any:
-    """Return where the terms of a sum cancel: autodiff, its roundings varied, spreads as far as it is off."""
+    """Return where the terms of a sum cancel: autodiff spreads as far as the sum is off."""
     (autos,) = low.truths([point], EFFORT.cancelling)
     paths = [path for path, _ in leaves_with_paths(autos[0])]
     own, *replicas = map(jax.tree.leaves, autos)
@@ -235,7 +234,7 @@ def _cancels(low: LowPrecision, point: Point, leaf: Summed) -> Any:
 
 
 def _leaves(low: LowPrecision, point: Point) -> list[Summed]:
-    """Return each leaf that fits this precision."""
+    """Return each leaf whose values fit into this precision."""
     (exact,) = low.exact([point])
     pairs = zip(leaves_with_paths(low.hand(point)), jax.tree.leaves(exact), strict=True)
     leaves = [Summed(path, as_float64(mine), np.asarray(true)) for (path, mine), true in pairs]
@@ -244,7 +243,7 @@ def _leaves(low: LowPrecision, point: Point) -> list[Summed]:
 
 
 def by_row(values: Any) -> Any:
-    """Return the largest of each row, a row being all entries along the last axis."""
+    """Return the largest entry of each row; a row is all entries along the last axis."""
     return np.asarray(values.max(-1) if values.ndim else values)
 
 

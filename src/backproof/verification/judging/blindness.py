@@ -1,8 +1,8 @@
 """Blindness: would a slip have been seen with the data at hand?
 
-A slip of each kind is planted in every leaf of the oracle's own results, and compared by the same comparison.
-Where a slip is seen at no point, the verifier was blind to it in that leaf, and a right verdict would say
-nothing about it. Nothing is evaluated again.
+A slip of each kind is planted in every leaf of the oracle's own results, which are then compared as the
+hand-written ones were. Where a slip is seen at no point, the verifier was blind to it in that leaf, and a
+good verdict would say nothing about it. Nothing is evaluated again.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ from backproof.numerics.noise import Measured
 
 
 class Unseen(NamedTuple):
-    """Says what could not have been seen in one leaf.
+    """Names a slip that could not have been seen in one leaf.
 
     Attributes:
         leaf: its path.
         slip: a slip that is hidden at every point; None where the leaf is zero everywhere, so that
-            anything near zero would pass.
+            any value near zero would pass.
     """
 
     leaf: str
@@ -45,7 +45,7 @@ SLIPS: dict[str, Callable[[Any], Any]] = {
     "1 % too large": lambda leaf: leaf * 1.01,
     "zeroed": np.zeros_like,
     "negated": np.negative,
-    "one entry zeroed": _one_zeroed,
+    "zeroed in one entry": _one_zeroed,
     "transposed": lambda leaf: np.swapaxes(leaf, -1, -2) if np.ndim(leaf) > 1 else leaf,
 }
 

@@ -1,8 +1,8 @@
 """Judges one point: equal within noise, a subgradient, a right formula badly computed, or wrong.
 
-The order is cheap to dear. Most points agree at once. Where they do not, the rounding noise of the
+The steps go from cheap to expensive. Most points agree at once. Where they do not, the rounding noise of the
 hand-written side is measured too; then both sides run in longdouble, which separates the formula from
-its arithmetic; then the point is asked whether it is a kink.
+its arithmetic; finally the point is examined for a kink.
 """
 
 import itertools
@@ -47,7 +47,7 @@ class Outcome(IntEnum):
     WRONG = 6
 
 
-# The outcome of a value that differs from autodiff: is it a subgradient? None: it may be one.
+# The outcome of a value that differs from autodiff, by whether it is a subgradient; None: it may be one.
 AT_KINKS = {True: Outcome.SUBGRADIENT, None: Outcome.UNDECIDED, False: Outcome.WRONG}
 # Outcomes that are evidence for neither side.
 UNJUDGED = (Outcome.SKIPPED, Outcome.UNDECIDED)
@@ -75,7 +75,7 @@ class Judgement(NamedTuple):
 
 
 def first_look(point: Point, hand: Any, truth: Measured) -> Judgement:
-    """Return AGREES where hand and autodiff are within the noise of autodiff alone, else WRONG so far."""
+    """Return AGREES where hand and autodiff are within the noise of autodiff alone, else WRONG for now."""
     worst = worst_entry(hand, truth)
     near = worst is None or worst.agrees
     return Judgement(Outcome.AGREES if near else Outcome.WRONG, point, hand, truth.value, worst)
@@ -85,7 +85,7 @@ def judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> J
     """Return the judgement of `hand` against autodiff at one point.
 
     Args:
-        evaluators: those of the claim, by which doubtful values are evaluated again.
+        evaluators: the evaluators of the claim, for evaluating doubtful values again.
         point: where it is judged.
         hand: the value by hand.
         truth: autodiff, with its noise.
@@ -93,7 +93,7 @@ def judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> J
     judged = _judge(evaluators, point, hand, truth)
     if judged.outcome < Outcome.UNSTABLE or judged.worst is None or not evaluators.in_float32(point):
         return judged
-    # code that computes in float32 throughout is compared with what autodiff achieves in float32
+    # code that computes in float32 throughout is compared with autodiff in float32
     row = row_at(evaluators.low_precision("float32"), point)
     if row is None:
         return judged._replace(outcome=Outcome.SKIPPED)
@@ -127,7 +127,7 @@ def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> 
 def is_between_sides(evaluators: Evaluators, point: Point, value: Any) -> bool | None:
     """Return whether a value by hand is right at a kink: a subgradient, or a tangent between both sides.
 
-    None where more sides meet than can be looked at.
+    None where so many sides meet that not every one can be tried.
     """
     hand, truth = evaluators.hand, evaluators.truth
     if evaluators.claim.forward:
@@ -136,13 +136,13 @@ def is_between_sides(evaluators: Evaluators, point: Point, value: Any) -> bool |
 
 
 def _may_be_chance(point: Point, hand: Any, truth: Measured) -> bool:
-    """Return whether the two differ by no more than other entries are noisy: one spread may be small."""
+    """Return whether the two differ by no more than the noise of another entry: their own may be small."""
     gap = _gap(hand, truth.value)
     return not point.is_large and np.isfinite(gap) and gap <= AGREES_WITHIN * largest(truth.noise)
 
 
 def _rests_on_autodiff(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> bool:
-    """Return whether the two differ only where autodiff is not finite, and differences side with hand."""
+    """Return whether the two differ only where autodiff is not finite, and differences agree with hand."""
     if evaluators.claim.forward or not all_finite(hand) or all_finite(truth.value):
         return False
     finite = jax.tree.map(lambda h, t: np.where(np.isfinite(t), t, h), hand, truth.value)
@@ -188,7 +188,7 @@ def judge_alone(evaluators: Evaluators, point: Point) -> Judgement:
 def judge_all(evaluators: Evaluators, looks: Sequence[Look]) -> list[Judgement]:
     """Return the judgement of each look: those that agree at once, then the rest, shape by shape in turn.
 
-    Once a few points are WRONG the verdict stands, and what is left would add nothing to it.
+    Once a few points are WRONG the verdict stands, and further points would add nothing to it.
     """
     first = [first_look(*look) for look in looks]
     agreeing = [one for one in first if one.outcome is Outcome.AGREES]
@@ -213,7 +213,7 @@ def _in_turn(looks: Sequence[Look]) -> list[Look]:
 def _by_wider_arithmetic(
     evaluators: Evaluators, point: Point, hand: Any, truth: Measured, worst: Entry
 ) -> tuple[Outcome, Entry]:
-    """Return who is right where float64 cannot tell: both formulas run again in longdouble.
+    """Return which side is right where float64 cannot decide: both formulas run again in longdouble.
 
     If the two agree there, the formula is right, and the float64 value furthest from the wide one is
     the inaccurate side.

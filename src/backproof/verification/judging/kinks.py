@@ -1,9 +1,9 @@
 """Kinks: where a function has several one-sided derivatives, any subgradient is right and nothing else.
 
 Clarke's subdifferential is the convex hull of the gradients at nearby points (Clarke 1983, Optimization
-and Nonsmooth Analysis, theorem 2.5.1). Those gradients come from autodiff beside the point, extrapolated
-to it, and a claimed value either lies in their hull or does not. New directions are chosen along what
-is left between the value and the hull, which finds the face that matters in a few rounds.
+and Nonsmooth Analysis, theorem 2.5.1). Those gradients come from autodiff next to the point, extrapolated
+to it, and a claimed value either lies in their hull or does not. New directions are chosen along the gap
+between the value and the hull, which finds the face that matters in a few rounds.
 """
 
 from typing import Any
@@ -28,9 +28,9 @@ def is_subgradient(
 ) -> bool | None:
     """Return whether `value` is a subgradient at `point`, output entry by output entry.
 
-    A pullback is linear in its cotangent, so each output entry is judged on its own; there a kink
-    involves few directions. Where a dozen units stand at their kink at once, there are more sides than can be
-    looked at: a value that none of those seen explains may be right, and None is returned.
+    A pullback is linear in its cotangent, so each output entry is judged on its own; for one output a kink
+    involves few directions. Where a dozen units are at their kinks together, not every side can be tried: a
+    value that no tried side explains may still be right, and None is returned.
 
     Args:
         hand: the hand-written pullback, which gave `value`.
@@ -56,7 +56,7 @@ def is_subgradient(
     kinked: bool | None = False
     for place, row_hand, measured in zip(places, vectors(ours, len(places)), truths, strict=True):
         row_truth, noise = vector(measured.value), _per_part(measured)
-        if single:  # the roundings of the hand-written side are the larger
+        if single:  # the hand-written side has the larger roundings
             noise = noise + _per_part(hand(place)) + unit * np.abs(row_hand)
         if row_hand.shape != row_truth.shape or not np.all(np.isfinite(row_hand)):
             return False
@@ -125,7 +125,7 @@ def _size(value: Any) -> Any:
 
 
 def _in_hull(truth: Evaluator, point: Point, value: np.ndarray, noise: np.ndarray) -> bool | None:
-    """Return whether a value lies in the hull of the gradients beside a point; None where that is open."""
+    """Return whether a value lies in the hull of the gradients next to a point; None where that is open."""
     rng, after, reached, quiet = np.random.default_rng(0), (), reach(truth, point), 0
     gradients, looked, blur = np.zeros((0, value.size)), np.zeros((0, value.size)), np.zeros(value.size)
     for count in EFFORT.sides if value.size <= EFFORT.large else [EFFORT.sides_at_large] * len(EFFORT.sides):
@@ -142,7 +142,7 @@ def _in_hull(truth: Evaluator, point: Point, value: np.ndarray, noise: np.ndarra
             return False
         blur = np.maximum(blur, blurred)
         rounding, jump = AGREES_WITHIN * (3 * noise + blur), np.ptp(gradients, axis=0)
-        # what is less than the rounding of the differences is not seen
+        # a jump smaller than the rounding of the differences cannot be seen
         unit = np.maximum(np.maximum(jump, rounding / RESOLUTION), np.finfo(np.float64).eps * apart)
         unit = np.maximum(unit, LEAST_UNIT)
         left = value - _nearest(gradients, value, unit)
@@ -158,15 +158,16 @@ def _in_hull(truth: Evaluator, point: Point, value: np.ndarray, noise: np.ndarra
 
 
 def _are_known(gradients: np.ndarray, more: np.ndarray, unit: np.ndarray) -> bool:
-    """Return whether each of some gradients is one of those that were seen before."""
+    """Return whether each of `more` is one of the gradients that were seen before."""
     return all(np.any(np.all(np.abs(gradients - row) <= RESOLUTION * unit, axis=1)) for row in more)
 
 
 def _is_refuted(gradients: np.ndarray, moves: np.ndarray, value: np.ndarray) -> bool:
-    """Return whether the gradients grow with the moves, or shrink, and a value exceeds one of them.
+    """Return whether the function looks convex, or concave, and a value is no subgradient of such a function.
 
-    Those of a convex function grow, those of a concave one shrink; there no subgradient has a larger product
-    with a move than the gradient on that side has (Rockafellar 1970, Convex Analysis, theorem 23.4).
+    The gradients of a convex function grow with the moves. None of its subgradients has a larger product with
+    a move than the gradient on that side (Rockafellar 1970, Convex Analysis, theorem 23.4). For a concave
+    function the gradients shrink, and no product is smaller.
     """
     moves = moves / np.max(np.abs(moves), axis=1, keepdims=True)
     products = gradients @ moves.T
@@ -182,7 +183,7 @@ def _is_refuted(gradients: np.ndarray, moves: np.ndarray, value: np.ndarray) -> 
 def _nearest(gradients: np.ndarray, value: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """Return the point of the convex hull of the rows of `gradients` that is nearest to `value`.
 
-    Each entry is measured in a unit of its own, or one jump a million times another would hide it.
+    Each entry is measured in its own unit; otherwise a jump a million times as large would hide it.
     """
     centre = gradients[0]
     system = np.vstack([((gradients - centre) / unit).T, SUM_OF_WEIGHTS * np.ones(len(gradients))])

@@ -1,9 +1,9 @@
-"""How a hand-written derivative must behave beside being right: laws that are predicates at one point.
+"""Laws of conduct: how a hand-written derivative must behave apart from being right, checked at a point.
 
-Its forward is the primal; run twice it gives the same bits; traced again it computes the same; it leaves
-its inputs alone; under `vmap` it does what it does alone; eager and compiled it agrees; for one argument or
-one output alone it gives that part of the whole; it is linear in its direction. Each law returns None, or
-the sentence that says how it is broken.
+The rule's own forward is the primal, and its update inside the sweep is the two-phase step. Run twice, the
+derivative gives the same bits; traced again, it gives the same values; it leaves its inputs alone; under
+`vmap` it gives what it gives alone; for one argument or one output alone it gives that part of the whole; and
+it is linear in its direction. Each law returns None, or the sentence that says how it is broken.
 """
 
 import itertools
@@ -36,7 +36,7 @@ def forward_is_primal(evaluators: Evaluators, point: Point) -> str | None:
         return "the rule's own forward returns another tree than the primal"
     shapes = [jax.tree.map(np.shape, side.value) for side in (ours, theirs)]
     if shapes[0] != shapes[1]:
-        return f"the rule's own forward returns shapes {shapes[0]}, the primal {shapes[1]}"
+        return f"the rule's own forward returns shapes {shapes[0]} where the primal returns {shapes[1]}"
     entry = difference(ours.value, theirs.with_noise_of(ours))
     if entry:
         return f"the rule's own forward gives {entry.hand} where the primal gives {entry.truth}"
@@ -46,7 +46,7 @@ def forward_is_primal(evaluators: Evaluators, point: Point) -> str | None:
 def unlike_primal(evaluators: Evaluators, points: Sequence[Point]) -> tuple[str, Point] | None:
     """Return where the rule's own forward first differs from the primal: a sentence and the point.
 
-    At each shape the law is asked at the one point where the values are furthest apart.
+    At each shape the law is checked at the one point where the values are furthest apart.
     """
     if evaluators.claim.value is None:
         return None
@@ -61,7 +61,7 @@ def unlike_primal(evaluators: Evaluators, points: Sequence[Point]) -> tuple[str,
 
 
 def _gaps(ours: Any, theirs: Any, count: int) -> np.ndarray:
-    """Return how far two stacked values are apart at each of `count` points, in parts of the larger entry."""
+    """Return how far two stacked values are apart at each of `count` points, relative to the larger entry."""
     if jax.tree.map(np.shape, ours) != jax.tree.map(np.shape, theirs):
         return np.full(count, np.inf)
     gaps = np.zeros(count)
@@ -85,10 +85,10 @@ def descends_in_two_phases(evaluators: Evaluators, point: Point) -> str | None:
 
 
 def parts_are_of_the_whole(evaluators: Evaluators, point: Point) -> str | None:
-    """Return how a pullback differs for one argument, or one output, alone: there zeros are symbolic.
+    """Return how the pullback for one argument, or one output, alone differs from that part of the whole.
 
-    A rule with `symbolic_zeros` is told which arguments are perturbed, and gets no array for the cotangent of
-    an output that is not used.
+    JAX passes symbolic zeros for the rest: a rule with `symbolic_zeros` learns which arguments are perturbed,
+    and gets no array for the cotangent of an output that is not used.
     """
     ruled = evaluators.claim.ruled
     if ruled is None:
@@ -97,7 +97,7 @@ def parts_are_of_the_whole(evaluators: Evaluators, point: Point) -> str | None:
     for i in [i for i, part in enumerate(whole.value) if jax.tree.leaves(part)]:
         apart = _part_apart(pullback(ruled, (i,)), point, _only(whole, i))
         if apart:
-            return f"differentiated in argument {i} alone, {apart}"
+            return f"differentiated with respect to argument {i} alone, {apart}"
     outputs, tree = jax.tree.flatten(point.direction)
     chosen = [i for i, part in enumerate(whole.value) if jax.tree.leaves(part)]
     for k in [k for k, leaf in enumerate(outputs) if len(outputs) > 1 and has_direction(leaf)]:
@@ -116,29 +116,29 @@ def _only(whole: Measured, i: int) -> Measured:
 
 
 def _part_apart(pulled_back: Callable[..., Any], point: Point, wanted: Measured) -> str | None:
-    """Return what a part of a pullback gives in place of what the whole has, None where they agree."""
+    """Return how a part of a pullback, taken alone, differs from the whole; None where they agree."""
     try:
         found = measure(pulled_back, *point)
     except Exception as error:
-        # The whole could be traced: what is raised comes of the part.
+        # The whole could be traced, so the exception results from taking the part alone.
         return f"it raises {type(error).__name__}: {error}".splitlines()[0]
     entry = difference(found.value, wanted.with_noise_of(found))
     differs = entry and np.isfinite(entry.truth)
-    return f"it gives {entry.hand}, as a part of the whole {entry.truth}" if entry and differs else None
+    return f"it gives {entry.hand} where the whole gives {entry.truth}" if entry and differs else None
 
 
 def is_deterministic(evaluators: Evaluators, point: Point) -> str | None:
-    """Return where two runs of the compiled derivative on the same input differ in a bit."""
+    """Return a sentence if two runs of the compiled derivative on the same input differ in a bit."""
     same = _same_bits(evaluators.compiled(point), evaluators.compiled(point))
     return None if same else "run twice on the same input, it gives different bits"
 
 
 def is_pure(evaluators: Evaluators, point: Point) -> str | None:
-    """Return whether tracing it again gives another function: a counter, a clock, an unseeded draw."""
+    """Return how tracing it again gives another function: it holds a counter, a clock, an unseeded draw."""
     anew = lambda args, direction: evaluators.claim.hand(args, direction)  # noqa: E731 - jax caches by function
     first, again = evaluators.compiled(point), run(trace(anew, *point), point)[0]
     if jax.tree.structure(first) != jax.tree.structure(again):
-        return "traced twice, it gives results of two trees: it reads or changes state"
+        return "traced twice, it gives results with different trees: it reads or changes state"
     entry = _beyond_noise(evaluators, point, first, again)
     if entry and np.isfinite(entry.hand):
         return f"traced twice, it gives {entry.hand} and then {entry.truth}: it reads or changes state"
@@ -146,8 +146,8 @@ def is_pure(evaluators: Evaluators, point: Point) -> str | None:
 
 
 def leaves_inputs_alone(evaluators: Evaluators, point: Point) -> str | None:
-    """Return whether tracing it changes a dict or list among its arguments."""
-    with float64():  # arrays of JAX, which may be indexed by a traced number, in containers of their own
+    """Return a sentence if tracing it changes a dict or list among its arguments."""
+    with float64():  # JAX arrays, which a traced number can index, in containers of their own
         containers = jax.tree.map(jnp.asarray, point.args)
     before = jax.tree.leaves(containers), jax.tree.structure(containers)
     with float64():
@@ -158,7 +158,7 @@ def leaves_inputs_alone(evaluators: Evaluators, point: Point) -> str | None:
 
 
 def vmap_is_a_loop(evaluators: Evaluators, point: Point) -> str | None:
-    """Return whether the derivative under `vmap` differs from the same derivative run alone."""
+    """Return how the derivative under `vmap` differs from the same derivative run alone."""
     other = Point(jax.tree.map(_nearer_zero, point.args), jax.tree.map(_reversed, point.direction))
     places = [point, other]
     mapped = evaluators.compiled.together(places)
@@ -172,7 +172,7 @@ def vmap_is_a_loop(evaluators: Evaluators, point: Point) -> str | None:
 
 
 def _vmap_of_one_side(evaluators: Evaluators, point: Point, other: Point) -> str | None:
-    """Return how it differs for two directions at one point, as `jax.jacrev` runs it, and the reverse."""
+    """Return how it differs under `vmap` over one side only: directions, as in `jax.jacrev`, or points."""
     ways = {
         "directions at one point": ((None, 0), [point, Point(point.args, other.direction)]),
         "points in one direction": ((0, None), [point, Point(other.args, point.direction)]),
@@ -208,26 +208,26 @@ def _mapped_over(
     try:
         program = trace(jax.vmap(hand, axes), *shared)
     except Exception:
-        # Not every user's code can be vmapped; run alone it raises what is its own.
+        # Not every user's code can be vmapped; run alone it raises its own errors.
         return None
     return unstack(run(program, shared)[0], len(points))
 
 
 def _apart(evaluators: Evaluators, place: Point, together: Any) -> str | None:
-    """Return what it gives alone and what under vmap where these differ, None where they agree."""
+    """Return both results, alone and under vmap, in words where they differ; None where they agree."""
     if _same_bits(evaluators.compiled(place), together):
         return None
     alone = evaluators.hand(place).value
     shapes = [jax.tree.map(np.shape, sides) for sides in (alone, together)]
     if shapes[0] != shapes[1]:
-        return f"alone it gives results of shapes {shapes[0]}, {shapes[1]}"
+        return f"alone it gives results of shapes {shapes[0]}, but {shapes[1]}"
     entry = _beyond_noise(evaluators, place, alone, together)
     differs = entry and np.any(np.isfinite([entry.hand, entry.truth]))
-    return f"alone it gives {entry.hand}, {entry.truth}" if entry and differs else None
+    return f"alone it gives {entry.hand}, but {entry.truth}" if entry and differs else None
 
 
 def _beyond_noise(evaluators: Evaluators, point: Point, one: Any, other: Any) -> Entry | None:
-    """Return where two results by hand differ by more than its noise; measured again where they seem to."""
+    """Return where two results by hand differ beyond noise, and beyond a second measurement of it."""
     entry = difference(one, Measured(other, evaluators.hand(point).noise))
     return entry and difference(one, Measured(other, evaluators.noise_again(point)))
 
@@ -246,12 +246,12 @@ def is_linear(evaluators: Evaluators, point: Point) -> str | None:
     if entry and np.isfinite(entry.truth):
         truth = evaluators.truth(Point(point.args, both))
         if not difference(sum_.value, truth.with_noise_of(sum_)):
-            return None  # autodiff too: a dtype inside the function overflows there
+            return None  # autodiff gives the same: a dtype inside the function overflows there
         return f"{a:g}·v(g) + {c:g}·v(h) is {entry.truth}, but v({a:g}·g + {c:g}·h) is {entry.hand}"
     return None
 
 
-# Without these a comparison of values says nothing, so they come before it.
+# Where one of these is broken a comparison of values says nothing, so they are checked first.
 REPEATABLE: dict[str, Law] = {
     "not-deterministic": is_deterministic,
     "contract-impure": is_pure,

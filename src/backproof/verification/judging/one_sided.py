@@ -1,6 +1,6 @@
-"""The gradient beside a point: the limits from sides in which every entry moves.
+"""The gradient next to a point: its limits from sides in which every entry moves.
 
-A gradient at the point itself says nothing of a kink there: autodiff has chosen one.
+The gradient at the point itself says nothing about a kink there, because autodiff has chosen one side.
 """
 
 from typing import Any
@@ -19,9 +19,9 @@ from backproof.verification.running.point import Point, unstack
 def nearby(truth: Evaluator, point: Point, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the limits of the gradient at `point` from some sides, one row per direction, and their blur.
 
-    A gradient changes over RADIUS even where it is smooth, by more than it jumps beside a weight of 1e-12;
-    from two distances on one ray that change is taken out, unless a kink lies between them. What is left
-    is that the moved numbers are rounded themselves, a part of that change.
+    Even where it is smooth a gradient changes over RADIUS, by more than its jump next to a weight of 1e-12.
+    Two distances on one ray are enough to remove that change, unless a kink lies between them. The blur is
+    the part of the change that remains, because the moved numbers are rounded.
     """
     lengths = np.max(np.abs(directions), axis=1, keepdims=True)
     unit = directions / np.where(lengths == 0, 1, lengths)
@@ -31,7 +31,7 @@ def nearby(truth: Evaluator, point: Point, directions: np.ndarray) -> tuple[np.n
     far, near = np.split(vectors(truth.values(places), len(places)), 2)
     with np.errstate(all="ignore"):
         change, limit = np.abs(far - near), 2 * near - far
-        # it changes little, or vanishes at the point as the distance does
+        # it changes little, or vanishes in proportion to the distance
         smooth = (_largest(change) <= CURVED * _largest(near)) | (_largest(limit) <= CURVED * _largest(near))
         smooth &= np.all(np.isfinite(limit), axis=1, keepdims=True)
         rounded = np.where(smooth, change, 0) * np.finfo(np.float64).eps / RADIUS
@@ -47,19 +47,20 @@ def sides(
 ) -> np.ndarray:
     """Return directions in which every entry moves, in half of them some leaves much further than others.
 
-    A bias decides for a unit in all samples at once on which side it stands; moved as far as the inputs, of
-    which one may be a million times as large, a dozen units never all stand on one side. An entry that did
-    not move would keep its tie, and the gradient there is autodiff's choice and not that of a side.
+    A bias decides for a unit in all samples at once on which side of its kink the unit falls. If the biases
+    moved no further than the inputs, one of which may be a million times as large, a dozen units would never
+    all fall on one side. An entry that did not move would keep its tie, and the gradient there would be
+    autodiff's choice and not that of a side.
 
     Args:
-        truth: the gradient by autodiff, of whose entries some or all move.
+        truth: the gradient by autodiff; the arguments it differentiates by are those that move.
         point: where the sides are taken.
         count: how many.
         rng: the source of what is drawn.
-        after: what is left between the value and the hull of what was seen, a direction in which a convex
-            function has its furthest gradient that way, and the sides seen that lie furthest, the furthest
-            last; then a third of the sides move as far as is left, along it and against it among them, and
-            the last third as the furthest do, with some signs turned.
+        after: the gap between the value and the hull of the gradients seen so far, a direction in which a
+            convex function has its furthest gradient towards the value, and the tried sides that lie furthest
+            that way, the furthest last. With these, a third of the sides move as far as the gap, some of them
+            along it and against it, and the last third like the furthest sides, with some signs turned.
     """
     # the result of a pullback has one entry for each entry that can move
     leaf_of = _leaf_of(truth(point).value)
@@ -77,12 +78,12 @@ def sides(
     least = np.where(vector(_moving(truth, point)) == 0, LEAST_STEP_FROM_ZERO, LEAST_STEP)
     least = least * np.where(furthest == 0, 1, furthest)
     signs = np.where(found == 0, rng.choice([-1.0, 1.0], found.shape), np.sign(found))
-    # two entries that tie never move alike
+    # entries that tie never move by the same step
     return signs * np.maximum(np.abs(found), least) * rng.uniform(1, 1.25, found.shape)
 
 
 def _movable(truth: Evaluator, point: Point) -> list[Any]:
-    """Return the arguments that the reference is differentiated by, those it is not as None."""
+    """Return the arguments by which the reference is differentiated, and None for the others."""
     parts = truth.program(point).tree.children()
     none = jax.tree.structure(None)
     return [None if part == none else arg for part, arg in zip(parts, point.args, strict=True)]
@@ -94,7 +95,7 @@ def _moving(truth: Evaluator, point: Point) -> list[Any]:
 
 
 def reach(truth: Evaluator, point: Point) -> np.ndarray:
-    """Return how far each entry of a pullback's result can be moved, in units of a direction."""
+    """Return how far a step of 1 moves the argument entry of each entry of a pullback's result."""
     parts = ((leaf, 1 + 1j if jnp.iscomplexobj(leaf) else 1) for leaf in _moving(truth, point))
     return vector([_reach(np.abs(leaf)) * both for leaf, both in parts])
 
@@ -106,7 +107,7 @@ def _leaf_of(tree: Any) -> np.ndarray:
 
 
 def moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) -> tuple[Any, ...]:
-    """Return `args` with every differentiated entry moved by `step` of its size; a 0 by that of its leaf."""
+    """Return `args` with every differentiated entry moved by `step` times its size, a 0 by its leaf's."""
     remaining = step
 
     def move(leaf: Any) -> Any:
@@ -122,7 +123,7 @@ def moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) ->
 
 
 def _reach(sizes: Any) -> Any:
-    """Return how far entries of these sizes move at most: by their own, so that none is carried far off."""
+    """Return how far entries of these sizes move at most: by their own size, so that none moves far."""
     largest = float(np.max(sizes, initial=0.0))
     return np.where(sizes == 0, min(largest, 1.0) or 1.0, sizes)
 

@@ -1,9 +1,9 @@
 """The third witness: where autodiff and finite differences disagree, the reference itself is in doubt.
 
-A `stop_gradient` in the primal explains such a doubt: its author's convention where it changes the
-derivative, nothing elsewhere. JAX's own softmax holds one that changes nothing, so that there is one says
-little. The primal is differentiated once more with every `stop_gradient` passed through; what differs then is
-a convention.
+A `stop_gradient` in the primal explains such a doubt if it changes the derivative, by its author's
+convention. Its presence alone says little: JAX's own softmax holds one that changes nothing. The primal is
+therefore differentiated once more with every `stop_gradient` passed through. If the result agrees with the
+finite differences, the disagreement is a convention.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ RULED = frozenset({"custom_jvp_call", "custom_vjp_call"})
 
 
 def reference_in_doubt(primal: Evaluator, point: Point, gradient: Any, noise: Any) -> str | None:
-    """Return how a gradient, autodiff's say, disagrees with differences of the primal along a direction.
+    """Return how a gradient, such as autodiff's, disagrees with differences of the primal in a direction.
 
     Args:
         primal: the function.
@@ -57,7 +57,8 @@ def reference_in_doubt(primal: Evaluator, point: Point, gradient: Any, noise: An
     if found.error > TRUSTED * scale or abs(found.value - slope) <= ACCUSED * scale + rounding:
         return None
     return (
-        f"along one direction autodiff of the primal gives {slope:.6g}, finite differences {found.value:.6g}"
+        f"along one direction, autodiff of the primal gives {slope:.6g} and finite differences give "
+        f"{found.value:.6g}"
     )
 
 
@@ -69,7 +70,7 @@ def _random_step(rng: np.random.Generator, leaf: Any) -> np.ndarray:
 
 
 def confirmed_by_differences(primal: Evaluator, point: Point, hand: Any, truth: Any) -> bool:
-    """Return whether differences give the hand-written value at every entry where autodiff is not finite.
+    """Return whether differences confirm the hand-written value at every entry where autodiff is not finite.
 
     Only entries whose difference converges count as confirmed.
     """

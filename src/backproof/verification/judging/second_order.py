@@ -1,8 +1,8 @@
 """The derivative of the derivative: does a hand-written gradient differentiate to the right Hessian?
 
 A residual wrapped in `stop_gradient`, or saved where autodiff cannot see it, leaves the gradient right
-and every second derivative wrong. One probe shows it, at a point of plain numbers and at one that holds
-zeros: the tangent of the hand-written result along a random direction, compared with that of autodiff.
+and every second derivative wrong. A probe shows it, at a point of plain numbers and at one that holds
+zeros: the pullback of the hand-written result with random weights, compared with that of autodiff's result.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,15 @@ from backproof.verification.points.values import Style, zeros
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point, point_of
 
+NOT_JUDGED = "the second derivative was not judged"
+
 
 class SecondOrder(NamedTuple):
-    """Holds what was found out about the second derivative.
+    """Holds the findings about the second derivative.
 
     Attributes:
         wrong: the judgement where it is wrong at plain numbers, else None.
-        notes: what could not be judged, and what is wrong at zeros only.
+        notes: sentences on what could not be judged, and on what is wrong at zeros only.
     """
 
     wrong: Judgement | None = None
@@ -62,11 +64,11 @@ def _drawn(rng: np.random.Generator, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
 def judge_second_order(
     first: Evaluators, second: Evaluators, generic: Sequence[Point], seed: int
 ) -> SecondOrder:
-    """Return what is found out about the second derivative at points of plain numbers, and next to zeros.
+    """Return the findings about the second derivative at points of plain numbers, and at some with zeros.
 
     Args:
         first: the evaluators of the claim.
-        second: those of the claim about its second derivative.
+        second: the evaluators of the claim about its second derivative.
         generic: points of plain numbers; for each, zeros are tried at the same shapes.
         seed: the seed of the zeros.
     """
@@ -78,20 +80,20 @@ def judge_second_order(
                 for side in (second.claim.hand, second.claim.truth):
                     jax.eval_shape(side, *place)
         except Exception as error:
-            # Not every derivative can be differentiated again; that is not asked of it.
-            return SecondOrder(notes=(*notes, f"second order not judged: {type(error).__name__}"))
+            # Not every derivative can be differentiated again, and none is required to be.
+            return SecondOrder(notes=(*notes, f"{NOT_JUDGED}: it raises {type(error).__name__}"))
         judged = judge_alone(second, place)
         if judged.outcome is Outcome.SKIPPED and second.in_float32(place):
-            return SecondOrder(notes=(*notes, "second order not judged: computed in float32"))
+            return SecondOrder(notes=(*notes, f"{NOT_JUDGED}: the code computes in float32"))
         if judged.outcome is not Outcome.WRONG:
             continue
         if _rests_on_stops(first.claim, place):
-            said = "second order not judged: a stop_gradient in the primal changes it"
+            said = f"{NOT_JUDGED}: a stop_gradient in the primal changes it"
             return SecondOrder(notes=(*notes, said))
         if number < len(generic):
             return SecondOrder(judged, notes)
-        # a guard at 0 that gives the right gradient has a slope of its own: no verdict rests on it
-        notes = (*notes, "differentiated again, it gives a wrong second derivative where inputs are 0")
+        # a guard at 0 that gives the right gradient has a slope of its own, so no verdict depends on it
+        notes = (*notes, "differentiating it again gives a wrong second derivative where inputs are 0")
     return SecondOrder(notes=notes)
 
 

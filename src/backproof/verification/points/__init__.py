@@ -1,1 +1,1 @@
-"""Where a claim is tried: sizes, values, directions, and what Hypothesis draws of them."""
+"""The points at which a claim is tried: sizes, values and directions, and the draws of Hypothesis."""

@@ -11,7 +11,7 @@ from backproof.numerics.leaves import PyTree, is_complex, is_inexact
 def direction(like: PyTree, seed: int, kind: str | None = None) -> PyTree:
     """Return a cotangent (or tangent): signed random, one-hot, ones, zero or of mixed scale; float64.
 
-    Ones alone never count: they hide whatever sums to zero.
+    Ones alone would not do: they hide every slip whose effects sum to zero.
     """
     rng = np.random.default_rng([seed, 1])
     kinds = ("random", "random", "one-hot", "mixed", "ones", "zero", "one leaf")

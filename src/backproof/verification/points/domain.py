@@ -1,4 +1,4 @@
-"""Where a claim or a derivation can be tried, from what its caller says of the arguments."""
+"""The points at which a claim or a derivation can be tried, as its caller describes the arguments."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def domain_of(
     sizes_of: Callable[[list[Specification]], list[dict[str, Any]]] = menu,
     in_turn: bool = True,
 ) -> Points:
-    """Return the points that `args` stands for.
+    """Return the points that `args` describes.
 
     Args:
         args: a list with a specification, or an example array or pytree, for each argument; or a
@@ -29,7 +29,7 @@ def domain_of(
         of: the function whose annotations are read.
         styles: the kinds of numbers that are drawn.
         sizes_of: gives the sizes that are tried for the names in the specifications.
-        in_turn: whether the styles follow one another; otherwise the seed of a block chooses.
+        in_turn: whether the styles are used in turn; otherwise the seed of a block chooses one.
     """
     if args is None:
         args = from_annotations(of)

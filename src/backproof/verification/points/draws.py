@@ -1,8 +1,8 @@
-"""Where a claim is tried: the inputs at which gradients go wrong.
+"""The arguments at which a claim is tried, chosen to include those at which gradients go wrong.
 
-Hypothesis draws seeds; of each come shapes from a short menu, with a kind of numbers for each, made in
-NumPy, outside jit. They meet ties, signed zeros, large and tiny numbers, mixed scales, and the edges of
-the declared domain.
+Hypothesis draws seeds; each seed gives shapes from a short menu and, for each shape, numbers of some kind,
+made in NumPy, outside jit. Among the numbers are ties, signed zeros, large and tiny ones, mixed scales, and
+the edges of the declared domain.
 """
 
 import itertools
@@ -34,23 +34,24 @@ from backproof.verification.points.values import (
 
 LONG = (16384, 1024)
 SHORT = 64
-# A draw that `where` refuses is made again from a seed so much larger: a shape with few that fit is seen too.
+# A draw that `where` refuses is made again from a seed this much larger: few draws may fit a shape.
 RETRY = 10_007
-# Draws made at once where there is only one size.
+# Draws made from one seed where there is only one size.
 FIXED = 8
-# The style of the next size of a block, and of the next block, is as many further on; prime to their number.
+# From one size of a block to the next the style moves on by STEP, and from one block to the next by STRIDE;
+# both are prime to the number of styles.
 STEP, STRIDE = 5, 8
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 class Drawn(NamedTuple):
-    """Holds one drawn argument tuple, not yet built, and the seed of everything drawn beside it.
+    """Holds one drawn argument tuple, not yet built, and the seed of everything drawn with it.
 
     Attributes:
         build: makes the arguments, the same each time.
         shapes: the shapes and dtypes of the arguments, as text.
         size: how many entries they have.
-        empty: whether an argument has none.
+        empty: whether an argument has no entry.
         seed: the seed of the direction that goes with them.
         tree: their tree, as text.
         kind: the kind of the direction, None where it is drawn as well.
@@ -86,13 +87,13 @@ def drawn(build: Callable[[], tuple[PyTree, ...]], shapes: PyTree, seed: int) ->
 
 
 class Points:
-    """Where a claim can be tried; here at what the user's strategy draws, whose sizes are not known.
+    """Draws the arguments of a claim; here with the user's own strategy, whose sizes are not known.
 
-    A class because `FromArguments` knows more and remembers it.
+    It is a class because `FromArguments` knows more about its draws and remembers it.
 
     Attributes:
-        strategy: what Hypothesis draws: lists of draws, or what `made` makes them of.
-        block: how many draws come of one.
+        strategy: the Hypothesis strategy; it yields lists of draws, or seeds from which `made` makes them.
+        block: how many draws result from one value of the strategy.
         axes: the names of the axes.
     """
 
@@ -100,22 +101,22 @@ class Points:
     axes: tuple[str, ...] = ()
 
     def __init__(self, strategy: st.SearchStrategy[Any]) -> None:
-        """Hold what draws."""
+        """Hold the strategy."""
         self.strategy = strategy
 
     def made(self, drawn: Any, number: int, first: Any) -> list[Drawn]:
-        """Return the draws that come of what was `drawn`.
+        """Return the draws that result from one value of the strategy.
 
         Args:
-            drawn: what the strategy drew.
-            number: how many were drawn before.
-            first: what was drawn first.
+            drawn: that value.
+            number: how many values were drawn before it.
+            first: the first value that was drawn.
         """
         del number, first
         return drawn
 
     def styled(self, style: Style, seed: int) -> list[Drawn]:
-        """Return draws of a style from a seed, one at each size; none where the style is the user's."""
+        """Return draws of a style from a seed, one at each size; none if the user drew the numbers."""
         del style, seed
         return []
 
@@ -132,7 +133,7 @@ class Points:
         """Return, for each axis, draws in which it is long and the others short.
 
         Args:
-            affords: tells whether an axis may be as long.
+            affords: whether an axis may have a given length.
         """
         del affords
         return []
@@ -142,15 +143,15 @@ class Points:
         return []
 
     def admits(self, args: tuple[PyTree, ...]) -> bool:
-        """Return whether an argument tuple lies in the declared domain; everything does where none is."""
+        """Return whether an argument tuple lies in the declared domain; True where none is declared."""
         del args
         return True
 
 
 class FromArguments(Points):
-    """Where a claim can be tried whose arguments are specified, or given as examples.
+    """Draws the arguments of a claim for which specifications or examples are given.
 
-    Hypothesis draws seeds; of each comes a block: a draw at every size of the menu, in a style of its own.
+    Hypothesis draws seeds; each gives a block: a draw at every size of the menu, each in a style of its own.
     """
 
     def __init__(
@@ -162,16 +163,16 @@ class FromArguments(Points):
         sizes_of: Callable[[list[Specification]], list[dict[str, Any]]] = menu,
         in_turn: bool = True,
     ) -> None:
-        """Hold what the arguments may be.
+        """Hold the specifications and examples of the arguments.
 
         Args:
             arguments: a pytree of specifications that share their names, and of example arrays, whose
                 shapes are kept, whose numbers are varied and whose integers stay as given.
-            arrange: makes the argument tuple from the pytree of leaves; what it adds (shapes of
-                parameters) is drawn like any floating array.
+            arrange: makes the argument tuple from the pytree of leaves; leaves that it adds (the shapes of
+                parameters) are drawn like any floating array.
             styles: the kinds of numbers that are drawn.
             sizes_of: gives the sizes that are tried for the names in the specifications.
-            in_turn: whether the styles follow one another; otherwise the seed of a block chooses.
+            in_turn: whether the styles are used in turn; otherwise the seed of a block chooses one.
         """
         super().__init__(SEEDS)
         self._leaves, self._tree = jax.tree.flatten(arguments, is_leaf=is_specification)
@@ -185,7 +186,7 @@ class FromArguments(Points):
     def made(self, drawn: int, number: int, first: int) -> list[Drawn]:
         """Return a draw at every size, from a seed."""
         places = enumerate(self._sizes * FIXED if len(self._sizes) == 1 else self._sizes)
-        # in turn, so that every size meets every style, the next one far from the last
+        # in turn, so that every size gets every style; neighbouring sizes get very different ones
         turn, styles = first + STRIDE * number if self._in_turn else drawn, self._styles
         return self._every((dims, styles[(turn + STEP * i) % len(styles)], drawn + i) for i, dims in places)
 
@@ -224,11 +225,11 @@ class FromArguments(Points):
         """Return whether every bound and every `where=` holds at `args`, whatever their sizes."""
         pairs, dims = self._pairs(args), Dims()
         try:
-            # names that stand alone first: an expression of one may fit several sizes of it
+            # axes that are plain names first: an expression may hold for several sizes of its name
             for spec, value in sorted(pairs, key=_has_expressions):
                 dims = bind(spec, np.shape(value), dims)
         except UsageError:
-            return False  # sizes that cannot be told
+            return False  # the sizes cannot be determined
         return all(within(spec, value, dims) for spec, value in pairs) and self._satisfied(args)
 
     def _every(self, choices: Iterable[tuple[Dims, Style, int]]) -> list[Drawn]:
@@ -254,7 +255,7 @@ class FromArguments(Points):
         return self._at(dims, style, seed + RETRY, tries - 1) if tries else None
 
     def _placed(self, dims: Dims) -> tuple[tuple[PyTree, ...], Drawn] | None:
-        """Return the argument tuple at given sizes, its numbers not made yet, and what all draws share."""
+        """Return the argument tuple at given sizes, its numbers not made yet, and a pattern for its draws."""
         key = repr(sorted(dims.items()))
         if key not in self._arranged:
             self._arranged[key] = self._arranged_at(dims)

@@ -14,10 +14,10 @@ def draw(points: Points, examples: int, seed: int, name: str) -> list[Drawn]:
     """Return the drawn argument tuples: `examples` of them, the same for the same seed.
 
     Args:
-        points: where the claim, or the derivation, can be tried.
+        points: draws the arguments of the claim, or of the derivation.
         examples: how many tuples are drawn.
         seed: the seed of every draw.
-        name: what is tried, for an error.
+        name: the name of the claim or derivation, for an error.
 
     Raises:
         UsageError: nothing satisfies the specification.

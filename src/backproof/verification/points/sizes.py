@@ -1,7 +1,7 @@
-"""The short menu of sizes: what is tried for the names of axes.
+"""The short menu of sizes that are tried for the names of axes.
 
 Axis sizes are pairwise different by default (a transposed gradient passes every shape check on square
-arrays), then 1 and 0, and once all the same (code that tells an axis by its size cannot tell it then).
+arrays), then 1 and 0, and once all the same (code that recognizes an axis by its size fails then).
 """
 
 import itertools
@@ -14,7 +14,8 @@ LARGER = (7, 5, 8, 6, 9, 4, 3)
 SAME = 4
 BATCHES = ((), (5,), (1,))
 LARGER_BATCH = (2, 4)
-# Just beyond blocks of 32, 128 and 1,024, and no multiple of any; next to each, the blocks filled exactly.
+# Just beyond blocks of 32, 128 and 1,024, and no multiple of any; FILLED has the lengths that fill those
+# blocks exactly.
 LENGTHS = (37, 133, 1031)
 FILLED = {37: 32, 133: 128, 1031: 1024}
 
@@ -22,8 +23,8 @@ FILLED = {37: 32, 133: 128, 1031: 1024}
 def menu(specs: list[Specification]) -> list[dict[str, Any]]:
     """Return the sizes that are tried for the names in `specs`, the smallest first.
 
-    All 1, each name 1 with the others distinct, all distinct, all the same, all distinct and larger, and
-    each name 0, or, where a `*` axis is there to be empty, that.
+    They are all 1, each name 1 with the others distinct, all distinct, all the same, all distinct and larger,
+    and each name 0. Where there is a `*` axis, that axis is empty instead.
     """
     names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
     if not names:
@@ -47,7 +48,7 @@ def _unique(sizes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def with_long(specs: list[Specification], long: str, size: int) -> dict[str, Any]:
-    """Return sizes with the axis `long` of this size and the others short."""
+    """Return sizes in which the axis `long` has this size and the others are short."""
     names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
     short = {
         name: (2,) if name.startswith("*") else n

@@ -1,6 +1,6 @@
 """The numbers at which gradients go wrong, made in NumPy from a seed and moved into the declared domain.
 
-Plain numbers, small halves and whole numbers (ties, zeros, kinks), signed zeros, numbers whose
+They are plain numbers, small halves and whole numbers (ties, zeros, kinks), signed zeros, numbers whose
 exponentials overflow, tiny and huge ones, numbers close to one another, leaves of different scales,
 structured matrices, arguments that tie with each other, and the edges of the domain.
 """
@@ -93,7 +93,7 @@ def beside(constants: tuple[float, ...]) -> Kind:
 
 
 def as_long_as(constant: float) -> Kind:
-    """Return a kind of numbers that are together half as long as a constant."""
+    """Return a kind of numbers whose Euclidean norm is half of a constant."""
 
     def kind(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         values = rng.standard_normal(shape)
@@ -125,7 +125,7 @@ KINDS = (
 
 
 class NoSuchNumberError(Exception):
-    """Is raised where no number satisfies the bounds at these sizes, e.g. an index into no rows."""
+    """Raised when no number satisfies the bounds at these sizes, e.g. an index into no rows."""
 
 
 class Style(NamedTuple):
@@ -159,7 +159,7 @@ STYLES = (
     Style(_huge, twins=True),
     Style(_near, twins=True),
 )
-# Numbers for what is said of the reals: nothing here overflows an exponential or cancels its digits.
+# Numbers for statements about the reals: none overflows an exponential or cancels its digits.
 MODERATE = (
     Style(plain),
     Style(grid),
@@ -221,7 +221,7 @@ def _whole(spec: Specification, leaf: Any, rng: Any, edges: bool) -> np.ndarray:
     if most < least and np.prod(leaf.shape, dtype=int):
         raise NoSuchNumberError
     values = rng.integers(least, max(most, least) + 1, leaf.shape)
-    if edges:  # what means something else, a row to be ignored say, is often a bound
+    if edges:  # a bound often has a meaning of its own, such as a row to be ignored
         values = np.where(rng.random(leaf.shape) < 0.5, rng.choice([least, most], leaf.shape), values)
     return values.astype(leaf.dtype)
 
@@ -245,7 +245,7 @@ def _bounds(spec: Specification, dims: Dims) -> tuple[Any, Any]:
 
 
 def _spread(values: np.ndarray, least: Any, most: Any, rng: Any) -> np.ndarray:
-    """Return `values`, in one draw of four with magnitudes of every order up to the larger bound."""
+    """Return `values`, in one draw out of four with magnitudes of every order up to the larger bound."""
     bound = max(abs(float(least)), abs(float(most)))
     if not (np.isfinite(bound) and bound > 0 and rng.random() < 0.25):
         return values
@@ -263,7 +263,7 @@ def _inside(values: np.ndarray, spec: Specification, dims: Dims, edges: bool, rn
     least = np.nextafter(least, most) if spec.low_open else least
     most = np.nextafter(most, least) if spec.high_open else most
     if not least <= most and (isinstance(spec.low, str) or isinstance(spec.high, str)):
-        raise NoSuchNumberError  # at these sizes
+        raise NoSuchNumberError  # the bounds depend on the sizes, and exclude everything at these
     if not least <= most:
         raise UsageError(
             message(
@@ -281,7 +281,7 @@ def _inside(values: np.ndarray, spec: Specification, dims: Dims, edges: bool, rn
     on_edge = np.asarray(edges & (rng.random(values.shape) < 0.1))
     finite = np.asarray([edge for edge in (least, most) if np.isfinite(edge)], dtype)
     edge = finite[rng.integers(len(finite), size=values.shape)]
-    if edges and values.size:  # one at least, or few small draws would touch none
+    if edges and values.size:  # one at least, since few small draws would touch one by chance
         on_edge.flat[rng.integers(values.size)] = True
-    # NumPy clips a dtype that is not its own, bfloat16, as float32
+    # NumPy clips a dtype that is not its own, such as bfloat16, as float32
     return np.clip(np.where(on_edge, edge, values), least, most).astype(dtype)

@@ -1,4 +1,4 @@
-"""Finite differences: the second oracle, which knows nothing of autodiff.
+"""Finite differences: the second oracle, which is independent of autodiff.
 
 Central differences of the primal along one direction, in longdouble, on a ladder of steps that halve,
 with Richardson's extrapolation (Ridders 1982, doi:10.1016/S0141-1195(82)80057-0). The step is relative
@@ -53,7 +53,7 @@ def one_entry(args: tuple[Any, ...], leaf: int, index: tuple[int, ...]) -> Any:
 
 
 def moved(args: tuple[Any, ...], step: Any, width: float, held: Any = np.longdouble) -> tuple[Any, ...]:
-    """Return `args` moved by `width · step`, held in longdouble so that the step is not rounded away."""
+    """Return `args` moved by `width · step`, in the dtype `held`, wide enough not to round the step away."""
 
     def move(leaf: Any, part: Any) -> Any:
         if not is_inexact(leaf):

@@ -24,7 +24,7 @@ NARROWER = {np.dtype(np.longdouble): np.float64, np.dtype(np.clongdouble): np.co
 class Evaluator:
     """Evaluates one function of arguments and direction; called at a point, it returns value and noise.
 
-    A class because it remembers the programs that it traced, and what it measured last.
+    It is a class because it remembers the programs that it traced, and its last measurements.
     """
 
     def __init__(self, function: Function) -> None:
@@ -46,7 +46,7 @@ class Evaluator:
     def each(self, points: Sequence[Point]) -> list[Measured]:
         """Return the result with its noise at each point of one shape."""
         if len(points) == 1:
-            return [self(points[0])]  # which is remembered
+            return [self(points[0])]  # this one is remembered
         stacked = stack(points)
         program = self._mapped(stacked)
         if program is None:
@@ -68,7 +68,7 @@ class Evaluator:
         return jax.tree.map(lambda *rows: np.stack(rows), *single)
 
     def noise_again(self, point: Point) -> PyTree:
-        """Return the noise at a point from more and other perturbed runs."""
+        """Return the noise at a point, measured with more perturbed runs and another seed."""
         program = self.program(point)
         return measure_program(program, point, seed=1, replicas=EFFORT.more_replicas).noise
 
@@ -81,7 +81,7 @@ class Evaluator:
         try:
             return self._traced("mapped", jax.vmap(self.function), stacked)
         except Exception:
-            # Not every user's code can be vmapped; run one by one it raises what is its own.
+            # Not every user's code can be vmapped; run at one point at a time it raises its own errors.
             return None
 
     def _traced(self, how: str, function: Function, point: Point) -> Program:
@@ -92,7 +92,7 @@ class Evaluator:
 
 
 class Compiled:
-    """Runs one function compiled by `jax.jit`, as its users do; a class because it keeps the programs."""
+    """Runs one function compiled by `jax.jit`, as its users do; it is a class to keep the programs."""
 
     def __init__(self, function: Function) -> None:
         """Prepare to compile `function`; nothing is compiled yet."""
@@ -110,14 +110,14 @@ class Compiled:
         return [self(point) for point in points] if mapped is None else mapped
 
     def together(self, points: Sequence[Point]) -> list[PyTree] | None:
-        """Return the result at points of one shape, run as one; None if it cannot be vmapped."""
+        """Return the result at points of one shape, run as one under `vmap`; None if that fails."""
         if not jax.tree.leaves(tuple(points[0])):
             return None
         try:
             with float64():
                 many = jax.device_get(self._many(*stack(points)))
         except Exception:
-            # Not every user's code can be vmapped; run alone it raises what is its own.
+            # Not every user's code can be vmapped; run alone it raises its own errors.
             return None
         return unstack(many, len(points))
 
@@ -140,6 +140,6 @@ def _inner(one: Any, other: Any, cotangent: Any) -> Any:
 
 
 def _narrow(point: Point) -> Point:
-    """Return a point in float64, in which programs are traced."""
+    """Return a point in float64, the dtype in which programs are traced."""
     wide = lambda leaf: leaf.dtype in NARROWER  # noqa: E731 - a PRNG key has a dtype of its own and stays
     return jax.tree.map(lambda leaf: leaf.astype(NARROWER[leaf.dtype]) if wide(leaf) else leaf, point)

@@ -15,7 +15,7 @@ from backproof.verification.running.point import Point
 
 
 class Evaluators:
-    """Holds the evaluators of one claim; a class because the low precisions are made when they are asked for.
+    """Holds the evaluators of one claim; it is a class because those in low precision are made on demand.
 
     Attributes:
         claim: the claim.
@@ -58,7 +58,7 @@ class Evaluators:
         return self.truth(point).with_noise_of(self.hand(point)).noise
 
     def noise_again(self, point: Point) -> Any:
-        """Return the same from more and other perturbed runs."""
+        """Return the same noise, measured with more perturbed runs and another seed."""
         again = (one.noise_again(point) for one in (self.hand, self.truth))
         return jax.tree.map(np.add, *again)
 

@@ -27,14 +27,14 @@ class Look(NamedTuple):
 
 
 class Looks(NamedTuple):
-    """Holds what both sides give at the drawn points.
+    """Holds the results of both sides at the drawn points.
 
     Attributes:
         looks: the points that can be judged.
-        left_out: how many draws of large arrays were not looked at.
-        added: how many points of plain numbers were looked at that nobody drew.
-        first: the first point looked at of each large shape.
-        broken: what is wrong with the form of the result; it ends the run.
+        left_out: how many draws of large arrays were left out.
+        added: how many points of plain numbers were added to the drawn ones.
+        first: the first point that was evaluated at each large shape.
+        broken: the cause and the sentence where the result has the wrong form, which ends the run.
     """
 
     looks: tuple[Look, ...] = ()
@@ -45,12 +45,12 @@ class Looks(NamedTuple):
 
 
 def key_of(one: Drawn) -> Key:
-    """Return what draws of one group share, the smallest first and the empty ones last."""
+    """Return the key of a draw's group; keys sort the smallest groups first and the empty ones last."""
     return one.empty, one.size, one.shapes, one.tree
 
 
 def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
-    """Return both sides at the draws, each group of one shape; where the form is broken, no more than that.
+    """Return both sides at the draws, given in groups of one shape; a broken form ends the evaluation.
 
     Raises:
         UsageError: the function itself raises although no argument is empty.
@@ -71,7 +71,8 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
         try:
             hands = evaluators.compiled.each(points)
         except Exception as error:
-            # It could be traced; what it raises when it runs, a kernel over an empty axis say, is its own.
+            # The code could be traced, so what it raises at run time, say in a kernel over an empty axis, is
+            # its own.
             said = f"{type(error).__name__}: {error}".splitlines()[0]
             text = f"run at {kept[0].shapes}, the hand-written side raises {said}"
             return found._replace(looks=(), broken=("contract-raises", text))
@@ -86,7 +87,7 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
 
 
 def _fitting(claim: Claim, group: Sequence[Drawn]) -> Sequence[Drawn]:
-    """Return as many draws of one shape as are affordable; of a large one, plain numbers come first."""
+    """Return as many draws of one shape as are affordable; at a large shape, plain numbers come first."""
     fitting = max(1, EFFORT.entries // max(group[0].size, 1))
     if fitting >= len(group) and group[0].size <= EFFORT.large:
         return group
@@ -97,7 +98,7 @@ def _fitting(claim: Claim, group: Sequence[Drawn]) -> Sequence[Drawn]:
 def _points(claim: Claim, group: Sequence[Drawn]) -> list[Point] | None:
     """Return the points of one shape, or None where the function itself does not exist at that shape."""
     try:
-        # so few of the large ones are looked at that none may have a cotangent that hides something
+        # few large points are evaluated, so none may have a cotangent that hides a slip
         return points_of(claim, group, "random" if group[0].size > EFFORT.large else None)
     except Exception as error:
         if group[0].empty:
@@ -113,6 +114,6 @@ def _differentiable(claim: Claim, point: Point) -> bool:
         with float64():
             jax.eval_shape(claim.truth, *point)
     except Exception:
-        # What autodiff raises at an empty axis is no finding about the hand-written side.
+        # An exception of autodiff at an empty axis is no finding about the hand-written side.
         return False
     return True

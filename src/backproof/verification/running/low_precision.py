@@ -27,7 +27,7 @@ Varied = list[Any]
 class LowPrecision:
     """Evaluates both sides of a claim in one low precision.
 
-    A class because it remembers what it traced and compiled.
+    It is a class because it remembers the programs that it traced and compiled.
     """
 
     def __init__(self, claim: Claim, dtype: str) -> None:
@@ -53,7 +53,7 @@ class LowPrecision:
         return None if like is None else self._point(args, like, drawn.seed, kind)
 
     def narrowed(self, point: Point) -> Point:
-        """Return a point of float64 in this precision."""
+        """Return a point of float64, converted to this precision."""
         args = narrow(point.args, self.dtype)
         return Point(args, narrow(point.direction, None, self.claim.direction_like(args)))
 
@@ -62,7 +62,7 @@ class LowPrecision:
 
     def _direction_like(self, args: tuple[Any, ...], seed: int, kind: str) -> Any:
         """Return shapes and dtypes of the direction at `args`; None where the code does not run there."""
-        halved = self.dtype != "float32"  # of complex numbers there is none with parts of less
+        halved = self.dtype != "float32"  # no complex dtype has parts narrower than float32
         if halved and any(is_complex(leaf) for leaf in jax.tree.leaves(args)):
             return None
         try:
@@ -70,7 +70,7 @@ class LowPrecision:
             if halved and any(is_complex(leaf) for leaf in jax.tree.leaves(like)):
                 return None
             point = self._point(args, like, seed, kind)
-            self.hand(point)  # a factorisation has a shape in every precision, and code in two
+            self.hand(point)  # a factorisation can be traced in every precision, but runs in two only
             self.truths([point], 0)
         except Exception as error:
             # Code that does not run in a precision makes no claim in it; the contract is judged elsewhere.
@@ -80,7 +80,7 @@ class LowPrecision:
 
     @property
     def refused(self) -> str | None:
-        """Why the code runs at no point in this precision; None where it runs, or was not asked to."""
+        """Why the code runs at no point in this precision; None where it runs, or was not tried."""
         return None if self.ran or not self._errors else self._errors[0]
 
     @property
@@ -93,11 +93,11 @@ class LowPrecision:
         return jax.device_get(self._hand(*point))
 
     def compiled_truth(self, point: Point) -> Any:
-        """Return autodiff compiled in this precision: fused, it may overflow where one by one it does not."""
+        """Return autodiff compiled in this precision: fused operations may overflow where others do not."""
         return jax.device_get(self._truth(*point))
 
     def finite(self, points: Sequence[Point]) -> list[bool]:
-        """Return where the primal itself is finite in this precision."""
+        """Return whether the primal itself is finite in this precision, point by point."""
         values = self._each("primal", lambda args, _: self.claim.primal(*args), points)
         return [all_finite(value[0]) for value in values]
 
@@ -107,7 +107,7 @@ class LowPrecision:
         Args:
             points: the points.
             replicas: how many.
-            crossing: whether each takes its own decisions, and so may stand on another side of a kink.
+            crossing: whether each replica takes its own decisions, and so may fall on another side of a kink.
         """
         return self._each("truth", self.claim.truth, points, replicas, crossing=crossing)
 
@@ -140,7 +140,7 @@ class LowPrecision:
         try:
             return self._traced(f"many {kind}", jax.vmap(f), stacked)
         except Exception:
-            # Not every user's code can be vmapped; traced for one point it raises what is its own.
+            # Not every user's code can be vmapped; traced for one point it raises its own errors.
             return None
 
     def _traced(self, kind: str, f: Callable[..., Any], point: Point) -> Program:
@@ -153,8 +153,8 @@ class LowPrecision:
 def narrow(tree: Any, dtype: str | None, like: Any = None) -> Any:
     """Return `tree` with its floating leaves in `dtype`, or each in the dtype of its leaf in `like`.
 
-    A number too small for the dtype becomes its smallest normal number: below it digits are lost one by
-    one, 1 / x overflows, devices flush to 0, and so no implementation is held to what it does there.
+    A number too small for the dtype becomes its smallest normal number. Below that number digits are lost one
+    by one, 1 / x overflows and devices flush to 0, so implementations are not judged there.
     """
 
     def one(leaf: Any, shape: Any = None) -> Any:
@@ -169,9 +169,9 @@ def narrow(tree: Any, dtype: str | None, like: Any = None) -> Any:
 
 
 def _normal(wide: Any, narrowed: Any) -> Any:
-    """Return `narrowed` with the smallest normal number, of its sign, for what is smaller but not 0."""
+    """Return `narrowed` with the smallest normal number, of the same sign, for smaller ones except 0."""
     if is_complex(narrowed):
-        return narrowed  # single precision alone, whose smallest is far below what is drawn
+        return narrowed  # in single precision, whose smallest normal number is below all that are drawn
     least = float(jnp.finfo(narrowed.dtype).tiny)
     lost = (np.abs(wide) < least) & (wide != 0)
     normal = np.copysign(least, wide).astype(narrowed.dtype)

@@ -28,7 +28,7 @@ class Point(NamedTuple):
 
     @property
     def is_large(self) -> bool:
-        """Return whether it is so large that nothing is evaluated there again and again."""
+        """Return whether it is so large that nothing is evaluated there repeatedly."""
         return self.entries > EFFORT.large
 
     @property
@@ -38,12 +38,12 @@ class Point(NamedTuple):
 
 
 def point_of(claim: Claim, drawn: Drawn, kind: str | None = None) -> Point:
-    """Return the point at a drawn argument tuple, its direction of `kind` or as its seed has it."""
+    """Return the point at a drawn argument tuple, its direction of `kind`, or else as the draw says."""
     return points_of(claim, [drawn], kind)[0]
 
 
 def points_of(claim: Claim, draws: Sequence[Drawn], kind: str | None = None) -> list[Point]:
-    """Return the points at draws of one shape; the shape of a direction is asked for once."""
+    """Return the points at draws of one shape; the shape of a direction is computed once."""
     with float64():
         tuples = [widen(one.build()) for one in draws]
         like = claim.direction_like(tuples[0])
