@@ -204,7 +204,7 @@ def test_integer_arguments_are_left_alone():
         return jnp.zeros_like(x).at[i].add(2 * x[i] * ct), None
 
     args = [bp.array("v n"), bp.integers("b", 0, "v-1")]
-    assert bp.verify(of=pick, vjp=vjp, args=args, examples=60, dtypes=("float32",)).ok
+    assert bp.verify(of=pick, vjp=vjp, args=args, **QUICK).ok
     overwriting = lambda a, ct: (jnp.zeros_like(a[0]).at[a[1]].set(2 * a[0][a[1]] * ct), None)
     assert not bp.verify(of=pick, vjp=overwriting, args=args, **QUICK).ok
 
