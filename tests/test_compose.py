@@ -152,6 +152,7 @@ def test_the_hand_sweep_needs_no_more_than_autodiff_for_a_single_sample(dtype):
     assert flops <= flops_of_autodiff
 
 
+@pytest.mark.smoke
 def test_mlp_and_the_chain_of_its_parts_agree():
     net = bp.mlp([3, 4, 2], bp.rules.relu)
     parts = bp.chain(*net.parts)

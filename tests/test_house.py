@@ -1,12 +1,15 @@
 """The house stands: imports point down, each library has its one place, and no tolerance is chosen."""
 
 import ast
+import functools
 import pathlib
 import re
 
 import pytest
 
 import backproof as bp
+
+pytestmark = pytest.mark.smoke
 
 ROOT = pathlib.Path(__file__).parent.parent
 SRC = ROOT / "src" / "backproof"
@@ -32,6 +35,7 @@ def place(path):
     return path.relative_to(SRC).parts[0].removesuffix(".py")
 
 
+@functools.cache
 def imported(path):
     """Return every module that a file imports, at any depth of nesting."""
     names = []

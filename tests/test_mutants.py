@@ -14,6 +14,8 @@ from backproof.verification.noise import AGREES_WITHIN, distance
 from mutants import MUTANTS, Terms, deltas_of, sweep
 from spec.networks import DEEP, SIGMAS, draw_network, from_z, hand, layers, networks, output
 
+pytestmark = pytest.mark.smoke
+
 
 def swept(rule, deltas):
     """Return (params, x, ∂J/∂a^L) -> (residuals, z, δ, gradients of the parameters)."""

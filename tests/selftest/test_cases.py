@@ -52,6 +52,7 @@ def square_with(factor):
     return {"of": jnp.square, "vjp": lambda args, ct: (factor * args[0] * ct,), "args": [np.ones(2, "f4")]}
 
 
+@pytest.mark.smoke
 def test_run_says_what_was_detected_and_what_was_accepted():
     raising = {**square_with(2), "args": "not arguments"}
     cases = (

@@ -66,6 +66,7 @@ def test_the_convention_is_named():
     assert (report.counterexample.hand, report.counterexample.oracle) == (1.0, 0.5)
 
 
+@pytest.mark.smoke
 def test_away_from_kinks_the_match_is_exact():
     """A slope wrong by 0.1 % everywhere is not excused by the kink at 0."""
     assert verdict(lambda x: jnp.maximum(x, 0), lambda a, ct: (ct * 1.001 * (a[0] > 0),)) is Verdict.WRONG

@@ -96,6 +96,7 @@ def test_a_right_rule_is_stable_in_every_precision(rule):
     assert bp.verify(rule, examples=60, second_order=False).verdict is Verdict.AGREES
 
 
+@pytest.mark.smoke
 def test_one_small_row_that_is_inaccurate_is_not_hidden_by_a_large_one():
     """The error is a few roundings of the large row, and most of the small one."""
     x = np.array([[1e6, 2e6, -3e6], [1.0, -2.0, 0.5]], np.float32)

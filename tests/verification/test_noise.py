@@ -11,6 +11,8 @@ from backproof.verification.interpreter import run
 from backproof.verification.noise import AGREES_WITHIN, distance, measure, units
 from backproof.verification.tracing import trace
 
+pytestmark = pytest.mark.smoke
+
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(), (1,), (3,), (2, 5)]))
 def test_two_ways_of_one_formula_agree(seed, shape):

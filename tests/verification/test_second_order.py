@@ -22,6 +22,7 @@ def verified(vjp, **how):
     return bp.verify(of=jnp.sin, vjp=vjp, args=N, examples=30, dtypes=(), **how)
 
 
+@pytest.mark.smoke
 def test_a_stop_gradient_in_the_backward_is_wrong_at_second_order():
     report = verified(frozen)
     assert (report.verdict, report.cause) == (Verdict.WRONG, "second-order")

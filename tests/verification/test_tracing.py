@@ -2,10 +2,13 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from backproof.verification.claim import pullback
 from backproof.verification.interpreter import run
 from backproof.verification.tracing import trace
+
+pytestmark = pytest.mark.smoke
 
 
 def names(jaxpr):

@@ -80,6 +80,7 @@ def test_a_report_reads_and_serialises():
     assert (found["verdict"], found["ok"], found["counterexample"]["leaf"]) == ("WRONG", False, "[2]")
 
 
+@pytest.mark.smoke
 def test_check_raises_with_the_report():
     with pytest.raises(bp.GradientError, match="opposite sign"):
         bp.check(of=jnp.sin, vjp=lambda a, ct: (-jnp.cos(a[0]) * ct,), args=[bp.array("n")])
@@ -101,6 +102,7 @@ def test_a_transposed_gradient_is_caught_although_square_shapes_hide_it():
     assert (report.verdict, report.cause) == (Verdict.WRONG, "transpose")
 
 
+@pytest.mark.smoke
 def test_a_gradient_that_ignores_its_cotangent_is_named():
     report = bp.verify(of=jnp.sin, vjp=lambda a, ct: (jnp.cos(a[0]),), args=[bp.array("n")], **QUICK)
     assert (report.verdict, report.cause) == (Verdict.WRONG, "cotangent-ignored")
@@ -225,6 +227,7 @@ def test_annotations_examples_and_strategies_say_what_arguments_may_be():
     assert bp.verify(of=annotated, vjp=vjp, args=tuples, **QUICK).ok
 
 
+@pytest.mark.smoke
 def test_where_nothing_could_be_seen_the_verdict_is_inconclusive():
     """A wrong derivative of log, tried only where log is not finite, is not passed."""
     report = bp.verify(of=jnp.log, vjp=lambda a, ct: (a[0] * ct,), args=[bp.array("n", high=-1)])
@@ -250,6 +253,7 @@ def test_a_hand_side_that_raises_is_wrong_and_says_so():
     assert "RuntimeError: no such kernel" in report.explanation
 
 
+@pytest.mark.smoke
 def test_a_result_of_another_tree_is_wrong():
     report = bp.verify(of=jnp.sin, vjp=lambda a, ct: jnp.cos(a[0]) * ct, args=[bp.array("n")])
     assert report.cause == "contract-tree"
