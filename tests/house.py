@@ -1,6 +1,7 @@
 """The imports of the package, read from its source: which file needs which, wherever the import stands."""
 
 import ast
+import functools
 import pathlib
 from collections import defaultdict
 
@@ -24,6 +25,7 @@ def files(root=SRC):
     return found
 
 
+@functools.cache
 def imports_of(source):
     """Return the dotted names that a source imports: at its top, under TYPE_CHECKING, inside functions.
 

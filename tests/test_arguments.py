@@ -20,6 +20,8 @@ from backproof.arguments import (
     shape_of,
 )
 
+pytestmark = pytest.mark.smoke
+
 NAMES = st.sampled_from(["b", "n", "n_in", "k"])
 DIMENSIONS = st.one_of(NAMES, st.integers(0, 9).map(str), st.sampled_from(["2*n", "n+1", "b*n-1", "n//2"]))
 BOUNDS = st.one_of(

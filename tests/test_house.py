@@ -9,6 +9,8 @@ import pytest
 import backproof as bp
 import house
 
+pytestmark = pytest.mark.smoke
+
 ROOT = pathlib.Path(__file__).parent.parent
 SRC = ROOT / "src" / "backproof"
 FILES = sorted(SRC.rglob("*.py"))

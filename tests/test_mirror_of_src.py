@@ -10,6 +10,8 @@ from fnmatch import fnmatch
 
 import pytest
 
+pytestmark = pytest.mark.smoke
+
 ROOT = pathlib.Path(__file__).parent
 SRC = ROOT.parent / "src" / "backproof"
 MODULES = {str(path.relative_to(SRC)) for path in SRC.rglob("*.py") if path.name != "__init__.py"}

@@ -16,6 +16,8 @@ from mutants import MUTANTS, Terms, deltas_of, sweep
 from spec.networks import DEEP, SIGMAS, draw_network, from_z, hand, layers, networks, output
 from sweep_laws import layer_balances, pre_activations
 
+pytestmark = pytest.mark.smoke
+
 
 def swept(rule, deltas):
     """Return (params, x, ∂J/∂a^L) -> (residuals, z, δ, gradients of the parameters)."""

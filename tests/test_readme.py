@@ -55,6 +55,7 @@ def test_a_section_runs_on_the_imports_above_it_and_prints_what_it_says(number):
     run(SECTIONS[number], names)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "section",
     [
@@ -68,6 +69,7 @@ def test_a_block_that_prints_something_else_or_raises_is_seen(section):
         run(section, {})
 
 
+@pytest.mark.smoke
 def test_ci_calls_the_test_command_of_the_readme():
     commands = [text.strip() for kind, text in blocks(README) if kind == "sh"]
     pytest_command = next(command for command in commands if "pytest" in command)

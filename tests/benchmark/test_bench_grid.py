@@ -8,6 +8,8 @@ from backproof.benchmark.estimate import step_seconds
 from backproof.benchmark.problem import by_hand, problem
 from backproof.errors import UsageError
 
+pytestmark = pytest.mark.smoke
+
 
 def test_every_size_of_a_grid_stands_once_in_order():
     grid = Grid((8, 4, 8), (2,), (3, 1), ("bfloat16", "float32"))

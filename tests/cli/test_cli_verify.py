@@ -47,6 +47,7 @@ def test_good_rules_end_with_status_0_and_a_row_each(shipped, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.smoke
 @pytest.mark.as_user
 def test_one_wrong_rule_among_good_ones_ends_with_status_1_and_is_shown(shipped, tmp_path, capsys):
     shipped(bp.rules.relu, NEGATED)

@@ -26,6 +26,7 @@ def test_importing_backproof_imports_nothing_heavy():
     assert imported_by("import backproof") == []
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "argv",
     [

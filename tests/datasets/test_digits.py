@@ -3,8 +3,11 @@
 from importlib.resources import files
 
 import numpy as np
+import pytest
 
 from backproof.datasets import digits
+
+pytestmark = pytest.mark.smoke
 
 
 def test_digits_are_1797_images_of_64_pixels_from_0_to_16():

@@ -11,6 +11,8 @@ import backproof as bp
 from backproof.derivations.changes import SLIPS, changes
 from backproof.derivations.slips import Outcome, campaign, slips_of
 
+pytestmark = pytest.mark.smoke
+
 CHANGED = {
     "transpose": ("W.T @ d", "W @ d"),
     "sign": ("a - y", "a + y"),

@@ -11,6 +11,8 @@ from jaxtyping import Array, Float
 import backproof as bp
 from backproof.derivations import DerivationVerdict, Mark
 
+pytestmark = pytest.mark.smoke
+
 LATEX, REASON = r"\delta", "because"
 
 

@@ -12,6 +12,8 @@ import statements
 from items import ITEMS
 from trace_derivations import derivations, filled
 
+pytestmark = pytest.mark.smoke
+
 FORMAL = statements.HERE
 TABLE = (FORMAL / "traceability.md").read_text("utf-8")
 THEOREMS = [one for one in statements.read() if one.is_claim]

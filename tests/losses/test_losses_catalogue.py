@@ -41,12 +41,14 @@ def assert_backward_is_the_gradient(loss, batch, seed):
     assert_agrees(by_hand(loss), oracle, *drawn(loss, batch, seed))
 
 
+@pytest.mark.smoke
 @every_loss
 @given(st.sampled_from(BATCHES[:4]), st.integers(0, 2**32 - 1))
 def test_backward_is_the_gradient_of_a_scalar(loss, batch, seed):
     assert_backward_is_the_gradient(loss, batch, seed)
 
 
+@pytest.mark.smoke
 def test_a_gradient_twice_too_large_is_caught():
     mutant = softmax_cross_entropy._replace(backward=lambda kept: 2 * softmax_cross_entropy.backward(kept))
     with pytest.raises(AssertionError, match="noise units apart"):

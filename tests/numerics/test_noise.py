@@ -13,6 +13,8 @@ from backproof.numerics.noise import measure
 from backproof.numerics.tolerance import AGREES_WITHIN
 from backproof.numerics.tracing import trace
 
+pytestmark = pytest.mark.smoke
+
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(), (1,), (3,), (2, 5)]))
 def test_two_ways_of_one_formula_agree(seed, shape):

@@ -2,10 +2,13 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from backproof.numerics.interpreter import run
 from backproof.numerics.tracing import trace
 from backproof.verification.claims.claim import pullback
+
+pytestmark = pytest.mark.smoke
 
 
 def names(jaxpr):

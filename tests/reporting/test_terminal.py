@@ -10,6 +10,8 @@ from backproof.reporting import print_reports
 from backproof.reporting.terminal import STYLES
 from backproof.verification import Report, Verdict
 
+pytestmark = pytest.mark.smoke
+
 
 def printed(*reports, **settings):
     console = Console(file=io.StringIO(), width=100, **settings)

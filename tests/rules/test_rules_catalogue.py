@@ -51,12 +51,14 @@ def assert_backward_is_the_gradient(rule, batch, seed):
     assert_agrees(gradients(rule), autodiff_of_forward(rule), *drawn(rule, batch, seed))
 
 
+@pytest.mark.smoke
 @every_rule
 @given(st.sampled_from(BATCHES), st.integers(0, 2**32 - 1))
 def test_backward_is_the_gradient_of_forward(rule, batch, seed):
     assert_backward_is_the_gradient(rule, batch, seed)
 
 
+@pytest.mark.smoke
 def test_an_error_not_multiplied_by_the_slope_is_caught():
     with pytest.raises(AssertionError, match="noise units apart"):
         assert_backward_is_the_gradient(tanh._replace(backward=identity.backward), (2,), 0)

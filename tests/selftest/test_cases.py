@@ -2,43 +2,17 @@
 
 import re
 
-import hypothesis
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import strategies as st
 
-from backproof.arguments import Specification, names_of, shape_of
 from backproof.selftest import BLIND_SPOTS, CORPUS, FALSE_ALARMS, Case, rates, run
 from backproof.verification import Verdict
 
 pytestmark = pytest.mark.as_user
 CASES = (*CORPUS, *BLIND_SPOTS, *FALSE_ALARMS)
-SIZES = (4, 3, 5, 6)
-# What is wrong with these is that they cannot be traced, or not at every shape.
-CANNOT_BE_TRACED = {"vector taken for a matrix", "M8 branch on a value"}
-SIDES = [(case, side) for case in CASES for side in ("wrong", "right") if getattr(case, side)]
-
-
-def drawn(args):
-    """Return shapes and dtypes of one argument tuple, in distinct sizes."""
-    if isinstance(args, st.SearchStrategy):
-        args = hypothesis.find(args, lambda _: True)
-    if not all(isinstance(arg, Specification) for arg in args):
-        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), leaf.dtype), tuple(args))
-    names = dict.fromkeys(name for spec in args for name in names_of(spec))
-    dims = dict(zip(names, SIZES, strict=False))
-    return tuple(jax.ShapeDtypeStruct(shape_of(spec, dims), spec.dtype) for spec in args)
-
-
-def traced(how):
-    """Return the arguments and the cotangents that this side gives them, as shapes and dtypes."""
-    args = drawn(how["args"])
-    if "fn" in how:
-        ct = jax.eval_shape(how["fn"], *args)
-        return args, jax.eval_shape(lambda ct, *args: jax.vjp(how["fn"], *args)[1](ct), ct, *args)
-    return args, jax.eval_shape(how["vjp"], args, jax.eval_shape(how["of"], *args))
+# What is wrong with it is that it raises; every other wrong side runs, and is wrong by its numbers.
+RAISES = {"M8 branch on a value"}
 
 
 def test_the_corpus_has_thirty_cases_with_two_sides_and_a_citation():
@@ -74,27 +48,11 @@ def test_names_are_unique_and_verdicts_exist():
     assert not any(Verdict(verdict).ok for case in CASES for verdict in case.expect)
 
 
-@pytest.mark.parametrize(("case", "side"), SIDES, ids=[f"{side}: {case.name}" for case, side in SIDES])
-def test_both_sides_trace_and_the_right_one_keeps_the_contract(case, side):
-    if side == "wrong" and case.name in CANNOT_BE_TRACED:
-        with pytest.raises((TypeError, jax.errors.TracerBoolConversionError)):
-            traced(case.wrong)
-        return
-    args, cotangents = traced(getattr(case, side))
-    assert len(cotangents) == len(args)
-    if side == "right":
-        for arg, cotangent in zip(args, cotangents, strict=True):
-            differentiable = all(jnp.issubdtype(leaf.dtype, np.inexact) for leaf in jax.tree.leaves(arg))
-            if differentiable and cotangent is not None:
-                assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), cotangent) == jax.tree.map(
-                    lambda leaf: (leaf.shape, leaf.dtype), arg
-                )
-
-
 def square_with(factor):
     return {"of": jnp.square, "vjp": lambda args, ct: (factor * args[0] * ct,), "args": [np.ones(2, "f4")]}
 
 
+@pytest.mark.smoke
 def test_run_says_what_was_detected_and_what_was_accepted():
     raising = {**square_with(2), "args": "not arguments"}
     cases = (
@@ -122,6 +80,8 @@ def test_what_a_case_says_of_itself_stands_over_the_settings():
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_verifier_judges_the_case_rightly(case):
-    (outcome,) = run([case], examples=60)
+    """A right side that broke the contract would not be accepted; its trees, shapes and dtypes fit."""
+    (outcome,) = run([case], examples=20)
     assert outcome.detected is not False, outcome.wrong_report
     assert outcome.accepted is not False, outcome.right_report
+    assert case.wrong is None or (outcome.wrong_report.cause == "contract-raises") == (case.name in RAISES)

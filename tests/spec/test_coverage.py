@@ -3,7 +3,11 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 from items import ITEMS, READING_NOTES
+
+pytestmark = pytest.mark.smoke
 
 TESTS = Path(__file__).parent.parent
 

@@ -17,6 +17,8 @@ from backproof.numerics.tolerance import AGREES_WITHIN
 from backproof.rules._affine import affine_forward
 from networks import DEEP, SIGMAS, autodiff, draw_network, from_z, hand, hand_deltas, layers, networks
 
+pytestmark = pytest.mark.smoke
+
 net_of_any_depth = networks(batches=[()], lasts=SIGMAS)
 net_with_hidden_layers = networks(sizes=DEEP, batches=[()], lasts=SIGMAS)
 

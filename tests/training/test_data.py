@@ -8,6 +8,8 @@ from backproof.errors import DataError, UsageError
 from backproof.training import Data, split, standardise
 from backproof.training.data import require_samples, require_usable
 
+pytestmark = pytest.mark.smoke
+
 
 def test_a_split_holds_out_one_in_five_and_loses_no_sample():
     x = np.arange(23)[:, None]

@@ -68,6 +68,7 @@ def test_the_order_comes_from_the_seed():
     assert visited(seed=0).tolist() != visited(seed=1).tolist()
 
 
+@pytest.mark.smoke
 def test_the_same_seed_gives_the_same_parameters_bit_for_bit():
     once, again, other = fit_small(seed=3), fit_small(seed=3), fit_small(seed=4)
     assert same_bits(once.params, again.params)

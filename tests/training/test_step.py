@@ -42,6 +42,7 @@ def test_an_sgd_step_is_p_minus_rate_times_the_gradient():
     assert_agrees(steps(NETWORK, LOSS, optax.sgd(RATE)), by_autodiff, draw_params(SIZES), *batches(1))
 
 
+@pytest.mark.smoke
 @pytest.mark.spec("S2.11", "S4.5")
 @pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {"in-sweep-sgd"}))
 def test_steps_are_those_of_optax_with_autodiff_gradients(name):

@@ -44,15 +44,18 @@ def test_a_leaf_in_which_one_entry_zeroed_is_hidden_is_not_called_zero():
     report = concluded(unseen=(Unseen("[0]", "one entry zeroed"),))
     assert report.verdict is Verdict.INCONCLUSIVE
     assert "blind to one entry zeroed" in report.explanation
-    assert "zero within noise" not in report.explanation
-    assert not any("identically zero" in note for note in report.notes)
+    assert "is zero within noise" not in report.explanation
+    assert not any("zero within noise" in note for note in report.notes)
 
 
 def test_a_gradient_that_is_zero_everywhere_is_inconclusive_and_one_zero_leaf_is_a_note():
     zero = Unseen("[0]", None)
-    assert "zero within noise wherever it was tried" in concluded(unseen=(zero,)).explanation
+    assert "zero within noise at every point tried" in concluded(unseen=(zero,)).explanation
     report = concluded(unseen=(zero,), leaves=2)
-    assert (report.verdict, report.notes) == (Verdict.AGREES, ("result[0] is identically zero here",))
+    assert (report.verdict, report.notes) == (
+        Verdict.AGREES,
+        ("result[0] is zero within noise at every point",),
+    )
 
 
 def test_the_gravest_finding_gives_the_verdict():

@@ -81,6 +81,7 @@ def test_a_report_reads_and_serialises():
     assert (found["verdict"], found["ok"], found["counterexample"]["leaf"]) == ("WRONG", False, "[2]")
 
 
+@pytest.mark.smoke
 def test_check_raises_with_the_report():
     with pytest.raises(bp.GradientError, match="opposite sign"):
         bp.check(of=jnp.sin, vjp=lambda a, ct: (-jnp.cos(a[0]) * ct,), args=[bp.array("n")])
@@ -102,6 +103,7 @@ def test_a_transposed_gradient_is_caught_although_square_shapes_hide_it():
     assert (report.verdict, report.cause) == (Verdict.WRONG, "transpose")
 
 
+@pytest.mark.smoke
 def test_a_gradient_that_ignores_its_cotangent_is_named():
     report = bp.verify(of=jnp.sin, vjp=lambda a, ct: (jnp.cos(a[0]),), args=[bp.array("n")], **QUICK)
     assert (report.verdict, report.cause) == (Verdict.WRONG, "cotangent-ignored")
@@ -205,7 +207,7 @@ def test_integer_arguments_are_left_alone():
         return jnp.zeros_like(x).at[i].add(2 * x[i] * ct), None
 
     args = [bp.array("v n"), bp.integers("b", 0, "v-1")]
-    assert bp.verify(of=pick, vjp=vjp, args=args, examples=60, dtypes=("float32",)).ok
+    assert bp.verify(of=pick, vjp=vjp, args=args, **QUICK).ok
     overwriting = lambda a, ct: (jnp.zeros_like(a[0]).at[a[1]].set(2 * a[0][a[1]] * ct), None)
     assert not bp.verify(of=pick, vjp=overwriting, args=args, **QUICK).ok
 
@@ -226,6 +228,7 @@ def test_annotations_examples_and_strategies_say_what_arguments_may_be():
     assert bp.verify(of=annotated, vjp=vjp, args=tuples, **QUICK).ok
 
 
+@pytest.mark.smoke
 def test_where_nothing_could_be_seen_the_verdict_is_inconclusive():
     """A wrong derivative of log, tried only where log is not finite, is not passed."""
     report = bp.verify(of=jnp.log, vjp=lambda a, ct: (a[0] * ct,), args=[bp.array("n", high=-1)])
@@ -251,6 +254,7 @@ def test_a_hand_side_that_raises_is_wrong_and_says_so():
     assert "RuntimeError: no such kernel" in report.explanation
 
 
+@pytest.mark.smoke
 def test_a_result_of_another_tree_is_wrong():
     report = bp.verify(of=jnp.sin, vjp=lambda a, ct: jnp.cos(a[0]) * ct, args=[bp.array("n")])
     assert report.cause == "contract-tree"

@@ -12,6 +12,7 @@ from backproof.verification import Verdict
 
 pytestmark = pytest.mark.as_user
 EXAMPLE = [np.linspace(-2, 2, 6, dtype=np.float32).reshape(2, 3)]
+QUICK = {"examples": 20, "dtypes": (), "second_order": False}
 
 
 def kernel_of_sine(factor):
@@ -35,7 +36,7 @@ def test_a_primal_may_be_a_kernel_with_a_rule_of_its_own():
     """Autodiff of a kernel runs the inner program; here that is plain, and the rule calls the kernel."""
     sine = jax.custom_vjp(jnp.sin)
     sine.defvjp(lambda x: (jnp.sin(x), x), lambda x, ct: kernel_of_sine(-1)((x,), ct))
-    report = bp.verify(sine, args=EXAMPLE, examples=20)
+    report = bp.verify(sine, args=EXAMPLE, **QUICK)
     assert (report.verdict, report.cause) == (Verdict.WRONG, "sign")
 
 
@@ -57,7 +58,8 @@ def call(kernel, *operands):
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1, Verdict.AGREES), (1.001, Verdict.WRONG)])
 def test_a_kernel_that_computes_in_float32_is_held_to_that(factor, verdict):
-    report = bp.verify(of=jax.nn.softmax, vjp=softmax_kernel(factor), args=EXAMPLE, examples=30)
+    settings = {"examples": 30, "dtypes": ("float32",), "second_order": False}
+    report = bp.verify(of=jax.nn.softmax, vjp=softmax_kernel(factor), args=EXAMPLE, **settings)
     assert report.verdict is verdict
 
 
@@ -81,7 +83,7 @@ def test_a_kernel_as_the_function_itself_needs_a_reference():
     sine.defvjp(lambda x: (sine(x), x), lambda x, ct: kernel_of_sine(1)((x,), ct))
     with pytest.raises(bp.UsageError, match="pass of=the same function in plain jax"):
         bp.verify(sine, args=EXAMPLE, examples=20)
-    assert bp.verify(sine, of=jnp.sin, args=EXAMPLE, examples=20).ok
+    assert bp.verify(sine, of=jnp.sin, args=EXAMPLE, **QUICK).ok
 
 
 def test_a_kernel_that_cannot_run_over_an_empty_axis_says_so():
@@ -98,7 +100,7 @@ def test_code_that_writes_into_a_reference_is_computed_as_a_whole(slope, verdict
         out[...] = slope(args[0]) * ct
         return (out[...],)
 
-    report = bp.verify(of=jnp.sin, vjp=through_a_reference, args=[bp.array("n")], examples=20)
+    report = bp.verify(of=jnp.sin, vjp=through_a_reference, args=[bp.array("n")], **QUICK)
     assert report.verdict is verdict
 
 
@@ -113,6 +115,6 @@ def test_a_primal_without_a_batching_rule_is_run_point_by_point(factor, verdict)
         dx = jnp.concatenate([factor * ct[:2] @ w[0].T, ct[2:] @ w[1].T])
         return dx, jnp.stack([x[:2].T @ ct[:2], x[2:].T @ ct[2:]])
 
-    arguments = [bp.array("5 k"), bp.array("2 k n")]
-    report = bp.verify(of=products_of_groups, vjp=pullback, args=arguments, examples=30)
+    arguments = [bp.array("5 3"), bp.array("2 3 4")]
+    report = bp.verify(of=products_of_groups, vjp=pullback, args=arguments, **QUICK)
     assert report.verdict is verdict

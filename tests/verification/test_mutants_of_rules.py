@@ -14,7 +14,9 @@ from backproof.verification.diagnosis.symptoms import TESTS
 
 pytestmark = pytest.mark.as_user
 WIDE = os.environ.get("BACKPROOF_PROFILE") == "wide"
-SHOWN = list(mutants()) if WIDE else cross_section()
+# One of each kind; the second ones of the cross-section are the same slips in other rules.
+FIRST = list({mutant.mutation.name: mutant for mutant in reversed(cross_section())}.values())[::-1]
+SHOWN = list(mutants()) if WIDE else FIRST
 
 
 @pytest.mark.parametrize("mutant", SHOWN, ids=lambda mutant: mutant.name)

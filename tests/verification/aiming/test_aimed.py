@@ -313,7 +313,9 @@ def test_a_precision_for_which_there_is_no_factorisation_is_not_judged_and_said(
         (a,) = args
         return (2 * ct * jnp.linalg.inv(a @ a.T + one(a)) @ a,)
 
-    report = bp.verify(of=log_det, vjp=pullback, args=[np.eye(3, dtype=np.float32)], examples=20)
+    report = bp.verify(
+        of=log_det, vjp=pullback, args=[np.eye(3, dtype=np.float32)], examples=20, second_order=False
+    )
     assert report.ok, report
     said = [note.split(":")[0] for note in report.notes]
     assert said == ["the code was not judged in bfloat16", "the code was not judged in float16"]

@@ -144,6 +144,7 @@ NAMELESS = {
 }  # fmt: skip
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("what", sorted(NAMELESS))
 def test_an_error_without_a_name_gets_none(what):
     report = verified(*NAMELESS[what])

@@ -35,6 +35,7 @@ def point(sizes=SIZES, batch=(), seed=0):
     return Point((params, rng.normal(size=(*batch, sizes[0]))), rng.normal(size=(*batch, sizes[-1])))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("terms", "layer", "what", "slip", "law"),
     [

@@ -30,7 +30,7 @@ def largest(x):
 
 
 def verdict(of, vjp, args=N):
-    return bp.verify(of=of, vjp=vjp, args=args).verdict
+    return bp.verify(of=of, vjp=vjp, args=args, **FEW).verdict
 
 
 def test_a_slope_between_the_one_sided_ones_is_a_subgradient():
@@ -62,13 +62,14 @@ def test_many_kinks_at_once_are_judged_entry_by_entry():
 
 
 def test_the_convention_is_named():
-    report = bp.verify(bp.rules.relu_with(1.0))
+    report = bp.verify(bp.rules.relu_with(1.0), **FEW)
     assert report.verdict is Verdict.SUBGRADIENT
     assert report.ok
     assert report.explanation.startswith("slope 1 at z = 0")
     assert (report.counterexample.hand, report.counterexample.oracle) == (1.0, 0.5)
 
 
+@pytest.mark.smoke
 def test_away_from_kinks_the_match_is_exact():
     """A slope wrong by 0.1 % everywhere is not excused by the kink at 0."""
     assert verdict(lambda x: jnp.maximum(x, 0), lambda a, ct: (ct * 1.001 * (a[0] > 0),)) is Verdict.WRONG
@@ -271,8 +272,8 @@ def in_float32(slope_at_zero):
 )
 def test_at_a_kink_code_in_float32_is_between_the_sides_up_to_its_rounding(slope, verdict):
     of = lambda x, W: jnp.maximum(x @ W, 0).sum(-1)
-    arguments = [bp.array("b n"), bp.array("n m")]
-    report = bp.verify(of=of, vjp=in_float32(slope), args=arguments, dtypes=(), second_order=False)
+    arguments = [bp.array("2 3"), bp.array("3 4")]
+    report = bp.verify(of=of, vjp=in_float32(slope), args=arguments, **FEW)
     assert report.verdict is verdict
 
 

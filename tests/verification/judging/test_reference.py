@@ -111,8 +111,12 @@ def test_a_none_inside_an_argument_is_passed_over():
         return 2 * params["w"]
 
     example = ({"b": None, "w": jnp.ones(3)},)
-    right = bp.verify(of=scaled, vjp=lambda args, ct: ({"b": None, "w": 2 * ct},), args=example)
-    wrong = bp.verify(of=scaled, vjp=lambda args, ct: ({"b": None, "w": -2 * ct},), args=example)
+    right = bp.verify(
+        of=scaled, vjp=lambda args, ct: ({"b": None, "w": 2 * ct},), args=example, **FIRST_ORDER
+    )
+    wrong = bp.verify(
+        of=scaled, vjp=lambda args, ct: ({"b": None, "w": -2 * ct},), args=example, **FIRST_ORDER
+    )
     assert (right.verdict, wrong.verdict, wrong.cause) == ("AGREES", "WRONG", "sign")
 
 

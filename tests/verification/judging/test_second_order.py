@@ -22,6 +22,7 @@ def verified(vjp, **how):
     return bp.verify(of=jnp.sin, vjp=vjp, args=N, examples=30, dtypes=(), **how)
 
 
+@pytest.mark.smoke
 def test_a_stop_gradient_in_the_backward_is_wrong_at_second_order():
     report = verified(frozen)
     assert (report.verdict, report.cause) == (Verdict.WRONG, "second-order")
@@ -40,7 +41,7 @@ def test_it_is_not_looked_at_where_second_order_is_false():
 
 
 def test_a_rule_that_freezes_its_residuals_is_caught_and_the_shipped_one_is_not():
-    tanh = bp.rules.tanh
+    tanh = bp.rules.tanh._replace(domain=bp.array("n"))
     cut = tanh._replace(backward=lambda p, kept, d: tanh.backward(p, lax.stop_gradient(kept), d))
     report = bp.verify(cut, examples=30, dtypes=())
     assert (report.verdict, report.cause) == (Verdict.WRONG, "second-order")
