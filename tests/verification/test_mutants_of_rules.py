@@ -15,7 +15,7 @@ from backproof.verification.diagnosis.symptoms import TESTS
 pytestmark = pytest.mark.as_user
 WIDE = os.environ.get("BACKPROOF_PROFILE") == "wide"
 # One of each kind; the second ones of the cross-section are the same slips in other rules.
-FIRST = list({mutant.mutation.name: mutant for mutant in reversed(cross_section())}.values())[::-1]
+FIRST = list({mutant.slip.name: mutant for mutant in reversed(cross_section())}.values())[::-1]
 SHOWN = list(mutants()) if WIDE else FIRST
 
 
