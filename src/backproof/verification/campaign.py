@@ -16,7 +16,7 @@ import jax
 from backproof.numerics.effort import EFFORT
 from backproof.verification.aiming.aimed import aimed_draws
 from backproof.verification.aiming.constants import constants_of
-from backproof.verification.aiming.lengths import affordable, cut_short, longest
+from backproof.verification.aiming.lengths import Costs, affordable, costs_of, cut_short, longest
 from backproof.verification.claims.claim import Claim
 from backproof.verification.claims.contract import Broken
 from backproof.verification.diagnosis.missing_sum import missing_sum
@@ -47,10 +47,14 @@ class Campaign:
         self.evaluators = Evaluators(claim)
         self._saturated: dict[str, list[Row]] = {}
 
+    def costs(self, axis: str, length: int) -> Costs | None:
+        """Return the costs of both sides where an axis has a length; None where they do not exist there."""
+        return costs_of(self.evaluators, axis, length)
+
     @functools.cached_property
     def lengths(self) -> dict[str, int | None]:
         """The length to which each named axis is extended; None where it is not."""
-        return {axis: longest(self.evaluators, axis) for axis in self.claim.points.axes}
+        return {axis: longest(self.costs, axis) for axis in self.claim.points.axes}
 
     @functools.cached_property
     def constants(self) -> tuple[float, ...]:
@@ -60,7 +64,7 @@ class Campaign:
     @functools.cached_property
     def large(self) -> list[Long]:
         """Draws with an axis so long that sums over it saturate, as far as that is affordable."""
-        return self.claim.points.large(lambda axis, length: affordable(self.evaluators, axis, length))
+        return self.claim.points.large(functools.partial(affordable, self.costs))
 
     @functools.cached_property
     def second(self) -> Evaluators:
@@ -169,7 +173,7 @@ class Campaign:
         """Return notes on axes that are cut short, and on code that leaves float64 at a point."""
         single = "the code computes in float32 inside, so its formula was judged only to that precision"
         in_float32 = self.evaluators.in_float32(point)
-        return cut_short(self.evaluators, self.lengths) + [single] * in_float32
+        return cut_short(self.costs, self.lengths) + [single] * in_float32
 
     def _rows(self, groups: Groups, settings: Settings) -> tuple[list[Row], list[str]]:
         """Return rows that err too much, sums that saturate, and notes on the precisions not judged."""

@@ -138,9 +138,9 @@ def loop_over_entries(args, ct):
 
 def test_code_that_unrolls_a_loop_is_tried_a_little_longer_only():
     rolled, unrolled = (campaign(jnp.sin, vjp, [bp.array("n")]) for vjp in (sine, loop_over_entries))
-    assert (longest(rolled.evaluators, "n"), longest(unrolled.evaluators, "n")) == (1031, 37)
-    assert affordable(rolled.evaluators, "n", 16_384)
-    assert not affordable(unrolled.evaluators, "n", 1024)
+    assert (longest(rolled.costs, "n"), longest(unrolled.costs, "n")) == (1031, 37)
+    assert affordable(rolled.costs, "n", 16_384)
+    assert not affordable(unrolled.costs, "n", 1024)
 
 
 def in_blocks(args, ct):
@@ -150,8 +150,8 @@ def in_blocks(args, ct):
 
 def test_a_branch_is_no_unrolled_loop_and_blocks_are_a_short_one():
     arguments = [bp.array("b n"), bp.array("n")]
-    branched = campaign(jnp.multiply, branched_beyond(128), arguments).evaluators
-    blocked = campaign(jnp.sin, in_blocks, [bp.array("n")]).evaluators
+    branched = campaign(jnp.multiply, branched_beyond(128), arguments).costs
+    blocked = campaign(jnp.sin, in_blocks, [bp.array("n")]).costs
     assert (longest(branched, "b"), longest(blocked, "n")) == (1031, 133)
     assert affordable(branched, "b", 16384)
     assert not affordable(blocked, "n", 16384)
@@ -218,9 +218,9 @@ def test_for_a_small_example_no_predicate_is_asked_at_a_length():
 
 def test_an_axis_whose_square_is_computed_is_not_made_long():
     gram = campaign(lambda x: x @ x.T, lambda args, ct: ((ct + ct.T) @ args[0],), [bp.array("b n")])
-    assert affordable(gram.evaluators, "n", 16_384)
-    assert not affordable(gram.evaluators, "b", 16_384)
-    assert affordable(gram.evaluators, "b", 1024)
+    assert affordable(gram.costs, "n", 16_384)
+    assert not affordable(gram.costs, "b", 16_384)
+    assert affordable(gram.costs, "b", 1024)
 
 
 def test_constants_are_read_from_both_sides_and_factors_are_not():

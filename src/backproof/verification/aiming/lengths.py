@@ -6,6 +6,7 @@ blocks. A branch that is taken beyond some length adds only a few operations, so
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from jax.extend.core import ClosedJaxpr, Jaxpr
@@ -42,11 +43,15 @@ class Costs(NamedTuple):
         return self.truth.operations + self.hand.operations
 
 
-def longest(evaluators: Evaluators, axis: str) -> int | None:
+# The costs of both sides where an axis has a length; None where they do not exist there.
+CostsAt = Callable[[str, int], Costs | None]
+
+
+def longest(costs: CostsAt, axis: str) -> int | None:
     """Return the greatest of `LENGTHS` at which `axis` is worth trying, or None where there is none."""
     found, before, work = None, None, dict(EFFORT.work)
     for length in LENGTHS:
-        cost = _costs(evaluators, axis, length)
+        cost = costs(axis, length)
         if cost is None or sum(side.interpreted for side in cost) > work[length]:
             return found
         if before and cost.operations > before.operations + EFFORT.branch:
@@ -55,25 +60,23 @@ def longest(evaluators: Evaluators, axis: str) -> int | None:
     return found
 
 
-def cut_short(evaluators: Evaluators, lengths: dict[str, int | None]) -> list[str]:
+def cut_short(costs: CostsAt, lengths: dict[str, int | None]) -> list[str]:
     """Return a note on each axis that is never longer than a block of 128, because that costs too much."""
     short = {axis: found for axis, found in lengths.items() if found != LENGTHS[-1]}
     following = {axis: LENGTHS[LENGTHS.index(found) + 1 if found else 0] for axis, found in short.items()}
-    costly = [
-        axis for axis, n in following.items() if n < LENGTHS[-1] and _costs(evaluators, axis, n) is not None
-    ]
+    costly = [axis for axis, n in following.items() if n < LENGTHS[-1] and costs(axis, n) is not None]
     return [
         f"axis {axis} was tried only up to length {lengths[axis] or max(LARGER)}: longer ones cost too much"
         for axis in costly
     ]
 
 
-def affordable(evaluators: Evaluators, axis: str, length: int) -> bool:
+def affordable(costs: CostsAt, axis: str, length: int) -> bool:
     """Return whether `axis` may have this length: neither side grows with it, and the work stays small.
 
     The work is extrapolated from two shorter lengths, as a power of the length.
     """
-    few, more = (_costs(evaluators, axis, n) for n in LENGTHS[:2])
+    few, more = (costs(axis, n) for n in LENGTHS[:2])
     if few is None or more is None or more.operations > few.operations + EFFORT.branch:
         return False
     # at this length the hand-written side runs compiled, so its operations count for nothing
@@ -82,11 +85,11 @@ def affordable(evaluators: Evaluators, axis: str, length: int) -> bool:
     if much * (length / LENGTHS[1]) ** growth > EFFORT.saturating:
         return False
     # a branch adds operations once; code that is unrolled in blocks keeps growing
-    most = more if more.operations == few.operations else _costs(evaluators, axis, LENGTHS[2])
+    most = more if more.operations == few.operations else costs(axis, LENGTHS[2])
     return most is not None and most.operations == more.operations
 
 
-def _costs(evaluators: Evaluators, axis: str, length: int) -> Costs | None:
+def costs_of(evaluators: Evaluators, axis: str, length: int) -> Costs | None:
     """Return the costs of both sides at a length of an axis; None where they do not exist there."""
     drawn = evaluators.claim.points.longer(axis, length, 0)
     if drawn is None:

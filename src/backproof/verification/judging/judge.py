@@ -13,21 +13,20 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from backproof.numerics.comparison import Entry, agree, worst_entry
+from backproof.numerics.comparison import Entry, worst_entry
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import all_finite, has_direction, largest, shapes_of
 from backproof.numerics.noise import Measured
-from backproof.numerics.rounding import SINGLE_ULP
-from backproof.numerics.tolerance import (
-    AGREES_WITHIN,
-    FAR,
-    KEEPS,
-    LOST_DIGITS,
-    LOST_IN_SINGLE,
-    NOISIER,
-    SHRINKS_TO,
-)
 from backproof.verification.judging.accuracy import row_at
+from backproof.verification.judging.arithmetic import (
+    are_two_formulas,
+    differs_only_where_not_finite,
+    loses_digits,
+    may_be_chance,
+    nowhere_finite,
+    recovers,
+    same_formula,
+)
 from backproof.verification.judging.kinks import is_between, is_subgradient
 from backproof.verification.judging.reference import confirmed_by_differences
 from backproof.verification.running.evaluators import Evaluators
@@ -105,23 +104,49 @@ def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> 
     first = first_look(point, hand, truth)
     if first.outcome is Outcome.AGREES or first.worst is None:
         return first
-    if not evaluators.exists_at(point) or _nowhere_finite(hand, truth):
+    if not evaluators.exists_at(point) or nowhere_finite(hand, truth):
         return first._replace(outcome=Outcome.SKIPPED)
     measured = evaluators.hand(point)
     both = truth.with_noise_of(measured)
     worst = worst_entry(hand, both) or first.worst
-    if not worst.agrees and _may_be_chance(point, hand, both):
+    if not worst.agrees and not point.is_large and may_be_chance(hand, both):
         both = both._replace(noise=jax.tree.map(np.maximum, both.noise, evaluators.noise_again(point)))
         worst = worst_entry(hand, both) or worst
     if worst.agrees:
-        noisy = _loses_digits(point, truth, measured, single=evaluators.in_float32(point))
+        single = evaluators.in_float32(point)
+        noisy = loses_digits(truth, measured, largest(point.direction), single=single)
         return Judgement(Outcome.UNSTABLE if noisy else Outcome.AGREES, point, hand, truth.value, worst)
-    outcome, worst = _by_wider_arithmetic(evaluators, point, hand, both, worst)
+    outcome, worst = _in_long_double(evaluators, point, hand, both, worst)
     if outcome is Outcome.WRONG:
         outcome = AT_KINKS[is_between_sides(evaluators, point, hand)]
-    if outcome is Outcome.WRONG and _rests_on_autodiff(evaluators, point, hand, both):
-        outcome = Outcome.REFERENCE_SUSPECT
+    if (
+        outcome is Outcome.WRONG
+        and not evaluators.claim.forward
+        and differs_only_where_not_finite(hand, both)
+    ):
+        confirmed = confirmed_by_differences(evaluators.primal, point, hand, truth.value)
+        outcome = Outcome.REFERENCE_SUSPECT if confirmed else outcome
     return Judgement(outcome, point, hand, truth.value, worst)
+
+
+def _in_long_double(
+    evaluators: Evaluators, point: Point, hand: Any, truth: Measured, worst: Entry
+) -> tuple[Outcome, Entry]:
+    """Return which side is right where float64 cannot decide, and the entry that shows it.
+
+    Both formulas run again in long double. If they agree there, the formula is right, and the float64 value
+    furthest from the wide one is the inaccurate side.
+    """
+    formula, oracle = (one.value(point, wide=True) for one in (evaluators.hand, evaluators.truth))
+    recovered = recovers(hand, oracle, truth.noise)
+    if recovered:
+        lost = not all_finite(truth.value) and all_finite(oracle)
+        return (Outcome.REFERENCE_SUSPECT, worst) if lost else (Outcome.AGREES, recovered)
+    if are_two_formulas(hand, truth, formula, oracle):
+        return Outcome.WRONG, worst
+    wide_hand, wide_truth = evaluators.hand(point, wide=True), evaluators.truth(point, wide=True)
+    right = same_formula(hand, truth, wide_hand, wide_truth)
+    return (Outcome.UNSTABLE if right else Outcome.WRONG), worst
 
 
 def is_between_sides(evaluators: Evaluators, point: Point, value: Any) -> bool | None:
@@ -133,51 +158,6 @@ def is_between_sides(evaluators: Evaluators, point: Point, value: Any) -> bool |
     if evaluators.claim.forward:
         return is_between(hand, truth, point, value)
     return is_subgradient(hand, truth, point, value, single=evaluators.in_float32(point))
-
-
-def _may_be_chance(point: Point, hand: Any, truth: Measured) -> bool:
-    """Return whether the two differ by no more than the noise of another entry: their own may be small."""
-    gap = _gap(hand, truth.value)
-    return not point.is_large and np.isfinite(gap) and gap <= AGREES_WITHIN * largest(truth.noise)
-
-
-def _rests_on_autodiff(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> bool:
-    """Return whether the two differ only where autodiff is not finite, and differences agree with hand."""
-    if evaluators.claim.forward or not all_finite(hand) or all_finite(truth.value):
-        return False
-    finite = jax.tree.map(lambda h, t: np.where(np.isfinite(t), t, h), hand, truth.value)
-    worst = worst_entry(hand, Measured(finite, jax.tree.map(_no_nan, truth.noise)))
-    if worst is not None and not worst.agrees:
-        return False
-    return confirmed_by_differences(evaluators.primal, point, hand, truth.value)
-
-
-def _no_nan(noise: Any) -> Any:
-    return np.where(np.isnan(noise), 0.0, noise)
-
-
-def _loses_digits(point: Point, truth: Measured, hand: Measured, *, single: bool) -> bool:
-    """Return whether the hand-written side is so much noisier than autodiff that agreement says nothing.
-
-    Its noise is compared with the result and with the direction: a slope that is tiny next to its
-    cotangent may carry the rounding of terms of that size. In `single` precision it has fewer digits to lose.
-    """
-    direction = largest(point.direction)
-    noisier, lost = (NOISIER * SINGLE_ULP, LOST_IN_SINGLE) if single else (NOISIER, LOST_DIGITS)
-    for value, noise, own in zip(*map(jax.tree.leaves, (truth.value, truth.noise, hand.noise)), strict=True):
-        loud = largest(own)
-        if loud > noisier * largest(noise) and loud > lost * max(largest(value), direction):
-            return True
-    return False
-
-
-def _nowhere_finite(hand: Any, truth: Measured) -> bool:
-    """Return whether the two sides differ only where neither is finite: the edge of a domain."""
-    for mine, true, noise in zip(*map(jax.tree.leaves, (hand, truth.value, truth.noise)), strict=True):
-        apart = ~agree(mine, true, noise)
-        if np.any(apart & (np.isfinite(mine) | np.isfinite(true))):
-            return False
-    return True
 
 
 def judge_alone(evaluators: Evaluators, point: Point) -> Judgement:
@@ -208,53 +188,3 @@ def _in_turn(looks: Sequence[Look]) -> list[Look]:
     ]
     rounds = itertools.zip_longest(*by_shape)
     return [look for one_round in rounds for look in one_round if look is not None]
-
-
-def _by_wider_arithmetic(
-    evaluators: Evaluators, point: Point, hand: Any, truth: Measured, worst: Entry
-) -> tuple[Outcome, Entry]:
-    """Return which side is right where float64 cannot decide: both formulas run again in longdouble.
-
-    If the two agree there, the formula is right, and the float64 value furthest from the wide one is
-    the inaccurate side.
-    """
-    formula, oracle = (one.value(point, wide=True) for one in (evaluators.hand, evaluators.truth))
-    apart = worst_entry(hand, Measured(oracle, truth.noise)) or worst
-    if apart.agrees:
-        # The hand value is that of the wide oracle: it is the float64 oracle that lost its digits.
-        lost = not all_finite(truth.value) and all_finite(oracle)
-        return (Outcome.REFERENCE_SUSPECT if lost else Outcome.AGREES), (worst if lost else apart)
-    still = worst_entry(formula, Measured(oracle, truth.noise))
-    if still and FAR < still.distance < np.inf and _gap(formula, oracle) > KEEPS * _gap(hand, truth.value):
-        return Outcome.WRONG, worst
-    wide_hand, wide_truth = evaluators.hand(point, wide=True), evaluators.truth(point, wide=True)
-    shrinks = _same_formula(hand, truth, wide_hand, wide_truth)
-    return (Outcome.UNSTABLE if shrinks else Outcome.WRONG), worst
-
-
-def _same_formula(hand: Any, truth: Measured, wide_hand: Measured, wide_truth: Measured) -> bool:
-    """Return whether every entry that differs agrees in longdouble, or comes at least ten times nearer."""
-    leaves = zip(
-        *map(jax.tree.leaves, (hand, truth.value, truth.noise)),
-        *map(jax.tree.leaves, (*wide_hand, *wide_truth)),
-        strict=True,
-    )
-    for mine, true, noise, wide_mine, own, wide_true, other in leaves:
-        near = agree(mine, true, noise) | agree(wide_mine, wide_true, own + other)
-        shrinks = _distance(wide_mine, wide_true) < SHRINKS_TO * _distance(mine, true)
-        if not np.all(near | shrinks):
-            return False
-    return True
-
-
-def _distance(one: Any, other: Any) -> Any:
-    """Return the absolute difference of each entry, infinite where one side is not finite."""
-    with np.errstate(all="ignore"):
-        apart = np.abs(np.asarray(one) - np.asarray(other)) if np.size(one) else np.zeros(np.shape(one))
-    return np.where(np.isnan(apart), np.inf, apart)
-
-
-def _gap(ours: Any, theirs: Any) -> float:
-    """Return the largest absolute difference, infinite where one side is not finite."""
-    leaves = zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
-    return max((float(np.max(_distance(a, b), initial=0.0)) for a, b in leaves), default=0.0)
