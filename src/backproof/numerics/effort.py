@@ -1,7 +1,8 @@
 """Every cap on cost, in one record: how many points, runs, tries and entries are worth their seconds.
 
-A larger cap makes the search wider and slower; no cap decides what is right. Entries are the numbers that the
-interpreter computes, about 20 million a second on one core.
+A larger cap makes the search wider and slower. None is a tolerance, but a search that ends may miss a wrong
+entry, or a side of a kink. Entries are the numbers that the interpreter computes, about 20 million a second
+on one core.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Effort:
         rungs, rungs_at_large: steps of the ladder of finite differences: in long double, and at large points
             in float64, because long double is ten times slower.
         doubtful: entries with a non-finite autodiff value that are checked by finite differences.
-        generic: ordinary points at which finite differences are taken and laws are checked.
+        generic: ordinary points at which finite differences are taken; laws are checked at the last of them.
         constants: constants of the code next to which numbers are drawn.
         guards: sizes at which a norm may be guarded, two from each small constant, that get draws.
         rounds: draws at each size next to constants; at most one in `share` of all draws is of this kind.

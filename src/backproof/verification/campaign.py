@@ -129,7 +129,7 @@ class Campaign:
                 points += [first[key_of(one)]] if key_of(one) in first else []
             elif not one.empty:
                 point = point_of(self.claim, one, "random")
-                points += [point] if self.evaluators.exists_at(point) else []
+                points += [point] if self.evaluators.is_finite_at(point) else []
         return points
 
     def _asked_differences(self, found: Findings, generic: Sequence[Point]) -> Findings:

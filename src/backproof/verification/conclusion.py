@@ -1,4 +1,4 @@
-"""Turns findings into a report: the gravest finding decides the verdict. Nothing is evaluated here."""
+"""Turns findings into a report: the first finding, in a fixed order, decides. Nothing is evaluated here."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -125,19 +125,23 @@ def _nothing_seen(found: Findings, declared: Mapping[str, str]) -> str:
 
 
 def _inaccurate(claim: Claim, row: Row) -> Finding:
-    lost = (
-        f"it gives {row.hand} where autodiff is finite"
-        if not np.isfinite(row.hand)
-        else f"a whole row is 0 where autodiff gives {row.truth:.3g}"
-        if row.vanished
-        else f"it errs {row.distance:.3g} times as much as autodiff does"
-        if row.allowed
-        else f"a long sum is {row.distance:.0%} off"
-    )
-    text = f"the formula is right in float64; when this code runs in {row.dtype}, {lost}"
+    text = f"the formula is right in float64; when this code runs in {row.dtype}, {_lost(row)}"
     place, values = row.point, (row.hand, row.truth, row.allowed, row.distance)
-    example = Counterexample(place.args, place.direction, row.leaf, row.at, *values, call=claim.call)
-    return Finding(Verdict.UNSTABLE, "accuracy", text, example)
+    at = (place.args, place.direction, row.leaf, row.at)
+    return Finding(
+        Verdict.UNSTABLE, "accuracy", text, Counterexample(*at, *values, call=claim.call, unit=row.unit)
+    )
+
+
+def _lost(row: Row) -> str:
+    """Return what is lost in low precision."""
+    if not np.isfinite(row.hand):
+        return f"it gives {row.hand} where autodiff is finite"
+    if row.vanished:
+        return f"a whole row is 0 where autodiff gives {row.truth:.3g}"
+    if row.saturated:
+        return f"a long sum is {row.distance:.0%} off"
+    return f"it errs {row.distance:.3g} times as much as autodiff does"
 
 
 def _convention(claim: Claim, found: Judgement) -> str:

@@ -44,9 +44,10 @@ class Counterexample:
         index: the index of the entry in that leaf.
         hand, oracle: the two values there: by hand, and by autodiff in float64.
         noise: the measured rounding noise of that entry.
-        distance: how many noise units lie between them.
+        distance: how far apart they are, counted in what `unit` says.
         difference: the finite difference of the primal for that entry, where there is one.
         call: Python that gives the result by hand from `args` and `cotangent`; empty where there is none.
+        unit: the words after the distance: noise units, or in low precision another measure.
     """
 
     args: tuple[Any, ...]
@@ -59,6 +60,7 @@ class Counterexample:
     distance: float
     difference: float | None = None
     call: str = ""
+    unit: str = "noise units apart"
 
     @property
     def place(self) -> str:
@@ -162,7 +164,7 @@ class Report:
 
 
 def _example_lines(found: Counterexample) -> list[str]:
-    apart = "" if not np.isfinite(found.distance) else f"  ({found.distance:.3g} noise units apart)"
+    apart = "" if not np.isfinite(found.distance) else f"  ({found.distance:.3g} {found.unit})"
     values = [
         f"  worst at  result{found.place}",
         f"  by hand   {found.hand}",

@@ -170,7 +170,7 @@ def test_the_table_holds_the_names_that_the_code_gives():
 
 
 def test_every_name_is_produced_by_a_test():
-    # test_conduct
+    # test_laws
     elsewhere = {"contract-forward", "contract-impure", "not-deterministic", "symbolic-zeros"}
     assert {*TESTS, *PARTIAL, *REPEATABLE, *LAWFUL, *CONTRACT} - set(PLANTED) <= elsewhere | {
         "contract-descend"

@@ -48,6 +48,7 @@ def test_a_long_sum_in_bfloat16_is_unstable():
     assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
     assert report.counterexample.leaf == "[1]"
     assert "bfloat16" in report.explanation
+    assert "times the true value apart)" in str(report)
     assert not report.ok
 
 
@@ -108,6 +109,8 @@ def test_one_small_row_that_is_inaccurate_is_not_hidden_by_a_large_one():
 
     report = bp.verify(of=jnp.square, vjp=through_the_largest, args=st.just((x,)), **F32)
     assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
+    assert "times the error of autodiff)" in str(report)
+    assert "units apart" not in str(report)
     assert report.counterexample.index[0] == 1
     only_large = st.just((x[:1],))
     assert bp.verify(of=jnp.square, vjp=through_the_largest, args=only_large, **F32).ok

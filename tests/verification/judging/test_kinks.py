@@ -11,7 +11,7 @@ from backproof.verification import Verdict
 from backproof.verification.claims.of_functions import of_vjp
 from backproof.verification.claims.of_rules import of_rule
 from backproof.verification.claims.static_arguments import StaticArguments
-from backproof.verification.judging.judge import is_between_sides
+from backproof.verification.judging.judge import is_right_at_kink
 from backproof.verification.judging.kinks import jumps
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point
@@ -136,8 +136,8 @@ def test_units_at_their_kink_in_every_sample_are_judged_however_large_one_weight
     evaluators = Evaluators(of_vjp(layers, pullback_of_layers, StaticArguments.among(args), None))
     point = Point(args, np.random.default_rng(9).standard_normal((8, 2)))
     hand = evaluators.compiled(point)
-    assert is_between_sides(evaluators, point, hand)
-    assert not is_between_sides(
+    assert is_right_at_kink(evaluators, point, hand)
+    assert not is_right_at_kink(
         evaluators, point, (hand[0], hand[1], hand[2] + 3 * np.abs(W2).sum() * 8, hand[3])
     )
 
@@ -148,7 +148,7 @@ def test_a_value_far_from_a_gradient_of_zero_is_no_subgradient(beyond, fits):
     hand = lambda args, ct: (jnp.where(args[0] < 1, beyond, 0.75) * ct,)
     evaluators = Evaluators(of_vjp(lambda x: jnp.clip(x, 1, 2).sum(), hand, StaticArguments.among(N), None))
     point = Point((np.float64([1, 0.25]),), np.float64(1))
-    assert is_between_sides(evaluators, point, evaluators.hand(point).value) == fits
+    assert is_right_at_kink(evaluators, point, evaluators.hand(point).value) == fits
 
 
 @pytest.mark.parametrize("beside", [0.1, 0.75])
@@ -164,7 +164,7 @@ def test_a_kink_of_one_argument_is_left_on_every_side(beside):
     evaluators = Evaluators(of_vjp(prelu, pullback, StaticArguments.among([N[0], bp.array("")]), None))
     for x in ([0.0, 1.0], [0.0, 0.0, -2.0]):
         point = Point((np.float64(x), np.float64(0.7)), np.ones(len(x)))
-        assert is_between_sides(evaluators, point, evaluators.hand(point).value) == (0.7 <= beside <= 1)
+        assert is_right_at_kink(evaluators, point, evaluators.hand(point).value) == (0.7 <= beside <= 1)
 
 
 def tied(of, slope, values):
@@ -178,7 +178,7 @@ def tied(of, slope, values):
     args = (np.float64(values), np.float64(values), np.full(len(values), 0.7))
     evaluators = Evaluators(of_vjp(of, pullback, StaticArguments.among(args), None))
     point = Point(args, np.float64(1))
-    return is_between_sides(evaluators, point, evaluators.hand(point).value)
+    return is_right_at_kink(evaluators, point, evaluators.hand(point).value)
 
 
 @pytest.mark.parametrize("values", [[1.0], [0.3, -2.0], [3.0, 1e5, -0.1]])
@@ -233,7 +233,7 @@ def a_dozen_units_at_their_kink(slope):
 def test_where_more_kinks_meet_than_can_be_seen_no_value_is_called_wrong(slope):
     pullback, args, point = a_dozen_units_at_their_kink(slope)
     evaluators = Evaluators(of_vjp(layers, pullback, StaticArguments.among(args), None))
-    assert is_between_sides(evaluators, point, evaluators.compiled(point)) is not False
+    assert is_right_at_kink(evaluators, point, evaluators.compiled(point)) is not False
 
 
 def test_where_nothing_else_is_seen_that_is_inconclusive():
@@ -252,7 +252,7 @@ def test_the_last_of_sixteen_sides_is_seen_before_a_value_is_called_wrong():
     x, ct = np.ones((2, 4, 3)), np.ones((2, 4, 2))
     x[1, 2], ct[1, 2, 1] = (0, 0, -0.0), -1
     evaluators, point = Evaluators(of_rule(bp.mlp([3, 4, 2], bp.rules.relu), None)), Point((layers_of, x), ct)
-    assert is_between_sides(evaluators, point, evaluators.compiled(point))
+    assert is_right_at_kink(evaluators, point, evaluators.compiled(point))
 
 
 def in_float32(slope_at_zero):

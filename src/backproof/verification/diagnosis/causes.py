@@ -190,7 +190,7 @@ def _vanishes(evaluators: Evaluators, failure: Failure) -> bool:
     """Return whether a wrong entry becomes right, and is not zero, when every number moves a little."""
     args = jax.tree.map(lambda arg: _nudged(arg) if is_floating(arg) else arg, failure.point.args)
     point = Point(args, failure.point.direction)
-    near = failure_at(evaluators, judge_alone(evaluators, point)) if evaluators.exists_at(point) else None
+    near = failure_at(evaluators, judge_alone(evaluators, point)) if evaluators.is_finite_at(point) else None
     there = [one for one in near.leaves if one.path == failure.leaf.path] if near else []
     return any(bool(np.any(one.seen & ~one.wrong & failure.leaf.wrong)) for one in there)
 

@@ -11,10 +11,15 @@ import numpy as np
 from backproof.numerics.comparison import agree, same
 from backproof.numerics.leaves import leaves_with_paths
 from backproof.numerics.noise import Measured
-from backproof.numerics.tolerance import FEW, MANY
+from backproof.numerics.tolerance import FEW, MANY, OF_A_RATIO
 from backproof.verification.judging.judge import Judgement
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point
+
+
+def noise_of_ratio(noise: Any, ratio: Any) -> Any:
+    """Return the noise of the difference between a value and `ratio` times another, `noise` being theirs."""
+    return noise * (1 + OF_A_RATIO * np.abs(ratio))
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Leaf:
 
     def is_times(self, ratio: Any) -> bool:
         """Return whether the value by hand is `ratio` times the gradient, within the noise of both."""
-        return same(self.mine, ratio * self.true, self.noise * (1 + 4 * np.abs(ratio)))
+        return same(self.mine, ratio * self.true, noise_of_ratio(self.noise, ratio))
 
 
 class Elsewhere(NamedTuple):

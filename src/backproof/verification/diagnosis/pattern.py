@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backproof.numerics.comparison import agree, ratio_text
-from backproof.verification.diagnosis.failure import Failure, Leaf
+from backproof.verification.diagnosis.failure import Failure, Leaf, noise_of_ratio
 
 
 def common_to_wrong(failures: Sequence[Failure]) -> tuple[str, str] | None:
@@ -69,7 +69,7 @@ def _factor(leaves: list[Leaf]) -> str | None:
 def _are_times(leaf: Leaf, ratio: Any) -> bool:
     """Return whether the wrong entries are `ratio` times the gradient, within the noise of both."""
     mine, true, noise = (part[leaf.wrong] for part in (leaf.mine, leaf.true, leaf.noise))
-    return bool(np.all(agree(mine, ratio * true, noise * (1 + 4 * np.abs(ratio)))))
+    return bool(np.all(agree(mine, ratio * true, noise_of_ratio(noise, ratio))))
 
 
 PARTIAL: dict[str, Callable[[list[Leaf]], str | None]] = {

@@ -19,7 +19,7 @@ from backproof.numerics.leaves import is_floating
 from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import FAR
 from backproof.verification.claims.contract import broken_contract
-from backproof.verification.judging.judge import Judgement, Outcome, is_between_sides, judge_alone
+from backproof.verification.judging.judge import Judgement, Outcome, is_right_at_kink, judge_alone
 from backproof.verification.points.draws import Drawn
 from backproof.verification.points.sizes import FILLED, LARGER, LENGTHS
 from backproof.verification.running.evaluators import Evaluators
@@ -60,14 +60,14 @@ def _all_ones(evaluators: Evaluators, found: Judgement) -> Judgement:
     if (
         found.worst is None
         or not evaluators.claim.points.admits(point.args)
-        or not evaluators.exists_at(point)
+        or not evaluators.is_finite_at(point)
     ):
         return found
     hand, truth = evaluators.compiled(point), evaluators.truth(point)
     worst = worst_entry(hand, truth)
     if worst is None or worst.leaf != found.worst.leaf or worst.distance < FAR:
         return found
-    kinked = found.outcome is Outcome.WRONG and is_between_sides(evaluators, point, hand) is not False
+    kinked = found.outcome is Outcome.WRONG and is_right_at_kink(evaluators, point, hand) is not False
     return found if kinked else Judgement(found.outcome, point, hand, truth.value, worst)
 
 
@@ -111,7 +111,7 @@ def _judged_at(evaluators: Evaluators, drawn: Drawn | None) -> Judgement | None:
     except Exception:
         # The function does not exist at these sizes: nothing can fail there.
         return None
-    return judge_alone(evaluators, point) if broken is None and evaluators.exists_at(point) else None
+    return judge_alone(evaluators, point) if broken is None and evaluators.is_finite_at(point) else None
 
 
 def _same_failure(evaluators: Evaluators, one: Judgement, other: Judgement) -> Judgement | None:

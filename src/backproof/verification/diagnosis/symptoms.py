@@ -8,6 +8,7 @@ import numpy as np
 
 from backproof.numerics.comparison import ratio_text, same
 from backproof.numerics.leaves import has_direction, is_floating, leaves_with_paths
+from backproof.numerics.tolerance import SCALES
 from backproof.verification.diagnosis.failure import Failure, Leaf
 from backproof.verification.running.point import Point
 
@@ -25,7 +26,9 @@ def _ignored(at: Failure) -> str | None:
 
 
 def _nonlinear(at: Failure) -> str | None:
-    return None if _scales(at, -3.7, -3.7) else "−3.7 times the cotangent does not give −3.7 times the result"
+    factor, _ = SCALES
+    said = f"{factor:g} times the cotangent does not give {factor:g} times the result".replace("-", "−")
+    return None if _scales(at, factor, factor) else said
 
 
 def _scales(at: Failure, factor: float, expected: float) -> bool:

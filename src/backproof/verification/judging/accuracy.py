@@ -50,6 +50,12 @@ class Row(NamedTuple):
     allowed: float
     distance: float
     vanished: bool = False
+    saturated: bool = False
+
+    @property
+    def unit(self) -> str:
+        """Return what `distance` counts, in words that follow the number."""
+        return "times the true value apart" if self.saturated else "times the error of autodiff"
 
     @property
     def fails(self) -> bool:
@@ -219,7 +225,7 @@ def _saturated(low: LowPrecision, length: Long) -> list[Row]:
         for at in np.argwhere(lost)[:1]:
             index = tuple(int(i) for i in at)
             values = leaf.mine[index], leaf.true[index], 0.0, float(leaf.off[index])
-            rows.append(Row(low.dtype, long, leaf.path, index, *values))
+            rows.append(Row(low.dtype, long, leaf.path, index, *values, saturated=True))
     return rows
 
 

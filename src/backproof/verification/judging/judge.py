@@ -2,7 +2,8 @@
 
 The steps go from cheap to expensive. Most points agree at once. Where they do not, the rounding noise of the
 hand-written side is measured too; then both sides run in longdouble, which separates the formula from
-its arithmetic; finally the point is examined for a kink.
+its arithmetic; then the point is examined for a kink, and finite differences are taken where autodiff is not
+finite. Code that computes in float32 somewhere is compared with autodiff in float32 in the end.
 """
 
 import itertools
@@ -92,7 +93,6 @@ def judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> J
     judged = _judge(evaluators, point, hand, truth)
     if judged.outcome < Outcome.UNSTABLE or judged.worst is None or not evaluators.in_float32(point):
         return judged
-    # code that computes in float32 throughout is compared with autodiff in float32
     row = row_at(evaluators.low_precision("float32"), point)
     if row is None:
         return judged._replace(outcome=Outcome.SKIPPED)
@@ -104,7 +104,7 @@ def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> 
     first = first_look(point, hand, truth)
     if first.outcome is Outcome.AGREES or first.worst is None:
         return first
-    if not evaluators.exists_at(point) or nowhere_finite(hand, truth):
+    if not evaluators.is_finite_at(point) or nowhere_finite(hand, truth):
         return first._replace(outcome=Outcome.SKIPPED)
     measured = evaluators.hand(point)
     both = truth.with_noise_of(measured)
@@ -118,7 +118,7 @@ def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> 
         return Judgement(Outcome.UNSTABLE if noisy else Outcome.AGREES, point, hand, truth.value, worst)
     outcome, worst = _in_long_double(evaluators, point, hand, both, worst)
     if outcome is Outcome.WRONG:
-        outcome = AT_KINKS[is_between_sides(evaluators, point, hand)]
+        outcome = AT_KINKS[is_right_at_kink(evaluators, point, hand)]
     if (
         outcome is Outcome.WRONG
         and not evaluators.claim.forward
@@ -134,8 +134,8 @@ def _in_long_double(
 ) -> tuple[Outcome, Entry]:
     """Return which side is right where float64 cannot decide, and the entry that shows it.
 
-    Both formulas run again in long double. If they agree there, the formula is right, and the float64 value
-    furthest from the wide one is the inaccurate side.
+    Both formulas run again in long double. If they agree there, the formula is right, and the side whose
+    float64 value does not agree lost its digits.
     """
     formula, oracle = (one.value(point, wide=True) for one in (evaluators.hand, evaluators.truth))
     recovered = recovers(hand, oracle, truth.noise)
@@ -149,7 +149,7 @@ def _in_long_double(
     return (Outcome.UNSTABLE if right else Outcome.WRONG), worst
 
 
-def is_between_sides(evaluators: Evaluators, point: Point, value: Any) -> bool | None:
+def is_right_at_kink(evaluators: Evaluators, point: Point, value: Any) -> bool | None:
     """Return whether a value by hand is right at a kink: a subgradient, or a tangent between both sides.
 
     None where so many sides meet that not every one can be tried.

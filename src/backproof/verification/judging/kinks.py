@@ -17,7 +17,14 @@ from backproof.numerics.comparison import agree
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import has_direction
 from backproof.numerics.noise import Measured
-from backproof.numerics.tolerance import AGREES_WITHIN, LEAST_UNIT, RADIUS, RESOLUTION, SUM_OF_WEIGHTS
+from backproof.numerics.tolerance import (
+    AGREES_WITHIN,
+    EXTRAPOLATED,
+    LEAST_UNIT,
+    RADIUS,
+    RESOLUTION,
+    SUM_OF_WEIGHTS,
+)
 from backproof.verification.judging.one_sided import moved, nearby, reach, sides, vector, vectors
 from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.point import Point
@@ -83,7 +90,7 @@ def jumps(truth: Evaluator, point: Point) -> bool:
         return bool(np.any(np.isfinite(beside)))
     apart = np.abs(beside - np.nan_to_num(vector(measured.value), posinf=0.0, neginf=0.0)).max(0)
     jump = np.maximum(np.ptp(beside, axis=0), apart)
-    return bool(np.any(jump > AGREES_WITHIN * (3 * _per_part(measured) + blur)))
+    return bool(np.any(jump > AGREES_WITHIN * (EXTRAPOLATED * _per_part(measured) + blur)))
 
 
 def _per_part(measured: Measured) -> np.ndarray:
@@ -141,7 +148,7 @@ def _in_hull(truth: Evaluator, point: Point, value: np.ndarray, noise: np.ndarra
         if not np.all(np.isfinite(apart)):
             return False
         blur = np.maximum(blur, blurred)
-        rounding, jump = AGREES_WITHIN * (3 * noise + blur), np.ptp(gradients, axis=0)
+        rounding, jump = AGREES_WITHIN * (EXTRAPOLATED * noise + blur), np.ptp(gradients, axis=0)
         # a jump smaller than the rounding of the differences cannot be seen
         unit = np.maximum(np.maximum(jump, rounding / RESOLUTION), np.finfo(np.float64).eps * apart)
         unit = np.maximum(unit, LEAST_UNIT)

@@ -119,4 +119,4 @@ def _with_zeros(first: Evaluators, generic: Sequence[Point], seed: int) -> list[
     shapes = {shapes_of(point.args) for point in generic}
     draws = [one for one in first.claim.points.styled(Style(zeros), seed) if not one.empty]
     points = [point_of(first.claim, one, "random") for one in draws[-1:]]
-    return [point for point in points if shapes_of(point.args) in shapes and first.exists_at(point)]
+    return [point for point in points if shapes_of(point.args) in shapes and first.is_finite_at(point)]

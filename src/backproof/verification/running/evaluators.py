@@ -45,7 +45,7 @@ class Evaluators:
         real = [leaf for leaf in jax.tree.leaves(self.primal.values(points)) if is_inexact(leaf)]
         return [all(bool(np.all(np.isfinite(leaf[i]))) for leaf in real) for i in range(len(points))]
 
-    def exists_at(self, point: Point) -> bool:
+    def is_finite_at(self, point: Point) -> bool:
         """Return whether the primal is finite at one point."""
         return self.finite([point])[0]
 
