@@ -41,9 +41,9 @@ def test_points_that_agree_give_agrees():
 
 def test_a_leaf_in_which_one_entry_zeroed_is_hidden_is_not_called_zero():
     """The name of the slip holds the word zero; the leaf does not hold zeros."""
-    report = concluded(unseen=(Unseen("[0]", "one entry zeroed"),))
+    report = concluded(unseen=(Unseen("[0]", "zeroed in one entry"),))
     assert report.verdict is Verdict.INCONCLUSIVE
-    assert "blind to one entry zeroed" in report.explanation
+    assert "result[0], if zeroed in one entry, would have looked right" in report.explanation
     assert "is zero within noise" not in report.explanation
     assert not any("zero within noise" in note for note in report.notes)
 
