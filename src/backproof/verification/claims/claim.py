@@ -34,6 +34,7 @@ class Claim(NamedTuple):
         call: Python that gives the result by hand from `args` and `cotangent`; empty where there is none.
         ruled: the function with a rule of its own, if it is one; parts of its pullback can then be called
             alone.
+        order: 1 for a derivative, 2 for the derivative of one.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Claim(NamedTuple):
     rule: Rule | None = None
     call: str = ""
     ruled: Callable[..., PyTree] | None = None
+    order: int = 1
 
     def direction_like(self, args: tuple[PyTree, ...]) -> PyTree:
         """Return shapes and dtypes of the direction at `args`."""

@@ -26,9 +26,8 @@ def _ignored(at: Failure) -> str | None:
 
 
 def _nonlinear(at: Failure) -> str | None:
-    factor, _ = SCALES
-    said = f"{factor:g} times the cotangent does not give {factor:g} times the result".replace("-", "−")
-    return None if _scales(at, factor, factor) else said
+    said = "{0:g} times the cotangent does not give {0:g} times the result".format(SCALES[0])
+    return None if _scales(at, SCALES[0], SCALES[0]) else said
 
 
 def _scales(at: Failure, factor: float, expected: float) -> bool:

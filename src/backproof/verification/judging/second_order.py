@@ -45,7 +45,7 @@ def second_order(claim: Claim) -> Claim:
 
         return second
 
-    return claim._replace(hand=pulled_back(claim.hand), truth=pulled_back(claim.truth), forward=True)
+    return claim._replace(hand=pulled_back(claim.hand), truth=pulled_back(claim.truth), forward=True, order=2)
 
 
 def probe(claim: Claim, point: Point, seed: int) -> Point:
