@@ -16,8 +16,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from backproof.numerics import primitives
-from backproof.numerics import whole_operations as opaque
+from backproof.numerics import primitives, whole_operations
 from backproof.numerics.leaves import is_inexact, is_key
 from backproof.numerics.primitives import EXACT, NUMPY, STEPS, widest
 from backproof.numerics.rounding import perturbed, rounded, rounding_of_sum
@@ -117,9 +116,10 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     if inner is not None:
         return _call(inner, operands, how)
     # the roundings inside a kernel or a factorisation cannot be varied, so its operands are
-    whole = name not in NUMPY and opaque.is_whole(eqn)
-    params = _widened(params, how.wide and name in NUMPY)
-    operation = NUMPY.get(name) or opaque.bound(eqn)
+    known = primitives.covers(name, params)
+    whole = not known and whole_operations.is_whole(eqn)
+    params = _widened(params, how.wide and known)
+    operation = NUMPY[name] if known else whole_operations.bound(eqn)
     discrete = name in STEPS or not any(is_inexact(var.aval) for var in eqn.outvars)
     rounds = name == "convert_element_type" and narrows(eqn)
     inexact = (name not in EXACT or rounds) and not discrete
@@ -133,7 +133,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
         if name == "sort" and replica and not how.crossing:
             values = _sorted_as_first(operands, values, params)
         if whole and replica:
-            values = opaque.varied(eqn, values, how.rng)
+            values = whole_operations.varied(eqn, values, how.rng)
         if varied or not replica:
             exact = _as_list(operation(*values, **params))
         if inexact and replica:
