@@ -27,7 +27,7 @@ def begun(layout, seeds=(0, 0), outs=("", ""), folder=""):
     return [
         subprocess.Popen(
             [sys.executable, WORKER, port, str(i), layout, str(seeds[i]), outs[i], str(folder)],
-            env={**os.environ, **EIGHT, "JAX_NUM_CPU_DEVICES": "2"},
+            env={**os.environ, **EIGHT, "JAX_NUM_CPU_DEVICES": "2", "JAX_ENABLE_COMPILATION_CACHE": "false"},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for i in range(2)
