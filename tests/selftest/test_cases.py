@@ -78,10 +78,22 @@ def test_what_a_case_says_of_itself_stands_over_the_settings():
     assert outcome.right_report.examples <= 3
 
 
+FORMULA_ALONE = {"dtypes": (), "second_order": False}
+
+
+def about_arithmetic(case):
+    """Return whether a case needs low precision or the second derivative, on its wrong side or its right one.
+
+    The right sides of the others are judged in every precision by `backproof verify --self-test`.
+    """
+    kinds = {"numerics", "dtype", "nan", "edge-value", "transform", "M5", "M7", "M10", "M11", "M16"}
+    return case.expect != frozenset({"WRONG"}) or case.kind in kinds or case.kind.startswith("F")
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_verifier_judges_the_case_rightly(case):
     """A right side that broke the contract would not be accepted; its trees, shapes and dtypes fit."""
-    (outcome,) = run([case], examples=20)
+    (outcome,) = run([case], examples=20, **({} if about_arithmetic(case) else FORMULA_ALONE))
     assert outcome.detected is not False, outcome.wrong_report
     assert outcome.accepted is not False, outcome.right_report
     assert case.wrong is None or (outcome.wrong_report.cause == "contract-raises") == (case.name in RAISES)

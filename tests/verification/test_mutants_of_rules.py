@@ -21,7 +21,7 @@ SHOWN = list(mutants()) if WIDE else FIRST
 
 @pytest.mark.parametrize("mutant", SHOWN, ids=lambda mutant: mutant.name)
 def test_a_mutant_is_wrong_and_named_rightly(mutant):
-    report = mutant.verified()
+    report = mutant.verified(examples=30)
     assert report.verdict is Verdict.WRONG
     assert report.cause in mutant.slip.labels | ({"unknown"} if WIDE else set())
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from backproof.selftest.case import Case
 from backproof.verification import Report, verify
+from backproof.verification.running.low_precision import DTYPES
 
 Said = Report | Exception | None
 
@@ -43,9 +44,17 @@ class Rate:
     right: int
 
 
-def run(cases: Iterable[Case], *, examples: int = 200, seed: int = 0) -> list[Outcome]:
+def run(
+    cases: Iterable[Case],
+    *,
+    examples: int = 200,
+    seed: int = 0,
+    dtypes: Sequence[str] = DTYPES,
+    second_order: bool = True,
+) -> list[Outcome]:
     """Return the outcome of each case; settings that a case states itself override these."""
-    return [_outcome(case, {"examples": examples, "seed": seed}) for case in cases]
+    settings = {"examples": examples, "seed": seed, "dtypes": dtypes, "second_order": second_order}
+    return [_outcome(case, settings) for case in cases]
 
 
 def rates(outcomes: Sequence[Outcome]) -> dict[str, Rate]:
@@ -54,7 +63,7 @@ def rates(outcomes: Sequence[Outcome]) -> dict[str, Rate]:
     return {kind: _rate([outcome for outcome in outcomes if outcome.case.kind == kind]) for kind in kinds}
 
 
-def _outcome(case: Case, settings: dict[str, int]) -> Outcome:
+def _outcome(case: Case, settings: Mapping[str, Any]) -> Outcome:
     began = time.perf_counter()
     wrong, right = (_said(side, settings) for side in (case.wrong, case.right))
     return Outcome(
@@ -67,7 +76,7 @@ def _outcome(case: Case, settings: dict[str, int]) -> Outcome:
     )
 
 
-def _said(side: Mapping[str, Any] | None, settings: dict[str, int]) -> Said:
+def _said(side: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> Said:
     if side is None:
         return None
     try:
