@@ -154,6 +154,17 @@ def test_an_unknown_primitive_is_run_by_jax():
     assert np.all(measured.noise > 0)
 
 
+@pytest.mark.as_user
+def test_a_sampler_that_splits_and_broadcasts_its_keys_is_run():
+    """The gamma sampler broadcasts a key, splits it for each draw, and rejects in a loop."""
+    gamma = lambda shape: jax.random.gamma(jax.random.key(0), shape, (5,))
+    shape = np.float64(1.7)
+    with float64():
+        expected = np.asarray(jax.jit(gamma)(shape))
+    measured = measure(gamma, shape)
+    assert np.all(agree(measured.value, expected, measured.noise))
+
+
 def test_prng_keys_pass_through():
     def noisy(key, x):
         return x * jax.random.normal(jax.random.split(key)[0], x.shape)

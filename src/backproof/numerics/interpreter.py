@@ -116,7 +116,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     if inner is not None:
         return _call(inner, operands, how)
     # the roundings inside a kernel or a factorisation cannot be varied, so its operands are
-    known = primitives.covers(name, params)
+    known = primitives.covers(name, params) and not _moves_keys(eqn)
     whole = not known and whole_operations.is_whole(eqn)
     params = _widened(params, how.wide and known)
     operation = NUMPY[name] if known else whole_operations.bound(eqn)
@@ -144,6 +144,12 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
         else:
             runs.append(exact)
     return [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
+
+
+def _moves_keys(eqn: Any) -> bool:
+    """Return whether an operation moves PRNG keys, which NumPy cannot hold: JAX itself runs it."""
+    held = [var.aval for var in (*eqn.invars, *eqn.outvars)]
+    return any(is_key(one) for one in held if hasattr(one, "dtype"))  # a token has no dtype
 
 
 def _called(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
