@@ -13,7 +13,7 @@ import numpy as np
 # Two values agree if they differ by at most this many units of the noise of both. The noise is the largest of
 # four spreads, which by chance is below a third of its median in about one entry out of sixty.
 # Measured on 128 right derivatives (the self-test's and the catalogue, seed 0): their entries are at most 7.0
-# units away, and 121 of the derivatives below 2; the nearest of the wrong ones is 5 · 10^6 units away.
+# units away, and 124 of the derivatives below 2; the nearest of the wrong ones is 5 · 10^6 units away.
 AGREES_WITHIN = 8.0
 # XLA flushes numbers below the smallest normal one to zero, so a value is known at best to within a few of
 # these numbers: two for a term that was flushed, two for one that was flushed and then subtracted.
