@@ -261,7 +261,7 @@ MEMBERS = (
         wrong=(by_slope(clip_slope(-1.0)), "−1 is neither, nor between"),
     ),
     *pair(
-        "router of the two best", two_best, [bp.array("b n+2", low=-4, high=4)],
+        "router of the two best", two_best, [bp.array("2 4", low=-4, high=4)],
         right=(two_best_back(1), "a softmax of the two that were chosen"),
         wrong=(two_best_back(0), "the weights add up to 1, which couples them"),
     ),

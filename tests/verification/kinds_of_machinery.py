@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.scipy.special import ndtr
 from jax.sharding import PartitionSpec
 from member import GOOD, member, pair
 
@@ -18,10 +19,7 @@ def padded_and_cropped(x):
 
 def windows_of_two(x):
     """Return means over pairs of columns; the last pair of an odd number has one entry."""
-    total, count = (
-        lax.reduce_window(v, jnp.zeros((), v.dtype), lax.add, (1, 2), (1, 2), "SAME")
-        for v in (x, jnp.ones_like(x))
-    )
+    total, count = (lax.reduce_window(v, 0.0, lax.add, (1, 2), (1, 2), "SAME") for v in (x, jnp.ones_like(x)))
     return total / count
 
 
@@ -140,10 +138,25 @@ def log_inside_a_square(z):
     return jnp.where(inside, jnp.log(z), jnp.nan)
 
 
-def student(df):
-    return jax.random.t(jax.random.key(0), df, (4,), df.dtype)
+def normal_between(low, high):
+    return jax.random.truncated_normal(jax.random.key(0), low, high, (4,), low.dtype)
 
 
+def normal_between_back(share_of_low):
+    """A sample keeps its share of the probability between the bounds as they move."""
+
+    def back(args, ct):
+        low, high = args
+        z = normal_between(low, high)
+        density = jax.scipy.stats.norm.pdf
+        share = (ndtr(z) - ndtr(low)) / (ndtr(high) - ndtr(low))
+        of_low = density(low) / density(z) * share_of_low(share)
+        return (ct * of_low).sum(), (ct * density(high) / density(z) * share).sum()
+
+    return back
+
+
+FIVE = [bp.array("5", low=-3, high=3)]  # random numbers of each other size would be compiled anew
 VECTOR = [bp.array("n+1", low=-3, high=3)]
 MEMBERS = (
     *pair(
@@ -162,7 +175,7 @@ MEMBERS = (
         wrong=(lambda args, ct: (back_to_columns(ct, 2)[:, : args[0].shape[1]],), "the odd one counts once"),
     ),
     *pair(
-        "dilated convolution in two groups", grouped, [bp.array("b 2 n+4"), bp.array("2 1 2")],
+        "dilated convolution in two groups", grouped, [bp.array("2 2 5"), bp.array("2 1 2")],
         right=(lambda args, ct: jax.vjp(by_matrix, *args)[1](ct), "the same sum, tap by tap"),
     ),
     *pair(
@@ -201,19 +214,20 @@ MEMBERS = (
         wrong=(lambda args, ct: (args[0] * ct,), "half of it"),
     ),
     *pair(
-        "dropout with its key inside", dropped, [bp.array("n")],
+        "dropout with its key inside", dropped, FIVE,
         right=(dropped_back(1 / 0.75), "the same key gives the same mask"),
         wrong=(dropped_back(1.0), "kept entries are scaled by 1/0.75"),
     ),
     *pair(
-        "noise of Gumbel inside", noisy_choice, VECTOR,
+        "noise of Gumbel inside", noisy_choice, FIVE,
         right=(noisy_choice_back, "the noise is a constant; what is left is a log-sum-exp"),
         wrong=(lambda args, ct: (ct * jax.nn.softmax(args[0]),), "the noise is missing from the weights"),
     ),
-    member(
-        "a sampler whose derivative is implicit", GOOD, "both sides are the same code",
-        of=student, vjp=lambda args, ct: jax.vjp(student, *args)[1](ct), args=[bp.array("", low=2, high=9)],
-        examples=10,
+    *pair(
+        "a normal sample between two bounds", normal_between,
+        [bp.array("", low=-2, high=-0.5), bp.array("", low=0.5, high=2)],
+        right=(normal_between_back(lambda share: 1 - share), "Φ(z) = (1 − s) Φ(low) + s Φ(high)"),
+        wrong=(normal_between_back(lambda share: share), "the lower bound has the share 1 − s"),
     ),
     member(
         "logarithm inside a square of complex numbers", GOOD, "log is analytic there, with slope 1/z",

@@ -81,6 +81,16 @@ def logit(p):
     return jnp.log(p) - jnp.log1p(-p)
 
 
+def logit_back(rest):
+    """Return the pullback 1/(σ(z)(1 − σ(z))) from the value z, with 1 − σ(z) as `rest(z)`."""
+
+    def back(args, ct):
+        z = logit(*args)
+        return (ct / (jax.nn.sigmoid(z) * rest(z)),)
+
+    return back
+
+
 def unit_deviation(x):
     centred = x - x.mean(-1, keepdims=True)
     return centred * lax.rsqrt(jnp.square(centred).mean(-1, keepdims=True) + 1e-5)
@@ -197,9 +207,9 @@ MEMBERS = (
         wrong=(slope_of_log1p_lost, "1 − 1/(1 + x) keeps no digit of x where x is near 10⁻⁷"),
     ),
     *pair(
-        "slope of logit", logit, [bp.array("n", low=0.5, high=0.9999999)],
-        right=(lambda args, ct: (ct / (args[0] * (1 - args[0])),), "1 − p is exact for p ≥ ½"),
-        wrong=(lambda args, ct: (ct / (args[0] - args[0] * args[0]),), "p − p² rounds p², which is near p"),
+        "slope of logit", logit, [bp.array("n", low=0.999, high=0.9999999)],
+        right=(logit_back(lambda z: jax.nn.sigmoid(-z)), "1 − σ(z) is σ(−z), to every digit"),
+        wrong=(logit_back(lambda z: 1 - jax.nn.sigmoid(z)), "of 1 − σ(z), few digits are left near 1"),
     ),
     *pair(
         "slope of tanh near ±1", jnp.tanh, [bp.array("n", low=-9, high=9)],
