@@ -170,7 +170,7 @@ def kept_mean(x, keep):
 
 
 def kept_mean_back(count):
-    return lambda args, ct: (ct / count(args[1].sum()) * args[1], None)
+    return lambda args, ct: (jnp.where(args[1], ct, 0) / count(args[1].sum()), None)
 
 
 def approximated(near):
@@ -268,7 +268,7 @@ MEMBERS = (
     member(
         "a refusal of no columns", BAD, "sin of no numbers exists, and so does its gradient",
         of=jnp.sin, vjp=lambda args, ct: (jnp.cos(args[0]) * ct + 0 * args[0].max(),),
-        args=[bp.array("b+1 n")], says=("n = 0",),
+        args=[bp.array("b+1 n")], says=("n = 0",), hides=(),
     ),
     *pair(
         "parity of an integer", by_parity, [*ROW, bp.integers("", 0, 3)],
@@ -283,7 +283,7 @@ MEMBERS = (
     *pair(
         "mean of what a mask keeps", kept_mean, [*ROW, bp.array("n", dtype="bool")],
         right=(kept_mean_back(lambda n: jnp.maximum(n, 1)), "0 where nothing is kept"),
-        wrong=(kept_mean_back(lambda n: n), "∞ · 0 where nothing is kept, and the mean is constant"),
+        wrong=(kept_mean_back(lambda n: n), "0/0 where nothing is kept, and the mean is constant"),
     ),
     member(
         "a region that is declared", frozenset({"DECLARED"}), "the rest of it is right",

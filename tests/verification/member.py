@@ -33,10 +33,11 @@ class Member:
     hides: tuple[str, ...] = ()
 
 
-def member(name, wanted, why, *, says=(), hides=(), fn=None, **call):
+def member(name, wanted, why, *, says=(), hides=None, fn=None, **call):
     """Return the member that calls `verify` with `call`, quickly unless `call` says otherwise.
 
-    `args` may be a function without arguments; it is called when the test runs.
+    `args` may be a function without arguments; it is called when the test runs. What is wrong must be found
+    wrong by its numbers, not because it does not run, unless `hides` is given.
     """
 
     def report():
@@ -44,7 +45,9 @@ def member(name, wanted, why, *, says=(), hides=(), fn=None, **call):
         settings = {**QUICK, **call, "args": given() if callable(given) else given}
         return bp.verify(fn, **{key: value for key, value in settings.items() if value is not None})
 
-    return Member(name, why, wanted, report, says, hides)
+    if hides is None:
+        hides = () if wanted & GOOD else ("contract-",)
+    return Member(name, why, wanted, report, says, tuple(hides))
 
 
 def pair(name, of, args, *, right=None, wrong=None, **call):
