@@ -227,23 +227,23 @@ MEMBERS = (
     ),
     *pair(
         "softmax of rows that may keep nothing", masked_softmax,
-        [bp.array("b n+1"), bp.integers("b n+1", 0, 1)],
+        [bp.array("4 3"), bp.integers("4 3", 0, 1)],
         right=(masked_softmax_back(masked_softmax), "a row of zeros is constant, though autodiff is NaN"),
         wrong=(masked_softmax_back(without_a_guard), "0/0 in a row that is constant"),
     ),
     *pair(
         "attention with rows that may see nothing", attention,
-        [bp.array("b n+1"), bp.array("n+1 d"), bp.integers("b n+1", 0, 1)],
+        [bp.array("4 3"), bp.array("3 2"), bp.integers("4 3", 0, 1)],
         right=(attention_back(masked_softmax), "a row that sees nothing gives and takes nothing"),
         wrong=(attention_back(even_if_masked), "a row that sees nothing hands its cotangent to every value"),
     ),
     *pair(
-        "norms of rows, some of them zero", row_norms, [bp.array("b n")],
+        "norms of rows, some of them zero", row_norms, [bp.array("4 3")],
         right=(row_norms_back(0.0), "0 is in the unit ball, the subgradients at 0"),
         wrong=(row_norms_back(1.0), "ones have length √n, outside the unit ball for n ≥ 2"),
     ),
     *pair(
-        "unit RMS at zero", unit_rms, [bp.array("n+1", low=-1, high=1)],
+        "unit RMS at zero", unit_rms, [bp.array("5", low=-1, high=1)],
         right=(unit_rms_back(1e-8), "ε is under the root in both passes"),
         wrong=(unit_rms_back(0.0), "0/0 at x = 0, where the slope is 10⁴"),
     ),

@@ -7,7 +7,7 @@ from member import GOOD, member, pair
 import backproof as bp
 
 SMALL = [bp.array("n", low=-4, high=4)]
-ROWS = [bp.array("b n+1", low=-4, high=4)]
+ROWS = [bp.array("4 3", low=-4, high=4)]
 
 
 def by_slope(slope):
@@ -116,6 +116,21 @@ def middle_back(both):
         order = jnp.argsort(x)
         places = ((x.size - 1) // 2, x.size // 2) if both else (x.size // 2,) * 2
         return (jnp.zeros_like(x).at[order[jnp.array(places)]].add(ct / 2),)
+
+    return back
+
+
+def lower_quartile(x):
+    return jnp.quantile(x, 0.25)
+
+
+def lower_quartile_back(weights):
+    """Return the pullback for six entries: the quartile lies at place 1¼ of 0 … 5."""
+
+    def back(args, ct):
+        (x,) = args
+        places = jnp.argsort(x)[1:3]
+        return (jnp.zeros_like(x).at[places].set(ct * jnp.array(weights, x.dtype)),)
 
     return back
 
@@ -231,7 +246,7 @@ MEMBERS = (
         wrong=(by_weights(first_against_last), "weights 2 and −1 add up to 1, but are no mean of units"),
     ),
     *pair(
-        "pooling of overlapping pairs", pool_of_two, [bp.array("b n+2", low=-4, high=4)],
+        "pooling of overlapping pairs", pool_of_two, [bp.array("4 4", low=-4, high=4)],
         right=(pool_of_two_back(0.5), "half each at a tie"),
         wrong=(pool_of_two_back(1.0), "a tied window hands its cotangent out twice"),
     ),
@@ -241,7 +256,12 @@ MEMBERS = (
         wrong=(middle_back(False), "of an even number, only the upper one"),
     ),
     *pair(
-        "projection onto a ball", onto_ball, [bp.array("n", low=-2, high=2)],
+        "lower quartile", lower_quartile, [bp.array("6", low=-4, high=4)],
+        right=(lower_quartile_back((0.75, 0.25)), "¾ and ¼ for the two entries around place 1¼"),
+        wrong=(lower_quartile_back((0.25, 0.75)), "the nearer one counts more"),
+    ),
+    *pair(
+        "projection onto a ball", onto_ball, [bp.array("4", low=-2, high=2)],
         right=(onto_ball_back(True), "outside, the part along x is removed; inside, the identity"),
         wrong=(onto_ball_back(False), "the part along x is kept"),
     ),
@@ -251,7 +271,7 @@ MEMBERS = (
         wrong=(by_slope(lambda x: jnp.sign(x) * (jnp.abs(x) > 0.5)), "sign(x)² is 1, sign(x) is not"),
     ),
     *pair(
-        "excess over the mean", above_mean, [bp.array("n+1", low=-4, high=4)],
+        "excess over the mean", above_mean, [bp.array("5", low=-4, high=4)],
         right=(above_mean_back, "continuous: where entries equal their mean, both slopes are subgradients"),
         wrong=(above_mean_back_without_mean, "the mean depends on x too"),
     ),

@@ -156,7 +156,7 @@ def normal_between_back(share_of_low):
     return back
 
 
-FIVE = [bp.array("5", low=-3, high=3)]  # random numbers of each other size would be compiled anew
+FIVE = [bp.array("5", low=-3, high=3)]  # each other size would be compiled anew
 VECTOR = [bp.array("n+1", low=-3, high=3)]
 MEMBERS = (
     *pair(
@@ -170,7 +170,7 @@ MEMBERS = (
         wrong=(lambda args, ct: (jnp.pad(ct, (1, 1))[1::3][: args[0].size],), "it reads one place too early"),
     ),
     *pair(
-        "means of pairs with an odd one out", windows_of_two, [bp.array("b n+1")],
+        "means of pairs with an odd one out", windows_of_two, [bp.array("2 5")],
         right=(pairs_back, "each mean hands 1/count to the entries it was taken of"),
         wrong=(lambda args, ct: (back_to_columns(ct, 2)[:, : args[0].shape[1]],), "the odd one counts once"),
     ),
@@ -179,7 +179,7 @@ MEMBERS = (
         right=(lambda args, ct: jax.vjp(by_matrix, *args)[1](ct), "the same sum, tap by tap"),
     ),
     *pair(
-        "look-up beyond the end", looked_up, [bp.array("n+1"), bp.integers("m", 0, "n+3")],
+        "look-up beyond the end", looked_up, [bp.array("4"), bp.integers("6", 0, 7)],
         right=(
             lambda args, ct: (jnp.zeros_like(args[0]).at[args[1]].add(ct, mode="drop"), None),
             "an index beyond the end reads a constant",
@@ -190,16 +190,16 @@ MEMBERS = (
         ),
     ),
     *pair(
-        "sorting by a key", sorted_by_key, [bp.integers("n", 0, 9), bp.array("n")],
+        "sorting by a key", sorted_by_key, [bp.integers("6", 0, 9), bp.array("6")],
         right=(sorted_back, "a permutation is pulled back by its inverse"),
         wrong=(lambda args, ct: (None, ct[jnp.argsort(args[0], stable=True)]), "the permutation itself"),
     ),
     *pair(
-        "products by a tree", products, VECTOR,
+        "products by a tree", products, FIVE,
         right=(products_back, "∂y_j/∂x_i is the product of the other factors, also where one is zero"),
     ),
     *pair(
-        "power spectrum", power_spectrum, VECTOR,
+        "power spectrum", power_spectrum, FIVE,
         right=(spectrum_back, "the derivative of |X|² is 2 Re(conj(X) dX)"),
         wrong=(lambda args, ct: (2 * args[0] * ct.sum(),), "Parseval holds only for equal cotangents"),
     ),

@@ -171,7 +171,7 @@ def times_tenth(x):
 MEMBERS = (
     *pair(
         "a cast to bfloat16 beside a cube", tanh_beside_a_cube,
-        [bp.array("n"), bp.array("m", low=-3, high=3)],
+        [bp.array("3"), bp.array("4", low=-3, high=3)],
         right=(tanh_beside_a_cube_back(0), "it is coarse exactly where the function is"),
         wrong=(tanh_beside_a_cube_back(4e-6), "the cube is computed in full: 4e-6 is 30 units of float32"),
     ),
@@ -181,7 +181,7 @@ MEMBERS = (
         wrong=(rows_apart_back(1e-6), "the other rows are not cast: in float64, 1e-6 is a wrong formula"),
     ),
     *pair(
-        "a gain that was cast", with_a_coarse_gain, [bp.array("n", low=-3, high=3), bp.array("")],
+        "a gain that was cast", with_a_coarse_gain, [bp.array("3", low=-3, high=3), bp.array("")],
         right=(with_a_coarse_gain_back(0), "the gain's own slope is exp(x)"),
         wrong=(with_a_coarse_gain_back(1e-4), "1e-4 is a thousand units of float32"),
     ),
@@ -216,7 +216,7 @@ MEMBERS = (
         right=(lambda args, ct: (ct * (1 - jnp.square(jnp.tanh(args[0]))),), "autodiff loses them too"),
     ),
     *pair(
-        "deviation far from zero", unit_deviation, [bp.array("b n+2", low=1000, high=1001)],
+        "deviation far from zero", unit_deviation, [bp.array("3 5", low=1000, high=1001)],
         right=(unit_deviation_back(of_centred), "centred first"),
         wrong=(unit_deviation_back(of_squares), "in float32, 10⁶ − 10⁶ keeps no digit of a variance below 1"),
     ),
@@ -233,7 +233,7 @@ MEMBERS = (
         dtypes=("bfloat16",), argnums=0,
     ),
     *pair(
-        "squares beyond float16", root_mean_square, [bp.array("n+1", dtype="float16", low=-1000, high=1000)],
+        "squares beyond float16", root_mean_square, [bp.array("5", dtype="float16", low=-1000, high=1000)],
         right=(root_mean_square_back(jnp.float32), "300² fits in float32"),
         wrong=(root_mean_square_back(jnp.float16), "300² is ∞ in float16, so that the slope is 0"),
         dtypes=("float16",),

@@ -1,7 +1,9 @@
-"""Members of the kind "zero gradients": right ones, forgotten ones, and values that are held constant."""
+"""Members of the kind "zero gradients": right ones, forgotten ones, infinite inputs, values held constant."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from hypothesis import strategies as st
 from jax import lax
 from member import BAD, GOOD, member, pair
 
@@ -66,6 +68,35 @@ def softmax_back(args, ct):
     return (p * (ct - (p * ct).sum(-1, keepdims=True)),)
 
 
+MINUS = -float("inf")
+WITH_MINUS_INFINITY = st.sampled_from(
+    [(np.array(a, "f4"), np.array(b, "f4")) for a, b in (([MINUS, 0.5], [1, 2]), ([3, MINUS], [MINUS, -1]))]
+)
+
+
+def logaddexp_back(at_minus_infinity):
+    def back(args, ct):
+        total = jnp.logaddexp(*args)
+        return tuple(ct * jnp.where(jnp.isfinite(v), jnp.exp(v - total), at_minus_infinity) for v in args)
+
+    return back
+
+
+def largest_of_segments(x, ids):
+    """Return the largest entry of each of three segments, −∞ for an empty one."""
+    return jax.ops.segment_max(x, ids, num_segments=3)
+
+
+def largest_of_segments_back(only_first):
+    def back(args, ct):
+        x, ids = args
+        tied = (x == largest_of_segments(x, ids)[ids]) | (not only_first)
+        earlier = jnp.tril((ids[:, None] == ids[None, :]) & tied[None, :], -1).any(1)
+        return jnp.where(tied & ~(earlier & only_first), ct[ids], 0), None
+
+    return back
+
+
 def to_own_target(x):
     """Return (x − sin x)²/2, where the target sin x is held constant."""
     return jnp.square(x - lax.stop_gradient(jnp.sin(x))) / 2
@@ -107,22 +138,33 @@ MEMBERS = (
         wrong=(lambda args, ct: (ct, jnp.zeros(()), None), "0 only where the mask keeps nothing"),
     ),
     *pair(
-        "a shift of all logits", shifted_softmax, [bp.array("b n"), bp.array("")],
+        "a shift of all logits", shifted_softmax, [bp.array("3 4"), bp.array("")],
         right=(shifted_softmax_back(False), "softmax does not change with a shift that all logits share"),
         wrong=(shifted_softmax_back(True), "the term −Σ p Σ p ct is missing"),
     ),
     *pair(
         "a bias before standardisation", standardised,
-        [bp.array("b+1 n", low=-3, high=3), bp.array("n", low=-3, high=3)],
+        [bp.array("4 3", low=-3, high=3), bp.array("3", low=-3, high=3)],
         right=(standardised_back(lambda bias, _: jnp.zeros_like(bias)), "centring removes the bias"),
         wrong=(standardised_back(lambda _, ct: ct.sum(0)), "the bias does not reach the result"),
+    ),
+    *pair(
+        "log(eᵃ + eᵇ) with −∞ on one side", jnp.logaddexp, WITH_MINUS_INFINITY,
+        right=(logaddexp_back(0.0), "e^(−∞) adds nothing: slopes 0 and 1"),
+        wrong=(logaddexp_back(1.0), "the slopes add up to 2, those of the function to 1"),
+    ),
+    *pair(
+        "largest of segments, some of them empty", largest_of_segments,
+        [bp.array("6", low=-4, high=4), bp.integers("6", 0, 2)],
+        right=(largest_of_segments_back(True), "one of the tied units; an empty segment has no entry"),
+        wrong=(largest_of_segments_back(False), "that is the pullback of the sum"),
     ),
     member(
         "rounding, straight through, twice differentiated", GOOD, "the primal itself hands ct through",
         of=round_through, vjp=lambda _, ct: (ct,), args=VECTOR, second_order=True,
     ),
     *pair(
-        "the largest logit, straight through", chosen_through, [bp.array("b n+1", low=-4, high=4)],
+        "the largest logit, straight through", chosen_through, [bp.array("3 4", low=-4, high=4)],
         right=(softmax_back, "what is stopped has no derivative; what is left is softmax"),
         wrong=(lambda _, ct: (ct,), "softmax does not hand ct through"),
         second_order=True,

@@ -36,8 +36,9 @@ class Member:
 def member(name, wanted, why, *, says=(), hides=None, fn=None, **call):
     """Return the member that calls `verify` with `call`, quickly unless `call` says otherwise.
 
-    `args` may be a function without arguments; it is called when the test runs. What is wrong must be found
-    wrong by its numbers, not because it does not run, unless `hides` is given.
+    `args` may be a function without arguments; it is called when the test runs. Shapes are fixed where sizes
+    are not the point, since each other shape costs compilations. What is wrong must be found wrong by its
+    numbers, not because it does not run, unless `hides` is given.
     """
 
     def report():
