@@ -71,6 +71,11 @@ def all_finite(tree: PyTree) -> bool:
     return all(bool(np.all(np.isfinite(leaf))) for leaf in jax.tree.leaves(tree) if is_inexact(leaf))
 
 
+def all_numbers(tree: PyTree) -> bool:
+    """Return whether no floating or complex entry is NaN."""
+    return not any(bool(np.any(np.isnan(leaf))) for leaf in jax.tree.leaves(tree) if is_inexact(leaf))
+
+
 def largest(tree: PyTree) -> float:
     """Return the largest finite magnitude among all entries, 0 where there is none."""
     sizes = [

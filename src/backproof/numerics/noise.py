@@ -30,9 +30,15 @@ class Measured(NamedTuple):
         return self._replace(noise=jax.tree.map(np.add, self.noise, other.noise))
 
 
-def measure(f: Callable[..., Any], *args: Any, wide: bool = False, seed: int = 0) -> Measured:
+def measure(
+    f: Callable[..., Any],
+    *args: Any,
+    wide: bool = False,
+    seed: int = 0,
+    replicas: int = EFFORT.replicas,
+) -> Measured:
     """Return `f(*args)` in float64 and the rounding noise of every entry."""
-    return measure_program(trace(f, *args), args, wide=wide, seed=seed)
+    return measure_program(trace(f, *args), args, wide=wide, seed=seed, replicas=replicas)
 
 
 def measure_program(
@@ -59,15 +65,13 @@ def measure_program(
     value, *varied = run(
         program, args, replicas=replicas, wide=wide, seed=seed, substitution=substitution, witness=witness
     )
-    units = program.tree.unflatten(program.units)
-    return Measured(value, jax.tree.map(_spread, units, value, *varied))
+    return Measured(value, jax.tree.map(_spread, value, *varied))
 
 
-def _spread(unit: float, value: Any, *replicas: Any) -> Any:
+def _spread(value: Any, *replicas: Any) -> Any:
     if not is_inexact(value):
         return np.zeros(np.shape(value))
     with np.errstate(all="ignore"):
         apart = np.max([np.abs(replica - value) for replica in replicas], axis=0)
-        least = unit if unit > epsilon(np.float64) else epsilon(value.dtype)
-        floor = least * np.abs(value) + FLUSHED * np.finfo(np.float64).tiny
+        floor = epsilon(value.dtype) * np.abs(value) + FLUSHED * np.finfo(np.float64).tiny
         return np.where(np.isfinite(apart), apart, 0) + np.where(np.isfinite(floor), floor, 0)

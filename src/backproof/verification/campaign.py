@@ -173,11 +173,13 @@ class Campaign:
         """
         places, truth = generic[-EFFORT.generic :], self.evaluators.truth
         doubt = next(filter(None, (self._doubt(point, truth(point).value) for point in places)), None)
-        if doubt and explains_doubt(self.evaluators, places):
+        if not doubt:
+            return replace(found, flat=bool(places))
+        if explains_doubt(self.evaluators, places):
             said = "a stop_gradient in the primal changes its derivative, by its author's convention"
             return replace(found, notes=(*found.notes, said))
-        doubts = [self._doubt(point, self.evaluators.hand(point).value) for point in places if doubt]
-        return replace(found, doubt=doubt, vindicated=bool(doubt) and not any(doubts))
+        doubts = [self._doubt(point, self.evaluators.hand(point).value) for point in places]
+        return replace(found, doubt=doubt, vindicated=not any(doubts))
 
     def _doubt(self, point: Point, gradient: object) -> str | None:
         noise = self.evaluators.truth(point).noise
@@ -201,7 +203,7 @@ class Campaign:
         fixed = independent_of(program, len(jax.tree.leaves(looks[0].point.args)))
         return replace(
             found,
-            unseen=unseen([look.truth for look in looks]),
+            unseen=unseen([look.truth for look in looks], program.units),
             symbolic=tuple(path for path, known in zip(paths, fixed, strict=True) if known),
             leaves=len(jax.tree.leaves(looks[0].truth.value)),
             unlawful=unlawful,

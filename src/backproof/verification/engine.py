@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ParamSpec
 
+import numpy as np
+
 from backproof.errors import GradientError, UsageError, message
 from backproof.rule import Loss, Rule
 from backproof.verification.campaign import Campaign
@@ -119,8 +121,9 @@ def verify_seeds(
 
 def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings, began: float) -> Report:
     """Return the report on the claim of a campaign, with the seconds since `began`."""
-    found = campaign.investigate(settings)
-    diagnosis = diagnose(campaign.evaluators, found.judged) if needs_diagnosis(found) else None
+    with np.errstate(all="ignore"):  # points are drawn at which numbers overflow
+        found = campaign.investigate(settings)
+        diagnosis = diagnose(campaign.evaluators, found.judged) if needs_diagnosis(found) else None
     seconds = time.perf_counter() - began
     return conclude(campaign.claim, found, diagnosis, declared, seed=settings.seed, seconds=seconds)
 

@@ -59,6 +59,7 @@ class Findings:
         rows: rows that lose their digits in low precision, the plainest example first.
         second: the judgement of the second derivative, where it is wrong.
         doubt: the sentence that says how finite differences disagree with autodiff.
+        flat: whether finite differences were asked, and disagree with autodiff nowhere.
         vindicated: whether the finite differences agree with the hand-written side.
         unseen: the leaves in which a slip would not have been seen.
         symbolic: the leaves that autodiff knows to be zero, whatever the direction.
@@ -79,6 +80,7 @@ class Findings:
     rows: tuple[Row, ...] = ()
     second: Judgement | None = None
     doubt: str | None = None
+    flat: bool = False
     vindicated: bool = False
     unseen: tuple[Unseen, ...] = ()
     symbolic: tuple[str, ...] = ()
@@ -87,6 +89,11 @@ class Findings:
 
     @property
     def all_zero(self) -> bool:
-        """Return whether every leaf is zero within noise at every point, and need not be."""
+        """Return whether every leaf is zero within noise at every point, and nothing shows that it must be.
+
+        What shows it: autodiff knows it whatever the direction, or finite differences see that the function
+        is flat.
+        """
         zero = [one for one in self.unseen if one.is_zero]
-        return 0 < self.leaves == len(zero) and any(one.leaf not in self.symbolic for one in zero)
+        known = self.flat or all(one.leaf in self.symbolic for one in zero)
+        return 0 < self.leaves == len(zero) and not known

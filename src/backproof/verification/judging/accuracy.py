@@ -114,7 +114,8 @@ def _worst(low: LowPrecision, point: Point, hand: Any, exact: Any, autos: list[A
     # Next to a kink the order of a sum decides on which side the code falls, and either side is right.
     # Digits that autodiff loses as well, once it is compiled, are no fault of this code.
     (sides,) = low.truths([point], EFFORT.native_sides, crossing=True)
-    compiled = [low.compiled_truth(point), *autos]
+    (more,) = low.truths([point], EFFORT.native_sides)
+    compiled = [low.compiled_truth(point), *autos, *more]
     beside = _worst_against(low.dtype, point, hand, exact, compiled, sides[1:])
     return beside if beside is None or not beside.fails else found
 

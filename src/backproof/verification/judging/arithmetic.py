@@ -31,10 +31,26 @@ def nowhere_finite(hand: Any, truth: Measured) -> bool:
     return True
 
 
-def may_be_chance(hand: Any, truth: Measured) -> bool:
-    """Return whether the two differ by no more than the noise of another entry: their own may be small."""
+def may_be_chance(hand: Any, truth: Measured, units: Sequence[float]) -> bool:
+    """Return whether the two differ so little that their own noise may be small by chance.
+
+    That is by no more than the noise of another entry, or than a few units in the last place of the numbers
+    that the hand-written side comes from.
+
+    Args:
+        hand: the value by hand.
+        truth: autodiff, with the noise of both.
+        units: for each leaf, how much coarser than float64 the hand-written side computes it.
+    """
     gap = _gap(hand, truth.value)
-    return bool(np.isfinite(gap)) and gap <= AGREES_WITHIN * largest(truth.noise)
+    if bool(np.isfinite(gap)) and gap <= AGREES_WITHIN * largest(truth.noise):
+        return True
+    leaves = zip(*map(jax.tree.leaves, (hand, truth.value)), units, strict=True)
+    coarse = [(mine, true, unit * epsilon(np.float64)) for mine, true, unit in leaves if unit > 1]
+    near = [
+        np.all(_distance(mine, true) <= AGREES_WITHIN * unit * np.abs(true)) for mine, true, unit in coarse
+    ]
+    return bool(near) and all(near)
 
 
 def loses_digits(truth: Measured, hand: Measured, direction: float, units: Sequence[float]) -> bool:

@@ -14,6 +14,8 @@ import numpy as np
 from backproof.numerics.comparison import same
 from backproof.numerics.leaves import leaves_with_paths
 from backproof.numerics.noise import Measured
+from backproof.numerics.rounding import epsilon
+from backproof.numerics.tolerance import AGREES_WITHIN
 
 
 class Unseen(NamedTuple):
@@ -42,7 +44,6 @@ def _one_zeroed(leaf: Any) -> Any:
 
 
 SLIPS: dict[str, Callable[[Any], Any]] = {
-    "1 % too large": lambda leaf: leaf * 1.01,
     "zeroed": np.zeros_like,
     "negated": np.negative,
     "zeroed in one entry": _one_zeroed,
@@ -50,10 +51,20 @@ SLIPS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def unseen(truths: Sequence[Measured]) -> tuple[Unseen, ...]:
+def _slips(unit: float) -> dict[str, Callable[[Any], Any]]:
+    """Return the slips, one of them as small as numbers with this spacing at 1 allow, or a percent."""
+    part = max(0.01, 4 * AGREES_WITHIN * unit)
+    return {f"{part:.0%} too large": lambda leaf: leaf * (1 + part), **SLIPS}
+
+
+def unseen(truths: Sequence[Measured], units: Sequence[float] = ()) -> tuple[Unseen, ...]:
     """Return the leaves in which some slip is hidden at every point, each with one such slip.
 
     A slip that leaves the data as they are (the transpose of a vector) does not count.
+
+    Args:
+        truths: autodiff with its noise at each point.
+        units: for each leaf, the spacing at 1 of the coarsest numbers that it comes from; float64's if empty.
     """
     found: list[Unseen] = []
     rows = [list(_leaves(truth)) for truth in truths]
@@ -65,7 +76,8 @@ def unseen(truths: Sequence[Measured]) -> tuple[Unseen, ...]:
         if all(same(np.zeros_like(value), value, noise) for value, noise in data):
             found.append(Unseen(path, None))
             continue
-        hidden = [name for name, slip in SLIPS.items() if _is_hidden(slip, data)]
+        slips = _slips(units[which] if units else epsilon(np.float64))
+        hidden = [name for name, slip in slips.items() if _is_hidden(slip, data)]
         found += [Unseen(path, hidden[-1])] if hidden else []
     return tuple(found)
 

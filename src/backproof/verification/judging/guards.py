@@ -6,14 +6,17 @@ believed, if finite differences of the function agree with it.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
+import jax
 import numpy as np
 
+from backproof.numerics.effort import EFFORT
 from backproof.numerics.noise import Measured
-from backproof.numerics.tolerance import AGREES_WITHIN
+from backproof.numerics.tolerance import ACCUSED, AGREES_WITHIN
 from backproof.verification.judging.kinks import some_sides
 from backproof.verification.judging.one_sided import as_tree, both_sides, per_part, vector, vectors
-from backproof.verification.judging.reference import Vote, vote
+from backproof.verification.judging.reference import Vote, derivative_at, vote
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
 
@@ -32,7 +35,8 @@ def may_be_guarded(evaluators: Evaluators, looks: Sequence[Look]) -> list[bool]:
     )
     here = np.array([vector(look.truth.value) for look in looks])
     noise = AGREES_WITHIN * np.array([per_part(look.truth) for look in looks])
-    return [bool(np.any(row)) for row in _guarded(np.stack([one, other]), here, noise)]
+    sides = np.stack([one, other])
+    return [bool(np.any(row)) for row in _guarded(sides, here, noise) | _unknown(sides, here)]
 
 
 def without_guards(evaluators: Evaluators, look: Look) -> Measured:
@@ -42,17 +46,31 @@ def without_guards(evaluators: Evaluators, look: Look) -> Measured:
         evaluators: the evaluators of the claim, which is about a pullback.
         look: both sides at the point where it is corrected.
     """
-    truth = look.truth
-    sides = some_sides(evaluators.truth, look.point)
-    here = vector(truth.value)
+    truth, sides = look.truth, some_sides(evaluators.truth, look.point)
     if not len(sides):
         return truth
-    guarded = _guarded(sides, here, AGREES_WITHIN * per_part(truth))
-    if not np.any(guarded):
-        return truth
-    corrected = as_tree(np.where(guarded, sides[0], here), truth.value)
-    believed = vote(evaluators, look.point, corrected, truth) is Vote.CONFIRMS
-    return Measured(corrected, truth.noise) if believed else truth
+    here, noise = vector(truth.value), AGREES_WITHIN * per_part(truth)
+    value = truth.value
+    guarded = _guarded(sides, here, noise)
+    if np.any(guarded):
+        corrected = as_tree(np.where(guarded, sides[0], here), value)
+        value = corrected if vote(evaluators, look.point, corrected, truth) is Vote.CONFIRMS else value
+    unknown = as_tree(_unknown(sides, here).astype(float), truth.value)
+    for leaf, mask in enumerate(jax.tree.leaves(unknown)):
+        for index in map(tuple, np.argwhere(mask)[: EFFORT.doubtful]):
+            value = _with_derivative(evaluators, look, value, leaf, index)
+    return truth if value is truth.value else Measured(value, truth.noise)
+
+
+def _with_derivative(evaluators: Evaluators, look: Look, value: Any, leaf: int, index: Any) -> Any:
+    """Return `value` with the entry that differences give, where they contradict autodiff."""
+    leaves, tree = jax.tree.flatten(value)
+    found = derivative_at(evaluators, look.point, value, leaf, index)
+    if found is None or abs(found - leaves[leaf][index]) <= ACCUSED * abs(found):
+        return value
+    leaves[leaf] = np.array(leaves[leaf])
+    leaves[leaf][index] = found
+    return tree.unflatten(leaves)
 
 
 def _guarded(sides: np.ndarray, here: np.ndarray, noise: np.ndarray) -> np.ndarray:
@@ -60,6 +78,11 @@ def _guarded(sides: np.ndarray, here: np.ndarray, noise: np.ndarray) -> np.ndarr
     with np.errstate(invalid="ignore"):
         alike = np.all(np.isfinite(sides), axis=0) & (np.ptp(sides, axis=0) <= noise)
         return np.asarray(alike & ~(np.abs(sides[0] - here) <= noise))
+
+
+def _unknown(sides: np.ndarray, here: np.ndarray) -> np.ndarray:
+    """Return the entries that are finite, but whose limit from some side is not known."""
+    return np.any(np.isnan(sides), axis=0) & np.isfinite(here)
 
 
 def is_smooth_and_unguarded(evaluators: Evaluators, look: Look) -> bool:

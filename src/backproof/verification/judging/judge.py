@@ -51,7 +51,7 @@ NO_DIRECTION = "the cotangent is zero"
 NO_VALUE = "the function is not finite"
 NO_WITNESS = "autodiff is not finite, and no finite difference converges"
 OVERFLOWS = "both sides overflow in float64"
-TOO_MANY_SIDES = "so many kinks meet that not every side could be tried"
+TOO_MANY_SIDES = "so many kinks meet, or slopes are so steep, that not every side could be tried"
 
 
 class Judgement(NamedTuple):
@@ -131,12 +131,13 @@ def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured, *, 
     measured = evaluators.hand(point)
     both = truth.with_noise_of(measured)
     worst = worst_entry(hand, both) or first.worst
-    if not worst.agrees and not point.is_large and may_be_chance(hand, both):
+    units = evaluators.units(point)
+    if not worst.agrees and not point.is_large and may_be_chance(hand, both, units):
         both = both._replace(noise=jax.tree.map(np.maximum, both.noise, evaluators.noise_again(point)))
         worst = worst_entry(hand, both) or worst
     first = first._replace(worst=worst)
     if worst.agrees:
-        noisy = loses_digits(truth, measured, largest(point.direction), evaluators.units(point))
+        noisy = loses_digits(truth, measured, largest(point.direction), units)
         return first._replace(outcome=Outcome.UNSTABLE if noisy else Outcome.AGREES)
     # long double does not lift a guard
     wide = first if corrected else _in_long_double(evaluators, point, first, both)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.numerics.comparison import Entry, difference, units
+from backproof.numerics.effort import EFFORT
 from backproof.numerics.interpreter import run
 from backproof.numerics.leaves import PyTree, has_direction, is_floating, is_inexact, shapes_of
 from backproof.numerics.noise import Measured, measure
@@ -40,6 +41,12 @@ def forward_is_primal(evaluators: Evaluators, point: Point) -> str | None:
     if shapes[0] != shapes[1]:
         return f"the rule's own forward returns shapes {shapes[0]} where the primal returns {shapes[1]}"
     entry = difference(ours.value, theirs.with_noise_of(ours))
+    if entry:  # all replicas of one measurement may be near by chance
+        again = [
+            measure(f, *point.args, seed=1, replicas=EFFORT.more_replicas)
+            for f in (evaluators.claim.value, evaluators.claim.primal)
+        ]
+        entry = difference(ours.value, theirs._replace(noise=again[1].with_noise_of(again[0]).noise))
     if entry:
         return f"the rule's own forward gives {entry.hand} where the primal gives {entry.truth}"
     return None

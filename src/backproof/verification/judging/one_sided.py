@@ -128,8 +128,8 @@ def moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) ->
 
 
 def _reach(sizes: Any) -> Any:
-    """Return how far entries of these sizes move at most: by their own size, a 0 by 1."""
-    return np.where(sizes == 0, 1.0, sizes)
+    """Return how far entries of these sizes move at most: by their own size, a 0 by 1, an infinity not."""
+    return np.where(sizes == 0, 1.0, np.where(np.isfinite(sizes), sizes, 0.0))
 
 
 def vector(tree: Any) -> np.ndarray:

@@ -17,7 +17,13 @@ from jax.extend.core.primitives import copy_p
 
 from backproof.numerics.comparison import agree
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import is_complex, is_inexact, largest, leaves_with_paths
+from backproof.numerics.leaves import (
+    has_direction,
+    is_complex,
+    is_inexact,
+    largest,
+    leaves_with_paths,
+)
 from backproof.numerics.noise import Measured, measure
 from backproof.numerics.tolerance import ACCUSED, AGREES_WITHIN, TRUSTED
 from backproof.numerics.tracing import float64, inner_programs
@@ -51,7 +57,7 @@ def reference_in_doubt(primal: Evaluator, point: Point, gradient: Any, noise: An
     terms = [np.sum(g * d) for g, d in _matched(gradient, sized)]
     # with complex arguments the derivative of Re⟨cotangent, primal⟩ along s is Re Σ g s
     slope, size = float(np.real(np.sum(terms))), float(np.sum(np.abs(terms)))
-    if not np.isfinite(slope) or not size:
+    if not np.isfinite(slope):
         return None
     found = along(primal, point, step)
     rounding = AGREES_WITHIN * sum(float(np.sum(n * np.abs(d))) for n, d in _matched(noise, sized))
@@ -100,8 +106,35 @@ def vote(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> Vo
             continue
         for index in map(tuple, np.argwhere(~agree(mine, true, noise))[: EFFORT.doubtful]):
             slopes = one_sided(evaluators.primal, point, which, index, evaluators.claim.points.admits)
+            if not np.isfinite(mine[index]) and not _is_full(point.direction):
+                slopes = []  # NaN may be 0 · ∞ where the cotangent is 0, which is no fault
             said.append(_vote_at(slopes, float(mine[index]), largest_direction))
     return max(said)
+
+
+def derivative_at(evaluators: Evaluators, point: Point, truth: Any, leaf: int, index: Any) -> float | None:
+    """Return the derivative for one entry, by differences from both sides; None where there is none.
+
+    Args:
+        evaluators: the evaluators of the claim.
+        point: where it is taken.
+        truth: the result of a pullback there.
+        leaf: the number of the leaf of the result.
+        index: the entry of that leaf.
+    """
+    which = _argument_leaf(point.args, truth, leaf)
+    if is_complex(jax.tree.leaves(point.args)[which]):
+        return None
+    slopes = one_sided(evaluators.primal, point, which, index, evaluators.claim.points.admits)
+    values = [one.value for one in slopes]
+    scale = max(map(abs, values), default=0.0)
+    if len(slopes) < 2 or any(one.error > TRUSTED * scale for one in slopes):
+        return None
+    return float(np.mean(values)) if np.ptp(values) <= TRUSTED * scale else None
+
+
+def _is_full(direction: Any) -> bool:
+    return all(bool(np.all(leaf != 0)) for leaf in jax.tree.leaves(direction) if has_direction(leaf))
 
 
 def _vote_at(slopes: list[Slope], mine: float, direction: float) -> Vote:

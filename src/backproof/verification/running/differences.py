@@ -64,6 +64,8 @@ def one_sided(
     """
     step = one_entry(point.args, which, index)
     size = abs(float(jax.tree.leaves(point.args)[which][index]))
+    if not np.isfinite(size):
+        return []
     # how large a step from 0 may be, nothing at the point says
     sizes = [size] if size else FROM_ZERO
     found = []
@@ -117,10 +119,11 @@ def moved(args: tuple[Any, ...], step: Any, width: float, held: Any = np.longdou
 
 
 def size_of(leaf: Any) -> Any:
-    """Return the unit of a step for each entry: its own size, or 1 where it is smaller."""
+    """Return the unit of a step for each entry: its own size, or 1 where it is smaller; 0 at an infinity."""
     if not is_inexact(leaf):
         return np.ones(())
-    return np.maximum(np.abs(np.asarray(leaf)), 1.0)
+    sizes = np.abs(np.asarray(leaf))
+    return np.where(np.isfinite(sizes), np.maximum(sizes, 1.0), 0.0)
 
 
 def _scaled(leaf: Any, part: Any) -> Any:

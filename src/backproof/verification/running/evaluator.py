@@ -12,8 +12,9 @@ import numpy as np
 
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.interpreter import Witness, one_sided, run
-from backproof.numerics.leaves import PyTree, is_inexact, shapes_of
+from backproof.numerics.leaves import PyTree, all_numbers, is_inexact, shapes_of
 from backproof.numerics.noise import Measured, measure_program
+from backproof.numerics.tolerance import RESOLUTION
 from backproof.numerics.tracing import Program, float64, trace
 from backproof.verification.running.point import Point, stack, unstack
 
@@ -72,19 +73,33 @@ class Evaluator:
     def limits(self, points: Sequence[Point], moved: Sequence[Point]) -> PyTree:
         """Return the limits of the result at points of one shape, each from one side, stacked.
 
-        Where a limit is NaN at the point itself, the result next to it stands for it.
+        Where a limit is NaN at the point itself, the result next to it stands for it, unless that changes
+        on the way to the point.
 
         Args:
             points: the points.
             moved: for each, a point next to it, on the side that is meant.
         """
+        next_to, limit = self._one_sided(points, moved)
+        if all_numbers(limit):
+            return limit
+        halfway = [
+            Point(jax.tree.map(_between, here.args, there.args), here.direction)
+            for here, there in zip(points, moved, strict=True)
+        ]
+        return jax.tree.map(_or_next_to, limit, next_to, self._one_sided(points, halfway)[0])
+
+    def _one_sided(self, points: Sequence[Point], moved: Sequence[Point]) -> tuple[PyTree, PyTree]:
+        """Return the results at the moved points and their limits at the points, stacked."""
         places = stack(points), stack(moved)
         program = self._mapped(places[0])
         if program is not None:
-            return _limit(*one_sided(program, *places))
+            return one_sided(program, *places)
         pairs = zip(points, moved, strict=True)
-        rows = [_limit(*one_sided(self.program(point), point, there)) for point, there in pairs]
-        return jax.tree.map(lambda *limits: np.stack(limits), *rows)
+        rows = [one_sided(self.program(point), point, there) for point, there in pairs]
+        return tuple(
+            jax.tree.map(lambda *leaves: np.stack(leaves), *side) for side in zip(*rows, strict=True)
+        )
 
     def value(self, point: Point, *, wide: bool = False) -> PyTree:
         """Return the result at one point without its noise."""
@@ -154,11 +169,17 @@ class Compiled:
         return unstack(many, len(points))
 
 
-def _limit(next_to: PyTree, limit: PyTree) -> PyTree:
-    def one(there: Any, here: Any) -> Any:
-        return np.where(np.isnan(here), there, here) if is_inexact(here) else here
+def _between(here: Any, there: Any) -> Any:
+    return here if here is there else here + (there - here) / 2
 
-    return jax.tree.map(one, next_to, limit)
+
+def _or_next_to(limit: Any, next_to: Any, halfway: Any) -> Any:
+    """Return a limit, and where it is NaN the result next to it, if that is the same nearer to the point."""
+    if not is_inexact(limit):
+        return limit
+    with np.errstate(all="ignore"):
+        steady = np.abs(next_to - halfway) <= RESOLUTION * np.abs(halfway)
+    return np.where(np.isnan(limit), np.where(steady, halfway, np.nan), limit)
 
 
 def inner_products(one: PyTree, other: PyTree, direction: PyTree, count: int) -> np.ndarray:
