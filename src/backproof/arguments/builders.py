@@ -172,7 +172,9 @@ def _also(values: Any, dtype: str) -> tuple[float | str, ...]:
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise unreadable("also= names numbers, or expressions of dims", f"also={values!r}")
-        if dtype == "bool" or ("int" in dtype and isinstance(value, float) and not value.is_integer()):
+        whole = isinstance(value, int | str) or value.is_integer()
+        below = "uint" in dtype and not isinstance(value, str) and value < 0
+        if dtype == "bool" or ("int" in dtype and not whole) or below:
             raise unreadable(f"an element of {dtype} must be able to have each value", f"also={values!r}")
     return tuple(dict.fromkeys(math.nan if value != value else _exact(value) for value in values))
 

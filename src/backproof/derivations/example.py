@@ -45,7 +45,8 @@ def smallest(replayer: Replayer, points: Points, found: list[Args], look: Look) 
     start = _smaller(points, found[0] if found else None, fails) or (found[0] if found else None)
     if start is None:
         return None
-    return with_plain_numbers(Point(start, ()), points.admits, lambda point: fails(point.args)).args
+    plain = with_plain_numbers(Point(start, ()), points.admits, lambda at: fails(at.args), points.plainer)
+    return plain.args
 
 
 def _failing(replayer: Replayer, look: Look) -> Callable[[Args], bool]:
