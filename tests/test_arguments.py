@@ -1,6 +1,8 @@
 """One notation for what an argument may be, read from three forms and written back."""
 
 import math
+import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Array, Float, Int
 
+import backproof as bp
 from backproof import UsageError
 from backproof.arguments import (
     LONG_DTYPES,
@@ -164,3 +167,11 @@ def test_predicates_are_kept_beside_the_notation():
     positive = array("n", where=lambda x: bool(np.all(x > 0)))
     assert positive.where is not None
     assert str(positive) == "f32[n]"
+
+
+def test_the_table_of_the_readme_writes_each_specification_in_both_ways():
+    readme = (pathlib.Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(bp\.\w+\(.*?\))` \| `(\S+)` \|", readme, re.MULTILINE)
+    assert {parse(text.replace("\\|", "|")).structure for _, text in rows} == {*STRUCTURES, None}
+    for made, text in rows:
+        assert eval(made, {"bp": bp, "math": math}) == parse(text.replace("\\|", "|")), made

@@ -13,7 +13,7 @@ from backproof.derivations.replay import Replay, Replayer
 from backproof.derivations.report import Example
 from backproof.derivations.table import Table
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import leaves_with_paths, shapes_of, widen
+from backproof.numerics.leaves import leaves_with_paths, shapes_of
 from backproof.numerics.tracing import float64
 from backproof.verification.diagnosis.smallest import with_plain_numbers
 from backproof.verification.points.draws import Points
@@ -69,7 +69,7 @@ def _smaller(points: Points, found: Args | None, fails: Callable[[Args], bool]) 
         if found is not None and drawn.size >= entries(found):
             return None
         with float64():
-            args = widen(drawn.build())
+            args = drawn.widened()
         if points.admits(args) and fails(args):
             return args
     return None

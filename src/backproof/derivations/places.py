@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from backproof.arguments import Specification, names_of
-from backproof.numerics.leaves import shapes_of, widen
+from backproof.numerics.leaves import shapes_of
 from backproof.numerics.tracing import float64
 from backproof.verification.points.domain import domain_of
 from backproof.verification.points.draws import Points
@@ -59,7 +59,7 @@ def drawn_points(name: str, points: Points, examples: int, seed: int) -> list[li
     draws = [*plain, *draw(points, examples * max(len(plain), 1), seed, name)]
     draws = sorted((one for one in draws if not one.empty), key=lambda one: one.size)
     with float64():
-        args = [widen(one.build()) for one in draws]
+        args = [one.widened() for one in draws]
     groups: dict[Any, list[Args]] = {}
     for one in args:
         groups.setdefault(shapes_of(one), []).append(one)

@@ -3,12 +3,14 @@
 import math
 from collections import Counter
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import backproof as bp
 from backproof.arguments import STRUCTURES as NAMES
+from backproof.verification import Verdict
 from backproof.verification.points.from_arguments import FromArguments
 from backproof.verification.points.hypothesis_draws import draw
 from backproof.verification.points.members import within
@@ -287,3 +289,71 @@ def test_the_smallest_example_is_a_plain_member():
     a, q, _ = report.counterexample.args
     assert np.array_equal(a, np.eye(2))
     assert np.array_equal(q, np.eye(2))
+
+
+def test_the_domain_of_a_rule_may_have_a_least_size_and_a_structure():
+    shapes = set()
+
+    def forward(params, p):
+        shapes.add(p.shape)
+        return params["w"] * p, (params["w"], p)
+
+    def backward(params, residuals, delta):
+        w, p = residuals
+        return {"w": jnp.sum(p * delta, tuple(range(delta.ndim - 1)))}, w * delta
+
+    def init(key, p):
+        return {"w": jnp.ones(p.shape[-1], p.dtype)}, p
+
+    rule = bp.Rule("weighted", init, forward, backward, bp.simplex("*batch n>=2"))
+    assert bp.verify(rule).verdict is Verdict.AGREES
+    assert min(shape[-1] for shape in shapes) == 2
+
+
+def test_the_second_derivative_is_not_judged_where_it_leaves_the_domain():
+    def back(args, ct):
+        z, y = args
+        return ct * (jax.nn.softmax(z) - y), -ct * jax.nn.log_softmax(z)  # right where each y sums to 1
+
+    def loss(z, y):
+        return -jnp.sum(y * jax.nn.log_softmax(z))
+
+    for labels in (bp.one_hot("b v>=1"), bp.simplex("b v>=1")):
+        assert bp.verify(of=loss, vjp=back, args=[bp.array("b v>=1"), labels], examples=30).ok
+    report = bp.verify(
+        of=loss,
+        vjp=lambda a, ct: (ct * (jax.nn.softmax(jax.lax.stop_gradient(a[0])) - a[1]), back(a, ct)[1]),
+        args=[bp.array("b v>=1"), bp.one_hot("b v>=1")],
+        examples=30,
+    )
+    assert report.cause == "second-order"
+
+
+def test_numbers_may_move_freely_unless_an_equation_ties_them():
+    points = FromArguments((bp.array("n"), bp.spd("n"), bp.increasing("n"), {"p": bp.simplex("n")}))
+    assert points.free(points.plain()[-1].build()) == (0, 2)
+    assert FromArguments((bp.array("n"), bp.increasing("n"))).free(()) is None
+
+
+@pytest.mark.parametrize(("dtype", "places"), [("float32", 24), ("bfloat16", 8), ("float16", 11)])
+def test_probabilities_sum_to_1_and_not_nearly_1_in_every_dtype(dtype, places):
+    points = FromArguments((bp.simplex("b n", dtype),))
+    for one in [*draw(points, 100, 0, "f"), *points.small()]:
+        for (p,), units in ((one.build(), 2.0**places), (one.widened(), 2.0**53)):
+            counts = units * p.astype(np.float64)
+            assert (counts == np.round(counts)).all()
+            assert (counts.sum(-1) == units).all()
+
+
+def test_a_formula_that_holds_for_members_only_is_right():
+    """Rounded to float32, an orthogonal matrix would make it wrong by 10⁸ units of float64."""
+
+    def turned(q, x):
+        return jnp.tanh(jnp.sum((q.T @ x) ** 2))
+
+    def back(args, ct):
+        q, x = args
+        slope = 2 * ct * (1 - jnp.tanh(jnp.sum(x * x)) ** 2)  # a turn keeps the length
+        return slope * jnp.outer(x, q.T @ x), slope * x
+
+    assert bp.verify(of=turned, vjp=back, args=[bp.orthogonal("n"), bp.array("n")], examples=60).ok

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 
-from backproof.numerics.leaves import PyTree
+from backproof.numerics.leaves import PyTree, widen
 from backproof.verification.points.values import Style, plain
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -21,7 +21,7 @@ class Drawn(NamedTuple):
     """Holds one drawn argument tuple, not yet built, and the seed of everything drawn with it.
 
     Attributes:
-        build: makes the arguments, the same each time.
+        build: makes the arguments, the same each time, in their declared dtypes.
         shapes: the shapes and dtypes of the arguments, as text.
         size: how many entries they have.
         empty: whether an argument has no entry.
@@ -30,6 +30,8 @@ class Drawn(NamedTuple):
         kind: the kind of the direction, None where it is drawn as well.
         varied: whether integers of an example differ from the given ones, for which the caller did not ask:
             a point at which the function does not exist then says nothing.
+        exact: makes them for float64, in which formulas are judged, where rounding to the declared dtype
+            would break an equation that they satisfy; None where it does not.
     """
 
     build: Callable[[], tuple[PyTree, ...]]
@@ -40,6 +42,11 @@ class Drawn(NamedTuple):
     tree: str = ""
     kind: str | None = None
     varied: bool = False
+    exact: Callable[[], tuple[PyTree, ...]] | None = None
+
+    def widened(self) -> tuple[PyTree, ...]:
+        """Return the arguments in float64."""
+        return widen((self.exact or self.build)())
 
 
 class Long(NamedTuple):
@@ -129,3 +136,12 @@ class Points:
         """Return, for the leaves of `args` that have a structure, their number and the plainest members."""
         del args
         return []
+
+    def free(self, args: tuple[PyTree, ...]) -> tuple[int, ...] | None:
+        """Return the arguments that can move in every direction and stay in the domain; None for all.
+
+        A formula that is right for probabilities need not be right next to them, nor differentiate to what
+        autodiff finds there.
+        """
+        del args
+        return None

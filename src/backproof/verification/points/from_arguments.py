@@ -5,6 +5,7 @@ made in NumPy, outside jit. Among the numbers are ties, signed zeros, large and 
 the edges of the declared domain.
 """
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import PyTree
 from backproof.verification.points.draws import SEEDS, Drawn, Long, Points, drawn
 from backproof.verification.points.examples import held_still, variations
-from backproof.verification.points.members import Holder, is_specification, made, varies, within
+from backproof.verification.points.members import Holder, is_specification, made, rounds, varies, within
 from backproof.verification.points.sizes import least_of, menu, small_sizes, with_long
 from backproof.verification.points.structure import NoMemberError
 from backproof.verification.points.structures import STRUCTURES
@@ -130,6 +131,14 @@ class FromArguments(Points):
                 found.append((place, [np.array(one, built[place].dtype) for one in plain]))
         return found
 
+    def free(self, args: tuple[PyTree, ...]) -> tuple[int, ...] | None:
+        """Return the arguments that can move in every direction and stay in the domain; None for all."""
+        last = len(jax.tree.leaves(args)) - len(self._leaves)
+        tied = {last + place for place, spec in enumerate(self._leaves) if _is_tied(spec)}
+        places = itertools.count()
+        owned = [{next(places) for _ in jax.tree.leaves(arg)} for arg in args]
+        return tuple(i for i, own in enumerate(owned) if not own & tied) if tied else None
+
     def _dims_at(self, args: tuple[PyTree, ...]) -> Dims | None:
         """Return the sizes of the names at `args`; None where they cannot be determined."""
         dims = Dims()
@@ -153,13 +162,15 @@ class FromArguments(Points):
         args, like = found
         held, whole = jax.tree.flatten(args)
 
-        def build() -> tuple[PyTree, ...]:
-            return whole.unflatten([made(leaf, style, seed, place) for place, leaf in enumerate(held)])
+        def build(exact: bool = False) -> tuple[PyTree, ...]:
+            numbered = enumerate(held)
+            return whole.unflatten([made(leaf, style, seed, place, exact=exact) for place, leaf in numbered])
 
         try:
             if not self._checked or self._satisfied(build()):
                 varied = any(self._vary) and varies(style, seed)
-                return like._replace(build=build, seed=seed, varied=varied)
+                exact = functools.partial(build, True) if any(map(rounds, self._leaves)) else None
+                return like._replace(build=build, seed=seed, varied=varied, exact=exact)
         except NoMemberError:
             return None
         return self._at(dims, style, seed + RETRY, tries - 1) if tries else None
@@ -204,6 +215,12 @@ class FromArguments(Points):
     def _satisfied(self, args: tuple[PyTree, ...]) -> bool:
         """Return whether every `where=` holds."""
         return all(spec.where is None or bool(spec.where(value)) for spec, value in self._pairs(args))
+
+
+def _is_tied(stated: Any) -> bool:
+    """Return whether the entries of an argument satisfy an equation."""
+    structure = stated.structure if is_specification(stated) else None
+    return structure is not None and STRUCTURES[structure].is_tied
 
 
 def _has_expressions(pair: tuple[Specification, Any]) -> bool:

@@ -89,4 +89,4 @@ def _plainer(shape: Shape, spec: Specification, dims: Dims) -> list[np.ndarray]:
     return [np.broadcast_to(row, shape) for row in rows]
 
 
-INCREASING = Structure(_draw, _is_increasing, _plainer)
+INCREASING = Structure(_draw, _is_increasing, _plainer, is_tied=False)

@@ -92,4 +92,4 @@ def _plain_orthogonal(shape: Shape, spec: Specification, dims: Dims) -> list[np.
 
 
 SPD = Structure(_draw_spd, _is_spd, _plain_spd)
-ORTHOGONAL = Structure(_draw_orthogonal, _is_orthogonal, _plain_orthogonal)
+ORTHOGONAL = Structure(_draw_orthogonal, _is_orthogonal, _plain_orthogonal, rounds=True)

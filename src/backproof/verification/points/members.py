@@ -1,6 +1,7 @@
 """One argument's numbers, moved into its declared domain, and the test whether an array lies in it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -39,8 +40,22 @@ def varies(style: Style, seed: int) -> bool:
     return not style.ordinary and seed % 3 == 0
 
 
-def made(leaf: Any, style: Style, seed: int, place: int) -> Any:
+def rounds(stated: Any) -> bool:
+    """Return whether an argument satisfies an equation that rounding to its dtype breaks."""
+    structure = stated.structure if is_specification(stated) else None
+    return structure is not None and STRUCTURES[structure].rounds
+
+
+def made(leaf: Any, style: Style, seed: int, place: int, *, exact: bool = False) -> Any:
     """Return the numbers of one leaf: in the drawn style, moved into the declared domain.
+
+    Args:
+        leaf: a `Holder`, or the shape and dtype of a leaf that is drawn like any array.
+        style: how they are made.
+        seed: the seed of the draw.
+        place: the number of the leaf, so that no two leaves are the same.
+        exact: whether they are for float64, and not rounded to the declared dtype where that breaks an
+            equation.
 
     Raises:
         NoMemberError: the domain is empty at these sizes.
@@ -52,6 +67,9 @@ def made(leaf: Any, style: Style, seed: int, place: int) -> Any:
         return _example(leaf, style, seed, place, rng)
     spec: Specification = leaf.stated
     if spec.structure:
+        if exact and rounds(spec):
+            wide = replace(spec, dtype="float64")
+            return STRUCTURES[spec.structure].draw(rng, leaf.shape, wide, leaf.dims, style)
         drawn = STRUCTURES[spec.structure].draw(rng, leaf.shape, spec, leaf.dims, style)
         return np.asarray(drawn).astype(leaf.dtype)
     if spec.dtype == "bool":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax.numpy as jnp
 import numpy as np
 
 from backproof.arguments import Dims, Specification, evaluate
@@ -112,7 +113,16 @@ def _draw_simplex(
         weights = np.ones(shape)
     if way >= 4:  # at least one entry of each row is kept
         weights = weights * (one | (rng.random(shape) < (0.5 if way == 4 else 0.0)))
-    return weights / weights.sum(-1, keepdims=True)
+    # in units of the last place below 1 every partial sum is exact, and the sum is 1 and not nearly 1
+    units = 2.0 ** (int(jnp.finfo(spec.dtype).nmant) + 1)
+    counts = np.floor(units * weights / weights.sum(-1, keepdims=True))
+    rest = np.where(_first_largest(counts), units - counts.sum(-1, keepdims=True), 0)
+    return (counts + rest) / units
+
+
+def _first_largest(rows: np.ndarray) -> np.ndarray:
+    """Return where the largest entry of each row stands, the first of several."""
+    return np.arange(rows.shape[-1]) == rows.argmax(-1)[..., None] if rows.size else rows > 0
 
 
 def _is_simplex(value: np.ndarray, spec: Specification, dims: Dims) -> bool:
@@ -146,5 +156,5 @@ def _plain_one_hot(shape: Shape, spec: Specification, dims: Dims) -> list[np.nda
 
 PARTITION = Structure(_draw_partition, _is_partition, _plain_partitions)
 PERMUTATION = Structure(_draw_permutation, _is_permutation, _plain_permutations)
-SIMPLEX = Structure(_draw_simplex, _is_simplex, _plain_simplex)
+SIMPLEX = Structure(_draw_simplex, _is_simplex, _plain_simplex, rounds=True)
 ONE_HOT = Structure(_draw_one_hot, _is_one_hot, _plain_one_hot)

@@ -31,11 +31,16 @@ class Structure(NamedTuple):
         draw: draws a member of a shape.
         admits: whether an array is a member, to the precision of the declared dtype.
         plainer: the plainest members of a shape, the plainest first, from which an example is chosen.
+        is_tied: whether the entries satisfy an equation, so that next to a member most arrays are none.
+        rounds: whether a dtype holds few members exactly, so that others satisfy their equation only to its
+            precision.
     """
 
     draw: Draw
     admits: Admits
     plainer: Plainer
+    is_tied: bool = True
+    rounds: bool = False
 
 
 def is_mild(style: Style, rng: np.random.Generator) -> bool:
