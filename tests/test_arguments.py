@@ -88,7 +88,7 @@ def test_structures_are_read_back(name, dims, total):
 def test_a_least_size_is_a_name_and_the_largest_counts():
     assert str(array("b>=2 n")) == "f32[b>=2,n]"
     assert array("b>1") == array("b>=2") == array("b >= 2") == array("b>=2 ")
-    assert array("b>=2 b>=3") == array("b>=3 b") == array("b b>=3")
+    assert array("b>=2 b>=3") == array("b>=3 b>=2") == array("b>=3 b") == array("b b>=3")
     assert array("b>=0") == array("b")
     assert names_of(array("b>=2 n")) == ["b", "n"]
     assert bind(array("b>=2 n"), (2, 0), {}) == {"b": 2, "n": 0}
