@@ -141,7 +141,8 @@ def _with_others(values: np.ndarray, leaf: Holder, style: Style, rng: Any) -> np
     pool = others if share < 0.25 and not style.ordinary else finite if share < 0.75 else finite[:0]
     if not (pool.size and values.size):
         return values
-    chosen = rng.choice(pool, values.shape)
+    one = rng.random() < 0.5  # a row of a mask has one value throughout
+    chosen = np.full(values.shape, rng.choice(pool)) if one else rng.choice(pool, values.shape)
     alone = values.size == 1 or rng.random() < 0.125
     return chosen if alone else np.where(_places(values.shape, rng), chosen, values)
 
