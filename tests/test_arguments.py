@@ -1,23 +1,36 @@
 """One notation for what an argument may be, read from three forms and written back."""
 
+import math
+import pathlib
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Array, Float, Int
 
+import backproof as bp
 from backproof import UsageError
 from backproof.arguments import (
     LONG_DTYPES,
+    STRUCTURES,
     array,
     bind,
     evaluate,
     from_annotations,
+    increasing,
     integers,
     names_of,
+    one_hot,
+    orthogonal,
     parse,
     parse_many,
+    partition,
+    permutation,
     shape_of,
+    simplex,
+    spd,
 )
 
 pytestmark = pytest.mark.smoke
@@ -41,6 +54,47 @@ def test_what_is_written_is_read_back(dims, starred, dtype, bounds, opens):
     fields = {"low_open": opens[0] and spec.low is not None, "high_open": opens[1] and spec.high is not None}
     spec = type(spec)(spec.dims, spec.dtype, spec.low, spec.high, **fields)
     assert parse(str(spec)) == spec
+
+
+LEAST = st.tuples(NAMES, st.sampled_from([">=", ">", " >= "]), st.integers(0, 9)).map(
+    lambda parts: "".join(map(str, parts))
+)
+ALSO = st.lists(st.sampled_from([-100, 3, -0.5, math.inf, -math.inf, math.nan, "n", "n - 1"]), unique=True)
+
+
+@given(st.lists(st.one_of(DIMENSIONS, LEAST, st.just("*batch>=1")), max_size=4), ALSO)
+def test_least_sizes_and_further_values_are_read_back(dims, also):
+    if sum("*batch" in dim for dim in dims) > 1:
+        return
+    spec = array(" ".join(dims), low=0, high="2*n", also=tuple(also))
+    assert parse(str(spec)) == spec
+    assert len(spec.also) == len(also)
+
+
+@given(
+    st.sampled_from(sorted(STRUCTURES)),
+    st.sampled_from(["n", "b n", "*batch n", "b n>=2", "b n+1", "n n"]),
+    st.sampled_from(["m", "2*(m + 1)", 7]),
+)
+def test_structures_are_read_back(name, dims, total):
+    made = {"partition": lambda d: partition(d, of=total), "increasing": lambda d: increasing(d, -1, "n")}
+    others = {"permutation": permutation, "simplex": simplex, "spd": spd, "orthogonal": orthogonal}
+    spec = {**made, **others, "one_hot": one_hot}[name](dims)
+    assert spec.structure == name
+    assert parse(str(spec)) == spec
+    assert parse_many(f"f32[b] {spec} {spec}") == [array("b"), spec, spec]
+
+
+def test_a_least_size_is_a_name_and_the_largest_counts():
+    assert str(array("b>=2 n")) == "f32[b>=2,n]"
+    assert array("b>1") == array("b>=2") == array("b >= 2") == array("b>=2 ")
+    assert array("b>=2 b>=3") == array("b>=3 b>=2") == array("b>=3 b") == array("b b>=3")
+    assert array("b>=0") == array("b")
+    assert names_of(array("b>=2 n")) == ["b", "n"]
+    assert bind(array("b>=2 n"), (2, 0), {}) == {"b": 2, "n": 0}
+    for least, shape, known in (("b>=2 n", (1, 3), {}), ("*b>=1 n", (2, 0, 3), {}), ("n>=4", (3,), {"n": 3})):
+        with pytest.raises(UsageError, match=r"must fit \[.*>=\d.*found shape=.*pass an array of that shape"):
+            bind(array(least), shape, known)
 
 
 @given(st.lists(DIMENSIONS, max_size=4), st.sampled_from([(), (3,), (2, 4)]), st.booleans())
@@ -84,6 +138,23 @@ def test_expressions_are_arithmetic_and_nothing_else():
         (lambda: array("b", low="import"), "an expression of dims"),
         (lambda: bind(array("b n"), (2,), {}), r"must fit \[b, n\], but found shape=\(2,\)"),
         (lambda: bind(array("n n"), (2, 3), {}), r"must fit \[n, n\]"),
+        (lambda: array("n+1>=2"), r"a least size stands behind a name, but found 'n\+1>=2'; .* n>=2"),
+        (lambda: array("n<=8"), "a least size stands behind a name"),
+        (lambda: array("n=m"), "a least size stands behind a name"),
+        (lambda: array("n", also=3), r"a tuple of values, but found also=3; write also=\(3,\)"),
+        (lambda: array("n", also=(True,)), "also= names numbers"),
+        (lambda: integers("n", 0, 3, also=(0.5,)), "an element of int32 must be able"),
+        (lambda: array("n", "uint8", also=(-1,)), "an element of uint8 must be able"),
+        (lambda: parse("i32[n]|"), "may follow the shape"),
+        (lambda: parse("f32[n]:symmetric"), "a structure is one of partition, permutation"),
+        (lambda: parse("f32[n]:spd"), "spd needs two last axes of one size, but found"),
+        (lambda: parse("f32[n,n]>0:spd"), "spd says which values there are, .* drop the bounds"),
+        (lambda: parse("i32[g]:partition"), "partition, and nothing else, says the size"),
+        (lambda: parse("f32[n]:simplex(m)"), "partition, and nothing else, says the size"),
+        (lambda: spd("n", "int32"), "spd needs a dtype with 'float' in its name"),
+        (lambda: permutation("n", "float32"), "permutation needs a dtype with 'int'"),
+        (lambda: simplex(""), "simplex needs a last axis of its own"),
+        (lambda: simplex("*batch"), "simplex needs a last axis of its own"),
         (lambda: bind(array("2*n"), (5,), {"n": 2}), r"with {'n': 2}, but found shape=\(5,\)"),
     ],
 )
@@ -96,3 +167,11 @@ def test_predicates_are_kept_beside_the_notation():
     positive = array("n", where=lambda x: bool(np.all(x > 0)))
     assert positive.where is not None
     assert str(positive) == "f32[n]"
+
+
+def test_the_table_of_the_readme_writes_each_specification_in_both_ways():
+    readme = (pathlib.Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(bp\.\w+\(.*?\))` \| `(\S+)` \|", readme, re.MULTILINE)
+    assert {parse(text.replace("\\|", "|")).structure for _, text in rows} == {*STRUCTURES, None}
+    for made, text in rows:
+        assert eval(made, {"bp": bp, "math": math}) == parse(text.replace("\\|", "|")), made

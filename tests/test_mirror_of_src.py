@@ -82,9 +82,18 @@ TESTED_IN = {
         "verification/running/looks.py",
     ),
     "verification/test_kernels.py": ("numerics/whole_operations.py",),
+    "test_arguments.py": ("arguments/*.py",),
+    "verification/points/test_members.py": (
+        "verification/points/increasing.py",
+        "verification/points/matrices.py",
+        "verification/points/rows.py",
+        "verification/points/structure.py",
+        "verification/points/structures.py",
+    ),
     "verification/points/test_draws.py": (
         "verification/points/directions.py",
         "verification/points/domain.py",
+        "verification/points/from_arguments.py",
         "verification/points/hypothesis_draws.py",
         "verification/points/sizes.py",
         "verification/points/values.py",

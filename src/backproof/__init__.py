@@ -15,6 +15,13 @@ _HOME = {
     "descend": "rule",
     "array": "arguments",
     "integers": "arguments",
+    "partition": "arguments",
+    "permutation": "arguments",
+    "increasing": "arguments",
+    "simplex": "arguments",
+    "spd": "arguments",
+    "orthogonal": "arguments",
+    "one_hot": "arguments",
     "parse": "arguments",
     "chain": "compose",
     "remat": "compose",
@@ -75,17 +82,24 @@ __all__ = [
     "fit",
     "holds",
     "in_sweep_sgd",
+    "increasing",
     "integers",
     "layer_step",
     "less",
     "losses",
     "mixed_precision",
     "mlp",
+    "one_hot",
+    "orthogonal",
     "parse",
+    "partition",
+    "permutation",
     "remat",
     "remat_repeat",
     "repeat",
     "rules",
+    "simplex",
+    "spd",
     "training",
     "value_and_grad",
     "verification",
@@ -100,8 +114,15 @@ if TYPE_CHECKING:
     from backproof import training as training
     from backproof import verification as verification
     from backproof.arguments import array as array
+    from backproof.arguments import increasing as increasing
     from backproof.arguments import integers as integers
+    from backproof.arguments import one_hot as one_hot
+    from backproof.arguments import orthogonal as orthogonal
     from backproof.arguments import parse as parse
+    from backproof.arguments import partition as partition
+    from backproof.arguments import permutation as permutation
+    from backproof.arguments import simplex as simplex
+    from backproof.arguments import spd as spd
     from backproof.compose import chain as chain
     from backproof.compose import remat as remat
     from backproof.depth import remat_repeat as remat_repeat

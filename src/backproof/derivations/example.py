@@ -13,7 +13,7 @@ from backproof.derivations.replay import Replay, Replayer
 from backproof.derivations.report import Example
 from backproof.derivations.table import Table
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import leaves_with_paths, shapes_of, widen
+from backproof.numerics.leaves import leaves_with_paths, shapes_of
 from backproof.numerics.tracing import float64
 from backproof.verification.diagnosis.smallest import with_plain_numbers
 from backproof.verification.points.draws import Points
@@ -45,7 +45,8 @@ def smallest(replayer: Replayer, points: Points, found: list[Args], look: Look) 
     start = _smaller(points, found[0] if found else None, fails) or (found[0] if found else None)
     if start is None:
         return None
-    return with_plain_numbers(Point(start, ()), points.admits, lambda point: fails(point.args)).args
+    plain = with_plain_numbers(Point(start, ()), points.admits, lambda at: fails(at.args), points.plainer)
+    return plain.args
 
 
 def _failing(replayer: Replayer, look: Look) -> Callable[[Args], bool]:
@@ -68,7 +69,7 @@ def _smaller(points: Points, found: Args | None, fails: Callable[[Args], bool]) 
         if found is not None and drawn.size >= entries(found):
             return None
         with float64():
-            args = widen(drawn.build())
+            args = drawn.widened()
         if points.admits(args) and fails(args):
             return args
     return None

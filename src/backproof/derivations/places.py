@@ -11,12 +11,12 @@ import jax
 import numpy as np
 
 from backproof.arguments import Specification, names_of
-from backproof.numerics.leaves import shapes_of, widen
+from backproof.numerics.leaves import shapes_of
 from backproof.numerics.tracing import float64
 from backproof.verification.points.domain import domain_of
 from backproof.verification.points.draws import Points
 from backproof.verification.points.hypothesis_draws import draw
-from backproof.verification.points.sizes import SIZES
+from backproof.verification.points.sizes import SIZES, batches, distinct, least_of, plain_names
 from backproof.verification.points.values import MODERATE
 
 Args = tuple[Any, ...]
@@ -25,17 +25,18 @@ Args = tuple[Any, ...]
 def sizes_of(specs: list[Specification]) -> list[dict[str, Any]]:
     """Return the sizes at which a derivation is tried, the smallest first.
 
-    First all sizes are 1. Then every second size is 1, and then the others, so that each size is once 1
-    while others are larger. Last, all sizes are distinct.
+    First all sizes are 1, or the least that is stated. Then every second size is 1, and then the others, so
+    that each size is once 1 while others are larger. Last, all sizes are distinct.
     """
-    names = list(dict.fromkeys(name for spec in specs for name in names_of(spec)))
+    names, least = list(dict.fromkeys(name for spec in specs for name in names_of(spec))), least_of(specs)
     stars = [name for name in names if name.startswith("*")]
-    plain = [name for name in names if not name.startswith("*")]
-    distinct = dict(zip(plain, itertools.cycle(SIZES), strict=False))
-    halves = [{**distinct, **dict.fromkeys(plain[first::2], 1)} for first in (0, 1) if len(plain) > 1]
-    sizes = [dict.fromkeys(plain, 1), *halves, distinct]
-    batches = itertools.cycle(((), (5,), (1,), (2, 4)))
-    found = [{**size, **dict.fromkeys(stars, next(batches))} for size in sizes]
+    plain = plain_names(specs)
+    apart = distinct(plain, SIZES, least)
+    ones = {name: least.get(name, 1) for name in plain}
+    halves = [{**apart, **{n: ones[n] for n in plain[first::2]}} for first in (0, 1) if len(plain) > 1]
+    sizes = [ones, *halves, apart]
+    turns = itertools.cycle(((), (5,), (1,), (2, 4)))
+    found = [{**size, **batches(stars, next(turns), least)} for size in sizes]
     return [one for i, one in enumerate(found) if one not in found[:i]]
 
 
@@ -58,7 +59,7 @@ def drawn_points(name: str, points: Points, examples: int, seed: int) -> list[li
     draws = [*plain, *draw(points, examples * max(len(plain), 1), seed, name)]
     draws = sorted((one for one in draws if not one.empty), key=lambda one: one.size)
     with float64():
-        args = [widen(one.build()) for one in draws]
+        args = [one.widened() for one in draws]
     groups: dict[Any, list[Args]] = {}
     for one in args:
         groups.setdefault(shapes_of(one), []).append(one)

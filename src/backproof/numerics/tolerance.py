@@ -131,3 +131,10 @@ LEAST_GUARD = 1e-30
 # A larger constant stands for infinity, as in the masks of attention; numbers twice as large are drawn too,
 # and must be far from an overflow in float32.
 LARGEST_CONSTANT = float(np.finfo(np.float32).max) / 4
+
+# --- structures of arguments -------------------------------------------------------------------------------
+
+# Probabilities rounded to a dtype sum to 1 within half a unit in its last place, and the columns of an
+# orthogonal matrix have products within one (Cauchy and Schwarz), whatever the number of terms. An array that
+# is off by more than four units is no member.
+MEMBER_ULPS = 4.0

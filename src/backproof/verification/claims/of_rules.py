@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from backproof.numerics.leaves import PyTree
 from backproof.rule import Loss, Rule, descend
 from backproof.verification.claims.claim import Claim, pullback
-from backproof.verification.points.draws import FromArguments
+from backproof.verification.points.from_arguments import FromArguments
 
 
 def of_rule(rule: Rule, of: Callable[..., PyTree] | None) -> Claim:

@@ -1,9 +1,10 @@
 """The plainest example: generic small numbers that still show the same failure.
 
-The points come sorted by size, so the first that fails has the smallest shape that shows it. Here each
-of its numbers is replaced by a plain one, or rounded to fewer digits, if the failure survives that with the
-same outcome and leaf. 1, −1 and 2 are tried before 0, so that no number is moved onto a kink that has nothing
-to do with the failure.
+The points come sorted by size, so the first that fails has the smallest shape that shows it. Here an
+argument with a structure is replaced by its plainest member (a positive-definite matrix by the identity), and
+each number by a plain one, or rounded to fewer digits, if the failure survives that with the same outcome and
+leaf. 1, −1 and 2 are tried before 0, so that no number is moved onto a kink that has nothing to do with the
+failure.
 """
 
 import itertools
@@ -33,19 +34,20 @@ def plainer(evaluators: Evaluators, found: Judgement) -> Judgement:
     found = _shorter(evaluators, _smaller(evaluators, found))
     if found.point.is_large:
         return _all_ones(evaluators, found)
-    admits = evaluators.claim.points.admits
-    quick = with_plain_numbers(found.point, admits, _differs_in(evaluators, found))
+    points = evaluators.claim.points
+    quick = with_plain_numbers(found.point, points.admits, _differs_in(evaluators, found), points.plainer)
     same = _same_failure(evaluators, judge_alone(evaluators, quick), found)
     if same:
         return same
     budget = itertools.count()
     careful = with_plain_numbers(
         found.point,
-        admits,
+        points.admits,
         lambda point: (
             next(budget) < EFFORT.careful
             and bool(_same_failure(evaluators, judge_alone(evaluators, point), found))
         ),
+        points.plainer,
     )
     return _same_failure(evaluators, judge_alone(evaluators, careful), found) or found
 
@@ -137,13 +139,20 @@ def _differs_in(evaluators: Evaluators, found: Judgement) -> Any:
     return differs
 
 
-def with_plain_numbers(point: Point, admits: Callable[..., bool], still_fails: Callable[..., bool]) -> Point:
+def with_plain_numbers(
+    point: Point,
+    admits: Callable[..., bool],
+    still_fails: Callable[..., bool],
+    members: Callable[..., Iterable[tuple[int, list[np.ndarray]]]] | None = None,
+) -> Point:
     """Return the point with each number, in turn, replaced by the first plain one that `still_fails`.
 
     Args:
         point: where it fails.
         admits: whether an argument tuple lies in the declared domain.
         still_fails: whether the same failure is seen at another point.
+        members: gives the plainest members of the domain for those leaves of the arguments that have a
+            structure, by their number; they are tried first.
     """
     leaves, tree = jax.tree.flatten(point)
 
@@ -155,6 +164,9 @@ def with_plain_numbers(point: Point, admits: Callable[..., bool], still_fails: C
                 leaves[which] = changed
                 return
 
+    for which, plainest in members(point.args) if members else ():
+        same = [i for i, one in enumerate(plainest) if np.array_equal(one, leaves[which])]
+        try_all(which, plainest[: same[0]] if same else plainest)
     numbers = [i for i, leaf in enumerate(leaves) if is_floating(leaf)]
     for which in [i for i in numbers if leaves[i].size <= EFFORT.by_entry]:
         for index in np.ndindex(np.shape(leaves[which])):

@@ -40,7 +40,8 @@ def plainer_row(row: Row, low: LowPrecision) -> Row:
         )
 
     # a predicate of the user may not accept the dtypes of low precision
-    plain = with_plain_numbers(row.point, lambda args: low.claim.points.admits(widen(args)), fails)
+    points = low.claim.points
+    plain = with_plain_numbers(row.point, lambda args: points.admits(widen(args)), fails, points.plainer)
     return next((one for one in worst_at(low, [plain]) if _fails_alike(one, row)), row)
 
 

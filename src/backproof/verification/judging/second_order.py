@@ -38,12 +38,15 @@ class SecondOrder(NamedTuple):
 
 
 def second_order(claim: Claim) -> Claim:
-    """Return the claim that the hand-written result has the pullback of the gradient."""
+    """Return the claim that the hand-written result has the pullback of the gradient.
+
+    An argument with a structure, such as probabilities, is not moved out of it.
+    """
 
     def pulled_back(derivative: Any) -> Any:
         def second(args: tuple[Any, ...], directions: Any) -> Any:
             held, weights = directions
-            return pullback(lambda *values: derivative(values, held))(args, weights)
+            return pullback(lambda *values: derivative(values, held), claim.points.free(args))(args, weights)
 
         return second
 

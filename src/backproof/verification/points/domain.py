@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from backproof.arguments import Specification, from_annotations
 from backproof.errors import UsageError, message
 from backproof.numerics.leaves import PyTree
-from backproof.verification.points.draws import SEEDS, Drawn, FromArguments, Points, drawn
+from backproof.verification.points.draws import SEEDS, Drawn, Points, drawn
+from backproof.verification.points.from_arguments import FromArguments
 from backproof.verification.points.sizes import menu
 from backproof.verification.points.values import STYLES, Style
 

@@ -1,12 +1,9 @@
-"""The arguments at which a claim is tried, chosen to include those at which gradients go wrong.
+"""Draws of the arguments at which a claim is tried, and the points of a strategy that the user wrote.
 
-Hypothesis draws seeds; each seed gives shapes from a short menu and, for each shape, numbers of some kind,
-made in NumPy, outside jit. Among the numbers are ties, signed zeros, large and tiny ones, mixed scales, and
-the edges of the declared domain.
+`from_arguments.py` has the points of specifications and examples.
 """
 
-import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -14,33 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 
-from backproof.arguments import Dims, Specification, bind, names_of, shape_of
-from backproof.errors import UsageError
-from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import PyTree
-from backproof.verification.points.sizes import menu, with_long
-from backproof.verification.points.values import (
-    STYLES,
-    Holder,
-    NoSuchNumberError,
-    Style,
-    grid,
-    is_specification,
-    made,
-    plain,
-    positive,
-    within,
-)
+from backproof.numerics.leaves import PyTree, widen
+from backproof.verification.points.values import Style, plain
 
-LONG = (16384, 1024)
-SHORT = 64
-# A draw that `where` refuses is made again from a seed this much larger: few draws may fit a shape.
-RETRY = 10_007
-# Draws made from one seed where there is only one size.
-FIXED = 8
-# From one size of a block to the next the style moves on by STEP, and from one block to the next by STRIDE;
-# both are prime to the number of styles.
-STEP, STRIDE = 5, 8
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -48,13 +21,17 @@ class Drawn(NamedTuple):
     """Holds one drawn argument tuple, not yet built, and the seed of everything drawn with it.
 
     Attributes:
-        build: makes the arguments, the same each time.
+        build: makes the arguments, the same each time, in their declared dtypes.
         shapes: the shapes and dtypes of the arguments, as text.
         size: how many entries they have.
         empty: whether an argument has no entry.
         seed: the seed of the direction that goes with them.
         tree: their tree, as text.
         kind: the kind of the direction, None where it is drawn as well.
+        varied: whether integers of an example differ from the given ones, for which the caller did not ask:
+            a point at which the function does not exist then says nothing.
+        exact: makes them for float64, in which formulas are judged, where rounding to the declared dtype
+            would break an equation that they satisfy; None where it does not.
         dims: the size of each named axis.
     """
 
@@ -65,7 +42,13 @@ class Drawn(NamedTuple):
     seed: int
     tree: str = ""
     kind: str | None = None
+    varied: bool = False
+    exact: Callable[[], tuple[PyTree, ...]] | None = None
     dims: tuple[tuple[str, Any], ...] = ()
+
+    def widened(self) -> tuple[PyTree, ...]:
+        """Return the arguments in float64."""
+        return widen((self.exact or self.build)())
 
 
 class Long(NamedTuple):
@@ -97,10 +80,12 @@ class Points:
         strategy: the Hypothesis strategy; it yields lists of draws, or seeds from which `made` makes them.
         block: how many draws result from one value of the strategy.
         axes: the names of the axes.
+        held: what is the same at every point although the caller may not mean it to be, in words.
     """
 
     block: int = 1
     axes: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
     def __init__(self, strategy: st.SearchStrategy[Any]) -> None:
         """Hold the strategy."""
@@ -123,8 +108,8 @@ class Points:
         return []
 
     def plain(self, seed: int = 1) -> list[Drawn]:
-        """Return draws of plain numbers, one at each size."""
-        return self.styled(Style(plain), seed)
+        """Return draws of plain numbers, one at each size; integers of examples are as given."""
+        return self.styled(Style(plain, ordinary=True), seed)
 
     def longer(self, axis: str, size: int, seed: int) -> Drawn | None:
         """Return a draw of plain numbers in which one axis has a given size and the others are short."""
@@ -149,170 +134,26 @@ class Points:
         del args
         return True
 
-    def sizes_at(self, args: tuple[PyTree, ...]) -> Dims:
+    def sizes_at(self, args: tuple[PyTree, ...]) -> dict[str, Any]:
         """Return the size of each named axis at an argument tuple; none if the user drew the numbers."""
         del args
         return {}
 
-    @property
-    def held(self) -> tuple[str, ...]:
-        """Return what is held fixed, in words."""
-        return ()
+    def landmarks(self, args: tuple[PyTree, ...]) -> dict[str, bool]:
+        """Return, for each value that a specification names, whether it is met in an argument tuple."""
+        del args
+        return {}
 
+    def plainer(self, args: tuple[PyTree, ...]) -> list[tuple[int, list[np.ndarray]]]:
+        """Return, for the leaves of `args` that have a structure, their number and the plainest members."""
+        del args
+        return []
 
-class FromArguments(Points):
-    """Draws the arguments of a claim for which specifications or examples are given.
+    def free(self, args: tuple[PyTree, ...]) -> tuple[int, ...] | None:
+        """Return the arguments that can move in every direction and stay in the domain; None for all.
 
-    Hypothesis draws seeds; each gives a block: a draw at every size of the menu, each in a style of its own.
-    """
-
-    def __init__(
-        self,
-        arguments: PyTree,
-        arrange: Callable[[PyTree], tuple[PyTree, ...]] = tuple,
-        *,
-        styles: Sequence[Style] = STYLES,
-        sizes_of: Callable[[list[Specification]], list[dict[str, Any]]] = menu,
-        in_turn: bool = True,
-    ) -> None:
-        """Hold the specifications and examples of the arguments.
-
-        Args:
-            arguments: a pytree of specifications that share their names, and of example arrays, whose
-                shapes are kept, whose numbers are varied and whose integers stay as given.
-            arrange: makes the argument tuple from the pytree of leaves; leaves that it adds (the shapes of
-                parameters) are drawn like any floating array.
-            styles: the kinds of numbers that are drawn.
-            sizes_of: gives the sizes that are tried for the names in the specifications.
-            in_turn: whether the styles are used in turn; otherwise the seed of a block chooses one.
+        A formula that is right for probabilities need not be right next to them, nor differentiate to what
+        autodiff finds there.
         """
-        super().__init__(SEEDS)
-        self._leaves, self._tree = jax.tree.flatten(arguments, is_leaf=is_specification)
-        self._specs = [leaf for leaf in self._leaves if is_specification(leaf)]
-        self._arrange, self._styles, self._in_turn = arrange, styles, in_turn
-        self._sizes = sizes_of(self._specs)
-        self._arranged: dict[str, tuple[tuple[PyTree, ...], Drawn] | None] = {}
-        self.axes = tuple(dict.fromkeys(name for spec in self._specs for name in names_of(spec)))
-        self.block = len(self._sizes) if len(self._sizes) > 1 else FIXED
-
-    def made(self, drawn: int, number: int, first: int) -> list[Drawn]:
-        """Return a draw at every size, from a seed."""
-        places = enumerate(self._sizes * FIXED if len(self._sizes) == 1 else self._sizes)
-        # in turn, so that every size gets every style; neighbouring sizes get very different ones
-        turn, styles = first + STRIDE * number if self._in_turn else drawn, self._styles
-        return self._every((dims, styles[(turn + STEP * i) % len(styles)], drawn + i) for i, dims in places)
-
-    def styled(self, style: Style, seed: int) -> list[Drawn]:
-        """Return draws of a style from a seed, one at each size."""
-        return self._every((dims, style, seed) for dims in self._sizes)
-
-    def longer(self, axis: str, size: int, seed: int) -> Drawn | None:
-        """Return a draw of plain numbers in which one axis has a given size and the others are short."""
-        found = self._at(with_long(self._specs, axis, size), Style(plain), seed)
-        return found and found._replace(kind="random")
-
-    def large(self, affords: Callable[[str, int], bool]) -> list[Long]:
-        """Return, for each axis, draws in which it is long and the others short."""
-        pairs = []
-        for axis in self.axes:
-            fitting = (n for n in LONG if self._entries(with_long(self._specs, axis, n)) <= EFFORT.arguments)
-            size = next((n for n in fitting if affords(axis, n)), SHORT)
-            both = (self._at(with_long(self._specs, axis, n), Style(positive), 1) for n in (size, SHORT))
-            long, short = both
-            if long is not None and short is not None and size > SHORT:
-                pairs.append(Long(long, short, size, SHORT))
-        return pairs
-
-    def small(self) -> list[Drawn]:
-        """Return draws at sizes from 1 to 3, the smallest first."""
-        names = sorted(self.axes)
-        choices = [((), (1,), (2,)) if name.startswith("*") else (1, 2, 3) for name in names]
-        rounds = itertools.islice(itertools.product(*choices), EFFORT.small)
-        every_size = [dict(zip(names, one, strict=True)) for one in rounds] if names else []
-        styles = enumerate((Style(plain), Style(None), Style(grid)), 1)
-        made = self._every((dims, style, seed) for seed, style in styles for dims in every_size)
-        return sorted(made, key=lambda one: one.size)
-
-    def admits(self, args: tuple[PyTree, ...]) -> bool:
-        """Return whether every bound and every `where=` holds at `args`, whatever their sizes."""
-        pairs, dims = self._pairs(args), Dims()
-        try:
-            # axes that are plain names first: an expression may hold for several sizes of its name
-            for spec, value in sorted(pairs, key=_has_expressions):
-                dims = bind(spec, np.shape(value), dims)
-        except UsageError:
-            return False  # the sizes cannot be determined
-        return all(within(spec, value, dims) for spec, value in pairs) and self._satisfied(args)
-
-    def sizes_at(self, args: tuple[PyTree, ...]) -> Dims:
-        """Return the size of each named axis at an argument tuple."""
-        dims = Dims()
-        for spec, value in sorted(self._pairs(args), key=_has_expressions):
-            dims = bind(spec, np.shape(value), dims)
-        return {name: size for name, size in dims.items() if name in self.axes}
-
-    def _every(self, choices: Iterable[tuple[Dims, Style, int]]) -> list[Drawn]:
-        made = (self._at(*choice) for choice in choices)
-        return [one for one in made if one is not None]
-
-    def _at(self, dims: Dims, style: Style, seed: int, tries: int = EFFORT.draws) -> Drawn | None:
-        """Return the draw at given sizes, in a given style; None where it does not satisfy `where`."""
-        found = self._placed(dims)
-        if found is None:
-            return None
-        args, like = found
-        held, whole = jax.tree.flatten(args)
-
-        def build() -> tuple[PyTree, ...]:
-            return whole.unflatten([made(leaf, style, seed, place) for place, leaf in enumerate(held)])
-
-        try:
-            if not self._checked or self._satisfied(build()):
-                return like._replace(build=build, seed=seed)
-        except NoSuchNumberError:
-            return None
-        return self._at(dims, style, seed + RETRY, tries - 1) if tries else None
-
-    def _placed(self, dims: Dims) -> tuple[tuple[PyTree, ...], Drawn] | None:
-        """Return the argument tuple at given sizes, its numbers not made yet, and a pattern for its draws."""
-        key = repr(sorted(dims.items()))
-        if key not in self._arranged:
-            self._arranged[key] = self._arranged_at(dims)
-        return self._arranged[key]
-
-    def _arranged_at(self, dims: Dims) -> tuple[tuple[PyTree, ...], Drawn] | None:
-        try:
-            if any(n < 0 for spec in self._specs for n in shape_of(spec, dims)):
-                return None  # an axis `n-1` where n is 0
-            args = self._arrange(self._tree.unflatten([Holder(leaf, dims) for leaf in self._leaves]))
-        except UsageError:
-            return None  # parameters, or an axis `12//n`, do not exist at these sizes
-        return args, drawn(tuple, args, 0)._replace(dims=tuple(dims.items()))
-
-    def _entries(self, dims: Dims) -> int:
-        return sum(int(np.prod(shape_of(spec, dims), dtype=int)) for spec in self._specs)
-
-    @property
-    def _checked(self) -> bool:
-        """Whether a draw may exist at some sizes, or seeds, and not at others."""
-        return any(
-            spec.where is not None
-            or not spec.is_differentiable
-            or isinstance(spec.low, str)
-            or isinstance(spec.high, str)
-            for spec in self._specs
-        )
-
-    def _pairs(self, args: tuple[PyTree, ...]) -> list[tuple[Specification, Any]]:
-        """Return each specification with its value; those of the arguments come last, in order."""
-        built = jax.tree.leaves(args)[-len(self._leaves) :]
-        pairs = zip(self._leaves, built, strict=True)
-        return [(spec, value) for spec, value in pairs if is_specification(spec)]
-
-    def _satisfied(self, args: tuple[PyTree, ...]) -> bool:
-        """Return whether every `where=` holds."""
-        return all(spec.where is None or bool(spec.where(value)) for spec, value in self._pairs(args))
-
-
-def _has_expressions(pair: tuple[Specification, Any]) -> bool:
-    return not all(dim.lstrip("*").isidentifier() for dim in pair[0].dims)
+        del args
+        return None

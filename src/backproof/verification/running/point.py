@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import PyTree, is_key, widen
+from backproof.numerics.leaves import PyTree, is_key
 from backproof.numerics.tracing import float64
 from backproof.verification.claims.claim import Claim
 from backproof.verification.points.directions import direction
@@ -45,7 +45,7 @@ def point_of(claim: Claim, drawn: Drawn, kind: str | None = None) -> Point:
 def points_of(claim: Claim, draws: Sequence[Drawn], kind: str | None = None) -> list[Point]:
     """Return the points at draws of one shape; the shape of a direction is computed once."""
     with float64():
-        tuples = [widen(one.build()) for one in draws]
+        tuples = [one.widened() for one in draws]
         like = claim.direction_like(tuples[0])
         pairs = zip(tuples, draws, strict=True)
         return [Point(args, direction(like, one.seed, kind or one.kind)) for args, one in pairs]
