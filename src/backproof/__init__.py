@@ -27,6 +27,7 @@ _HOME = {
     "value_and_grad": "gradient",
     "verify": "verification",
     "check": "verification",
+    "host": "verification",
     "fit": "training",
     "batch_descent": "training",
     "in_sweep_sgd": "training",
@@ -74,6 +75,7 @@ __all__ = [
     "equal",
     "fit",
     "holds",
+    "host",
     "in_sweep_sgd",
     "integers",
     "layer_step",
@@ -133,6 +135,7 @@ if TYPE_CHECKING:
     from backproof.training import fit as fit
     from backproof.training import in_sweep_sgd as in_sweep_sgd
     from backproof.verification import check as check
+    from backproof.verification import host as host
     from backproof.verification import verify as verify
 
 

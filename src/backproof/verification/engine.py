@@ -3,6 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ParamSpec
 
 from backproof.errors import GradientError, UsageError, message
@@ -115,10 +116,12 @@ def verify_seeds(
 
 def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings, began: float) -> Report:
     """Return the report on the claim of a campaign, with the seconds since `began`."""
-    found = campaign.investigate(settings)
+    claim = campaign.claim
+    found = campaign.investigate(replace(settings, second_order=settings.second_order and not claim.host))
+    found = replace(found, notes=(*claim.notes, *found.notes))
     diagnosis = diagnose(campaign.evaluators, found.judged) if needs_diagnosis(found) else None
     seconds = time.perf_counter() - began
-    return conclude(campaign.claim, found, diagnosis, declared, seed=settings.seed, seconds=seconds)
+    return conclude(claim, found, diagnosis, declared, seed=settings.seed, seconds=seconds)
 
 
 def _settings(examples: int, seed: int, dtypes: Sequence[str], second_order: bool) -> Settings:
@@ -169,7 +172,7 @@ def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: 
         return of_rules.of_rule(fn, of)
     if isinstance(fn, Loss):
         return of_rules.of_loss(fn, of)
-    held = StaticArguments.among(args)
+    held = StaticArguments.among(args, of_functions.nondiff_of(fn))
     if fn is not None:
         return of_functions.of_function(fn, of, held, argnums)
     if of is None:

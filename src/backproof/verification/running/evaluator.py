@@ -122,6 +122,26 @@ class Compiled:
         return unstack(many, len(points))
 
 
+class OnHost:
+    """Runs NumPy code by hand as its users do, at one point at a time; its interface is that of `Compiled`."""
+
+    def __init__(self, code: Function) -> None:
+        """Prepare to call `code`."""
+        self._code = code
+
+    def __call__(self, point: Point) -> PyTree:
+        """Return the result at one point."""
+        return self._code(*point)
+
+    def each(self, points: Sequence[Point]) -> list[PyTree]:
+        """Return the result at each point."""
+        return [self(point) for point in points]
+
+    def together(self, points: Sequence[Point]) -> list[PyTree] | None:
+        """Return None: NumPy code has no batching rule."""
+        del points
+
+
 def inner_products(one: PyTree, other: PyTree, direction: PyTree, count: int) -> np.ndarray:
     """Return ⟨direction, one − other⟩ for each row of stacked values.
 
