@@ -19,6 +19,8 @@ from backproof.numerics.tracing import computes_in_float32, inner_programs
 
 # A call of Python code: the roundings inside it are hidden as well.
 CALLBACK = "pure_callback"
+# The mark of a function that is NumPy code, which the interpreter calls without JAX.
+ON_HOST = "backproof_on_host"
 
 
 def is_whole(eqn: Any) -> bool:
@@ -56,9 +58,11 @@ def _compiled(eqn: Any) -> Callable[..., Any]:
 
 
 def _code_on_host(eqn: Any) -> Callable[..., Any] | None:
-    """Return a call of NumPy code that is marked `on_host`, in long double where it runs there; else None."""
-    callback = eqn.params.get("callback") if eqn.primitive.name == CALLBACK else None
-    if not getattr(getattr(callback, "callback_func", None), "on_host", False):
+    """Return a call of NumPy code that is marked as such, in long double where it runs there; else None."""
+    if eqn.primitive.name != CALLBACK:
+        return None
+    callback = eqn.params["callback"]
+    if not getattr(getattr(callback, "callback_func", None), ON_HOST, False):
         return None
 
     def operation(*operands: Any, **params: Any) -> list[Any]:

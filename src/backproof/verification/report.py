@@ -75,7 +75,7 @@ class Counterexample:
 
     @property
     def replay(self) -> str:
-        """Python that shows the entry by hand, as it was judged; empty without `call`, or a path to the entry."""
+        """Python that shows the entry by hand, as it was judged; empty without `call` or a path to it."""
         if not self.call or "<" in self.leaf:  # a leaf of a class that gives its leaves no names
             return ""
         *before, call = self.call.split("\n")

@@ -14,12 +14,16 @@ import numpy as np
 
 from backproof.errors import UsageError
 from backproof.numerics.leaves import PyTree, is_complex, is_floating, is_key, shapes_of
+from backproof.numerics.whole_operations import ON_HOST
 from backproof.verification.claims.numpy_code import is_numpy_code
 from backproof.verification.points.directions import direction
 from backproof.verification.points.draws import Drawn, Points
 from backproof.verification.points.hypothesis_draws import draw
 
-NOTE = "the hand-written side is NumPy code: it is called on the host, so vmap and the second derivative do not apply"
+NOTE = (
+    "the hand-written side is NumPy code: it is called on the host, "
+    "so vmap and the second derivative do not apply"
+)
 
 
 class Derivative(NamedTuple):
@@ -35,13 +39,13 @@ class Derivative(NamedTuple):
     form: Callable[[PyTree, Any, Any], PyTree]
     like: Callable[[Any, Any], PyTree]
 
-    def __call__(self, args: Any, towards: Any) -> PyTree:
-        """Return the derivative at `args`."""
-        return self.form(self.call(args, towards), args, towards)
+    def function(self) -> Callable[[Any, Any], PyTree]:
+        """Return the derivative as a function, which JAX can transform."""
+        return lambda args, towards: self.form(self.call(args, towards), args, towards)
 
 
 class HostCode(NamedTuple):
-    """Holds a derivative that is NumPy code; called, it returns NumPy arrays of the dtypes of the gradient."""
+    """Holds a derivative that is NumPy code; it returns NumPy arrays in the dtypes of the gradient."""
 
     derivative: Derivative
 
@@ -81,13 +85,13 @@ def host(function: Callable[..., Any]) -> Callable[..., Any]:
     def called(*args: Any, **named: Any) -> Any:
         return function(*args, **named)
 
-    called.on_host = True  # pyright: ignore[reportFunctionMemberAccess] - a mark, which of_functions reads
+    setattr(called, ON_HOST, True)
     return called
 
 
 def is_host(function: Any) -> bool:
     """Return whether the caller said with `host` that a function is NumPy code."""
-    return bool(getattr(function, "on_host", False))
+    return bool(getattr(function, ON_HOST, False))
 
 
 def host_code(
@@ -158,7 +162,7 @@ def traceable(code: HostCode, truth: Callable[..., PyTree], points: Points) -> C
             _check(result, shape)
             return result
 
-        call.on_host = True  # pyright: ignore[reportFunctionMemberAccess] - the interpreter calls it directly
+        setattr(call, ON_HOST, True)
         return jax.pure_callback(call, shape, *(leaves[i] for i in places), vmap_method="sequential")
 
     return hand

@@ -5,9 +5,9 @@ JAX cannot give them their own shape. They are held at the shape of the array, a
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 # Stands where the mask does not hold: most functions are smooth there, so that no NaN reaches the gradient.
 SMOOTH = 0.7236
@@ -43,7 +43,7 @@ class Masked(np.lib.mixins.NDArrayOperatorsMixin):
 
 def is_mask(index: Any) -> bool:
     """Return whether an index is a mask that JAX traces, so that the number of its entries is unknown."""
-    return isinstance(index, jax.core.Tracer) and index.dtype == np.bool_
+    return isinstance(index, Tracer) and index.dtype == np.bool_
 
 
 def masked(value: Any, mask: Any) -> Masked:

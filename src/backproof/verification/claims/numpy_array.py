@@ -1,4 +1,4 @@
-"""An array of JAX that NumPy code can use as one of its own: it can be computed with, indexed and written into.
+"""An array of JAX that NumPy code can use as one of its own: in arithmetic, with an index, and to write into.
 
 NumPy hands every ufunc (NEP 13) and every function (NEP 18) of such an array to the function of the same name
 in `jax.numpy`, so that JAX can trace and differentiate NumPy code. What NumPy code computes from constants
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import jax.scipy.linalg
 import jax.scipy.special
 import numpy as np
+from jax.core import Tracer
 
 from backproof.verification.claims.masked_array import Masked, is_mask, masked, written
 
@@ -32,8 +33,8 @@ RENAMED = {"a_min": "min", "a_max": "max"}
 HOMES = {"linalg": jnp.linalg, "fft": jnp.fft}
 # Functions whose first argument is a sequence of arrays; any other list of arrays is one array.
 OF_SEQUENCES = (
-    "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "block", "select", "multi_dot", "einsum",
-    "broadcast_arrays", "meshgrid", "ix_", "block_diag",
+    "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "block", "select", "multi_dot",
+    "einsum", "broadcast_arrays", "meshgrid", "ix_", "block_diag",
 )  # fmt: skip
 WRITERS = ("copyto", "fill_diagonal", "put_along_axis", "putmask")
 AT = {"add": "add", "multiply": "multiply", "maximum": "max", "minimum": "min", "divide": "divide"}
@@ -282,7 +283,7 @@ def _indices(index: Any) -> Any:
 
 
 def _numbers(value: Any) -> Any:
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         raise LeavesNumpyError(
             "the numbers of an argument are needed, for a branch, a size or another library"
         )

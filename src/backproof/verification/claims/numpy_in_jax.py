@@ -119,7 +119,7 @@ def _method(ufunc: Any, name: str, *args: Any, **given: Any) -> Any:
     return called(ufunc, args, given, method=name)
 
 
-def _array(value: Any, dtype: Any = None, copy: bool = True, **given: Any) -> Any:  # noqa: FBT001, FBT002 - as in NumPy
+def _array(value: Any, dtype: Any = None, copy: bool = True, **given: Any) -> Any:
     """Return what `np.array` returns, of numbers and arrays that JAX traces in any order."""
     del copy, given
     inside = plain(list(value) if isinstance(value, range | map | zip) else value)

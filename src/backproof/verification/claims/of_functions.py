@@ -43,7 +43,7 @@ def of_vjp(
         return tuple(conformed(g, v) if chosen is None or i in chosen else None for i, (g, v) in pairs)
 
     derivative = Derivative(called, formed, _like_arguments(chosen))
-    claim = Claim(name_of(vjp), primal, derivative, pullback(primal, chosen), False, points)
+    claim = Claim(name_of(vjp), primal, derivative.function(), pullback(primal, chosen), False, points)
     return _on_host(claim._replace(call=call_of_vjp(vjp, held)), vjp, derivative)
 
 
@@ -67,7 +67,7 @@ def of_grad(
         return tuple(scaled.get(i) for i in range(len(values)))
 
     derivative = Derivative(called, formed, _like_arguments(chosen))
-    claim = Claim(name_of(grad), primal, derivative, pullback(primal, chosen), False, points)
+    claim = Claim(name_of(grad), primal, derivative.function(), pullback(primal, chosen), False, points)
     call = call_of_grad(grad, held, chosen, single=single)
     return _on_host(claim._replace(call=call), grad, derivative)
 
@@ -86,7 +86,7 @@ def of_jvp(of: Callable[..., PyTree], jvp: Callable[..., PyTree], held: StaticAr
     derivative = Derivative(
         called, lambda found, *_: found, lambda values, _: jax.eval_shape(primal, *shapes(values))
     )
-    claim = Claim(name_of(jvp), primal, derivative, truth, True, points)
+    claim = Claim(name_of(jvp), primal, derivative.function(), truth, True, points)
     return _on_host(claim._replace(call=call_of_jvp(jvp, held)), jvp, derivative)
 
 
@@ -156,7 +156,7 @@ def _differentiated(rule: Any, fn: Any, held: StaticArguments, argnums: Argnums)
                 must="an argument of nondiff_argnums must be given as a value, which is passed on as it is",
                 found=f"a specification or a strategy for argument {drawn[0]}",
                 where=name_of(fn),
-                do="pass args= as a list, with the value itself there, e.g. args=[backproof.array('n'), 1e-6]",
+                do="pass args= as a list with the value there, e.g. args=[backproof.array('n'), 1e-6]",
             )
         )
     if not drawn or argnums is not None or count is None:
@@ -165,7 +165,7 @@ def _differentiated(rule: Any, fn: Any, held: StaticArguments, argnums: Argnums)
 
 
 def own_rule(fn: Any) -> tuple[Any, functools.partial[Any]]:
-    """Return the `custom_vjp` or `custom_jvp` inside a function, None if there is none, and what is bound to it."""
+    """Return the `custom_vjp` or `custom_jvp` inside a function, or None, and the partial around it."""
     bound = functools.partial(fn)
     inner = bound.func
     if isinstance(inner, jax.stages.Wrapped):

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from backproof.errors import UsageError, message
 from backproof.numerics.leaves import PyTree
 from backproof.rule import Loss, Rule, descend
-from backproof.errors import UsageError, message
 from backproof.verification.claims.calls import LOSS, RULE
 from backproof.verification.claims.claim import Claim, pullback
 from backproof.verification.points.draws import FromArguments

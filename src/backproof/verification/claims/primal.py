@@ -68,7 +68,8 @@ def _compare(plain: Function, traced: Function, name: str, points: Points, first
             raise _untraceable(name, "results of other shapes when it is run in JAX")
         entry = difference(wanted, found)
         if entry and np.isfinite(entry.truth):
-            said = f"{entry.hand} in NumPy and {entry.truth} when it is run in JAX, at result{entry.leaf}{entry.at}"
+            where = f"at result{entry.leaf}{list(entry.at)}"
+            said = f"{entry.hand} in NumPy and {entry.truth} when it is run in JAX, {where}"
             raise _untraceable(name, said)
 
 
@@ -78,6 +79,6 @@ def _untraceable(name: str, found: str) -> UsageError:
             must="a function in NumPy must run on arrays of JAX as well, by which it is differentiated",
             found=found,
             where=name,
-            do="write of= with jax.numpy: without branches on values, and without scipy functions that JAX lacks",
+            do="write of= with jax.numpy, without branches on values or functions that JAX lacks",
         )
     )

@@ -51,7 +51,7 @@ def _leaf(cotangent: Any, value: Any) -> Any:
 
 
 def _fits(cotangent: Any, value: Any) -> bool:
-    """Return whether a leaf may stand there: anything where there is a gradient, no number where there is none."""
+    """Return whether a leaf may stand there: where there is no gradient, only what is none."""
     if cotangent is None or (value is not None and is_inexact(value)):
         return True
     return value is not None and np.shape(cotangent) == np.shape(value) and _is_whole(cotangent)
@@ -64,14 +64,12 @@ def _is_whole(leaf: Any) -> bool:
 
 def _alike(one: Any, other: Any) -> bool:
     """Return whether two trees have the same nodes, whatever the static data of a class of its own."""
-    (ours, theirs), (mine, its) = (
-        (tree.node_data() or (None, None) for tree in (one, other)),
-        (tree.children() for tree in (one, other)),
-    )
-    if ours[0] is not theirs[0] or len(mine) != len(its):
+    mine, its = one.children(), other.children()
+    (kind, data), (same, theirs) = (tree.node_data() or (None, None) for tree in (one, other))
+    if kind is not same or len(mine) != len(its):
         return False
-    is_plain = isinstance(ours[0], type) and issubclass(ours[0], PLAIN)
-    return (not is_plain or ours[1] == theirs[1]) and all(map(_alike, mine, its))
+    is_plain = kind is not None and issubclass(kind, PLAIN)
+    return (not is_plain or data == theirs) and all(map(_alike, mine, its))
 
 
 def _is_none(leaf: Any) -> bool:

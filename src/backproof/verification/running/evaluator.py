@@ -123,7 +123,7 @@ class Compiled:
 
 
 class OnHost:
-    """Runs NumPy code by hand as its users do, at one point at a time; its interface is that of `Compiled`."""
+    """Runs NumPy code by hand as its users do, one point at a time; a `Compiled` without a compiler."""
 
     def __init__(self, code: Function) -> None:
         """Prepare to call `code`."""
