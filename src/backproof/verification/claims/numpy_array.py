@@ -148,6 +148,10 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         """Yield the rows, which are views."""
         return (self[i] for i in range(len(self)))
 
+    def __jax_array__(self) -> Any:
+        """Return the array of JAX: code may use both NumPy and JAX."""
+        return jnp.asarray(self.value)
+
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         """Return the numbers, where they are constants."""
         del copy

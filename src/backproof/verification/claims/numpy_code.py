@@ -1,4 +1,4 @@
-"""Is a function NumPy code? It says so by what it raises under tracing, and by the names it uses."""
+"""Is a function NumPy code? What it raises under tracing shows it, and the names that it uses."""
 
 import functools
 import types
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
-import numpy as np
 
 HOMES = ("numpy", "scipy")
 # What JAX, or Python, says where NumPy code writes into an array that is traced.
@@ -18,7 +17,7 @@ def is_numpy_code(function: Any, error: BaseException) -> bool:
     """Return whether `error`, raised by `function` under tracing, shows that it is NumPy code.
 
     A conversion to a NumPy array always does. A conversion to a number, or an assignment to an entry, is also
-    what JAX code does by mistake, so that the function must use NumPy and not JAX as well.
+    what JAX code does by mistake, so that the function must not use JAX.
     """
     chain = list(_chain(error))
     if any(isinstance(one, jax.errors.TracerArrayConversionError) for one in chain):
@@ -28,12 +27,12 @@ def is_numpy_code(function: Any, error: BaseException) -> bool:
     missing = any(isinstance(one, AttributeError) and "Tracer" in str(one) for one in chain)
     if not writes and not missing and not any(isinstance(one, doubtful) for one in chain):
         return False
-    return not uses(function, ("jax",)) and (writes or missing or uses(function, HOMES))
+    return not uses(function, "jax")
 
 
-def uses(function: Any, homes: tuple[str, ...]) -> bool:
+def uses(function: Any, package: str) -> bool:
     """Return whether a function, or one that it calls by a name of its own, uses a package."""
-    return any(_home(value) in homes for value in _reached(function, DEEPEST))
+    return any(package in (_home(value), _home(type(value))) for value in _reached(function, DEEPEST))
 
 
 def _reached(function: Any, depth: int) -> Iterator[Any]:
@@ -74,8 +73,6 @@ def _is_filled(cell: Any) -> bool:
 def _home(value: Any) -> str:
     """Return the package that a module or function belongs to."""
     name = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
-    if isinstance(value, np.ufunc):
-        return "numpy"
     return str(name or "").partition(".")[0]
 
 

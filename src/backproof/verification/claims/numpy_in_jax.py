@@ -46,7 +46,7 @@ def numpy_in_jax(function: Callable[..., Any]) -> Callable[..., PyTree]:
 
     def traced(*args: Any) -> PyTree:
         with _as_numpy():
-            return jax.tree.map(jnp.asarray, plain(rebuilt(*map(_given, args))))
+            return jax.tree.map(_taken, rebuilt(*map(_given, args)))
 
     return traced
 
@@ -66,9 +66,11 @@ def _as_numpy() -> Iterator[None]:
 
 def _given(arg: Any) -> Any:
     """Return one argument: its arrays as `Array`s, its functions rebuilt."""
-    if isinstance(arg, types.FunctionType):
-        return _rebuilt(arg, {})
-    return wrapped(arg)
+    return jax.tree.map(lambda leaf: _rebuilt(leaf, {}) if callable(leaf) else wrapped(leaf), arg)
+
+
+def _taken(leaf: Any) -> Any:
+    return jnp.asarray(plain(leaf))
 
 
 class Module:

@@ -12,10 +12,11 @@ from backproof.errors import UsageError, message
 from backproof.numerics.leaves import PyTree, is_inexact
 from backproof.verification.claims.calls import call_of_function, call_of_grad, call_of_jvp, call_of_vjp
 from backproof.verification.claims.claim import Claim, pullback
-from backproof.verification.claims.host import NOTE, Derivative, host_code, shapes, traceable
+from backproof.verification.claims.host import NOTE, Derivative, host_code, traceable
 from backproof.verification.claims.names import name_of
 from backproof.verification.claims.primal import primal_of
 from backproof.verification.claims.results import conformed
+from backproof.verification.claims.samples import shapes
 from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.points.domain import domain_of
 
@@ -32,8 +33,8 @@ def of_vjp(
     points, chosen = domain_of(held.args, of), held.positions(argnums)
     primal = primal_of(of, functools.partial(_called, held=held), points)
 
-    def called(values: tuple[PyTree, ...], cotangent: PyTree) -> PyTree:
-        return held.without(vjp(held.merged(values), cotangent))
+    def called(function: Any, values: tuple[PyTree, ...], cotangent: PyTree) -> PyTree:
+        return held.without(function(held.merged(values), cotangent))
 
     def formed(found: PyTree, values: tuple[PyTree, ...], cotangent: PyTree) -> PyTree:
         del cotangent
@@ -42,9 +43,9 @@ def of_vjp(
         pairs = enumerate(zip(found, values, strict=True))
         return tuple(conformed(g, v) if chosen is None or i in chosen else None for i, (g, v) in pairs)
 
-    derivative = Derivative(called, formed, _like_arguments(chosen))
+    derivative = Derivative(vjp, called, formed, _like_arguments(chosen))
     claim = Claim(name_of(vjp), primal, derivative.function(), pullback(primal, chosen), False, points)
-    return _on_host(claim._replace(call=call_of_vjp(vjp, held)), vjp, derivative)
+    return _on_host(claim._replace(call=call_of_vjp(vjp, held)), derivative)
 
 
 def of_grad(
@@ -56,9 +57,9 @@ def of_grad(
     single = argnums is None or isinstance(argnums, int)
     chosen = held.positions(0 if argnums is None else argnums) or ()
 
-    def called(values: tuple[PyTree, ...], scale: PyTree) -> PyTree:
+    def called(function: Any, values: tuple[PyTree, ...], scale: PyTree) -> PyTree:
         del scale
-        return grad(*held.merged(values))
+        return function(*held.merged(values))
 
     def formed(found: PyTree, values: tuple[PyTree, ...], scale: PyTree) -> PyTree:
         by_argument = dict(zip(chosen, (found,) if single else found, strict=True))
@@ -66,10 +67,10 @@ def of_grad(
         scaled = {i: jax.tree.map(lambda g: g * scale, g) for i, g in fitting.items()}
         return tuple(scaled.get(i) for i in range(len(values)))
 
-    derivative = Derivative(called, formed, _like_arguments(chosen))
+    derivative = Derivative(grad, called, formed, _like_arguments(chosen))
     claim = Claim(name_of(grad), primal, derivative.function(), pullback(primal, chosen), False, points)
     call = call_of_grad(grad, held, chosen, single=single)
-    return _on_host(claim._replace(call=call), grad, derivative)
+    return _on_host(claim._replace(call=call), derivative)
 
 
 def of_jvp(of: Callable[..., PyTree], jvp: Callable[..., PyTree], held: StaticArguments) -> Claim:
@@ -77,17 +78,17 @@ def of_jvp(of: Callable[..., PyTree], jvp: Callable[..., PyTree], held: StaticAr
     points, nothing = domain_of(held.args, of), StaticArguments(dict.fromkeys(held.values), held.args)
     primal = primal_of(of, functools.partial(_called, held=held), points)
 
-    def called(values: tuple[PyTree, ...], tangents: PyTree) -> PyTree:
-        return jvp(held.merged(values), nothing.merged(tangents))
+    def called(function: Any, values: tuple[PyTree, ...], tangents: PyTree) -> PyTree:
+        return function(held.merged(values), nothing.merged(tangents))
 
     def truth(values: tuple[PyTree, ...], tangents: PyTree) -> PyTree:
         return jax.jvp(primal, values, jax.tree.map(_tangent, values, tangents))[1]
 
     derivative = Derivative(
-        called, lambda found, *_: found, lambda values, _: jax.eval_shape(primal, *shapes(values))
+        jvp, called, lambda found, *_: found, lambda values, _: jax.eval_shape(primal, *shapes(values))
     )
     claim = Claim(name_of(jvp), primal, derivative.function(), truth, True, points)
-    return _on_host(claim._replace(call=call_of_jvp(jvp, held)), jvp, derivative)
+    return _on_host(claim._replace(call=call_of_jvp(jvp, held)), derivative)
 
 
 def of_function(
@@ -178,12 +179,12 @@ def own_rule(fn: Any) -> tuple[Any, functools.partial[Any]]:
     return (inner if isinstance(inner, jax.custom_vjp | jax.custom_jvp) else None), bound
 
 
-def _on_host(claim: Claim, function: Callable[..., Any], derivative: Derivative) -> Claim:
-    """Return `claim`, its derivative called on the host if the caller's function is NumPy code."""
-    code = host_code(function, derivative, claim.points, claim.direction_like)
+def _on_host(claim: Claim, derivative: Derivative) -> Claim:
+    """Return `claim`, its derivative called on the host if it is NumPy code."""
+    code = host_code(derivative, claim.points, claim.direction_like)
     if code is None:
         return claim
-    hand = traceable(code, claim.truth, claim.points)
+    hand = traceable(code, claim.truth, claim.points, claim.direction_like)
     return claim._replace(hand=hand, host=code, notes=(*claim.notes, NOTE))
 
 

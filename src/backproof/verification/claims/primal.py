@@ -1,24 +1,19 @@
-"""The primal as JAX can differentiate it: as it is, or NumPy code run on arrays of JAX.
-
-NumPy code run in this way is compared with the code itself at a few points: a view that is written into, or a
-function of another meaning in JAX, would make it another function.
-"""
+"""The primal as JAX can differentiate it: as it is, or NumPy code run on arrays of JAX."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 
 from backproof.errors import UsageError, message
-from backproof.numerics.comparison import difference
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import PyTree, widen
-from backproof.numerics.noise import measure
-from backproof.verification.claims.host import copied, example, is_host, shapes
+from backproof.verification.claims.host import is_host
 from backproof.verification.claims.names import name_of
 from backproof.verification.claims.numpy_code import is_numpy_code
 from backproof.verification.claims.numpy_in_jax import numpy_in_jax
+from backproof.verification.claims.same_values import apart
+from backproof.verification.claims.samples import copied, example, shapes
 from backproof.verification.points.draws import Points
 
 Function = Callable[..., PyTree]
@@ -49,28 +44,17 @@ def primal_of(function: Function, held: Callable[[Function], Function], points: 
         else:
             return plain
     traced = held(numpy_in_jax(function))
-    _compare(plain, traced, name_of(function), points, args)
+    draws = [one for one in points.plain() if not one.empty]
+    places = [args, *(one.build() for one in draws[1 : EFFORT.generic + 1])]
+    found = apart(_in_numpy(plain), traced, map(widen, places))
+    if found:
+        raise _untraceable(name_of(function), found)
     return traced
 
 
-def _compare(plain: Function, traced: Function, name: str, points: Points, first: tuple[Any, ...]) -> None:
-    """Raise an error unless both functions have the same values at a few points."""
-    draws = [one for one in points.plain() if not one.empty]
-    places = [first, *(one.build() for one in draws[1 : EFFORT.generic + 1])]
-    for args in map(widen, places):
-        with np.errstate(all="ignore"):
-            wanted = jax.tree.map(np.asarray, plain(*copied(args)))
-        try:
-            found = measure(traced, *args)
-        except Exception as error:
-            raise _untraceable(name, f"{type(error).__name__}: {error}".splitlines()[0]) from error
-        if jax.tree.map(np.shape, found.value) != jax.tree.map(np.shape, wanted):
-            raise _untraceable(name, "results of other shapes when it is run in JAX")
-        entry = difference(wanted, found)
-        if entry and np.isfinite(entry.truth):
-            where = f"at result{entry.leaf}{list(entry.at)}"
-            said = f"{entry.hand} in NumPy and {entry.truth} when it is run in JAX, {where}"
-            raise _untraceable(name, said)
+def _in_numpy(function: Function) -> Function:
+    """Return a function that calls NumPy code with arrays that it may overwrite."""
+    return lambda *args: jax.tree.map(np.asarray, function(*copied(args)))
 
 
 def _untraceable(name: str, found: str) -> UsageError:

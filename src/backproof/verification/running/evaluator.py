@@ -131,7 +131,8 @@ class OnHost:
 
     def __call__(self, point: Point) -> PyTree:
         """Return the result at one point."""
-        return self._code(*point)
+        with float64():
+            return self._code(*point)
 
     def each(self, points: Sequence[Point]) -> list[PyTree]:
         """Return the result at each point."""
