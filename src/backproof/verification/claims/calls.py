@@ -4,6 +4,7 @@ All lines but the last prepare the call; the last is one expression, which an in
 """
 
 import functools
+import keyword
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ def _form(fn: Any, otherwise: str) -> tuple[str, str]:
         return before, form.replace("{}", given.replace("\0", "{}"))
     text = lambda_text(fn)
     name = text or name_of(fn)
-    if name.isidentifier():
+    if name.isidentifier() and not keyword.iskeyword(name):
         return "", f"{name}({{}})"
     if not text:
         return "", f"{otherwise}({{}})"

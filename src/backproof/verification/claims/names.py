@@ -10,6 +10,8 @@ from typing import Any
 
 LONGEST_NAME = 60
 LAMBDA = "<lambda>"
+# Instructions that the compiler adds to those of an expression.
+ADDED = ("RESUME", "COPY_FREE_VARS", "MAKE_CELL", "RETURN_VALUE")
 
 
 def name_of(fn: Any) -> str:
@@ -64,9 +66,10 @@ def _span(code: types.CodeType) -> tuple[tuple[int, int], tuple[int, int]] | Non
     places = [
         one.positions
         for one in dis.get_instructions(code)
-        if one.positions is not None and one.opname not in ("RESUME", "COPY_FREE_VARS", "MAKE_CELL")
+        if one.positions is not None and one.opname not in ADDED
     ]
     full = [p for p in places if None not in (p.lineno, p.col_offset, p.end_lineno, p.end_col_offset)]
+    full = [p for p in full if (p.col_offset, p.end_col_offset) != (0, 0)]  # added by older compilers
     if not full:
         return None
     first = min((p.lineno or 0, p.col_offset or 0) for p in full)

@@ -15,10 +15,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.source_info_util import register_exclusion
 
 from backproof.numerics.leaves import PyTree
+from backproof.verification.claims import masked_array, numpy_array
 from backproof.verification.claims.numpy_array import Array, called, is_traced, plain, wrapped
 from backproof.verification.claims.numpy_code import named
+
+# A line in a traced program is that of the caller's code, not of the modules that run it.
+for _file in (__file__, numpy_array.__file__, masked_array.__file__):
+    register_exclusion(_file)
 
 MODULES = ("numpy", "scipy")
 OTHERS = ("jax", "jaxlib", "backproof", "builtins")
