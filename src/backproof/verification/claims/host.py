@@ -56,6 +56,11 @@ class HostCode(NamedTuple):
     """Holds a derivative that is NumPy code; it returns NumPy arrays in the dtypes of the gradient."""
 
     derivative: Derivative
+    after: tuple[Callable[[PyTree, Any], PyTree], ...] = ()
+
+    def then(self, change: Callable[[PyTree, Any], PyTree]) -> "HostCode":
+        """Return the same code, its result changed by `(result, args) -> result` afterwards."""
+        return self._replace(after=(*self.after, change))
 
     def __call__(self, args: Any, towards: Any) -> PyTree:
         """Return the derivative at `args`, which the code may overwrite: it gets copies."""
@@ -63,7 +68,10 @@ class HostCode(NamedTuple):
         with np.errstate(all="ignore"):
             result = jax.tree.map(np.asarray, self.derivative.call(held, there))
             result = self.derivative.form(result, args, towards)
-        return cast(result, self.derivative.like(args, towards))
+            result = cast(result, self.derivative.like(args, towards))
+            for change in self.after:
+                result = change(result, args)
+        return result
 
     def changed(self, args: Any, towards: Any) -> str | None:
         """Return a sentence if the code writes into the arrays that it is given."""

@@ -7,10 +7,11 @@ from typing import Any
 
 import jax
 
+from backproof.numerics.effort import EFFORT
+
 HOMES = ("numpy", "scipy")
 # What JAX, or Python, says where NumPy code writes into an array that is traced.
 WRITING = ("immutable", "does not support item assignment", "setting an array element with a sequence")
-DEEPEST = 4
 
 
 def is_numpy_code(function: Any, error: BaseException) -> bool:
@@ -32,7 +33,7 @@ def is_numpy_code(function: Any, error: BaseException) -> bool:
 
 def uses(function: Any, package: str) -> bool:
     """Return whether a function, or one that it calls by a name of its own, uses a package."""
-    return any(package in (_home(value), _home(type(value))) for value in _reached(function, DEEPEST))
+    return any(package in (_home(value), _home(type(value))) for value in _reached(function, EFFORT.callees))
 
 
 def _reached(function: Any, depth: int) -> Iterator[Any]:

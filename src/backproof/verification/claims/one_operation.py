@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import PyTree, has_direction, is_key, shapes_of
 from backproof.numerics.whole_operations import ON_HOST
 from backproof.verification.claims.samples import shapes
@@ -16,8 +17,6 @@ from backproof.verification.points.directions import direction
 from backproof.verification.points.draws import Drawn, Points
 
 Function = Callable[[Any, Any], PyTree]
-# Shapes at which the code itself is asked for the form of its result; elsewhere it may be slow.
-ASKED = 20
 
 
 def one_operation(code: Function, truth: Function, points: Points) -> Function:
@@ -32,7 +31,9 @@ def one_operation(code: Function, truth: Function, points: Points) -> Function:
 
     def form(args: Any, towards: Any) -> PyTree:
         at, there = shapes((args, towards))
-        drawn.update(() if drawn else ((_key(one.build()), one) for one in points.plain()[:ASKED]))
+        drawn.update(
+            () if drawn else ((_key(one.build()), one) for one in points.plain()[: EFFORT.asked_on_host])
+        )
         one = drawn.get(_key(at))
         try:
             if one is not None:
