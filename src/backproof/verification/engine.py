@@ -122,12 +122,19 @@ def verify_seeds(
 def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings, began: float) -> Report:
     """Return the report on the claim of a campaign, with the seconds since `began`."""
     claim = campaign.claim
-    found = campaign.investigate(replace(settings, second_order=settings.second_order and not claim.host))
+    found = campaign.investigate(_fitting(settings, claim))
     judged = [one.point for one in found.judged if one.outcome not in UNJUDGED]
     found = replace(found, notes=(*claim.notes, *excused(claim, judged), *found.notes))
     diagnosis = diagnose(campaign.evaluators, found.judged) if needs_diagnosis(found) else None
     seconds = time.perf_counter() - began
     return conclude(claim, found, diagnosis, declared, seed=settings.seed, seconds=seconds)
+
+
+def _fitting(settings: Settings, claim: Claim) -> Settings:
+    """Return the settings without what does not apply to NumPy code."""
+    if claim.by_point:
+        settings = replace(settings, dtypes=(), second_order=False)
+    return replace(settings, second_order=settings.second_order and not claim.host)
 
 
 def _settings(examples: int, seed: int, dtypes: Sequence[str], second_order: bool) -> Settings:

@@ -21,7 +21,7 @@ QUICK = {"examples": 30, "dtypes": (), "second_order": False}
 def rule_with(init):
     forward = lambda p, x: (x @ p["W"], x)
     backward = lambda p, x, d: ({"W": jnp.einsum("...i,...o->io", x, d)}, d @ p["W"].T)
-    return bp.Rule("scaled", init, forward, backward, bp.array("*batch n"))
+    return bp.Rule("scaled", init, forward, backward, bp.array("b n"))
 
 
 def by_fan_in(key, x):

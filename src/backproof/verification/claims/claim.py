@@ -38,6 +38,7 @@ class Claim(NamedTuple):
             alone.
         order: 1 for a derivative, 2 for the derivative of one.
         host: the code by hand, if it is NumPy code; `jit`, `vmap` and a second derivative do not apply to it.
+        by_point: whether autodiff of the primal runs at one point at a time, in float64 only.
         excused: how many entries of an argument tuple the caller excuses, where a region is declared.
         notes: what a reader of the report should know about the claim.
     """
@@ -56,6 +57,7 @@ class Claim(NamedTuple):
     ruled: Callable[..., PyTree] | None = None
     order: int = 1
     host: HostCode | None = None
+    by_point: bool = False
     excused: Callable[[tuple[PyTree, ...]], int] | None = None
     notes: tuple[str, ...] = ()
 

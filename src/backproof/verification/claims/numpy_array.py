@@ -157,9 +157,17 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         del copy
         return np.asarray(_numbers(self.value), dtype)
 
+    def item(self, *place: int) -> Any:
+        """Return one entry, by which JAX can differentiate."""
+        return self.reshape(-1)[place[0] if place else 0] if len(place) < 2 else self[place]
+
+    def tolist(self) -> Any:
+        """Return lists of entries, by which JAX can differentiate."""
+        return [one.tolist() for one in self] if np.ndim(self.value) else self
+
     def __bool__(self) -> bool:
-        """Return the truth of one constant."""
-        return bool(_numbers(self.value))
+        """Return the truth of one number, which JAX knows where it differentiates at one point."""
+        return bool(_known(bool, self.value))
 
     def __float__(self) -> float:
         """Return one constant."""
@@ -288,7 +296,12 @@ def _indices(index: Any) -> Any:
 
 def _numbers(value: Any) -> Any:
     if isinstance(value, Tracer):
-        raise LeavesNumpyError(
-            "the numbers of an argument are needed, for a branch, a size or another library"
-        )
+        raise LeavesNumpyError("the numbers of an argument are needed, for a size or another library")
     return value
+
+
+def _known(kind: Any, value: Any) -> Any:
+    try:
+        return kind(value)
+    except jax.errors.ConcretizationTypeError as error:
+        raise LeavesNumpyError("a branch depends on the numbers of an argument") from error

@@ -10,11 +10,13 @@ import numpy as np
 
 from backproof.errors import UsageError, message
 from backproof.numerics.leaves import PyTree, is_inexact
+from backproof.verification.claims.by_point import NOTE as BY_POINT
+from backproof.verification.claims.by_point import derivative_by_point
 from backproof.verification.claims.calls import call_of_function, call_of_grad, call_of_jvp, call_of_vjp
 from backproof.verification.claims.claim import Claim, pullback
 from backproof.verification.claims.host import NOTE, Derivative, host_code, traceable
 from backproof.verification.claims.names import name_of
-from backproof.verification.claims.primal import primal_of
+from backproof.verification.claims.primal import Primal, primal_of
 from backproof.verification.claims.results import conformed
 from backproof.verification.claims.samples import shapes
 from backproof.verification.claims.static_arguments import StaticArguments
@@ -31,7 +33,8 @@ def of_vjp(
     With `argnums`, the other arguments are not differentiated, and their cotangents are ignored.
     """
     points, chosen = domain_of(held.args, of), held.positions(argnums)
-    primal = primal_of(of, functools.partial(_called, held=held), points)
+    given = primal_of(of, functools.partial(_called, held=held), points)
+    primal = given.function
 
     def called(function: Any, values: tuple[PyTree, ...], cotangent: PyTree) -> PyTree:
         return held.without(function(held.merged(values), cotangent))
@@ -45,7 +48,8 @@ def of_vjp(
 
     derivative = Derivative(vjp, called, formed, _like_arguments(chosen))
     claim = Claim(name_of(vjp), primal, derivative.function(), pullback(primal, chosen), False, points)
-    return _on_host(claim._replace(call=call_of_vjp(vjp, held)), derivative)
+    claim = _by_point(claim, given, chosen)._replace(call=call_of_vjp(vjp, held))
+    return _on_host(claim, derivative)
 
 
 def of_grad(
@@ -53,7 +57,8 @@ def of_grad(
 ) -> Claim:
     """Return the claim that `grad(*args)` is the gradient of the scalar `of`, as `jax.grad` gives it."""
     points = domain_of(held.args, of)
-    primal = primal_of(of, functools.partial(_called, held=held), points)
+    given = primal_of(of, functools.partial(_called, held=held), points)
+    primal = given.function
     single = argnums is None or isinstance(argnums, int)
     chosen = held.positions(0 if argnums is None else argnums) or ()
 
@@ -70,13 +75,14 @@ def of_grad(
     derivative = Derivative(grad, called, formed, _like_arguments(chosen))
     claim = Claim(name_of(grad), primal, derivative.function(), pullback(primal, chosen), False, points)
     call = call_of_grad(grad, held, chosen, single=single)
-    return _on_host(claim._replace(call=call), derivative)
+    return _on_host(_by_point(claim, given, chosen)._replace(call=call), derivative)
 
 
 def of_jvp(of: Callable[..., PyTree], jvp: Callable[..., PyTree], held: StaticArguments) -> Claim:
     """Return the claim that `jvp(args, tangents)` is the tangent of `of`; None at static arguments."""
     points, nothing = domain_of(held.args, of), StaticArguments(dict.fromkeys(held.values), held.args)
-    primal = primal_of(of, functools.partial(_called, held=held), points)
+    given = primal_of(of, functools.partial(_called, held=held), points)
+    primal = given.function
 
     def called(function: Any, values: tuple[PyTree, ...], tangents: PyTree) -> PyTree:
         return function(held.merged(values), nothing.merged(tangents))
@@ -88,6 +94,15 @@ def of_jvp(of: Callable[..., PyTree], jvp: Callable[..., PyTree], held: StaticAr
         jvp, called, lambda found, *_: found, lambda values, _: jax.eval_shape(primal, *shapes(values))
     )
     claim = Claim(name_of(jvp), primal, derivative.function(), truth, True, points)
+    if given.by_point:
+        raise UsageError(
+            message(
+                must="a function whose tangent is checked must be one that JAX can trace",
+                found="NumPy code that decides by values",
+                where=name_of(of),
+                do="write of= with jax.numpy, or check the pullback",
+            )
+        )
     return _on_host(claim._replace(call=call_of_jvp(jvp, held)), derivative)
 
 
@@ -112,13 +127,14 @@ def of_function(
         )
     plain: Any = of or _with_bound(rule.fun, bound)
     points, ruled = domain_of(held.args, plain), _called(fn, held)
-    primal = primal_of(plain, functools.partial(_called, held=held), points)
+    given = primal_of(plain, functools.partial(_called, held=held), points)
+    primal = given.function
 
     def value(*values: PyTree) -> PyTree:
         return jax.vjp(ruled, *values)[0]  # jax.vjp runs the rule's own forward
 
     chosen = _differentiated(rule, fn, held, argnums)
-    return Claim(
+    claim = Claim(
         name_of(fn),
         primal,
         pullback(ruled, chosen),
@@ -129,6 +145,7 @@ def of_function(
         call=call_of_function(fn, held),
         ruled=ruled,
     )
+    return _by_point(claim, given, chosen)
 
 
 def _with_bound(function: Any, bound: functools.partial[Any]) -> Any:
@@ -177,6 +194,14 @@ def own_rule(fn: Any) -> tuple[Any, functools.partial[Any]]:
         )
         inner = bound.func
     return (inner if isinstance(inner, jax.custom_vjp | jax.custom_jvp) else None), bound
+
+
+def _by_point(claim: Claim, given: Primal, chosen: Sequence[int] | None) -> Claim:
+    """Return `claim`, its autodiff run at one point at a time where the primal needs that."""
+    if given.by_point is None:
+        return claim
+    truth = derivative_by_point(pullback(given.by_point, chosen), _like_arguments(chosen), claim.points)
+    return claim._replace(truth=truth, by_point=True, notes=(*claim.notes, BY_POINT))
 
 
 def _on_host(claim: Claim, derivative: Derivative) -> Claim:

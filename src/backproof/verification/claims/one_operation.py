@@ -19,12 +19,12 @@ from backproof.verification.points.draws import Drawn, Points
 Function = Callable[[Any, Any], PyTree]
 
 
-def one_operation(code: Function, truth: Function, points: Points) -> Function:
+def one_operation(code: Function, otherwise: Function, points: Points) -> Function:
     """Return `code` as one operation, which calls it.
 
     Args:
-        code: the NumPy code.
-        truth: the same derivative by autodiff, whose form is that of the result where the code was not tried.
+        code: the NumPy code, a function of arguments and direction.
+        otherwise: gives the form of its result from shapes where the code was not tried.
         points: where it is tried. At their shapes the code itself gives the form of its result.
     """
     drawn: dict[Any, Drawn] = {}
@@ -43,8 +43,8 @@ def one_operation(code: Function, truth: Function, points: Points) -> Function:
                 return shapes(code(held, direction(there, 1, "random")))
         except Exception:
             # Code that raises at these numbers may run at others; where it is judged, its errors are its own.
-            return jax.eval_shape(truth, at, there)
-        return jax.eval_shape(truth, at, there)
+            return otherwise(at, there)
+        return otherwise(at, there)
 
     def hand(args: Any, towards: Any) -> PyTree:
         leaves, tree = jax.tree.flatten((args, towards))
