@@ -15,6 +15,7 @@ import jax.scipy.special
 import numpy as np
 from jax.core import Tracer
 
+from backproof.verification.claims.deciding import LeavesNumpyError, decided
 from backproof.verification.claims.masked_array import Masked, is_mask, masked, written
 
 # Options of NumPy that say nothing about values.
@@ -38,10 +39,6 @@ OF_SEQUENCES = (
 )  # fmt: skip
 WRITERS = ("copyto", "fill_diagonal", "put_along_axis", "putmask")
 AT = {"add": "add", "multiply": "multiply", "maximum": "max", "minimum": "min", "divide": "divide"}
-
-
-class LeavesNumpyError(TypeError):
-    """Raised where NumPy code needs the numbers of an array that JAX traces, or a function that JAX lacks."""
 
 
 class Array(np.lib.mixins.NDArrayOperatorsMixin):
@@ -166,20 +163,20 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         return [one.tolist() for one in self] if np.ndim(self.value) else self
 
     def __bool__(self) -> bool:
-        """Return the truth of one number, which JAX knows where it differentiates at one point."""
-        return bool(_known(bool, self.value))
+        """Return the truth of one number, where it is a constant or the path is known."""
+        return decided(bool, self.value)
 
     def __float__(self) -> float:
         """Return one constant."""
         return float(_numbers(self.value))
 
     def __int__(self) -> int:
-        """Return one constant."""
-        return int(_numbers(self.value))
+        """Return one whole number, where it is a constant or the path is known."""
+        return decided(int, self.value)
 
     def __index__(self) -> int:
-        """Return one constant."""
-        return int(_numbers(self.value))
+        """Return one whole number, where it is a constant or the path is known."""
+        return decided(int, self.value)
 
 
 def called(function: Any, args: Any, named: dict[str, Any], method: str | None = None) -> Any:
@@ -231,7 +228,7 @@ def plain(tree: Any) -> Any:
 
 def wrapped(tree: Any) -> Any:
     """Return a tree with every array in an `Array`."""
-    if isinstance(tree, jax.Array | np.ndarray):
+    if isinstance(tree, jax.Array | np.ndarray | np.generic):
         return Array(tree)
     if isinstance(tree, list | tuple):
         inside = map(wrapped, tree)
@@ -298,10 +295,3 @@ def _numbers(value: Any) -> Any:
     if isinstance(value, Tracer):
         raise LeavesNumpyError("the numbers of an argument are needed, for a size or another library")
     return value
-
-
-def _known(kind: Any, value: Any) -> Any:
-    try:
-        return kind(value)
-    except jax.errors.ConcretizationTypeError as error:
-        raise LeavesNumpyError("a branch depends on the numbers of an argument") from error

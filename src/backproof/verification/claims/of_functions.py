@@ -200,7 +200,8 @@ def _by_point(claim: Claim, given: Primal, chosen: Sequence[int] | None) -> Clai
     """Return `claim`, its autodiff run at one point at a time where the primal needs that."""
     if given.by_point is None:
         return claim
-    truth = derivative_by_point(pullback(given.by_point, chosen), _like_arguments(chosen), claim.points)
+    derivative = functools.partial(pullback, wrt=chosen)
+    truth = derivative_by_point(given.by_point, derivative, _like_arguments(chosen))
     return claim._replace(truth=truth, by_point=True, notes=(*claim.notes, BY_POINT))
 
 

@@ -19,18 +19,21 @@ from backproof.verification.points.draws import Drawn, Points
 Function = Callable[[Any, Any], PyTree]
 
 
-def one_operation(code: Function, otherwise: Function, points: Points) -> Function:
+def one_operation(code: Function, otherwise: Function, points: Points | None) -> Function:
     """Return `code` as one operation, which calls it.
 
     Args:
         code: the NumPy code, a function of arguments and direction.
         otherwise: gives the form of its result from shapes where the code was not tried.
-        points: where it is tried. At their shapes the code itself gives the form of its result.
+        points: where it is tried. At their shapes the code itself gives the form of its result; if None,
+            nowhere.
     """
     drawn: dict[Any, Drawn] = {}
 
     def form(args: Any, towards: Any) -> PyTree:
         at, there = shapes((args, towards))
+        if points is None:
+            return otherwise(at, there)
         drawn.update(
             () if drawn else ((_key(one.build()), one) for one in points.plain()[: EFFORT.asked_on_host])
         )
