@@ -261,6 +261,62 @@ def test_a_function_whose_writes_jax_cannot_follow_is_a_usage_error():
         verified(hidden, [N], vjp=lambda a, ct: (2 * a[0] * ct[0],))
 
 
+def branching(x):
+    out = np.zeros_like(x)
+    for i in range(len(x)):
+        if x[i] > 0:
+            out[i] = x[i] ** 2
+    return out
+
+
+def stopping(x):
+    total, k = 0.0, 0
+    while k < len(x) and total < 2.0:
+        total, k = total + np.exp(x[k]), k + 1
+    return total
+
+
+def stopping_back(args, ct, slip):
+    x, d, total, k = args[0], np.zeros_like(args[0]), 0.0, 0
+    while k < len(x) and total < 2.0:
+        d[k] = slip * ct * math.exp(x[k])
+        total, k = total + math.exp(x[k]), k + 1
+    return (d,)
+
+
+def largest(x):
+    return max(x[0], x[1]) * x[int(np.argmax(x))]
+
+
+def largest_back(args, ct, slip):
+    x, d = args[0], np.zeros_like(args[0])
+    d[0 if x[0] >= x[1] else 1] += slip * x.max()
+    d[np.argmax(x)] += max(x[0], x[1])
+    return (ct * d,)
+
+
+DECIDING = {
+    "branching": (branching, lambda a, ct, slip: (np.where(a[0] > 0, slip * 2 * a[0] * ct, 0),), [N]),
+    "stopping": (stopping, stopping_back, [bp.array("n", low=-4, high=4)]),
+    "largest": (largest, largest_back, [bp.array("3")]),
+}
+
+
+@pytest.mark.parametrize("name", DECIDING)
+def test_numpy_code_that_decides_by_values_is_judged_along_each_path(name):
+    of, back, args = DECIDING[name]
+    right = verified(of, args, vjp=lambda a, ct: back(a, ct, 1.0), examples=20)
+    assert right.ok, str(right)
+    assert any("decides by values" in note for note in right.notes)
+    wrong = verified(of, args, vjp=lambda a, ct: back(a, ct, 0.9), examples=20)
+    assert wrong.verdict is Verdict.WRONG, str(wrong)
+
+
+def test_numpy_code_whose_shapes_depend_on_values_is_a_usage_error():
+    with pytest.raises(bp.UsageError, match=r"write of= with jax\.numpy"):
+        verified(lambda x: np.unique(x).sum(), [N], grad=lambda x: np.ones_like(x))
+
+
 @pytest.mark.parametrize(
     "function",
     [
