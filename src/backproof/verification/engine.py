@@ -16,7 +16,7 @@ from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.conclusion import conclude, needs_diagnosis
 from backproof.verification.diagnosis.diagnosis import diagnose
 from backproof.verification.findings import Settings
-from backproof.verification.judging.judge import UNJUDGED
+from backproof.verification.judging.judge import Outcome
 from backproof.verification.report import Report
 from backproof.verification.running.low_precision import DTYPES
 
@@ -35,8 +35,9 @@ def verify(
     declared: Mapping[str, Declared] | None = None,
     examples: int = 200,
     seed: int = 0,
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] | None = None,
     second_order: bool = True,
+    repeats: int = 8,
 ) -> Report:
     """Return whether a derivative written by hand is that of its function, entry by entry.
 
@@ -59,8 +60,11 @@ def verify(
             `{"x": ("guard", lambda x: abs(x) < 1e-7)}`, that holds for the entries in a region only.
         examples: how many points are drawn.
         seed: the seed of every draw; the same call with the same seed gives the same report.
-        dtypes: the precisions in which the implementation itself is judged, where it runs in them.
+        dtypes: the precisions in which the implementation itself is judged, of float32, bfloat16 and float16.
+            By default those of the arguments; the code then runs in the others too, and the report says what
+            was seen there, but no verdict depends on it.
         second_order: whether the derivative of the derivative is probed.
+        repeats: how often the compiled code runs on one input; a difference in a bit is a finding.
 
     Returns:
         a report: `report.verdict`, `report.counterexample`, `str(report)`.
@@ -69,7 +73,7 @@ def verify(
         UsageError: the call does not say what is to be checked, or where.
     """
     began = time.perf_counter()
-    settings = _settings(examples, seed, dtypes, second_order)
+    settings = _settings(examples, seed, dtypes, second_order, repeats)
     claim = _claim(fn, of, vjp, grad, jvp, args, argnums)
     if declared:
         held = (
@@ -109,21 +113,21 @@ def verify_seeds(
     seeds: Iterable[int],
     *,
     examples: int = 200,
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] | None = None,
     second_order: bool = True,
 ) -> Iterator[Report]:
     """Yield what `verify(rule, seed=…)` returns for each seed; all of them share the compiled programs."""
     campaign = Campaign(_claim(rule, None, None, None, None, None, None))
     for seed in seeds:
         began = time.perf_counter()
-        yield _report(campaign, {}, _settings(examples, seed, dtypes, second_order), began)
+        yield _report(campaign, {}, _settings(examples, seed, dtypes, second_order, 2), began)
 
 
 def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings, began: float) -> Report:
     """Return the report on the claim of a campaign, with the seconds since `began`."""
     claim = campaign.claim
     found = campaign.investigate(_fitting(settings, claim))
-    judged = [one.point for one in found.judged if one.outcome not in UNJUDGED]
+    judged = [one.point for one in found.judged if one.outcome is not Outcome.NO_EVIDENCE]
     found = replace(found, notes=(*claim.notes, *excused(claim, judged), *found.notes))
     diagnosis = diagnose(campaign.evaluators, found.judged) if needs_diagnosis(found) else None
     seconds = time.perf_counter() - began
@@ -137,17 +141,20 @@ def _fitting(settings: Settings, claim: Claim) -> Settings:
     return replace(settings, second_order=settings.second_order and not claim.host)
 
 
-def _settings(examples: int, seed: int, dtypes: Sequence[str], second_order: bool) -> Settings:
-    if examples < 1:
-        raise UsageError(
-            message(
-                must="examples must be at least 1",
-                found=f"examples={examples}",
-                where="verify",
-                do="pass a larger number",
+def _settings(
+    examples: int, seed: int, dtypes: Sequence[str] | None, second_order: bool, repeats: int
+) -> Settings:
+    for name, number, least in (("examples", examples, 1), ("repeats", repeats, 2)):
+        if number < least:
+            raise UsageError(
+                message(
+                    must=f"{name} must be at least {least}",
+                    found=f"{name}={number}",
+                    where="verify",
+                    do="pass a larger number",
+                )
             )
-        )
-    unknown = [dtype for dtype in dtypes if dtype not in DTYPES]
+    unknown = [dtype for dtype in dtypes or () if dtype not in DTYPES]
     if unknown:
         raise UsageError(
             message(
@@ -157,7 +164,7 @@ def _settings(examples: int, seed: int, dtypes: Sequence[str], second_order: boo
                 do="write e.g. dtypes=('float32',); float64, in which formulas are judged, is always used",
             )
         )
-    return Settings(examples, seed, tuple(dtypes), second_order)
+    return Settings(examples, seed, None if dtypes is None else tuple(dtypes), second_order, repeats)
 
 
 def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: Any) -> Claim:

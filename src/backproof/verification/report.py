@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.verification.claims.pasting import pasted
+from backproof.verification.reach import Reach
 
 LONGEST_LINE = 400
 WIDE = (np.float64, np.complex128)
@@ -104,6 +105,7 @@ class Report:
         seconds: how long it took.
         shapes: the argument shapes that were tried.
         notes: what else a reader should know, e.g. that a leaf is zero at every point.
+        reach: what was looked at, and what gave no evidence.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Report:
     seconds: float = 0.0
     shapes: Sequence[str] = field(default_factory=tuple)
     notes: Sequence[str] = field(default_factory=tuple)
+    reach: Reach = field(default_factory=Reach)
 
     @property
     def ok(self) -> bool:
@@ -131,9 +134,8 @@ class Report:
             head += f" ({self.cause})"
         near = f"right entries within {self.worst:.2g} noise units (1 is the rounding measured there)"
         tried = f"  {self.examples} examples, seed {self.seed}; {near}"
-        if self.skipped:
-            tried += f"; {self.skipped} drawn points could not be judged"
         lines = [head, *([f"  {self.explanation}"] if self.explanation else []), tried]
+        lines += [f"  {line}" for line in self.reach.lines()]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines + (_example_lines(self.counterexample) if self.counterexample else []))
 
@@ -160,6 +162,7 @@ class Report:
                 **fields,
                 "shapes": list(self.shapes),
                 "notes": list(self.notes),
+                "reach": self.reach.to_json(),
                 "counterexample": example,
             }
         )
