@@ -99,6 +99,23 @@ TESTED_IN = {
         "verification/points/values.py",
     ),
     "verification/claims/test_static_arguments_and_declared.py": ("verification/claims/declared.py",),
+    "verification/claims/test_numpy_code.py": (
+        "verification/claims/by_point.py",
+        "verification/claims/deciding.py",
+        "verification/claims/host.py",
+        "verification/claims/masked_array.py",
+        "verification/claims/numpy_array.py",
+        "verification/claims/numpy_in_jax.py",
+        "verification/claims/one_operation.py",
+        "verification/claims/primal.py",
+        "verification/claims/same_values.py",
+        "verification/claims/samples.py",
+    ),
+    "verification/claims/test_replays.py": (
+        "verification/claims/calls.py",
+        "verification/claims/names.py",
+        "verification/claims/pasting.py",
+    ),
     "verification/running/test_differences.py": (
         "verification/running/evaluator.py",
         "verification/running/point.py",

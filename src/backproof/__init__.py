@@ -34,6 +34,7 @@ _HOME = {
     "value_and_grad": "gradient",
     "verify": "verification",
     "check": "verification",
+    "host": "verification",
     "fit": "training",
     "batch_descent": "training",
     "in_sweep_sgd": "training",
@@ -81,6 +82,7 @@ __all__ = [
     "equal",
     "fit",
     "holds",
+    "host",
     "in_sweep_sgd",
     "increasing",
     "integers",
@@ -154,6 +156,7 @@ if TYPE_CHECKING:
     from backproof.training import fit as fit
     from backproof.training import in_sweep_sgd as in_sweep_sgd
     from backproof.verification import check as check
+    from backproof.verification import host as host
     from backproof.verification import verify as verify
 
 

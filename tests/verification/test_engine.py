@@ -376,5 +376,5 @@ def test_a_rule_a_jvp_and_a_custom_vjp_can_be_replayed(capsys):
     for name, (by_hand, report) in wrong.items():
         found = report.counterexample
         called = found.replay if name in found.replay else found.replay.replace("sin", name)
-        exec(f"{found.repro}\n{called}", {"np": np, "jax": jax, name: by_hand})
+        exec(f"{found.repro}\n{called}", {"np": np, "jnp": jnp, "jax": jax, name: by_hand})
         assert capsys.readouterr().out.strip() == str(found.hand)

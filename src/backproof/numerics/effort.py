@@ -66,6 +66,8 @@ class Effort:
         smaller_shapes: shapes smaller than the one that failed at which a line of a derivation is tried.
         asked: failing points of a line that are tested for a cause; every one must show it.
         mends: changes of a line that are tried; each is traced once, and again only where it works.
+        callees: how deep in the functions that a function calls its names are read.
+        asked_on_host: shapes at which NumPy code is called for the form of its result.
         slips_of_a_kind: slips of one kind that are planted in one line.
     """
 
@@ -114,6 +116,8 @@ class Effort:
     smaller_shapes: int = 24
     asked: int = 8
     mends: int = 40
+    callees: int = 4
+    asked_on_host: int = 20
     slips_of_a_kind: int = 2
 
 

@@ -17,10 +17,15 @@ from backproof.numerics.rounding import SINGLE_ULP, moved
 from backproof.numerics.tolerance import SOLVER_ULPS
 from backproof.numerics.tracing import computes_in_float32, inner_programs
 
+# A call of Python code: the roundings inside it are hidden as well.
+CALLBACK = "pure_callback"
+# The mark of a function that is NumPy code, which the interpreter calls without JAX.
+ON_HOST = "backproof_on_host"
+
 
 def is_whole(eqn: Any) -> bool:
     """Return whether an operation hides many roundings: a factorisation, or a program of its own."""
-    return eqn.primitive.name in SOLVERS or any(inner_programs(eqn.params))
+    return eqn.primitive.name in (*SOLVERS, CALLBACK) or any(inner_programs(eqn.params))
 
 
 def varied(eqn: Any, operands: Sequence[Any], rng: np.random.Generator) -> list[Any]:
@@ -32,6 +37,9 @@ def varied(eqn: Any, operands: Sequence[Any], rng: np.random.Generator) -> list[
 
 def bound(eqn: Any) -> Callable[..., Any]:
     """Return an operation that runs wider operands in float64; if it has a program, that is compiled once."""
+    code = _code_on_host(eqn)
+    if code is not None:
+        return code
     compiled = _compiled(eqn) if any(inner_programs(eqn.params)) else None
 
     def operation(*operands: Any, **params: Any) -> Any:
@@ -47,6 +55,29 @@ def bound(eqn: Any) -> Callable[..., Any]:
 @functools.lru_cache(maxsize=EFFORT.kernels)
 def _compiled(eqn: Any) -> Callable[..., Any]:
     return jax.jit(lambda *operands: eqn.primitive.bind(*operands, **eqn.params))
+
+
+def _code_on_host(eqn: Any) -> Callable[..., Any] | None:
+    """Return a call of NumPy code that is marked as such, in long double where it runs there; else None."""
+    if eqn.primitive.name != CALLBACK:
+        return None
+    callback = eqn.params["callback"]
+    if not getattr(getattr(callback, "callback_func", None), ON_HOST, False):
+        return None
+
+    def operation(*operands: Any, **params: Any) -> list[Any]:
+        del params
+        narrow = [_narrow(v) for v in operands]
+        is_wide = any(a is not b for a, b in zip(operands, narrow, strict=True))
+        try:
+            return list(callback(*operands))
+        except Exception:
+            # Not all of NumPy, its linear algebra least of all, runs in long double.
+            if not is_wide:
+                raise
+            return [_result(v, operands) for v in callback(*narrow)]
+
+    return operation
 
 
 def _narrow(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """The verifier: a verdict on a hand-written derivative, without a tolerance to set."""
 
+from backproof.verification.claims.host import host
 from backproof.verification.engine import check, verify, verify_seeds
 from backproof.verification.report import Counterexample, Report, Verdict
 
-__all__ = ["Counterexample", "Report", "Verdict", "check", "verify", "verify_seeds"]
+__all__ = ["Counterexample", "Report", "Verdict", "check", "host", "verify", "verify_seeds"]

@@ -171,7 +171,9 @@ class Campaign:
 
         Where the primal holds a `stop_gradient`, a disagreement may be its author's convention.
         """
-        places, truth = generic[-EFFORT.generic :], self.evaluators.truth
+        excused, truth = self.claim.excused, self.evaluators.truth
+        # a difference moves the entries in a declared region as well
+        places = [point for point in generic if not (excused and excused(point.args))][-EFFORT.generic :]
         doubt = next(filter(None, (self._doubt(point, truth(point).value) for point in places)), None)
         if not doubt:
             return replace(found, flat=bool(places))

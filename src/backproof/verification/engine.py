@@ -3,6 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ParamSpec
 
 import numpy as np
@@ -12,11 +13,12 @@ from backproof.rule import Loss, Rule
 from backproof.verification.campaign import Campaign
 from backproof.verification.claims import of_functions, of_rules
 from backproof.verification.claims.claim import Claim
-from backproof.verification.claims.declared import not_compared
+from backproof.verification.claims.declared import Declared, excused, in_words, not_compared
 from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.conclusion import conclude, needs_diagnosis
 from backproof.verification.diagnosis.diagnosis import diagnose
 from backproof.verification.findings import Settings
+from backproof.verification.judging.judge import Outcome
 from backproof.verification.report import Report
 from backproof.verification.running.low_precision import DTYPES
 
@@ -32,7 +34,7 @@ def verify(
     jvp: Callable[..., Any] | None = None,
     args: Any = None,
     argnums: int | Sequence[int] | None = None,
-    declared: Mapping[str, str] | None = None,
+    declared: Mapping[str, Declared] | None = None,
     examples: int = 200,
     seed: int = 0,
     dtypes: Sequence[str] | None = None,
@@ -56,7 +58,8 @@ def verify(
         argnums: the arguments that are differentiated, as in `jax.grad`; by default 0 for `grad`, and all
             floating ones for `vjp` and `fn`.
         declared: arguments whose derivative is not meant to be the gradient, by name, and what it is
-            instead, e.g. `{"x": "straight-through"}`; they are not compared.
+            instead, e.g. `{"x": "straight-through"}`; they are not compared. With a predicate,
+            `{"x": ("guard", lambda x: abs(x) < 1e-7)}`, that holds for the entries in a region only.
         examples: how many points are drawn.
         seed: the seed of every draw; the same call with the same seed gives the same report.
         dtypes: the precisions in which the implementation itself is judged, of float32, bfloat16 and float16.
@@ -75,8 +78,11 @@ def verify(
     settings = _settings(examples, seed, dtypes, second_order, repeats)
     claim = _claim(fn, of, vjp, grad, jvp, args, argnums)
     if declared:
-        claim = not_compared(claim, fn if of is None else of, declared)
-    return _report(Campaign(claim), declared or {}, settings, began)
+        held = (
+            None if isinstance(fn, Rule | Loss) else StaticArguments.among(args, of_functions.nondiff_of(fn))
+        )
+        claim = not_compared(claim, fn if of is None else of, declared, held)
+    return _report(Campaign(claim), in_words(declared or {}), settings, began)
 
 
 def _raising(verify: Callable[P, Report]) -> Callable[P, Report]:
@@ -121,11 +127,21 @@ def verify_seeds(
 
 def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings, began: float) -> Report:
     """Return the report on the claim of a campaign, with the seconds since `began`."""
+    claim = campaign.claim
     with np.errstate(all="ignore"):  # points are drawn at which numbers overflow
-        found = campaign.investigate(settings)
+        found = campaign.investigate(_fitting(settings, claim))
+        judged = [one.point for one in found.judged if one.outcome is not Outcome.NO_EVIDENCE]
+        found = replace(found, notes=(*claim.notes, *excused(claim, judged), *found.notes))
         diagnosis = diagnose(campaign.evaluators, found.judged) if needs_diagnosis(found) else None
     seconds = time.perf_counter() - began
-    return conclude(campaign.claim, found, diagnosis, declared, seed=settings.seed, seconds=seconds)
+    return conclude(claim, found, diagnosis, declared, seed=settings.seed, seconds=seconds)
+
+
+def _fitting(settings: Settings, claim: Claim) -> Settings:
+    """Return the settings without what does not apply to NumPy code."""
+    if claim.by_point:
+        settings = replace(settings, dtypes=(), second_order=False)
+    return replace(settings, second_order=settings.second_order and not claim.host)
 
 
 def _settings(
@@ -179,7 +195,7 @@ def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: 
         return of_rules.of_rule(fn, of)
     if isinstance(fn, Loss):
         return of_rules.of_loss(fn, of)
-    held = StaticArguments.among(args)
+    held = StaticArguments.among(args, of_functions.nondiff_of(fn))
     if fn is not None:
         return of_functions.of_function(fn, of, held, argnums)
     if of is None:

@@ -10,11 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from backproof.verification.claims.pasting import pasted
 from backproof.verification.reach import Reach
 
 LONGEST_LINE = 400
-# Larger arrays of one number are written as np.full.
-WRITTEN_OUT = 32
 WIDE = (np.float64, np.complex128)
 
 
@@ -49,6 +48,7 @@ class Counterexample:
         distance: how far apart they are, counted in what `unit` says.
         difference: the finite difference of the primal for that entry, where there is one.
         call: Python that gives the result by hand from `args` and `cotangent`; empty where there is none.
+            All its lines but the last prepare the call.
         unit: the words after the distance: noise units, or in low precision another measure.
     """
 
@@ -76,13 +76,14 @@ class Counterexample:
 
     @property
     def replay(self) -> str:
-        """Python that shows the entry by hand, as it was judged; empty without `call`."""
-        if not self.call:
+        """Python that shows the entry by hand, as it was judged; empty without `call` or a path to it."""
+        if not self.call or "<" in self.leaf:  # a leaf of a class that gives its leaves no names
             return ""
+        *before, call = self.call.split("\n")
         said = f"should be {self.oracle}" if np.isfinite(self.oracle) else f"autodiff gives {self.oracle}"
-        shown = f"print({self.call}{self.place})  # {said}"
+        shown = f"print({call}{self.place})  # {said}"
         wide = any(getattr(leaf, "dtype", None) in WIDE for leaf in jax.tree.leaves(self.args))
-        return f"with jax.enable_x64(True):\n    {shown}" if wide else shown
+        return "\n".join([*before, f"with jax.enable_x64(True):\n    {shown}" if wide else shown])
 
 
 @dataclass(frozen=True)
@@ -184,29 +185,6 @@ def _example_lines(found: Counterexample) -> list[str]:
 def _shortened(line: str) -> str:
     """Return a line of the example, cut where it is too long to read; `counterexample.repro` has it whole."""
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} … (whole in counterexample.repro)"
-
-
-def pasted(tree: Any) -> str:
-    """Return Python that rebuilds a pytree of arrays."""
-    if isinstance(tree, dict):
-        return "{" + ", ".join(f"{key!r}: {pasted(value)}" for key, value in tree.items()) + "}"
-    if isinstance(tree, tuple) and not hasattr(tree, "_fields"):
-        return "(" + ", ".join(pasted(value) for value in tree) + ("," if len(tree) == 1 else "") + ")"
-    if isinstance(tree, list):
-        return "[" + ", ".join(pasted(value) for value in tree) + "]"
-    if tree is None or not hasattr(tree, "dtype"):
-        return repr(tree)
-    array = np.asarray(tree)
-    if array.dtype == jax.dtypes.float0:
-        return f"np.zeros({array.shape}, jax.dtypes.float0)"
-    dtype = "" if array.dtype == np.float64 else f", np.{array.dtype}"
-    if array.size == 0:
-        shown = f"np.zeros({array.shape}{dtype})"
-    elif array.size > WRITTEN_OUT and np.all(array == array.flat[0]):
-        shown = f"np.full({array.shape}, {array.flat[0].item()!r}{dtype})"
-    else:
-        shown = f"np.array({array.tolist()!r}{dtype})"
-    return shown.replace("inf", "np.inf").replace("nan", "np.nan")
 
 
 def plain_json(tree: Any) -> Any:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from backproof.numerics.leaves import PyTree, is_inexact
 from backproof.rule import Rule
+from backproof.verification.claims.host import HostCode
 from backproof.verification.points.draws import Points
 
 
@@ -32,9 +33,14 @@ class Claim(NamedTuple):
         descent: a rule's update inside the sweep, and the two-phase step it must equal.
         rule: the rule, if the claim is about one; its layers can then be examined one by one.
         call: Python that gives the result by hand from `args` and `cotangent`; empty where there is none.
+            All its lines but the last prepare the call.
         ruled: the function with a rule of its own, if it is one; parts of its pullback can then be called
             alone.
         order: 1 for a derivative, 2 for the derivative of one.
+        host: the code by hand, if it is NumPy code; `jit`, `vmap` and a second derivative do not apply to it.
+        by_point: whether autodiff of the primal runs at one point at a time, in float64 only.
+        excused: how many entries of an argument tuple the caller excuses, where a region is declared.
+        notes: what a reader of the report should know about the claim.
     """
 
     name: str
@@ -50,6 +56,10 @@ class Claim(NamedTuple):
     call: str = ""
     ruled: Callable[..., PyTree] | None = None
     order: int = 1
+    host: HostCode | None = None
+    by_point: bool = False
+    excused: Callable[[tuple[PyTree, ...]], int] | None = None
+    notes: tuple[str, ...] = ()
 
     def direction_like(self, args: tuple[PyTree, ...]) -> PyTree:
         """Return shapes and dtypes of the direction at `args`."""
@@ -83,8 +93,3 @@ def pullback(of: Callable[..., PyTree], wrt: Sequence[int] | None = None) -> Cal
         return tuple(by_argument.get(i) for i in range(len(args)))
 
     return truth
-
-
-def name_of(fn: Any) -> str:
-    """Return the name of a function in reports."""
-    return getattr(fn, "__name__", None) or getattr(getattr(fn, "fun", None), "__name__", None) or repr(fn)

@@ -1,5 +1,6 @@
 """The claims of functions: a pullback, a gradient or a tangent by hand, or a function with its own rule."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,15 @@ import numpy as np
 
 from backproof.errors import UsageError, message
 from backproof.numerics.leaves import PyTree, is_inexact
-from backproof.verification.claims.claim import Claim, name_of, pullback
+from backproof.verification.claims.by_point import NOTE as BY_POINT
+from backproof.verification.claims.by_point import derivative_by_point
+from backproof.verification.claims.calls import call_of_function, call_of_grad, call_of_jvp, call_of_vjp
+from backproof.verification.claims.claim import Claim, pullback
+from backproof.verification.claims.host import NOTE, Derivative, host_code, traceable
+from backproof.verification.claims.names import name_of
+from backproof.verification.claims.primal import Primal, primal_of
+from backproof.verification.claims.results import conformed
+from backproof.verification.claims.samples import shapes
 from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.points.domain import domain_of
 
@@ -23,48 +32,78 @@ def of_vjp(
 
     With `argnums`, the other arguments are not differentiated, and their cotangents are ignored.
     """
-    primal, chosen = _called(of, held), held.positions(argnums)
+    points, chosen = domain_of(held.args, of), held.positions(argnums)
+    given = primal_of(of, functools.partial(_called, held=held), points)
+    primal = given.function
 
-    def hand(values: tuple[PyTree, ...], cotangent: PyTree) -> PyTree:
-        found = held.without(vjp(held.merged(values), cotangent))
+    def called(function: Any, values: tuple[PyTree, ...], cotangent: PyTree) -> PyTree:
+        return held.without(function(held.merged(values), cotangent))
+
+    def formed(found: PyTree, values: tuple[PyTree, ...], cotangent: PyTree) -> PyTree:
+        del cotangent
         if not isinstance(found, tuple | list) or len(found) != len(values):
             return found  # it has not the tree of the arguments, which the contract reports
         pairs = enumerate(zip(found, values, strict=True))
-        return tuple(_no_none(g, v) if chosen is None or i in chosen else None for i, (g, v) in pairs)
+        return tuple(conformed(g, v) if chosen is None or i in chosen else None for i, (g, v) in pairs)
 
-    points, call = domain_of(held.args, of), _call(vjp, "{}(args, cotangent)", "vjp", held)
-    return Claim(name_of(vjp), primal, hand, pullback(primal, chosen), False, points, call=call)
+    derivative = Derivative(vjp, called, formed, _like_arguments(chosen))
+    claim = Claim(name_of(vjp), primal, derivative.function(), pullback(primal, chosen), False, points)
+    claim = _by_point(claim, given, chosen)._replace(call=call_of_vjp(vjp, held))
+    return _on_host(claim, derivative)
 
 
 def of_grad(
     of: Callable[..., PyTree], grad: Callable[..., PyTree], held: StaticArguments, argnums: Argnums
 ) -> Claim:
     """Return the claim that `grad(*args)` is the gradient of the scalar `of`, as `jax.grad` gives it."""
-    primal = _called(of, held)
+    points = domain_of(held.args, of)
+    given = primal_of(of, functools.partial(_called, held=held), points)
+    primal = given.function
     single = argnums is None or isinstance(argnums, int)
     chosen = held.positions(0 if argnums is None else argnums) or ()
 
-    def hand(values: tuple[PyTree, ...], scale: PyTree) -> PyTree:
-        found = grad(*held.merged(values))
+    def called(function: Any, values: tuple[PyTree, ...], scale: PyTree) -> PyTree:
+        del scale
+        return function(*held.merged(values))
+
+    def formed(found: PyTree, values: tuple[PyTree, ...], scale: PyTree) -> PyTree:
         by_argument = dict(zip(chosen, (found,) if single else found, strict=True))
-        scaled = {i: jax.tree.map(lambda g: g * scale, g) for i, g in by_argument.items()}
+        fitting = {i: conformed(g, values[i]) for i, g in by_argument.items()}
+        scaled = {i: jax.tree.map(lambda g: g * scale, g) for i, g in fitting.items()}
         return tuple(scaled.get(i) for i in range(len(values)))
 
-    return Claim(name_of(grad), primal, hand, pullback(primal, chosen), False, domain_of(held.args, of))
+    derivative = Derivative(grad, called, formed, _like_arguments(chosen))
+    claim = Claim(name_of(grad), primal, derivative.function(), pullback(primal, chosen), False, points)
+    call = call_of_grad(grad, held, chosen, single=single)
+    return _on_host(_by_point(claim, given, chosen)._replace(call=call), derivative)
 
 
 def of_jvp(of: Callable[..., PyTree], jvp: Callable[..., PyTree], held: StaticArguments) -> Claim:
     """Return the claim that `jvp(args, tangents)` is the tangent of `of`; None at static arguments."""
-    primal, nothing = _called(of, held), StaticArguments(dict.fromkeys(held.values), held.args)
+    points, nothing = domain_of(held.args, of), StaticArguments(dict.fromkeys(held.values), held.args)
+    given = primal_of(of, functools.partial(_called, held=held), points)
+    primal = given.function
 
-    def hand(values: tuple[PyTree, ...], tangents: PyTree) -> PyTree:
-        return jvp(held.merged(values), nothing.merged(tangents))
+    def called(function: Any, values: tuple[PyTree, ...], tangents: PyTree) -> PyTree:
+        return function(held.merged(values), nothing.merged(tangents))
 
     def truth(values: tuple[PyTree, ...], tangents: PyTree) -> PyTree:
         return jax.jvp(primal, values, jax.tree.map(_tangent, values, tangents))[1]
 
-    points, call = domain_of(held.args, of), _call(jvp, "{}(args, cotangent)", "jvp", held)
-    return Claim(name_of(jvp), primal, hand, truth, True, points, call=call)
+    derivative = Derivative(
+        jvp, called, lambda found, *_: found, lambda values, _: jax.eval_shape(primal, *shapes(values))
+    )
+    claim = Claim(name_of(jvp), primal, derivative.function(), truth, True, points)
+    if given.by_point:
+        raise UsageError(
+            message(
+                must="a function whose tangent is checked must be one that JAX can trace",
+                found="NumPy code that decides by values",
+                where=name_of(of),
+                do="write of= with jax.numpy, or check the pullback",
+            )
+        )
+    return _on_host(claim._replace(call=call_of_jvp(jvp, held)), derivative)
 
 
 def of_function(
@@ -75,9 +114,8 @@ def of_function(
     Raises:
         UsageError: it has no rule of its own, so there is nothing written by hand to check.
     """
-    own = (fn, getattr(fn, "__wrapped__", None) if isinstance(fn, jax.stages.Wrapped) else None)
-    inner = next((one.fun for one in own if isinstance(one, jax.custom_vjp | jax.custom_jvp)), None)
-    if of is None and inner is None:
+    rule, bound = own_rule(fn)
+    if of is None and rule is None:
         raise UsageError(
             message(
                 must="the first argument must carry a gradient of its own "
@@ -87,24 +125,104 @@ def of_function(
                 do="pass of=the function and vjp=, grad= or jvp=the hand-written derivative",
             )
         )
-    plain: Any = of or inner
-    primal, ruled = _called(plain, held), _called(fn, held)
+    plain: Any = of or _with_bound(rule.fun, bound)
+    points, ruled = domain_of(held.args, plain), _called(fn, held)
+    given = primal_of(plain, functools.partial(_called, held=held), points)
+    primal = given.function
 
     def value(*values: PyTree) -> PyTree:
         return jax.vjp(ruled, *values)[0]  # jax.vjp runs the rule's own forward
 
-    chosen = held.positions(argnums)
-    return Claim(
+    chosen = _differentiated(rule, fn, held, argnums)
+    claim = Claim(
         name_of(fn),
         primal,
         pullback(ruled, chosen),
         pullback(primal, chosen),
         False,
-        domain_of(held.args, plain),
+        points,
         value=value,
-        call=_call(fn, "jax.vjp({}, *args)[1](cotangent)", "fn", held),
+        call=call_of_function(fn, held),
         ruled=ruled,
     )
+    return _by_point(claim, given, chosen)
+
+
+def _with_bound(function: Any, bound: functools.partial[Any]) -> Any:
+    """Return a function with the arguments that are bound in a partial; itself where there are none."""
+    given = bound.args or bound.keywords
+    return functools.partial(function, *bound.args, **bound.keywords) if given else function
+
+
+def nondiff_of(fn: Any) -> tuple[int, ...]:
+    """Return the positions of the arguments that a function with its own rule does not differentiate."""
+    rule, before = own_rule(fn) if callable(fn) else (None, functools.partial(nondiff_of))
+    return tuple(i - len(before.args) for i in rule.nondiff_argnums if i >= len(before.args)) if rule else ()
+
+
+def _differentiated(rule: Any, fn: Any, held: StaticArguments, argnums: Argnums) -> tuple[int, ...] | None:
+    """Return which arguments are differentiated; None for all. Those of `nondiff_argnums` never are.
+
+    Raises:
+        UsageError: a `custom_vjp` does not differentiate an argument for which there is no single value.
+    """
+    count = len(held.args) + len(held.values) if isinstance(held.args, list) else None
+    drawn = [i for i in nondiff_of(fn) if i not in held.values and (count is None or i < count)]
+    if drawn and isinstance(rule, jax.custom_vjp):
+        raise UsageError(
+            message(
+                must="an argument of nondiff_argnums must be given as a value, which is passed on as it is",
+                found=f"a specification or a strategy for argument {drawn[0]}",
+                where=name_of(fn),
+                do="pass args= as a list with the value there, e.g. args=[backproof.array('n'), 1e-6]",
+            )
+        )
+    if not drawn or argnums is not None or count is None:
+        return held.positions(argnums)
+    return held.positions([i for i in range(count) if i not in drawn and i not in held.values])
+
+
+def own_rule(fn: Any) -> tuple[Any, functools.partial[Any]]:
+    """Return the `custom_vjp` or `custom_jvp` inside a function, or None, and the partial around it."""
+    bound = functools.partial(fn)
+    inner = bound.func
+    if isinstance(inner, jax.stages.Wrapped):
+        inner = getattr(inner, "__wrapped__", None)
+        deeper = functools.partial(inner) if callable(inner) else bound
+        bound = functools.partial(
+            deeper.func, *deeper.args, *bound.args, **{**deeper.keywords, **bound.keywords}
+        )
+        inner = bound.func
+    return (inner if isinstance(inner, jax.custom_vjp | jax.custom_jvp) else None), bound
+
+
+def _by_point(claim: Claim, given: Primal, chosen: Sequence[int] | None) -> Claim:
+    """Return `claim`, its autodiff run at one point at a time where the primal needs that."""
+    if given.by_point is None:
+        return claim
+    derivative = functools.partial(pullback, wrt=chosen)
+    truth = derivative_by_point(given.by_point, derivative, _like_arguments(chosen))
+    return claim._replace(truth=truth, by_point=True, notes=(*claim.notes, BY_POINT))
+
+
+def _on_host(claim: Claim, derivative: Derivative) -> Claim:
+    """Return `claim`, its derivative called on the host if it is NumPy code."""
+    code = host_code(derivative, claim.points, claim.direction_like)
+    if code is None:
+        return claim
+    hand = traceable(code, claim.truth, claim.points, claim.direction_like)
+    return claim._replace(hand=hand, host=code, notes=(*claim.notes, NOTE))
+
+
+def _like_arguments(chosen: Sequence[int] | None) -> Callable[[Any, Any], PyTree]:
+    """Return a function of arguments and direction that gives the form of a pullback's result."""
+
+    def like(values: tuple[PyTree, ...], cotangent: PyTree) -> PyTree:
+        del cotangent
+        wanted = (values[i] if chosen is None or i in chosen else None for i in range(len(values)))
+        return tuple(jax.tree.map(lambda leaf: leaf if is_inexact(leaf) else None, one) for one in wanted)
+
+    return like
 
 
 def _called(function: Any, held: StaticArguments) -> Callable[..., PyTree]:
@@ -112,19 +230,7 @@ def _called(function: Any, held: StaticArguments) -> Callable[..., PyTree]:
     return (lambda *values: function(*held.merged(values))) if held.values else function
 
 
-def _no_none(cotangent: PyTree, value: PyTree) -> PyTree:
-    if cotangent is not None:
-        return cotangent
-    return jax.tree.map(jnp.zeros_like, value) if any(map(is_inexact, jax.tree.leaves(value))) else None
-
-
 def _tangent(value: Any, tangent: Any) -> Any:
     if is_inexact(value):
         return tangent
     return np.zeros(jnp.shape(value), jax.dtypes.float0)
-
-
-def _call(fn: Any, form: str, otherwise: str, held: StaticArguments) -> str:
-    """Return Python that calls `fn`; empty where it needs static arguments, which a report does not show."""
-    name = name_of(fn)
-    return "" if held.values else form.format(name if name.isidentifier() else otherwise)

@@ -5,8 +5,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from backproof.errors import UsageError, message
 from backproof.numerics.leaves import PyTree
 from backproof.rule import Loss, Rule, descend
+from backproof.verification.claims.calls import LOSS, RULE
 from backproof.verification.claims.claim import Claim, pullback
 from backproof.verification.points.from_arguments import FromArguments
 
@@ -20,13 +22,11 @@ def of_rule(rule: Rule, of: Callable[..., PyTree] | None) -> Claim:
         _, residuals = rule.forward(params, x)
         return rule.backward(params, residuals, delta_y)
 
-    points = FromArguments(rule.domain, lambda x: (_params_like(rule, x), x))
+    points, notes = _points(rule)
     truth = pullback(reference, (0, 1))
     value = (lambda params, x: rule.forward(params, x)[0]) if of else None
-    call = "rule.backward(args[0], rule.forward(*args)[1], cotangent)"
-    return Claim(
-        rule.name, reference, hand, truth, False, points, rule.at_kinks, value, _descent(rule), rule, call
-    )
+    claim = Claim(rule.name, reference, hand, truth, False, points, rule.at_kinks, value, notes=notes)
+    return claim._replace(descent=_descent(rule), rule=rule, call=RULE)
 
 
 def _descent(rule: Rule) -> tuple[Callable[..., PyTree], Callable[..., PyTree]] | None:
@@ -60,9 +60,56 @@ def of_loss(loss: Loss, of: Callable[..., PyTree] | None) -> Claim:
     points = FromArguments(loss.domain)
     truth = pullback(reference, (0,))
     value = (lambda prediction, target: loss.forward(prediction, target)[0]) if of else None
-    return Claim(loss.name, reference, hand, truth, False, points, loss.at_kinks, value)
+    return Claim(loss.name, reference, hand, truth, False, points, loss.at_kinks, value, call=LOSS)
 
 
-def _params_like(rule: Rule, x: PyTree) -> PyTree:
-    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
-    return jax.eval_shape(lambda key: rule.init(key, like)[0], jax.random.key(0))
+def _points(rule: Rule) -> tuple[FromArguments, tuple[str, ...]]:
+    """Return the points of a rule, and a note on shapes at which its parameters do not exist.
+
+    Where `init` raises at an empty axis, that shape is left out. An `init` that raises `UsageError` refuses a
+    shape that the rule is not for.
+
+    Raises:
+        UsageError: `init` raises another error although no axis is empty.
+    """
+    failed: list[tuple[PyTree, Exception]] = []
+
+    def arrange(x: PyTree) -> tuple[PyTree, ...]:
+        like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
+        try:
+            return jax.eval_shape(lambda key: rule.init(key, like)[0], jax.random.key(0)), x
+        except UsageError:
+            raise
+        except Exception as error:
+            # Code of the caller may raise anything; what it means is decided below, by the shape.
+            failed.append((like, error))
+            raise _no_parameters(rule, like, error) from error
+
+    points = FromArguments(rule.domain, arrange)
+    points.plain()  # asks for the parameters at every size of the menu
+    for like, error in failed:
+        if not any(0 in leaf.shape for leaf in jax.tree.leaves(like)):
+            raise _no_parameters(rule, like, error) from error
+    if not failed:
+        return points, ()
+    shapes = ", ".join(_shapes(like) for like, _ in failed)
+    return points, (f"init raises {_said(failed[0][1])} at {shapes}, which was left out",)
+
+
+def _no_parameters(rule: Rule, like: PyTree, error: Exception) -> UsageError:
+    return UsageError(
+        message(
+            must="init must return parameters and the shape of y for every x in the domain",
+            found=_said(error),
+            where=f"{rule.name}.init at {_shapes(like)}",
+            do="mend init, or narrow domain= to the shapes that the rule is for",
+        )
+    )
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _shapes(like: PyTree) -> str:
+    return " ".join(f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(like))

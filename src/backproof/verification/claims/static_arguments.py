@@ -1,9 +1,21 @@
-"""Arguments that are no arrays: a callable, a text, a bool or a whole number is passed on as it is."""
+"""Arguments that are no arrays, or that a rule does not differentiate: they are passed on as they are.
 
+A callable, a text, a bool, a whole number, a dtype, an enum and a record without arrays are static wherever
+they stand. At a position that a rule lists in `nondiff_argnums` everything is.
+"""
+
+import enum
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+
+from backproof.arguments import Specification
 from backproof.errors import UsageError, message
+from backproof.verification.points.values import is_specification
+
+NUMBERS = (float, complex, np.ndarray, np.generic, jax.Array, Specification)
 
 
 class StaticArguments(NamedTuple):
@@ -18,11 +30,17 @@ class StaticArguments(NamedTuple):
     args: Any
 
     @classmethod
-    def among(cls, args: Any) -> "StaticArguments":
-        """Return the static arguments in `args`, which may also be a strategy or None."""
+    def among(cls, args: Any, nondiff: Sequence[int] = ()) -> "StaticArguments":
+        """Return the static arguments in `args`, which may also be a strategy or None.
+
+        Args:
+            args: the arguments as the caller specified them.
+            nondiff: the positions that the rule does not differentiate. A specification there is drawn.
+        """
         if not isinstance(args, list | tuple):
             return cls({}, args)
-        values = {i: arg for i, arg in enumerate(args) if _is_static(arg)}
+        fixed = [i for i in nondiff if i < len(args) and not _is_drawn(args[i])]
+        values = {i: arg for i, arg in enumerate(args) if i in fixed or _is_static(arg)}
         return cls(values, [arg for i, arg in enumerate(args) if i not in values])
 
     def merged(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
@@ -63,5 +81,16 @@ class StaticArguments(NamedTuple):
         return tuple(found)
 
 
+def _is_drawn(arg: Any) -> bool:
+    """Return whether an argument holds a specification, whose numbers are drawn."""
+    return any(map(is_specification, jax.tree.leaves(arg, is_leaf=is_specification)))
+
+
 def _is_static(arg: Any) -> bool:
-    return callable(arg) or isinstance(arg, str | bytes | bool | int)
+    if callable(arg) or isinstance(arg, str | bytes | bool | int | enum.Enum | np.dtype):
+        return True
+    leaves = jax.tree.leaves(arg, is_leaf=is_specification)
+    if not leaves or any(isinstance(leaf, NUMBERS) for leaf in leaves):
+        return False
+    # a tuple of whole numbers is a shape or axes; in other trees whole numbers are leaves like any other
+    return isinstance(arg, tuple) or not all(isinstance(leaf, int) for leaf in leaves)

@@ -165,7 +165,9 @@ def is_pure(evaluators: Evaluators, point: Point) -> str | None:
 
 
 def leaves_inputs_alone(evaluators: Evaluators, point: Point) -> str | None:
-    """Return a sentence if tracing it changes a dict or list among its arguments."""
+    """Return a sentence if it changes a dict or list among its arguments, or writes into an array."""
+    if evaluators.claim.host:
+        return evaluators.claim.host.changed(*point)
     with float64():  # JAX arrays, which a traced number can index, in containers of their own
         containers = jax.tree.map(jnp.asarray, point.args)
     before = jax.tree.leaves(containers), jax.tree.structure(containers)

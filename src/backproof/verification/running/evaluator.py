@@ -169,6 +169,27 @@ class Compiled:
         return unstack(many, len(points))
 
 
+class OnHost:
+    """Runs NumPy code by hand as its users do, one point at a time; a `Compiled` without a compiler."""
+
+    def __init__(self, code: Function) -> None:
+        """Prepare to call `code`."""
+        self._code = code
+
+    def __call__(self, point: Point) -> PyTree:
+        """Return the result at one point."""
+        with float64():
+            return self._code(*point)
+
+    def each(self, points: Sequence[Point]) -> list[PyTree]:
+        """Return the result at each point."""
+        return [self(point) for point in points]
+
+    def together(self, points: Sequence[Point]) -> list[PyTree] | None:
+        """Return None: NumPy code has no batching rule."""
+        del points
+
+
 def _between(here: Any, there: Any) -> Any:
     return here if here is there else here + (there - here) / 2
 

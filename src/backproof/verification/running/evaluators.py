@@ -10,7 +10,7 @@ import numpy as np
 from backproof.numerics.leaves import dtype_of, is_inexact
 from backproof.numerics.rounding import epsilon
 from backproof.verification.claims.claim import Claim
-from backproof.verification.running.evaluator import Compiled, Evaluator
+from backproof.verification.running.evaluator import Compiled, Evaluator, OnHost
 from backproof.verification.running.low_precision import LowPrecision
 from backproof.verification.running.point import Point
 
@@ -32,7 +32,7 @@ class Evaluators:
         self.hand, self.truth = Evaluator(claim.hand), Evaluator(claim.truth)
         self.primal = Evaluator(lambda args, _: claim.primal(*args))
         self.forward = Evaluator(lambda args, _: own(*args))
-        self.compiled = Compiled(claim.hand)
+        self.compiled = OnHost(claim.host) if claim.host else Compiled(claim.hand)
         self._low: dict[str, LowPrecision] = {}
 
     def low_precision(self, dtype: str) -> LowPrecision:

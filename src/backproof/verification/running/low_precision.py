@@ -33,7 +33,7 @@ class LowPrecision:
     def __init__(self, claim: Claim, dtype: str) -> None:
         """Prepare to evaluate `claim` in `dtype`; nothing is traced yet."""
         self.claim, self.dtype = claim, dtype
-        self._hand, self._truth = jax.jit(claim.hand), jax.jit(claim.truth)
+        self._hand, self._truth = claim.host or jax.jit(claim.hand), jax.jit(claim.truth)
         self._programs: dict[Any, Program] = {}
         self._runs_at: dict[Any, Any] = {}
         self._errors: list[str] = []
