@@ -213,9 +213,23 @@ def _while(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     params = eqn.params
     nc, nb = params["cond_nconsts"], params["body_nconsts"]
     cond_consts, body_consts, carry = operands[:nc], operands[nc : nc + nb], operands[nc + nb :]
-    while bool(np.any(_pick(_call(params["cond_jaxpr"], [*cond_consts, *carry], how)[0], 0))):
-        carry = _call(params["body_jaxpr"], [*body_consts, *carry], how)
+    while np.any(going := _pick(_call(params["cond_jaxpr"], [*cond_consts, *carry], how)[0], 0)):
+        after = _call(params["body_jaxpr"], [*body_consts, *carry], how)
+        pairs = zip(carry, after, strict=True)
+        carry = [_moved(*pair, going) for pair in pairs] if np.ndim(going) else after
     return list(carry)
+
+
+def _moved(before: Values, after: Values, going: np.ndarray) -> Values:
+    """Return `after` where the loop of a sample goes on and `before` where it has ended.
+
+    Under `jax.vmap` each sample has its own loop, and all run until the last one ends.
+    """
+    shape = (*going.shape, *[1] * (np.ndim(_pick(after, 0)) - going.ndim))
+    count = max(len(before), len(after))
+    pairs = ((_pick(before, r), _pick(after, r)) for r in range(count))
+    where = jax.numpy.where if is_key(_pick(after, 0)) else np.where
+    return tuple(where(going.reshape(shape), new, old) for old, new in pairs)
 
 
 def _scan(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
