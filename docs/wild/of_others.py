@@ -54,7 +54,7 @@ def _harmonics(degree):
     def call():
         import e3nn_jax as e3nn
 
-        fn = lambda v: e3nn.spherical_harmonics(degree, e3nn.IrrepsArray("1o", v), False).array  # noqa: E731
+        fn = lambda v: e3nn.spherical_harmonics(degree, e3nn.IrrepsArray("1o", v), False).array
         return Call(fn, [bp.array("b 3")], plain(fn))
 
     return call

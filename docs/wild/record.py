@@ -111,7 +111,7 @@ def returned(fn: Callable[..., Any], witness: Witness) -> tuple[tuple[Any, ...],
 
 def _evaluated(jaxpr: Any, consts: Any, values: Any) -> list[Any]:
     known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *values], strict=True))
-    read = lambda v: v.val if isinstance(v, Literal) else known[v]  # noqa: E731
+    read = lambda v: v.val if isinstance(v, Literal) else known[v]
     for equation in jaxpr.eqns:
         inside, operands = RULES_OF_THEIR_OWN.get(equation.primitive.name), [read(v) for v in equation.invars]
         if inside is not None:

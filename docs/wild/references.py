@@ -30,6 +30,21 @@ def bessel_k_scaled(order: int, x: Array) -> Array:
     return jnp.sum(weights * jnp.exp(-2 * x[..., None] * jnp.sinh(t / 2) ** 2) * jnp.cosh(order * t), -1)
 
 
+def erfcx(x: Array) -> Array:
+    """Return exp(x²) erfc(x), x ≥ 0: 2/√π times the integral of exp(−t² − 2xt), with t = u / (1 + x)."""
+    scale = 1 / (1 + x[..., None])
+    whole = integral(lambda u: jnp.exp(-((u * scale) ** 2) - 2 * x[..., None] * u * scale), jnp.full_like(x, 20))
+    return 2 / np.sqrt(np.pi) * whole / (1 + x)
+
+
+def dawson(x: Array) -> Array:
+    """Return Dawson's D(x) = x times the integral of exp(−x² v (2 − v)) over 0 < v < 1, with v = w / (1 + x²)."""
+    scale = 1 / (1 + x[..., None] ** 2)
+    end = jnp.minimum(1 + x**2, 40)  # the rest is below one unit
+    whole = integral(lambda w: jnp.exp(-(x[..., None] ** 2) * w * scale * (2 - w * scale)), end)
+    return x / (1 + x**2) * whole
+
+
 def owens_t(h: Array, a: Array) -> Array:
     """Return Owen's T: the integral of exp(−h²(1 + u²)/2) / (2π (1 + u²)) over u from 0 to `a`."""
     return integral(lambda u: jnp.exp(-(h[..., None] ** 2) * (1 + u**2) / 2) / (2 * np.pi * (1 + u**2)), a)
