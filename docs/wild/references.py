@@ -2,13 +2,32 @@
 
 import jax
 import jax.numpy as jnp
+import mpmath as mp
 import numpy as np
 from jax import Array
 
 TERMS = 60  # of a power series; with |x| <= 4 the last is far below one unit of float64
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)
+ORDER = 64
 STEPS = 1000  # of the trapezoidal rule, which converges geometrically on a period or a decaying line
 NEWTON = 40  # steps to Lambert's w; they double the digits each
+
+
+def _gauss() -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and weights of Gauss and Legendre to the last digit; NumPy's weights lack the last two."""
+    nodes, weights = [], []
+    with mp.workdps(30):
+        for guess in np.polynomial.legendre.leggauss(ORDER)[0]:
+            x = mp.mpf(guess)
+            for _ in range(2):
+                below, here = mp.legendre(ORDER - 1, x), mp.legendre(ORDER, x)
+                slope = ORDER * (x * here - below) / (x * x - 1)
+                x = x - here / slope
+            nodes.append(float(x))
+            weights.append(float(2 / ((1 - x * x) * slope**2)))
+    return np.array(nodes), np.array(weights)
+
+
+NODES, WEIGHTS = _gauss()
 
 
 def integral(f, x: Array) -> Array:
