@@ -52,7 +52,9 @@ def bessel_k_scaled(order: int, x: Array) -> Array:
 def erfcx(x: Array) -> Array:
     """Return exp(x²) erfc(x), x ≥ 0: 2/√π times the integral of exp(−t² − 2xt), with t = u / (1 + x)."""
     scale = 1 / (1 + x[..., None])
-    whole = integral(lambda u: jnp.exp(-((u * scale) ** 2) - 2 * x[..., None] * u * scale), jnp.full_like(x, 20))
+    whole = integral(
+        lambda u: jnp.exp(-((u * scale) ** 2) - 2 * x[..., None] * u * scale), jnp.full_like(x, 20)
+    )
     return 2 / np.sqrt(np.pi) * whole / (1 + x)
 
 
@@ -96,7 +98,12 @@ def lambertw(z: Array) -> Array:
 
 def determinant_of_three(m: Array) -> Array:
     """Return the determinant of a 3 × 3 matrix as its six products."""
-    return jnp.dot(m[0], jnp.stack([m[1, (i + 1) % 3] * m[2, (i + 2) % 3] - m[1, (i + 2) % 3] * m[2, (i + 1) % 3] for i in range(3)]))
+    return jnp.dot(
+        m[0],
+        jnp.stack(
+            [m[1, (i + 1) % 3] * m[2, (i + 2) % 3] - m[1, (i + 2) % 3] * m[2, (i + 1) % 3] for i in range(3)]
+        ),
+    )
 
 
 def power_law_log_density(x: Array, alpha: Array, low: Array, high: Array) -> Array:

@@ -13,10 +13,10 @@ import time
 import warnings
 
 import mpmath
-import rules
 from record import AS_AUTODIFF, Published, returned
 
 import backproof as bp
+import rules
 
 LOST = 1e-5  # relative; float32 has seven digits, and a result with fewer than five of them has lost two
 
@@ -60,17 +60,28 @@ def verdict_row(rule: Published, examples: int, markdown: bool, full: bool) -> b
     """Print the verdict on a rule beside what is true of it; return whether the verdict is not false."""
     began, call = time.perf_counter(), rule.call()
     try:
-        report = bp.verify(call.fn, of=call.of, args=call.args, examples=examples, **call.settings)
+        report = bp.verify(call.fn, of=call.of, args=call.args, **{"examples": examples, **call.settings})
         verdict, cause, text = str(report.verdict), report.cause or "", str(report)
     except Exception as error:  # a crash is a finding here, and the next rule is still tried
         verdict, cause, text = f"raised {type(error).__name__}", "", str(error)
     verdict = verdict.rpartition(".")[2]
     agreed = is_fair(rule, verdict)
-    cells = (f"`{rule.name}`", rule.package, rule.version, verdict, cause, f"{time.perf_counter() - began:.1f}", rule.truth)
+    cells = (
+        f"`{rule.name}`",
+        rule.package,
+        rule.version,
+        verdict,
+        cause,
+        f"{time.perf_counter() - began:.1f}",
+        rule.truth,
+    )
     if markdown:
         print("| " + " | ".join((*cells, "yes" if agreed else "**no**")) + " |", flush=True)
     else:
-        print(f"{'fair ' if agreed else 'FALSE'} {cells[0]:58s} {verdict:18s} {cause:20s} {cells[5]:>6s}s  {rule.truth}", flush=True)
+        print(
+            f"{'fair ' if agreed else 'FALSE'} {cells[0]:58s} {verdict:18s} {cause:20s} {cells[5]:>6s}s  {rule.truth}",
+            flush=True,
+        )
     if full:
         print(text, flush=True)
     return agreed
