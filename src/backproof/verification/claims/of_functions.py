@@ -109,7 +109,7 @@ def of_function(
 
 def _called(function: Any, held: StaticArguments) -> Callable[..., PyTree]:
     """Return `function` as a function of the arguments that are not static."""
-    return (lambda *values: function(*held.merged(values))) if held.values else function
+    return function if held.are_none else lambda *values: function(*held.merged(values))
 
 
 def _no_none(cotangent: PyTree, value: PyTree) -> PyTree:
@@ -127,4 +127,4 @@ def _tangent(value: Any, tangent: Any) -> Any:
 def _call(fn: Any, form: str, otherwise: str, held: StaticArguments) -> str:
     """Return Python that calls `fn`; empty where it needs static arguments, which a report does not show."""
     name = name_of(fn)
-    return "" if held.values else form.format(name if name.isidentifier() else otherwise)
+    return "" if not held.are_none else form.format(name if name.isidentifier() else otherwise)

@@ -1,9 +1,48 @@
-"""Arguments that are no arrays: a callable, a text, a bool or a whole number is passed on as it is."""
+"""Arguments that are no arrays: a callable, a text, a bool or a whole number is passed on as it is.
 
-from collections.abc import Sequence
+A module of equinox is callable too, but it is a pytree with arrays in it: it is differentiated, and only its
+leaves that are callables or texts (an activation) are passed on as they are.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
+
 from backproof.errors import UsageError, message
+
+
+class StaticLeaves(NamedTuple):
+    """Holds the leaves of one pytree that are no arrays.
+
+    Attributes:
+        tree: the structure of the whole pytree.
+        leaves: those leaves, by their number.
+    """
+
+    tree: Any
+    leaves: dict[int, Any]
+
+    @classmethod
+    def among(cls, arg: Any) -> "StaticLeaves":
+        """Return the static leaves in an argument; a specification is a leaf that is not static."""
+        leaves, tree = jax.tree.flatten(arg)
+        return cls(tree, {i: leaf for i, leaf in enumerate(leaves) if callable(leaf) or _is_text(leaf)})
+
+    def put_into(self, rest: Any) -> Any:
+        """Return the whole pytree, from one without these leaves."""
+        others = iter(jax.tree.leaves(rest))
+        count = self.tree.num_leaves
+        return self.tree.unflatten(
+            [self.leaves[i] if i in self.leaves else next(others) for i in range(count)]
+        )
+
+    def left_out(self, whole: Any) -> Any:
+        """Return a pytree with None where these leaves stand; as it is if it has another structure."""
+        leaves, tree = jax.tree.flatten(whole)
+        if tree != self.tree:
+            return whole
+        return tree.unflatten([None if i in self.leaves else leaf for i, leaf in enumerate(leaves)])
 
 
 class StaticArguments(NamedTuple):
@@ -12,10 +51,17 @@ class StaticArguments(NamedTuple):
     Attributes:
         values: the static arguments by position.
         args: that specification: a list, a strategy, or None where annotations are read.
+        inside: the static leaves of the others that have such, by position among the others.
     """
 
     values: dict[int, Any]
     args: Any
+    inside: Mapping[int, StaticLeaves] = {}
+
+    @property
+    def are_none(self) -> bool:
+        """Whether there is nothing static."""
+        return not self.values and not self.inside
 
     @classmethod
     def among(cls, args: Any) -> "StaticArguments":
@@ -23,19 +69,26 @@ class StaticArguments(NamedTuple):
         if not isinstance(args, list | tuple):
             return cls({}, args)
         values = {i: arg for i, arg in enumerate(args) if _is_static(arg)}
-        return cls(values, [arg for i, arg in enumerate(args) if i not in values])
+        others = [arg for i, arg in enumerate(args) if i not in values]
+        leaves = ((i, StaticLeaves.among(arg)) for i, arg in enumerate(others))
+        inside = {i: found for i, found in leaves if found.leaves}
+        return cls(
+            values, [inside[i].left_out(arg) if i in inside else arg for i, arg in enumerate(others)], inside
+        )
 
     def merged(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
         """Return the full argument tuple."""
-        rest = iter(arguments)
+        whole = (self.inside[i].put_into(a) if i in self.inside else a for i, a in enumerate(arguments))
+        rest = iter(whole)
         count = len(arguments) + len(self.values)
         return tuple(self.values[i] if i in self.values else next(rest) for i in range(count))
 
     def without(self, results: Any) -> Any:
         """Return results, one for each argument, without those of the static ones."""
-        if not self.values or not isinstance(results, tuple | list):
+        if self.are_none or not isinstance(results, tuple | list):
             return results
-        return tuple(result for i, result in enumerate(results) if i not in self.values)
+        others = [result for i, result in enumerate(results) if i not in self.values]
+        return tuple(self.inside[i].left_out(r) if i in self.inside else r for i, r in enumerate(others))
 
     def positions(self, argnums: int | Sequence[int] | None) -> tuple[int, ...] | None:
         """Return where arguments of the full tuple stand among those that are not static.
@@ -64,4 +117,10 @@ class StaticArguments(NamedTuple):
 
 
 def _is_static(arg: Any) -> bool:
-    return callable(arg) or isinstance(arg, str | bytes | bool | int)
+    if isinstance(arg, bool | int) or _is_text(arg):
+        return True
+    return callable(arg) and not any(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(arg))
+
+
+def _is_text(arg: Any) -> bool:
+    return isinstance(arg, str | bytes)
