@@ -91,6 +91,10 @@ def _hpsd(name, of, *more):
     return call
 
 
+def _quadratic_form(m, b):
+    return b.T @ jnp.linalg.solve(_symmetric(m), b)
+
+
 def _symmetric(matrix):
     return (matrix + matrix.T) / 2
 
@@ -176,7 +180,12 @@ RULES = (
     Published(TFP, "tfp.math.hpsd_logdet", _hpsd("hpsd_logdet", lambda m: jnp.linalg.slogdet(_symmetric(m))[1]), "symmetric positive definite", RIGHT, "∂ log det A = A⁻¹"),
     Published(TFP, "tfp.math.hpsd_solve", _hpsd("hpsd_solve", lambda m, b: jnp.linalg.solve(_symmetric(m), b), 2), "symmetric positive definite", RIGHT, "−½ (u xᵀ + x uᵀ) with A u = g"),
     Published(
-        TFP, "tfp.math.hpsd_quadratic_form_solve", _hpsd("hpsd_quadratic_form_solve", lambda m, b: b.T @ jnp.linalg.solve(_symmetric(m), b), 2), "symmetric positive definite", RIGHT, "the same with g from both sides",
+        TFP, "tfp.math.hpsd_quadratic_form_solve, one column", _hpsd("hpsd_quadratic_form_solve", _quadratic_form, 1), "symmetric positive definite", RIGHT, "−u g uᵀ and 2 u g with A u = b",
+    ),
+    Published(
+        TFP, "tfp.math.hpsd_quadratic_form_solve, two columns", _hpsd("hpsd_quadratic_form_solve", _quadratic_form, 2), "symmetric positive definite; b may be a matrix", "wrong at two or more columns",
+        "d(bᵀA⁻¹b) = dbᵀ u + uᵀ db − uᵀ dA u; the rule has 2 uᵀ db, which is the same for one column only",
+        (Witness(([[3.0, 1], [1, 2]], [[1.0, 2], [3, -1]]), lambda m, b: (m[1, 1] * b[0, 1] - m[0, 1] * b[1, 1]) / (m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0]), 1, (0, 0), (0, 1), right=False),),
     ),
     Published("numpyro", "numpyro…util.log1mexp", _log1mexp, "x < 0", RIGHT, "−e^x / (1 − e^x) = −1 / (e^−x − 1)", (Witness((-1e-30,), lambda x: -1 / mp.expm1(-x)), Witness((-3.0,), lambda x: -1 / mp.expm1(-x)))),
     Published(
