@@ -131,7 +131,7 @@ RULES = (
         (Witness((2.0, 3.0), lambda x, y: mp.digamma(y) - mp.digamma(x + y), 1), Witness((1.0, 1e6), lambda x, y: mp.digamma(y) - mp.digamma(x + y), 1, right=False)),
     ),
     Published(
-        TFP, "tfp.math.dawsn", _tfp("dawsn", bp.array("n"), of=references.dawson), "all reals", "loses digits at |x| > 3", "1 − 2x D(x), as in jax",
+        TFP, "tfp.math.dawsn", _tfp("dawsn", bp.array("n"), of=references.dawson), "all reals", "loses digits beyond ±3", "1 − 2x D(x), as in jax",
         (Witness((1.0,), _dawson_slope), Witness((30.0,), _dawson_slope, right=False)),
     ),
     Published(
