@@ -30,7 +30,7 @@ def judged(outcome=Outcome.AGREES, distance=1.0):
 
 
 def concluded(diagnosis=None, **found):
-    findings = Findings(**{"drawn": 1, "looked": 1, "judged": (judged(),), "leaves": 1, **found})
+    findings = Findings(**{"drawn": 1, "judged": (judged(),), "leaves": 1, **found})
     return conclude(CLAIM, findings, diagnosis, {}, seed=0, seconds=0.0)
 
 
@@ -76,6 +76,6 @@ def test_only_what_a_diagnosis_explains_asks_for_one():
 
 
 def test_what_was_judged_nowhere_is_inconclusive():
-    skipped = judged(Outcome.SKIPPED)
+    skipped = judged(Outcome.NO_EVIDENCE)
     report = concluded(judged=(skipped,))
     assert (report.verdict, report.examples, report.skipped) == (Verdict.INCONCLUSIVE, 0, 1)

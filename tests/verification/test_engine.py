@@ -29,7 +29,7 @@ def test_a_right_pullback_agrees_within_the_noise():
     report = layernorm_with()
     assert report.verdict is Verdict.AGREES
     assert report.worst <= AGREES_WITHIN
-    assert report.examples == 100
+    assert report.examples + report.skipped == 100
 
 
 @pytest.mark.parametrize(
@@ -296,23 +296,27 @@ def test_a_small_accuracy_loss_is_told_from_a_wrong_formula():
     assert (report.verdict, report.cause) == (Verdict.UNSTABLE, "accuracy")
 
 
-def test_what_autodiff_cannot_say_is_not_what_a_value_should_be():
+def test_where_no_witness_speaks_there_is_no_evidence():
+    """√|x| has no slope at 0: autodiff is not finite, and no difference converges; the rest agrees."""
+
     def guarded(args, ct):
         (x,) = args
         safe = jnp.where(x == 0, 1, x)
         return (jnp.where(x == 0, 0, ct * jnp.sign(x) * 0.5 / jnp.sqrt(jnp.abs(safe))),)
 
     report = bp.verify(of=lambda x: jnp.sqrt(jnp.abs(x)), vjp=guarded, args=[bp.array("n")], **QUICK)
-    assert report.verdict is Verdict.REFERENCE_SUSPECT
-    assert report.counterexample.replay.endswith("# autodiff gives nan")
+    assert report.verdict is Verdict.AGREES
+    reasons = [one.reason for one in report.reach.no_evidence]
+    assert "autodiff is not finite, and no finite difference converges" in reasons
 
 
-def test_where_only_autodiff_fails_the_reference_is_suspect():
+def test_where_only_autodiff_fails_a_right_value_is_confirmed():
     """At z = −800 autodiff of 1/(1 + exp(−z)) is 0 · ∞, and a(1 − a) = 0 is right."""
     logistic = lambda z: 1 / (1 + jnp.exp(-z))
     hand = lambda a, ct: (ct * logistic(a[0]) * (1 - logistic(a[0])),)
     report = bp.verify(of=logistic, vjp=hand, args=[bp.array("n")], **QUICK)
-    assert (report.verdict, report.cause) == (Verdict.REFERENCE_SUSPECT, "reference")
+    assert report.verdict is Verdict.AGREES
+    assert any("autodiff is not the derivative at" in note for note in report.notes)
     bounded = [bp.array("n", low=-500)]
     assert bp.verify(of=logistic, vjp=hand, args=bounded, **QUICK).verdict is Verdict.AGREES
 

@@ -54,15 +54,26 @@ class Entry(NamedTuple):
 
 
 def worst_entry(hand: Any, truth: Measured, leaf: str | None = None) -> Entry | None:
-    """Return the entry furthest apart in noise units, in one leaf or in any; None if there is none."""
+    """Return the entry furthest apart in noise units, in one leaf or in any; None if there is none.
+
+    Where entries differ beyond noise, one of a leaf that is missing altogether comes first, then one where
+    the true value is finite.
+    """
     found: Entry | None = None
+    first = (False, False, -1.0)
     theirs, noises = jax.tree.leaves(truth.value), jax.tree.leaves(truth.noise)
     for (name, mine), true, noise in zip(leaves_with_paths(hand), theirs, noises, strict=True):
         apart = units(mine, true, noise) if leaf in (None, name) else np.zeros(0)
         if not apart.size:
             continue
-        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart)), apart.shape))
-        if found is None or apart[index] > found.distance:
+        told = np.where(np.isfinite(true), apart, 0) if is_inexact(true) else apart
+        plainly = bool(np.max(told) > AGREES_WITHIN)
+        index = tuple(
+            int(i) for i in np.unravel_index(int(np.argmax(told if plainly else apart)), apart.shape)
+        )
+        rank = (plainly and not np.any(mine), plainly, float(apart[index]))
+        if found is None or rank > first:
+            first = rank
             here, there, unit = (np.asarray(v)[index] for v in (mine, true, noise))
             found = Entry(name, index, here, there, float(unit), float(apart[index]))
     return found

@@ -18,6 +18,7 @@ class Effort:
             rarely near the unperturbed one.
         more_replicas: the same number for two values that differ by more than the noise of the first runs:
             among thousands of entries all four spreads of one may be small by chance.
+        tie_replicas: perturbed runs that tell a tie from two numbers that differ, beside one-sided runs.
         remembered: measurements that an evaluator keeps, since one point is evaluated again and again.
         kernels: kernels that are kept compiled; each runs for every replica of every point.
         large: a point with more entries than this is large; it is evaluated once where others are
@@ -48,7 +49,7 @@ class Effort:
         work: entries that may be computed for one point with an axis of each length: a fifth of a second
             for lengths that a loop must reach to meet a second block, a twentieth for the longest.
         operation: the cost of an operation apart from its entries, expressed in entries (50 µs).
-        branch: operations that a branch, or a few blocks, may add; a loop unrolled entry by entry adds more.
+        compiled: the cost of compiling an operation, expressed in entries (¼ ms).
         saturating: entries that may be computed for a sum that saturates (half a second).
         arguments: entries that the arguments of such a sum may have.
         small: sizes tried for the smallest example.
@@ -70,6 +71,7 @@ class Effort:
 
     replicas: int = 4
     more_replicas: int = 16
+    tie_replicas: int = 2
     remembered: int = 64
     kernels: int = 256
     large: int = 2**16
@@ -96,7 +98,7 @@ class Effort:
     share: int = 4
     work: tuple[tuple[int, int], ...] = ((37, 2**22), (133, 2**22), (1031, 2**20))
     operation: int = 1000
-    branch: int = 64
+    compiled: int = 5000
     saturating: int = 2**23
     arguments: int = 2**18
     small: int = 81

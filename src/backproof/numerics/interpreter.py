@@ -5,11 +5,12 @@ about one unit in its last place, each sum by one unit of its summed terms. The 
 is the rounding noise of the program at this point, cancellations included. Decisions (comparisons,
 signs, orders) are taken once, by the unperturbed replica, and replayed by the others, so that noise
 never crosses a kink. With `crossing` each replica decides for itself, as rounding alone might make it.
+`one_sided` breaks the ties among the decisions as they fall next to the point, on one side of a kink.
 Run in `longdouble`, the same program shows what remains once the rounding of float64 is gone.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from backproof.numerics import primitives, whole_operations
+from backproof.numerics.decisions import CHOOSES_BY, COMPARISONS, beside, decides, sorted_beside, ties
+from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import is_inexact, is_key
 from backproof.numerics.primitives import EXACT, NUMPY, STEPS, widest
 from backproof.numerics.rounding import perturbed, rounded, rounding_of_sum
@@ -49,6 +52,9 @@ class Arithmetic:
         substitution: the operation that is computed in another way, if one is.
         crossing: whether each replica takes its own decisions; branches and loops of programs (`cond`,
             `while`) always follow the first replica.
+        sided: whether two more runs follow the replicas: one next to the point, and one at the point that
+            breaks its ties as that one does.
+        witness: where to write what is met, if somewhere.
     """
 
     replicas: int
@@ -56,6 +62,26 @@ class Arithmetic:
     rng: np.random.Generator
     substitution: Substitution | None = None
     crossing: bool = False
+    sided: bool = False
+    witness: "Witness | None" = None
+
+    @property
+    def lanes(self) -> int:
+        """How many values are carried: the unperturbed run, the replicas, and the two of a side."""
+        return 1 + self.replicas + 2 * self.sided
+
+
+@dataclass
+class Witness:
+    """Holds what a run has met; the run fills it in.
+
+    Attributes:
+        met: for each decision, the answers that were met where its operands are finite.
+        tied: whether a decision was a tie.
+    """
+
+    met: dict[int, tuple[Any, set[bool]]] = field(default_factory=dict)
+    tied: bool = False
 
 
 def run(
@@ -67,14 +93,38 @@ def run(
     seed: int = 0,
     substitution: Substitution | None = None,
     crossing: bool = False,
+    witness: Witness | None = None,
 ) -> list[Any]:
     """Return `1 + replicas` outputs of the program, as pytrees of NumPy arrays; the first is unperturbed."""
-    arithmetic = Arithmetic(replicas, wide, np.random.default_rng(seed), substitution, crossing)
-    leaves = [(_held(leaf, wide),) for leaf in jax.tree.leaves(tuple(args))]
+    rng = np.random.default_rng(seed)
+    how = Arithmetic(replicas, wide, rng, substitution, crossing, witness=witness)
+    return _outputs(program, [(_held(leaf, wide),) for leaf in jax.tree.leaves(tuple(args))], how)
+
+
+def one_sided(program: Program, args: Sequence[Any], moved: Sequence[Any]) -> tuple[Any, Any]:
+    """Return the program's output next to a point, and its limit from there: ties broken on that side.
+
+    Args:
+        program: the program.
+        args: the point.
+        moved: the point next to it.
+    """
+    how = Arithmetic(EFFORT.tie_replicas, wide=False, rng=np.random.default_rng(0), sided=True)
+    pairs = zip(jax.tree.leaves(tuple(args)), jax.tree.leaves(tuple(moved)), strict=True)
+    held = [(_held(here, wide=False), _held(there, wide=False)) for here, there in pairs]
+    lanes = [
+        (here,) if not is_inexact(here) or here is there else (*[here] * (how.lanes - 2), there, here)
+        for here, there in held
+    ]
+    *_, next_to, limit = _outputs(program, lanes, how)
+    return next_to, limit
+
+
+def _outputs(program: Program, leaves: list[Values], how: Arithmetic) -> list[Any]:
     with float64(), np.errstate(all="ignore"):
-        consts = [(_held(const, wide),) for const in program.jaxpr.consts]
-        outs = _evaluate(program.jaxpr.jaxpr, consts, leaves, arithmetic)
-    return [program.tree.unflatten([_pick(out, r) for out in outs]) for r in range(replicas + 1)]
+        consts = [(_held(const, how.wide),) for const in program.jaxpr.consts]
+        outs = _evaluate(program.jaxpr.jaxpr, consts, leaves, how)
+    return [program.tree.unflatten([_pick(out, r) for out in outs]) for r in range(how.lanes)]
 
 
 def _held(value: Any, wide: bool) -> Any:
@@ -125,18 +175,29 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     inexact = (name not in EXACT or rounds) and not discrete
     # an operation whose operands are the same in every replica runs once, and only its rounding is varied
     varied = whole or any(len(v) > 1 for v in operands)
+    deciding = discrete and decides(name, [_pick(v, 0) for v in operands])
+    if how.witness is not None and (deciding or name in COMPARISONS):
+        _witnessed(eqn, operands, params, how, how.witness, deciding=deciding)
+    if how.sided and discrete and varied:
+        return _decided_beside(eqn, operands, operation, params, how, deciding=deciding)
     alike = (discrete and not how.crossing) or not (inexact or varied)
-    count = 1 if alike else how.replicas + 1
+    count = 1 if alike else how.lanes
     runs, exact, terms = [], [], None
     for replica in range(count):
+        beyond = replica > how.replicas  # one of the two runs of a side
+        if beyond and replica == count - 1 and (whole or _is_first(operands, replica)):
+            runs.append(runs[-1] if whole else runs[0])
+            continue
         values = [_pick(v, replica) for v in operands]
-        if name == "sort" and replica and not how.crossing:
-            values = _sorted_as_first(operands, values, params)
-        if whole and replica:
+        if name in CHOOSES_BY and replica and not how.crossing:
+            values[CHOOSES_BY[name]] = _pick(operands[CHOOSES_BY[name]], how.lanes - 2 if beyond else 0)
+        if name == "sort" and replica and not how.crossing and not (beyond and replica < count - 1):
+            values = _sorted_as_first(operands, values, params, how if beyond else None)
+        if whole and replica and not beyond:
             values = whole_operations.varied(eqn, values, how.rng)
         if varied or not replica:
             exact = _as_list(operation(*values, **params))
-        if inexact and replica:
+        if inexact and replica and not beyond:
             terms = rounding_of_sum(name, values, operation, params) if varied or terms is None else terms
             sizes = [rounded(values[0], exact[0])] if rounds else terms or [None] * len(exact)
             pairs = zip(exact, sizes, strict=True)
@@ -144,6 +205,51 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
         else:
             runs.append(exact)
     return [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
+
+
+def _is_first(operands: list[Values], replica: int) -> bool:
+    """Return whether a run holds the operands of the unperturbed one: no tie has parted them yet."""
+    return all(_pick(v, replica) is _pick(v, 0) for v in operands)
+
+
+def _decided_beside(
+    eqn: Any,
+    operands: list[Values],
+    operation: Callable[..., Any],
+    params: dict[str, Any],
+    how: Arithmetic,
+    *,
+    deciding: bool,
+) -> list[Values]:
+    """Return the decisions of each run: the replicas follow the first, and the last breaks its ties."""
+    lanes = [[_pick(v, lane) for v in operands] for lane in range(how.lanes)]
+    *alike, moved, here = lanes
+    first, next_to = (_as_list(operation(*values, **params)) for values in (lanes[0], moved))
+    if deciding:
+        name = eqn.primitive.name
+        limit = _as_list(beside(name, operation, alike, moved, here, params))
+    else:
+        limit = first if _is_first(operands, how.lanes - 1) else _as_list(operation(*here, **params))
+    return [(*[one] * len(alike), two, three) for one, two, three in zip(first, next_to, limit, strict=True)]
+
+
+def _witnessed(
+    eqn: Any,
+    operands: list[Values],
+    params: dict[str, Any],
+    how: Arithmetic,
+    found: Witness,
+    *,
+    deciding: bool,
+) -> None:
+    """Write down which answers a comparison gave, and whether a decision was a tie."""
+    name = eqn.primitive.name
+    lanes = [[_pick(v, lane) for v in operands] for lane in range(1 + how.replicas)]
+    found.tied = found.tied or (deciding and bool(np.any(ties(name, lanes, params))))
+    if name in COMPARISONS:
+        finite = np.isfinite(lanes[0][0]) & np.isfinite(lanes[0][1])
+        answers = np.asarray(NUMPY[name](*lanes[0]))[finite]
+        found.met.setdefault(id(eqn), (eqn, set()))[1].update(map(bool, np.unique(answers)))
 
 
 def _moves_keys(eqn: Any) -> bool:
@@ -186,10 +292,15 @@ def _as_list(out: Any) -> list[Any]:
     return list(out) if isinstance(out, list | tuple) else [out]
 
 
-def _sorted_as_first(operands: list[Values], values: list[Any], params: dict[str, Any]) -> list[Any]:
-    """Return keys that sort as those of the unperturbed replica do."""
+def _sorted_as_first(
+    operands: list[Values], values: list[Any], params: dict[str, Any], sided: Arithmetic | None
+) -> list[Any]:
+    """Return keys that sort as those of the unperturbed replica do; on a side, their ties as next to it."""
     keys = params["num_keys"]
     order = primitives.sort_order([_pick(v, 0) for v in operands[:keys]], params["dimension"])
+    if sided is not None and keys == 1:
+        lanes = [np.moveaxis(_pick(operands[0], r), params["dimension"], -1) for r in range(sided.lanes - 1)]
+        order = sorted_beside(lanes[:-1], lanes[-1])
     ranks = np.argsort(order, axis=-1)
     moved = [np.moveaxis(v, params["dimension"], -1) for v in values[:keys]]
     monotone = [np.take_along_axis(np.sort(v, axis=-1), ranks, -1) for v in moved]
@@ -206,30 +317,37 @@ def _call(inner: ClosedJaxpr | Jaxpr, operands: Sequence[Values], how: Arithmeti
 def _cond(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     index, *rest = operands
     branches = eqn.params["branches"]
-    return _call(branches[int(np.clip(_pick(index, 0), 0, len(branches) - 1))], rest, how)
+    chosen = [int(np.clip(_pick(index, lane), 0, len(branches) - 1)) for lane in range(len(index))]
+    if len(set(chosen)) == 1:
+        return _call(branches[chosen[0]], rest, how)
+    outs = {which: _call(branches[which], rest, how) for which in set(chosen)}
+    return [
+        tuple(_pick(outs[which][i], lane) for lane, which in enumerate(chosen))
+        for i in range(len(eqn.outvars))
+    ]
 
 
 def _while(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     params = eqn.params
     nc, nb = params["cond_nconsts"], params["body_nconsts"]
     cond_consts, body_consts, carry = operands[:nc], operands[nc : nc + nb], operands[nc + nb :]
-    while np.any(going := _pick(_call(params["cond_jaxpr"], [*cond_consts, *carry], how)[0], 0)):
+    while any(map(np.any, going := _call(params["cond_jaxpr"], [*cond_consts, *carry], how)[0])):
         after = _call(params["body_jaxpr"], [*body_consts, *carry], how)
         pairs = zip(carry, after, strict=True)
-        carry = [_moved(*pair, going) for pair in pairs] if np.ndim(going) else after
+        carry = after if all(map(np.all, going)) else [_moved(*pair, going) for pair in pairs]
     return list(carry)
 
 
-def _moved(before: Values, after: Values, going: np.ndarray) -> Values:
-    """Return `after` where the loop of a sample goes on and `before` where it has ended.
+def _moved(before: Values, after: Values, going: Values) -> Values:
+    """Return `after` where a run goes on and `before` where it has left the loop.
 
-    Under `jax.vmap` each sample has its own loop, and all run until the last one ends.
+    Under `jax.vmap` each sample has a loop of its own as well, and all run until the last one ends.
     """
-    shape = (*going.shape, *[1] * (np.ndim(_pick(after, 0)) - going.ndim))
-    count = max(len(before), len(after))
-    pairs = ((_pick(before, r), _pick(after, r)) for r in range(count))
+    shape = (*np.shape(going[0]), *[1] * (np.ndim(_pick(after, 0)) - np.ndim(going[0])))
     where = jax.numpy.where if is_key(_pick(after, 0)) else np.where
-    return tuple(where(going.reshape(shape), new, old) for old, new in pairs)
+    lanes = range(max(len(before), len(after), len(going)))
+    more = [np.reshape(_pick(going, lane), shape) for lane in lanes]
+    return tuple(where(more[lane], _pick(after, lane), _pick(before, lane)) for lane in lanes)
 
 
 def _scan(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:

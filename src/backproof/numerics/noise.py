@@ -1,8 +1,8 @@
 """Rounding noise, measured: the unit in which two values are called equal or different.
 
-No user states a tolerance. A function is run as an ensemble (see `interpreter`), and the spread of
-each entry, plus one unit in its last place, is that entry's noise at this point. A right formula
-stays within a few units; the slips that people make are 10^6 to 10^14 units away.
+No user states a tolerance. A function is run as an ensemble (see `interpreter`), and the spread of each
+entry, plus one unit in the last place of the coarsest numbers that it comes from, is that entry's noise at
+this point. A right formula stays within a few units; the slips that people make are 10^6 to 10^14 units away.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.interpreter import Substitution, run
+from backproof.numerics.interpreter import Substitution, Witness, run
 from backproof.numerics.leaves import is_inexact
 from backproof.numerics.rounding import epsilon
 from backproof.numerics.tolerance import FLUSHED
@@ -43,6 +43,7 @@ def measure_program(
     seed: int = 0,
     substitution: Substitution | None = None,
     replicas: int = EFFORT.replicas,
+    witness: Witness | None = None,
 ) -> Measured:
     """Return the output of a traced program and the noise of every entry.
 
@@ -53,16 +54,20 @@ def measure_program(
         seed: the seed of the perturbations.
         substitution: one operation that is computed in another way, or None.
         replicas: how many perturbed runs are made.
+        witness: where to write what is met, if somewhere.
     """
-    value, *varied = run(program, args, replicas=replicas, wide=wide, seed=seed, substitution=substitution)
-    least = epsilon(np.float32) if program.in_float32 else 0.0
-    return Measured(value, jax.tree.map(lambda *runs: _spread(least, *runs), value, *varied))
+    value, *varied = run(
+        program, args, replicas=replicas, wide=wide, seed=seed, substitution=substitution, witness=witness
+    )
+    units = program.tree.unflatten(program.units)
+    return Measured(value, jax.tree.map(_spread, units, value, *varied))
 
 
-def _spread(least: float, value: Any, *replicas: Any) -> Any:
+def _spread(unit: float, value: Any, *replicas: Any) -> Any:
     if not is_inexact(value):
         return np.zeros(np.shape(value))
     with np.errstate(all="ignore"):
         apart = np.max([np.abs(replica - value) for replica in replicas], axis=0)
-        floor = max(least, epsilon(value.dtype)) * np.abs(value) + FLUSHED * np.finfo(np.float64).tiny
+        least = unit if unit > epsilon(np.float64) else epsilon(value.dtype)
+        floor = least * np.abs(value) + FLUSHED * np.finfo(np.float64).tiny
         return np.where(np.isfinite(apart), apart, 0) + np.where(np.isfinite(floor), floor, 0)

@@ -36,13 +36,6 @@ SOLVER_ULPS = 8.0
 
 # --- formula against arithmetic, in float64 ----------------------------------------------------------------
 
-# Another formula for the same value may be noisier than autodiff: for z from 3 to 5, σ(z)(1 − σ(z)) is 10 to
-# 70 times as noisy as σ(z)σ(−z). Beyond 10^3 times the noise, and with fewer than nine of the sixteen digits
-# left, agreement within the noise shows nothing: a slip of 10^-9 would pass.
-NOISIER = 1e3
-LOST_DIGITS = 1e-9
-# The same bound for code that computes in float32 somewhere: of its seven digits three must remain.
-LOST_IN_SINGLE = 1e-3
 # x86's long double has 11 bits more than float64, so two evaluations of one formula end up within a unit of
 # float64 there, or within a few where the noise is underestimated. Two values that are still this many units
 # apart come from two formulas.
@@ -58,9 +51,6 @@ KEEPS = 0.5
 # Distance from the point, relative to its entries, at which one-sided gradients are taken: 10^4 times the
 # rounding of a computed tie (1e-15), and near enough that any kink found is one at this point.
 RADIUS = 1e-11
-# A gradient that changes over RADIUS by less than this part of itself is curved, not kinked: a slope that
-# doubles over a distance of 1 changes by 1e-11, and one that doubles over 1e-5 changes by 1e-6.
-CURVED = 1e-6
 # A value counts as inside the hull of the one-sided gradients if it is this near to it, relative to the jump
 # across the kink: 10^5 times the change that curvature makes over RADIUS, and 10^4 times less than the
 # smallest slopes that people confuse.
@@ -69,8 +59,6 @@ RESOLUTION = 1e-6
 # 3e-13 of an entry is a thousand roundings. A step from 0 is never rounded away, so it may be as short
 # as 10^-8 of the furthest: a weight of a million may stand next to it.
 LEAST_STEP, LEAST_STEP_FROM_ZERO = 3e-2, 1e-8
-# The limit 2·near − far of a gradient carries the noise of both: 2 + 1.
-EXTRAPOLATED = 3.0
 # The smallest unit in which the hull is searched, so that nothing is divided by 0: above every subnormal.
 LEAST_UNIT = 1e-300
 # The factor of the least-squares row that makes the weights of a convex combination sum to 1. The entries of
@@ -82,28 +70,26 @@ SUM_OF_WEIGHTS = 1e3
 # The first step of the ladder, relative to the entry: 2^-10 halved six times is 2^-16, at which the error of
 # the extrapolated difference in long double is near its least (Ridders 1982).
 FIRST_STEP = 2.0**-10
+# At an entry that is 0 nothing says how far the function is smooth, so ladders of two sizes are tried, and
+# the one with the smaller error counts.
+FROM_ZERO = (1.0, 2.0**-20)
 # Finite differences may contradict autodiff only if their own error estimate is at most TRUSTED times the
 # summed terms and the disagreement is more than ACCUSED times those: a thousand times the estimate, which may
 # itself be off.
 TRUSTED = 1e-7
 ACCUSED = 1e-4
 
-# --- low precision -----------------------------------------------------------------------------------------
+# --- accuracy, in every precision --------------------------------------------------------------------------
 
-# A row may err this many times as much as autodiff does in the same precision. Two stable ways to write one
-# gradient differ by a few times; sums that saturate, overflow and cancellation by hundreds.
+# An entry may err this many times as much as autodiff does in the same precision. Two stable ways to write
+# one gradient differ by a few times; sums that saturate, overflow and cancellation by hundreds.
 ACCURATE_WITHIN = 64.0
-# A row may also err by this many times the distance between the two sides of a kink: in low precision either
-# side of the comparison may fall on either side of the kink.
+# An error of less than this part of the cotangent is none, in any precision: 16 units in the last place of
+# float32. A slope near 0 may be a sum of terms as large as the cotangent, as a(1 − a) is where a is near 1.
+NEGLIGIBLE = 2.0**-19
+# An entry may also err by this many times the distance between the two sides of a kink: in low precision
+# either side of the comparison may fall on either side of the kink.
 CROSSINGS = 2.0
-# An entry may also err by this many units in the last place of the direction: a slope near 0 is a sum of
-# terms of that size.
-TERMS = 16.0
-# An entry may also err by as much as the exact result changes when its inputs move by this many units in the
-# last place: code that rounds its inputs once more (a mean taken away, a scale applied) loses as much.
-INPUT_ULPS = 16.0
-# A row that is 0 throughout has vanished if autodiff errs there by less than this part of the row.
-VANISHED = 0.1
 # A long sum of numbers near 1 that errs by more than this part of itself has saturated, if a short one errs
 # by a quarter of that at most. In bfloat16 a sum of ones stops at 256: of 16,384 terms 98 % are lost.
 SATURATED = 0.25

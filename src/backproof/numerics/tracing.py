@@ -2,14 +2,14 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from backproof.numerics.leaves import is_inexact
@@ -17,6 +17,10 @@ from backproof.numerics.leaves import is_inexact
 # The name of a program that is computed as one operation.
 AS_A_WHOLE = "backproof_as_a_whole"
 SINGLE = (np.float32, np.complex64)
+# Calls that run their program once, on their own operands.
+WITHOUT_LOOPS = frozenset(
+    {"pjit", "jit", "closed_call", "core_call", "remat", "checkpoint", "custom_jvp_call", "custom_vjp_call"}
+)
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,10 @@ class Program:
     tree: Any
 
     @functools.cached_property
-    def in_float32(self) -> bool:
-        """Whether some operation of the program rounds wider numbers to float32."""
-        return computes_in_float32(self.jaxpr)
+    def units(self) -> tuple[float, ...]:
+        """The spacing at 1 of the coarsest numbers that each output comes from, no less than float64's."""
+        jaxpr = self.jaxpr.jaxpr
+        return tuple(_units_of(jaxpr, [float(np.finfo(np.float64).eps)] * len(jaxpr.invars)))
 
 
 @contextlib.contextmanager
@@ -104,6 +109,54 @@ def narrows(eqn: Any) -> bool:
     held = [[var.aval.dtype for var in side if _is_number(var)] for side in (eqn.invars, eqn.outvars)]
     before, after = ([float(jnp.finfo(dtype).eps) for dtype in dtypes] for dtypes in held)
     return bool(before and after) and max(after) > max(before)
+
+
+def independent_of(program: Program, first: int) -> list[bool]:
+    """Return for each output whether it comes from none of the inputs from number `first` on."""
+    jaxpr = program.jaxpr.jaxpr
+    given = [float(i >= first) for i in range(len(jaxpr.invars))]
+    return [not comes for comes in _reached(jaxpr, given)]
+
+
+def _reached(jaxpr: Jaxpr, given: Sequence[Any]) -> list[bool]:
+    """Return which outputs come from the marked inputs."""
+    marked = {var for var, mark in zip(jaxpr.invars, given, strict=True) if mark}
+    for eqn in jaxpr.eqns:
+        held = [not isinstance(var, Literal) and var in marked for var in eqn.invars]
+        programs = [_bare(one) for one in inner_programs(eqn.params)]
+        outs = [any(held)] * len(eqn.outvars)
+        if eqn.primitive.name in WITHOUT_LOOPS and len(programs) == 1:
+            outs = _reached(programs[0], held)
+        marked |= {var for var, comes in zip(eqn.outvars, outs, strict=True) if comes}
+    return [not isinstance(var, Literal) and var in marked for var in jaxpr.outvars]
+
+
+def _units_of(jaxpr: Jaxpr, given: list[float]) -> list[float]:
+    """Return the spacing at 1 of the coarsest numbers behind each output, given those behind the inputs."""
+    known: dict[Any, float] = dict(zip(jaxpr.invars, given, strict=True))
+    least = float(np.finfo(np.float64).eps)
+    for eqn in jaxpr.eqns:
+        held = [known.get(var, least) for var in eqn.invars if not isinstance(var, Literal)]
+        unit = max([least, *held])
+        programs = [_bare(one) for one in inner_programs(eqn.params)]
+        if len(programs) == 1 and len(programs[0].invars) == len(held) == len(eqn.invars):
+            outs = _units_of(programs[0], held)
+            outs = outs if len(outs) == len(eqn.outvars) else [max([unit, *outs])] * len(eqn.outvars)
+        else:
+            inside = [max(_units_of(one, [unit] * len(one.invars)), default=unit) for one in programs]
+            narrow = [float(jnp.finfo(_dtype_of(var)).eps) for var in eqn.outvars if _is_number(var)]
+            own = max(narrow) if narrows(eqn) else unit
+            outs = [max([unit, own, *inside])] * len(eqn.outvars)
+        known.update(zip(eqn.outvars, outs, strict=True))
+    return [known.get(var, least) if not isinstance(var, Literal) else least for var in jaxpr.outvars]
+
+
+def _bare(program: ClosedJaxpr | Jaxpr) -> Jaxpr:
+    return program.jaxpr if isinstance(program, ClosedJaxpr) else program
+
+
+def _dtype_of(var: Any) -> Any:
+    return var.aval.dtype
 
 
 def computes_in_float32(program: ClosedJaxpr | Jaxpr) -> bool:

@@ -104,6 +104,62 @@ def _add_row(x: Float[Array, "m n"], row: Float[Array, " n"]) -> Float[Array, "m
     return x + row
 
 
+# The summed log density of normal variables: a mean for each column, a deviation for each row.
+
+
+def _log_density(
+    x: Float[Array, "m n"], mean: Float[Array, " n"], deviation: Float[Array, "m 1"]
+) -> Float[Array, ""]:
+    unit = (x - mean) / deviation
+    return -(jnp.square(unit) / 2 + jnp.log(deviation) + jnp.log(2 * jnp.pi) / 2).sum()
+
+
+def _log_density_of_each(args: Args, ct: Array) -> Cotangents:
+    """Return the cotangents for mean and deviation of each entry, not yet summed."""
+    x, mean, deviation = args
+    unit = (x - mean) / deviation
+    return -ct * unit / deviation, ct * unit / deviation, ct * (jnp.square(unit) - 1) / deviation
+
+
+def _log_density_summed_over_all(args: Args, ct: Array) -> Cotangents:
+    return tuple(jnp.full_like(a, d.sum()) for a, d in zip(args, _log_density_of_each(args, ct), strict=True))
+
+
+def _log_density_pullback(args: Args, ct: Array) -> Cotangents:
+    delta_x, delta_mean, delta_deviation = _log_density_of_each(args, ct)
+    return delta_x, delta_mean.sum(0), delta_deviation.sum(1, keepdims=True)
+
+
+# The expectation after a controlled rotation: frequencies ½ and 1 in the angle, so that two shifts of it do
+# not determine the slope, and four do.
+
+FOUR_TERMS = ((2**0.5 + 1) / 2**2.5, (2**0.5 - 1) / 2**2.5)
+
+
+def _expectation(angle: Float[Array, " n"], start: Float[Array, " n"]) -> Float[Array, " n"]:
+    return jnp.cos(angle / 2) + (jnp.cos(start) + jnp.cos(start + angle)) / 2
+
+
+def _shifted(args: Args, by: float) -> Float[Array, " n"]:
+    angle, start = args
+    return _expectation(angle + by, start) - _expectation(angle - by, start)
+
+
+def _slope_in_start(args: Args) -> Float[Array, " n"]:
+    angle, start = args
+    return -(jnp.sin(start) + jnp.sin(start + angle)) / 2
+
+
+def _expectation_by_two_terms(args: Args, ct: Array) -> Cotangents:
+    return ct * _shifted(args, jnp.pi / 2) / 2, ct * _slope_in_start(args)
+
+
+def _expectation_pullback(args: Args, ct: Array) -> Cotangents:
+    near, far = FOUR_TERMS
+    slope = near * _shifted(args, jnp.pi / 2) - far * _shifted(args, 3 * jnp.pi / 2)
+    return ct * slope, ct * _slope_in_start(args)
+
+
 def _some_rows(x: Array) -> bool:
     return x.shape[0] >= 1
 
@@ -155,5 +211,23 @@ CASES = (
         _add_row,
         [array("m n", low=-10, high=10), array("n", low=-10, high=10)],
         wrong=lambda _, ct: (ct, ct), right=lambda _, ct: (ct, ct.sum(0)),
+    ),
+    by_vjp(
+        "normal density summed over every axis", "broadcast", "probcomp/Gen.jl#432",
+        _log_density,
+        [array("m n", low=-10, high=10), array("n", low=-10, high=10), array("m 1", low=0.1, high=10)],
+        wrong=_log_density_summed_over_all, right=_log_density_pullback,
+    ),
+    by_vjp(
+        "two shifts for two frequencies", "missing-factor", "PennyLaneAI/pennylane#1264",
+        _expectation,
+        [array("n", low=-6, high=6), array("n", low=-6, high=6)],
+        wrong=_expectation_by_two_terms, right=_expectation_pullback,
+    ),
+    by_vjp(
+        "sign differentiated as if it were abs", "missing-factor", "NVIDIA/warp#1466",
+        jnp.sign,
+        [array("n", low=-100, high=100)],
+        wrong=lambda args, ct: (ct * jnp.sign(args[0]),), right=lambda _, ct: (jnp.zeros_like(ct),),
     ),
 )  # fmt: skip

@@ -1,9 +1,11 @@
 """Bugs from public projects in floating point: 0/0, overflow, cancellation, sums in a narrow dtype."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 from jax import lax
+from jax.scipy.special import gammainc, gammaln
 from jaxtyping import Array, Float, Int
 
 from backproof.arguments import array, integers
@@ -91,6 +93,36 @@ def _deviation_with_epsilon(args: Args, ct: Array) -> Cotangents:
 def _deviation_pullback(args: Args, ct: Array) -> Cotangents:
     (x,) = args
     return (ct / (x.shape[0] - 1) * _over(_centred(x), _deviation(x)),)
+
+
+# The regularised incomplete gamma function. An expansion in 1/x of its slope in a holds only where x is far
+# beyond a.
+
+
+def _incomplete_gamma(a: Float[Array, " 3"], x: Float[Array, " 3"]) -> Float[Array, " 3"]:
+    return gammainc(a, x)
+
+
+def _gamma_density(a: Float[Array, " 3"], x: Float[Array, " 3"]) -> Float[Array, " 3"]:
+    return jnp.exp((a - 1) * jnp.log(x) - x - gammaln(a))
+
+
+def _by_expansion(a: Float[Array, " 3"], x: Float[Array, " 3"]) -> Float[Array, " 3"]:
+    """Return ten terms of 1 − x^(a−1) e^(−x) / Γ(a) · (1 + (a−1)/x + (a−1)(a−2)/x² + …)."""
+    ratios = jnp.stack([(a - k) / x for k in range(1, 10)])
+    return 1 - _gamma_density(a, x) * (1 + jnp.cumprod(ratios, axis=0).sum(0))
+
+
+def _incomplete_gamma_expanded_too_early(args: Args, ct: Array) -> Cotangents:
+    a, x = args
+    _, expanded = jax.jvp(lambda a: _by_expansion(a, x), (a,), (jnp.ones_like(a),))
+    slope = jnp.where((x >= 8) & (x >= a), expanded, lax.igamma_grad_a(a, x))
+    return ct * slope, ct * _gamma_density(a, x)
+
+
+def _incomplete_gamma_pullback(args: Args, ct: Array) -> Cotangents:
+    a, x = args
+    return ct * lax.igamma_grad_a(a, x), ct * _gamma_density(a, x)
 
 
 # Rows of a table: the gradient of a row that is looked up often is a sum of many cotangents, which must
@@ -182,6 +214,12 @@ CASES = (
         _deviation,
         [array("n", low=-10, high=10, where=_two_entries)],
         wrong=_deviation_with_epsilon, right=_deviation_pullback,
+    ),
+    by_vjp(
+        "incomplete gamma expanded too early", "numerics", "stan-dev/math#3408",
+        _incomplete_gamma,
+        [array("3", low=0.5, high=30), array("3", low=0.1, high=60)],  # each size takes seconds to compile
+        wrong=_incomplete_gamma_expanded_too_early, right=_incomplete_gamma_pullback, dtypes=("float32",),
     ),
     by_vjp(
         "look-up summed in a narrow dtype", "dtype", "apache/mxnet#17703",

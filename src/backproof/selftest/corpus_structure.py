@@ -5,12 +5,13 @@ import numpy as np
 from hypothesis import strategies as st
 from jax import lax
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Int, Shaped
 
-from backproof.arguments import array
+from backproof.arguments import array, integers
 from backproof.selftest.case import Args, Cotangents, by_vjp
 
 POOL = 3
+COLUMNS = 4
 SIZES = st.sampled_from((1, 2, 3, 5))
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -98,6 +99,30 @@ def _triangular_system(n: int, right_shape: tuple[int, ...], seed: int) -> Args:
     matrix = rng.standard_normal((n, n)) / 2
     np.fill_diagonal(matrix, rng.uniform(1, 2, n))
     return matrix.astype(np.float32), rng.standard_normal((n, *right_shape)).astype(np.float32)
+
+
+# Aᵀ B, where A has four columns and is given by values with their rows and columns.
+
+
+def _from_triples(args: Args) -> Float[Array, "r 4"]:
+    values, rows, columns, B = args
+    return jnp.zeros((B.shape[0], COLUMNS), values.dtype).at[rows, columns].add(values)
+
+
+def _transposed_product(
+    values: Float[Array, " z"], rows: Int[Array, " z"], columns: Int[Array, " z"], B: Float[Array, "r k"]
+) -> Float[Array, "4 k"]:
+    return _from_triples((values, rows, columns, B)).T @ B
+
+
+def _transposed_product_as_if_not(args: Args, ct: Array) -> Cotangents:
+    _, rows, columns, B = args
+    return (ct[rows] * B[columns]).sum(1), None, None, _from_triples(args) @ ct
+
+
+def _transposed_product_pullback(args: Args, ct: Array) -> Cotangents:
+    _, rows, columns, B = args
+    return (ct[columns] * B[rows]).sum(1), None, None, _from_triples(args) @ ct
 
 
 # Zero padding: one row above, two columns on the right.
@@ -191,6 +216,17 @@ CASES = (
         _solve_transposed,
         st.builds(_triangular_system, SIZES, st.tuples(SIZES), SEEDS),
         wrong=_solve_as_if_not_transposed, right=_solve_transposed_pullback,
+    ),
+    by_vjp(
+        "transpose of a sparse matrix ignored", "transpose", "jax-ml/jax#40625",
+        _transposed_product,
+        [
+            array("z", low=-10, high=10),
+            integers("z", 0, "r"),
+            integers("z", 0, COLUMNS - 1),
+            array("r+1 k", low=-10, high=10),
+        ],
+        wrong=_transposed_product_as_if_not, right=_transposed_product_pullback,
     ),
     by_vjp(
         "pad ignores its cotangent", "cotangent", "apache/mxnet#19043",

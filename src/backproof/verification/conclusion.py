@@ -8,13 +8,12 @@ import numpy as np
 from backproof.verification.claims.claim import Claim
 from backproof.verification.diagnosis.diagnosis import Diagnosis
 from backproof.verification.findings import Findings
-from backproof.verification.judging.accuracy import Row
-from backproof.verification.judging.judge import UNJUDGED, Judgement, Outcome
+from backproof.verification.judging.accuracy import Row, lost
+from backproof.verification.judging.judge import Judgement, Outcome
 from backproof.verification.report import Counterexample, Report, Verdict
 from backproof.verification.running.point import Point
 
 VERDICTS = {
-    Outcome.REFERENCE_SUSPECT: Verdict.REFERENCE_SUSPECT,
     Outcome.UNSTABLE: Verdict.UNSTABLE,
     Outcome.WRONG: Verdict.WRONG,
 }
@@ -56,19 +55,20 @@ def conclude(
         seed: the seed of every draw.
         seconds: how long the verification took.
     """
-    skipped = sum(one.outcome in UNJUDGED for one in found.judged)
+    silent = sum(one.outcome is Outcome.NO_EVIDENCE for one in found.judged)
     agreeing = [one.distance for one in found.judged if one.outcome is Outcome.AGREES]
     finding = _finding(claim, found, diagnosis, declared)
     return Report(
         claim.name,
         *finding,
-        examples=found.looked - skipped,
-        skipped=found.drawn - found.left_out - found.looked + skipped,
+        examples=len(found.judged) - silent,
+        skipped=sum(one.count for one in found.unjudged) + silent,
         worst=max(agreeing, default=0.0),
         seed=seed,
         seconds=seconds,
         shapes=found.shapes,
         notes=_notes(found, diagnosis),
+        reach=found.reach,
     )
 
 
@@ -95,9 +95,13 @@ def _finding(
         return _inaccurate(claim, found.rows[0])
     if found.doubt:
         return Finding(Verdict.REFERENCE_SUSPECT, "reference", found.doubt)
+    if found.refused:
+        return _refuses(found)
     nothing = _nothing_seen(found, declared)
     if nothing:
         return Finding(Verdict.INCONCLUSIVE, None, f"no verdict is possible: {nothing}")
+    if found.unreached:
+        return Finding(Verdict.INCONCLUSIVE, None, f"no verdict is possible: {'; '.join(found.unreached)}")
     if diagnosis:
         small = diagnosis.small
         return Finding(Verdict.SUBGRADIENT, None, _convention(claim, small), _counterexample(small))
@@ -115,7 +119,7 @@ def _nothing_seen(found: Findings, declared: Mapping[str, str]) -> str:
     hidden = [one for one in found.unseen if not one.is_zero]
     blind = [f"result{one.leaf}, if {one.slip}, would have looked right at every point" for one in hidden]
     blind += ["the gradient is zero within noise at every point tried"] if found.all_zero else []
-    seen = any(one.says_something and one.outcome not in UNJUDGED for one in found.judged)
+    seen = any(one.says_something and one.outcome is not Outcome.NO_EVIDENCE for one in found.judged)
     if not blind and not seen:
         return (
             "at every point tried, the function is not finite, does not exist or has no entry to "
@@ -124,24 +128,30 @@ def _nothing_seen(found: Findings, declared: Mapping[str, str]) -> str:
     return "; ".join(blind)
 
 
+def _refuses(found: Findings) -> Finding:
+    """Return the finding that the hand-written side fails on an empty axis, where the function does not."""
+    one = found.refused[0]
+    axes = [name for name, size in one.drawn.dims if size in (0, (0,))]
+    where = " and ".join(f"{name} = 0" for name in axes) or f"an axis is empty ({one.drawn.shapes})"
+    cause, said = one.broken
+    agreeing = sum(one.outcome is not Outcome.NO_EVIDENCE for one in found.judged)
+    least = "; ".join(f"write `{name}>=1` if it need not hold there" for name in axes if name.isidentifier())
+    rest = f"where {where}, {said}; the other {agreeing} points agree"
+    return Finding(
+        Verdict.WRONG,
+        cause,
+        f"{rest}; {least}" if least else rest,
+        Counterexample(one.drawn.build(), None, "", (), None, None, 0.0, np.nan),
+    )
+
+
 def _inaccurate(claim: Claim, row: Row) -> Finding:
-    text = f"the formula is right in float64; when this code runs in {row.dtype}, {_lost(row)}"
+    text = f"the formula is right in float64; when this code runs in {row.dtype}, {lost(row)}"
     place, values = row.point, (row.hand, row.truth, row.allowed, row.distance)
     at = (place.args, place.direction, row.leaf, row.at)
     return Finding(
         Verdict.UNSTABLE, "accuracy", text, Counterexample(*at, *values, call=claim.call, unit=row.unit)
     )
-
-
-def _lost(row: Row) -> str:
-    """Return what is lost in low precision."""
-    if not np.isfinite(row.hand):
-        return f"it gives {row.hand} where autodiff is finite"
-    if row.vanished:
-        return f"a whole row is 0 where autodiff gives {row.truth:.3g}"
-    if row.saturated:
-        return f"a long sum is {row.distance:.0%} off"
-    return f"it errs {row.distance:.3g} times as much as autodiff does"
 
 
 def _convention(claim: Claim, found: Judgement) -> str:
@@ -168,10 +178,22 @@ def _place(point: Point) -> Counterexample:
 
 
 def _notes(found: Findings, diagnosis: Diagnosis | None) -> tuple[str, ...]:
-    zero = [f"result{one.leaf} is zero within noise at every point" for one in found.unseen if one.is_zero]
+    zero = [_is_zero(one.leaf, known=one.leaf in found.symbolic) for one in found.unseen if one.is_zero]
     large = [f"the arrays are so large that {found.left_out} of {found.drawn} draws were left out"]
-    undecided = sum(one.outcome is Outcome.UNDECIDED for one in found.judged)
-    where, those = (f"{undecided} points", "those points were") if undecided > 1 else ("1 point", "it was")
-    sides = [f"at {where} so many kinks meet that not every side could be tried; {those} left unjudged"]
+    guarded = sum(one.guarded for one in found.judged)
+    where = "1 point" if guarded == 1 else f"{guarded} points"
+    guards = [f"autodiff is not the derivative at {where}, as one-sided differences show{_guard(found)}"]
     diagnosed = diagnosis.notes if diagnosis else ()
-    return (*found.notes, *diagnosed, *zero, *large[: bool(found.left_out)], *sides[: bool(undecided)])
+    return (*found.notes, *diagnosed, *zero, *large[: bool(found.left_out)], *guards[: bool(guarded)])
+
+
+def _guard(found: Findings) -> str:
+    """Return what the hand-written side gives where autodiff is not the derivative."""
+    right = [one.outcome is not Outcome.WRONG for one in found.judged if one.guarded]
+    return "; the value by hand agrees with them" if all(right) else "; neither is the value by hand"
+
+
+def _is_zero(leaf: str, *, known: bool) -> str:
+    if known:
+        return f"result{leaf} is zero whatever the cotangent: nothing differentiable leads from that argument"
+    return f"result{leaf} is zero within noise at every point"

@@ -33,8 +33,9 @@ def verify(
     declared: Mapping[str, str] | None = None,
     examples: int = 200,
     seed: int = 0,
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] | None = None,
     second_order: bool = True,
+    repeats: int = 8,
 ) -> Report:
     """Return whether a derivative written by hand is that of its function, entry by entry.
 
@@ -56,8 +57,11 @@ def verify(
             instead, e.g. `{"x": "straight-through"}`; they are not compared.
         examples: how many points are drawn.
         seed: the seed of every draw; the same call with the same seed gives the same report.
-        dtypes: the precisions in which the implementation itself is judged, where it runs in them.
+        dtypes: the precisions in which the implementation itself is judged, of float32, bfloat16 and float16.
+            By default those of the arguments; the code then runs in the others too, and the report says what
+            was seen there, but no verdict depends on it.
         second_order: whether the derivative of the derivative is probed.
+        repeats: how often the compiled code runs on one input; a difference in a bit is a finding.
 
     Returns:
         a report: `report.verdict`, `report.counterexample`, `str(report)`.
@@ -66,7 +70,7 @@ def verify(
         UsageError: the call does not say what is to be checked, or where.
     """
     began = time.perf_counter()
-    settings = _settings(examples, seed, dtypes, second_order)
+    settings = _settings(examples, seed, dtypes, second_order, repeats)
     claim = _claim(fn, of, vjp, grad, jvp, args, argnums)
     if declared:
         claim = not_compared(claim, fn if of is None else of, declared)
@@ -103,14 +107,14 @@ def verify_seeds(
     seeds: Iterable[int],
     *,
     examples: int = 200,
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] | None = None,
     second_order: bool = True,
 ) -> Iterator[Report]:
     """Yield what `verify(rule, seed=…)` returns for each seed; all of them share the compiled programs."""
     campaign = Campaign(_claim(rule, None, None, None, None, None, None))
     for seed in seeds:
         began = time.perf_counter()
-        yield _report(campaign, {}, _settings(examples, seed, dtypes, second_order), began)
+        yield _report(campaign, {}, _settings(examples, seed, dtypes, second_order, 2), began)
 
 
 def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings, began: float) -> Report:
@@ -121,17 +125,20 @@ def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings,
     return conclude(campaign.claim, found, diagnosis, declared, seed=settings.seed, seconds=seconds)
 
 
-def _settings(examples: int, seed: int, dtypes: Sequence[str], second_order: bool) -> Settings:
-    if examples < 1:
-        raise UsageError(
-            message(
-                must="examples must be at least 1",
-                found=f"examples={examples}",
-                where="verify",
-                do="pass a larger number",
+def _settings(
+    examples: int, seed: int, dtypes: Sequence[str] | None, second_order: bool, repeats: int
+) -> Settings:
+    for name, number, least in (("examples", examples, 1), ("repeats", repeats, 2)):
+        if number < least:
+            raise UsageError(
+                message(
+                    must=f"{name} must be at least {least}",
+                    found=f"{name}={number}",
+                    where="verify",
+                    do="pass a larger number",
+                )
             )
-        )
-    unknown = [dtype for dtype in dtypes if dtype not in DTYPES]
+    unknown = [dtype for dtype in dtypes or () if dtype not in DTYPES]
     if unknown:
         raise UsageError(
             message(
@@ -141,7 +148,7 @@ def _settings(examples: int, seed: int, dtypes: Sequence[str], second_order: boo
                 do="write e.g. dtypes=('float32',); float64, in which formulas are judged, is always used",
             )
         )
-    return Settings(examples, seed, tuple(dtypes), second_order)
+    return Settings(examples, seed, None if dtypes is None else tuple(dtypes), second_order, repeats)
 
 
 def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: Any) -> Claim:

@@ -1,12 +1,14 @@
 """The settings and findings of one verification: the records that its stages pass on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from backproof.verification.claims.contract import Broken
 from backproof.verification.judging.accuracy import Row
 from backproof.verification.judging.blindness import Unseen
 from backproof.verification.judging.judge import Judgement
-from backproof.verification.running.low_precision import DTYPES
+from backproof.verification.reach import NoEvidence, Reach
+from backproof.verification.running.looks import Refused
 from backproof.verification.running.point import Point
 
 
@@ -17,18 +19,21 @@ class Settings:
     Attributes:
         examples: how many points are drawn.
         seed: the seed of every draw; the same seed gives the same points.
-        dtypes: the precisions in which the implementation itself is judged, where it runs in them.
+        dtypes: the precisions in which the implementation itself is judged; None: those that the arguments
+        are
+            declared in, while the others are advice.
         second_order: whether the derivative of the derivative is probed.
+        repeats: how often the compiled code runs on one input.
     """
 
     examples: int = 200
     seed: int = 0
-    dtypes: tuple[str, ...] = DTYPES
+    dtypes: tuple[str, ...] | None = None
     second_order: bool = True
+    repeats: int = 8
 
 
-@dataclass(frozen=True)
-class Unlawful:
+class Unlawful(NamedTuple):
     """Holds a law of conduct that is broken: the cause, the sentence that says how, and where."""
 
     cause: str
@@ -43,9 +48,12 @@ class Findings:
     Attributes:
         drawn: how many points were drawn, including those that were added.
         left_out: how many of them were left out, because their arrays are large.
-        looked: how many points could be judged.
         shapes: the argument shapes that were tried.
-        judged: the judgement of each point.
+        judged: the judgement of each point that was examined.
+        unjudged: the points that were not, by reason.
+        refused: shapes with an empty axis that the hand-written side alone refuses.
+        reach: what was looked at.
+        unreached: sentences on what is declared and no judged point shows.
         broken: the cause and the sentence where the result has the wrong form.
         unlawful: the first law of conduct that is broken.
         rows: rows that lose their digits in low precision, the plainest example first.
@@ -53,15 +61,19 @@ class Findings:
         doubt: the sentence that says how finite differences disagree with autodiff.
         vindicated: whether the finite differences agree with the hand-written side.
         unseen: the leaves in which a slip would not have been seen.
+        symbolic: the leaves that autodiff knows to be zero, whatever the direction.
         leaves: how many leaves the gradient has.
         notes: what else a reader should know.
     """
 
     drawn: int = 0
     left_out: int = 0
-    looked: int = 0
     shapes: tuple[str, ...] = ()
     judged: tuple[Judgement, ...] = ()
+    unjudged: tuple[NoEvidence, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    reach: Reach = field(default_factory=Reach)
+    unreached: tuple[str, ...] = ()
     broken: Broken | None = None
     unlawful: Unlawful | None = None
     rows: tuple[Row, ...] = ()
@@ -69,10 +81,12 @@ class Findings:
     doubt: str | None = None
     vindicated: bool = False
     unseen: tuple[Unseen, ...] = ()
+    symbolic: tuple[str, ...] = ()
     leaves: int = 0
     notes: tuple[str, ...] = ()
 
     @property
     def all_zero(self) -> bool:
-        """Return whether every leaf is zero within noise at every point: any result near zero would pass."""
-        return 0 < self.leaves == sum(one.is_zero for one in self.unseen)
+        """Return whether every leaf is zero within noise at every point, and need not be."""
+        zero = [one for one in self.unseen if one.is_zero]
+        return 0 < self.leaves == len(zero) and any(one.leaf not in self.symbolic for one in zero)

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from backproof.verification.reach import Reach
+
 LONGEST_LINE = 400
 # Larger arrays of one number are written as np.full.
 WRITTEN_OUT = 32
@@ -102,6 +104,7 @@ class Report:
         seconds: how long it took.
         shapes: the argument shapes that were tried.
         notes: what else a reader should know, e.g. that a leaf is zero at every point.
+        reach: what was looked at, and what gave no evidence.
     """
 
     name: str
@@ -116,6 +119,7 @@ class Report:
     seconds: float = 0.0
     shapes: Sequence[str] = field(default_factory=tuple)
     notes: Sequence[str] = field(default_factory=tuple)
+    reach: Reach = field(default_factory=Reach)
 
     @property
     def ok(self) -> bool:
@@ -129,9 +133,8 @@ class Report:
             head += f" ({self.cause})"
         near = f"right entries within {self.worst:.2g} noise units (1 is the rounding measured there)"
         tried = f"  {self.examples} examples, seed {self.seed}; {near}"
-        if self.skipped:
-            tried += f"; {self.skipped} drawn points could not be judged"
         lines = [head, *([f"  {self.explanation}"] if self.explanation else []), tried]
+        lines += [f"  {line}" for line in self.reach.lines()]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines + (_example_lines(self.counterexample) if self.counterexample else []))
 
@@ -158,6 +161,7 @@ class Report:
                 **fields,
                 "shapes": list(self.shapes),
                 "notes": list(self.notes),
+                "reach": self.reach.to_json(),
                 "counterexample": example,
             }
         )

@@ -195,8 +195,29 @@ def test_a_counter_read_while_tracing_is_wrong():
 
 
 def test_another_bit_from_run_to_run_is_not_deterministic():
-    assert "not-deterministic" in broken_by(randomly_rounded)
-    assert verified(randomly_rounded).cause == "not-deterministic"
+    report = verified(randomly_rounded)
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "not-deterministic")
+
+
+def test_an_error_in_one_run_out_of_many_is_seen_by_as_many_runs():
+    """Runs are counted on the host; each twentieth is wrong in one entry."""
+
+    def report(repeats):
+        runs = itertools.count(1)
+
+        def on_the_host(x, ct):
+            found = np.asarray(np.cos(x) * ct, x.dtype)
+            return found * (1 + 1e-3 * (next(runs) % 20 == 0))
+
+        def vjp(args, ct):
+            like = jax.ShapeDtypeStruct(args[0].shape, args[0].dtype)
+            return (jax.pure_callback(on_the_host, like, args[0], ct, vmap_method="sequential"),)
+
+        return bp.verify(of=jnp.sin, vjp=vjp, args=[np.ones(3, "f4")], examples=2, repeats=repeats, dtypes=())
+
+    found = report(60)
+    assert (found.verdict, found.cause) == (Verdict.WRONG, "not-deterministic")
+    assert bp.verify(bp.rules.sin, examples=5, repeats=3, dtypes=()).reach.runs == 3
 
 
 def test_a_wrong_batching_rule_is_named():

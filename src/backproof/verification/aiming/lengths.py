@@ -1,8 +1,9 @@
 """The lengths to which axes are extended: just beyond the blocks in which kernels work, where that is cheap.
 
 A carry lost between two blocks, or a remainder that is dropped, is invisible while an axis fits into one
-block. Code that unrolls a loop over an axis grows with the axis, so it is tried only a little beyond small
-blocks. A branch that is taken beyond some length adds only a few operations, so longer axes are still tried.
+block. How long an axis may be is decided by the work: entries that the interpreter computes, operations that
+it runs, and operations that are compiled. Code that unrolls a loop over an axis soon costs too much to
+compile; loops over blocks, and trees of scans, do not.
 """
 
 import math
@@ -38,9 +39,9 @@ class Costs(NamedTuple):
     hand: Cost
 
     @property
-    def operations(self) -> int:
-        """The operations written in both."""
-        return self.truth.operations + self.hand.operations
+    def work(self) -> int:
+        """The work of judging one point, in entries: both sides are interpreted, and one is compiled."""
+        return self.truth.interpreted + self.hand.interpreted + EFFORT.compiled * self.hand.operations
 
 
 # The costs of both sides where an axis has a length; None where they do not exist there.
@@ -49,44 +50,54 @@ CostsAt = Callable[[str, int], Costs | None]
 
 def longest(costs: CostsAt, axis: str) -> int | None:
     """Return the greatest of `LENGTHS` at which `axis` is worth trying, or None where there is none."""
-    found, before, work = None, None, dict(EFFORT.work)
+    found, known = None, []
     for length in LENGTHS:
+        most = dict(EFFORT.work)[length]
+        if len(known) > 1 and _foreseen(known, length) > most:
+            return found  # tracing it would cost more than it is worth
         cost = costs(axis, length)
-        if cost is None or sum(side.interpreted for side in cost) > work[length]:
+        if cost is None or cost.work > most:
             return found
-        if before and cost.operations > before.operations + EFFORT.branch:
-            return found
-        found, before = length, cost
+        found, known = length, [*known, (length, cost.work)]
     return found
 
 
+def _foreseen(known: list[tuple[int, int]], length: int) -> float:
+    """Return the work at a length, extrapolated from the last two known ones as a power of the length."""
+    (few, less), (more, much) = known[-2:]
+    growth = math.log((1 + much) / (1 + less)) / math.log(more / few)
+    return much * (length / more) ** growth
+
+
 def cut_short(costs: CostsAt, lengths: dict[str, int | None]) -> list[str]:
-    """Return a note on each axis that is never longer than a block of 128, because that costs too much."""
+    """Return a note on each axis that is never as long as the longest block, because that costs too much."""
     short = {axis: found for axis, found in lengths.items() if found != LENGTHS[-1]}
-    following = {axis: LENGTHS[LENGTHS.index(found) + 1 if found else 0] for axis, found in short.items()}
-    costly = [axis for axis, n in following.items() if n < LENGTHS[-1] and costs(axis, n) is not None]
+    costly = [axis for axis, found in short.items() if costs(axis, _next_to(found)) is not None]
     return [
-        f"axis {axis} was tried only up to length {lengths[axis] or max(LARGER)}: longer ones cost too much"
+        f"axis {axis} was tried only up to length {short[axis] or max(LARGER)}: longer ones cost too much; "
+        f"to reach further, write a number in its place, e.g. {LENGTHS[-1]}"
         for axis in costly
+        if (short[axis] or 0) < LENGTHS[1]
     ]
 
 
-def affordable(costs: CostsAt, axis: str, length: int) -> bool:
-    """Return whether `axis` may have this length: neither side grows with it, and the work stays small.
+def _next_to(length: int | None) -> int:
+    return LENGTHS[LENGTHS.index(length) + 1 if length else 0]
 
-    The work is extrapolated from two shorter lengths, as a power of the length.
-    """
-    few, more = (costs(axis, n) for n in LENGTHS[:2])
-    if few is None or more is None or more.operations > few.operations + EFFORT.branch:
-        return False
-    # at this length the hand-written side runs compiled, so its operations count for nothing
-    less, much = (1 + cost.truth.interpreted + cost.hand.entries for cost in (few, more))
-    growth = math.log(much / less) / math.log(LENGTHS[1] / LENGTHS[0])
-    if much * (length / LENGTHS[1]) ** growth > EFFORT.saturating:
-        return False
-    # a branch adds operations once; code that is unrolled in blocks keeps growing
-    most = more if more.operations == few.operations else costs(axis, LENGTHS[2])
-    return most is not None and most.operations == more.operations
+
+def affordable(costs: CostsAt, axis: str, length: int) -> bool:
+    """Return whether `axis` may have this length for a sum that saturates: the work stays small."""
+    known: list[tuple[int, int]] = []
+    for shorter in LENGTHS:
+        if len(known) > 1 and _foreseen(known, shorter) > EFFORT.saturating:
+            return False
+        cost = costs(axis, shorter)
+        if cost is None:
+            return False
+        # at this length the hand-written side runs compiled, so its operations count when they are compiled
+        work = cost.truth.interpreted + cost.hand.entries + EFFORT.compiled * cost.hand.operations
+        known.append((shorter, work))
+    return _foreseen(known, length) <= EFFORT.saturating
 
 
 def costs_of(evaluators: Evaluators, axis: str, length: int) -> Costs | None:

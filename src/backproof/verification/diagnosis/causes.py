@@ -42,8 +42,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from backproof.numerics.comparison import Entry
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import is_floating, shapes_of
+from backproof.numerics.leaves import is_floating, leaves_with_paths, shapes_of
 from backproof.numerics.tolerance import MOVED, NUDGE
 from backproof.verification.diagnosis.failure import Failure, Leaf, failure_at
 from backproof.verification.diagnosis.pattern import common_to_wrong
@@ -84,8 +85,10 @@ def name_cause(
     """Return the name of the first test that every failing point passes, and its sentence at the smallest."""
     if small.outcome is Outcome.UNSTABLE:
         return "accuracy", "the formula is right, but evaluated as it is written it loses its digits here"
-    if small.outcome is Outcome.REFERENCE_SUSPECT:
-        return "reference", "the hand-written value is right; autodiff of the primal is not finite here"
+    if small.guarded and small.worst is not None:
+        copied = _copied_guard(evaluators, small, small.worst)
+        if copied:
+            return copied
     others = [one for one in failing if one is not small]
     full = [one for one in others if not one.point.is_empty] or others
     seen = _smooth(evaluators, [small, *full]) or [small, *full]
@@ -110,6 +113,21 @@ def name_cause(
     # the sentence about the wrong entries must hold at the example that is shown
     shown = [*([smallest] if smallest else []), *(one for one in failures if one.point is not small.point)]
     return common_to_wrong(shown) or ("unknown", _counted(shown[0].leaf) if shown else "the values differ")
+
+
+def _copied_guard(evaluators: Evaluators, small: Judgement, worst: Entry) -> Named | None:
+    """Return the cause where differences refute the value by hand, which is NaN or that of a guard."""
+    if not np.isfinite(worst.hand):
+        said = f"the function has a slope here, as finite differences show, but result{worst.leaf} by hand is"
+        return "not-finite", f"{said} {worst.hand}"
+    paths = [path for path, _ in leaves_with_paths(small.truth)]
+    guard = jax.tree.leaves(evaluators.truth(small.point).value)[paths.index(worst.leaf)][worst.at]
+    if guard != worst.hand:
+        return None
+    return (
+        "copied-guard",
+        f"autodiff is not the derivative here: its guard gives {guard:g}, as the value by hand does",
+    )
 
 
 def _counted(leaf: Leaf) -> str:

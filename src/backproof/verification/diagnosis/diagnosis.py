@@ -14,7 +14,7 @@ from backproof.verification.judging.reference import difference_at
 from backproof.verification.running.evaluators import Evaluators
 
 # The gravest first.
-GRAVE = (Outcome.WRONG, Outcome.UNSTABLE, Outcome.REFERENCE_SUSPECT)
+GRAVE = (Outcome.WRONG, Outcome.UNSTABLE)
 
 
 class Diagnosis(NamedTuple):

@@ -137,7 +137,8 @@ def _mean(at: Failure) -> str | None:
 
 
 def _half(at: Failure) -> str | None:
-    for ratio in (0.5, 2.0):
+    scalar = all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(at.point.direction))
+    for ratio in (0.5, 2.0) if scalar else ():  # the ½ of a loss; elsewhere a factor of 2 is a slip
         if all(leaf.is_times(ratio) for leaf in at.leaves):
             return f"the result differs by convention, not by a slip: it is {ratio:g} times the gradient"
     return None

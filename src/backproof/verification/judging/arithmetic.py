@@ -3,22 +3,21 @@
 Each function looks at one point: the value by hand, autodiff with its noise, and both in long double.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from backproof.numerics.comparison import Entry, agree, worst_entry
-from backproof.numerics.leaves import all_finite, largest
+from backproof.numerics.leaves import largest
 from backproof.numerics.noise import Measured
-from backproof.numerics.rounding import SINGLE_ULP
+from backproof.numerics.rounding import epsilon
 from backproof.numerics.tolerance import (
+    ACCURATE_WITHIN,
     AGREES_WITHIN,
     FAR,
     KEEPS,
-    LOST_DIGITS,
-    LOST_IN_SINGLE,
-    NOISIER,
     SHRINKS_TO,
 )
 
@@ -38,22 +37,22 @@ def may_be_chance(hand: Any, truth: Measured) -> bool:
     return bool(np.isfinite(gap)) and gap <= AGREES_WITHIN * largest(truth.noise)
 
 
-def loses_digits(truth: Measured, hand: Measured, direction: float, *, single: bool) -> bool:
+def loses_digits(truth: Measured, hand: Measured, direction: float, units: Sequence[float]) -> bool:
     """Return whether the hand-written side is so much noisier than autodiff that agreement says nothing.
 
-    Its noise is compared with the result and with the direction: a slope that is tiny next to its
-    cotangent may carry the rounding of terms of that size. In `single` precision fewer digits can get lost.
+    It may be noisier as far as its own arithmetic is coarser, and as long as half of its digits are left. A
+    slope that is tiny next to its cotangent may carry the rounding of terms of that size.
 
     Args:
         truth: autodiff with its noise.
         hand: the value by hand with its noise.
         direction: the largest entry of the direction.
-        single: whether the hand-written side computes in float32.
+        units: for each leaf, how much coarser than float64 the hand-written side computes it.
     """
-    noisier, lost = (NOISIER * SINGLE_ULP, LOST_IN_SINGLE) if single else (NOISIER, LOST_DIGITS)
-    for value, noise, own in zip(*map(jax.tree.leaves, (truth.value, truth.noise, hand.noise)), strict=True):
-        loud = largest(own)
-        if loud > noisier * largest(noise) and loud > lost * max(largest(value), direction):
+    leaves = zip(*map(jax.tree.leaves, (truth.value, truth.noise, hand.noise)), units, strict=True)
+    for value, noise, own, unit in leaves:
+        loud, half = largest(own), (unit * epsilon(np.float64)) ** 0.5
+        if loud > unit * ACCURATE_WITHIN * largest(noise) and loud > half * max(largest(value), direction):
             return True
     return False
 
@@ -87,16 +86,6 @@ def same_formula(hand: Any, truth: Measured, wide_hand: Measured, wide_truth: Me
         if not np.all(near | shrinks):
             return False
     return True
-
-
-def differs_only_where_not_finite(hand: Any, truth: Measured) -> bool:
-    """Return whether a finite value by hand differs from autodiff only where autodiff is not finite."""
-    if not all_finite(hand) or all_finite(truth.value):
-        return False
-    finite = jax.tree.map(lambda h, t: np.where(np.isfinite(t), t, h), hand, truth.value)
-    noise = jax.tree.map(lambda n: np.where(np.isnan(n), 0.0, n), truth.noise)
-    worst = worst_entry(hand, Measured(finite, noise))
-    return worst is None or worst.agrees
 
 
 def _distance(one: Any, other: Any) -> Any:

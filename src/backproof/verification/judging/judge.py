@@ -1,9 +1,11 @@
-"""Judges one point: equal within noise, a subgradient, a right formula badly computed, or wrong.
+"""Judges one point: evidence for the derivative, evidence against it, or none.
 
 The steps go from cheap to expensive. Most points agree at once. Where they do not, the rounding noise of the
-hand-written side is measured too; then both sides run in longdouble, which separates the formula from
-its arithmetic; then the point is examined for a kink, and finite differences are taken where autodiff is not
-finite. Code that computes in float32 somewhere is compared with autodiff in float32 in the end.
+hand-written side is measured too; then both sides run in longdouble, which separates the formula from its
+arithmetic; then the point is examined for a kink. Where autodiff is not finite, or where its guard hides the
+derivative, one-sided differences of the function itself are the third witness. What gives no evidence (a
+cotangent of zeros, an autodiff value that is not finite where no difference converges) never decides a
+verdict.
 """
 
 import itertools
@@ -18,49 +20,60 @@ from backproof.numerics.comparison import Entry, worst_entry
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import all_finite, has_direction, largest, shapes_of
 from backproof.numerics.noise import Measured
-from backproof.verification.judging.accuracy import row_at
 from backproof.verification.judging.arithmetic import (
     are_two_formulas,
-    differs_only_where_not_finite,
     loses_digits,
     may_be_chance,
     nowhere_finite,
     recovers,
     same_formula,
 )
-from backproof.verification.judging.kinks import is_between, is_subgradient
-from backproof.verification.judging.reference import confirmed_by_differences
+from backproof.verification.judging.guards import may_be_guarded, without_guards
+from backproof.verification.judging.kinks import is_between, is_subgradient, jumps
+from backproof.verification.judging.reference import Vote, vote
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
 from backproof.verification.running.point import Point
 
 
 class Outcome(IntEnum):
-    """Orders the outcomes of one point, the worst last."""
+    """Orders the outcomes of one point, the gravest last."""
 
     AGREES = 0
-    SKIPPED = 1
-    UNDECIDED = 2
+    NO_EVIDENCE = 1
+    CONFIRMED = 2
     SUBGRADIENT = 3
-    REFERENCE_SUSPECT = 4
-    UNSTABLE = 5
-    WRONG = 6
+    UNSTABLE = 4
+    WRONG = 5
 
 
-# The outcome of a value that differs from autodiff, by whether it is a subgradient; None: it may be one.
-AT_KINKS = {True: Outcome.SUBGRADIENT, None: Outcome.UNDECIDED, False: Outcome.WRONG}
-# Outcomes that are evidence for neither side.
-UNJUDGED = (Outcome.SKIPPED, Outcome.UNDECIDED)
+NO_DIRECTION = "the cotangent is zero"
+NO_VALUE = "the function is not finite"
+NO_WITNESS = "autodiff is not finite, and no finite difference converges"
+OVERFLOWS = "both sides overflow in float64"
+TOO_MANY_SIDES = "so many kinks meet that not every side could be tried"
 
 
 class Judgement(NamedTuple):
-    """Holds the outcome at one point, the two results, and the worst entry (None if there is none)."""
+    """Holds the outcome at one point, the two results, and the worst entry (None if there is none).
+
+    Attributes:
+        outcome: the outcome.
+        point: where.
+        hand: the value by hand.
+        truth: the value that it should have: that of autodiff, or of the sides where a guard hides it.
+        worst: the entry furthest apart.
+        reason: why there is no evidence; empty where there is.
+        guarded: whether autodiff is not the derivative here.
+    """
 
     outcome: Outcome
     point: Point
     hand: Any
     truth: Any
     worst: Entry | None
+    reason: str = ""
+    guarded: bool = False
 
     @property
     def distance(self) -> float:
@@ -70,8 +83,13 @@ class Judgement(NamedTuple):
     @property
     def says_something(self) -> bool:
         """Return whether a wrong result could have been seen: an entry, and a direction that is not zero."""
-        directions = [leaf for leaf in jax.tree.leaves(self.point.direction) if has_direction(leaf)]
-        return self.worst is not None and any(bool(np.any(leaf != 0)) for leaf in directions)
+        return self.worst is not None and has_a_direction(self.point)
+
+
+def has_a_direction(point: Point) -> bool:
+    """Return whether the direction at a point is not zero throughout."""
+    directions = [leaf for leaf in jax.tree.leaves(point.direction) if has_direction(leaf)]
+    return any(bool(np.any(leaf != 0)) for leaf in directions)
 
 
 def first_look(point: Point, hand: Any, truth: Measured) -> Judgement:
@@ -81,73 +99,65 @@ def first_look(point: Point, hand: Any, truth: Measured) -> Judgement:
     return Judgement(Outcome.AGREES if near else Outcome.WRONG, point, hand, truth.value, worst)
 
 
-def judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> Judgement:
-    """Return the judgement of `hand` against autodiff at one point.
+def judge(evaluators: Evaluators, look: Look, *, guarded: bool = True) -> Judgement:
+    """Return the judgement of the value by hand against autodiff at one point.
 
     Args:
         evaluators: the evaluators of the claim, for evaluating doubtful values again.
-        point: where it is judged.
-        hand: the value by hand.
-        truth: autodiff, with its noise.
+        look: both sides at the point.
+        guarded: whether a guard of the program may hide the derivative from autodiff here.
     """
-    judged = _judge(evaluators, point, hand, truth)
-    if judged.outcome < Outcome.UNSTABLE or judged.worst is None or not evaluators.in_float32(point):
-        return judged
-    # a second derivative has no counterpart in low precision
-    row = row_at(evaluators.low_precision("float32"), point) if evaluators.claim.order == 1 else None
-    if row is None:
-        return judged._replace(outcome=Outcome.SKIPPED)
-    worst = judged.worst._replace(distance=row.distance)
-    return judged if row.fails else judged._replace(outcome=Outcome.AGREES, worst=worst)
+    truth = without_guards(evaluators, look) if guarded and _can_be_guarded(evaluators, look) else look.truth
+    found = _judge(evaluators, look.point, look.hand, truth, corrected=truth is not look.truth)
+    if truth is look.truth:
+        return found
+    agrees = found.outcome is Outcome.AGREES
+    return found._replace(outcome=Outcome.CONFIRMED if agrees else found.outcome, guarded=True)
 
 
-def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> Judgement:
+def _can_be_guarded(evaluators: Evaluators, look: Look) -> bool:
+    """Return whether sides of a point can be compared: at a pullback in a direction that is not zero."""
+    return look.tied and not (evaluators.claim.forward or look.point.is_large) and has_a_direction(look.point)
+
+
+def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured, *, corrected: bool) -> Judgement:
     first = first_look(point, hand, truth)
     if first.outcome is Outcome.AGREES or first.worst is None:
         return first
-    if not evaluators.is_finite_at(point) or nowhere_finite(hand, truth):
-        return first._replace(outcome=Outcome.SKIPPED)
+    if not evaluators.is_finite_at(point):
+        return first._replace(outcome=Outcome.NO_EVIDENCE, reason=NO_VALUE)
+    if not has_a_direction(point) and not all_finite(truth.value):
+        return first._replace(outcome=Outcome.NO_EVIDENCE, reason=NO_DIRECTION)
     measured = evaluators.hand(point)
     both = truth.with_noise_of(measured)
     worst = worst_entry(hand, both) or first.worst
     if not worst.agrees and not point.is_large and may_be_chance(hand, both):
         both = both._replace(noise=jax.tree.map(np.maximum, both.noise, evaluators.noise_again(point)))
         worst = worst_entry(hand, both) or worst
+    first = first._replace(worst=worst)
     if worst.agrees:
-        single = evaluators.in_float32(point)
-        noisy = loses_digits(truth, measured, largest(point.direction), single=single)
-        return Judgement(Outcome.UNSTABLE if noisy else Outcome.AGREES, point, hand, truth.value, worst)
-    outcome, worst = _in_long_double(evaluators, point, hand, both, worst)
-    if outcome is Outcome.WRONG:
-        outcome = AT_KINKS[is_right_at_kink(evaluators, point, hand)]
-    if (
-        outcome is Outcome.WRONG
-        and not evaluators.claim.forward
-        and differs_only_where_not_finite(hand, both)
-    ):
-        confirmed = confirmed_by_differences(evaluators.primal, point, hand, truth.value)
-        outcome = Outcome.REFERENCE_SUSPECT if confirmed else outcome
-    return Judgement(outcome, point, hand, truth.value, worst)
+        noisy = loses_digits(truth, measured, largest(point.direction), evaluators.units(point))
+        return first._replace(outcome=Outcome.UNSTABLE if noisy else Outcome.AGREES)
+    # long double does not lift a guard
+    wide = first if corrected else _in_long_double(evaluators, point, first, both)
+    if wide.outcome is not Outcome.WRONG:
+        kinked = wide.outcome is Outcome.UNSTABLE and _at_kink(evaluators, point, first)
+        return kinked if kinked and kinked.outcome is Outcome.SUBGRADIENT else wide
+    found = _at_kink(evaluators, point, first)
+    if found is None and not evaluators.claim.forward and not all_finite(truth.value):
+        found = _by_vote(evaluators, point, first, both)
+    return found or first
 
 
-def _in_long_double(
-    evaluators: Evaluators, point: Point, hand: Any, truth: Measured, worst: Entry
-) -> tuple[Outcome, Entry]:
-    """Return which side is right where float64 cannot decide, and the entry that shows it.
-
-    Both formulas run again in long double. If they agree there, the formula is right, and the side whose
-    float64 value does not agree lost its digits.
-    """
-    formula, oracle = (one.value(point, wide=True) for one in (evaluators.hand, evaluators.truth))
-    recovered = recovers(hand, oracle, truth.noise)
-    if recovered:
-        lost = not all_finite(truth.value) and all_finite(oracle)
-        return (Outcome.REFERENCE_SUSPECT, worst) if lost else (Outcome.AGREES, recovered)
-    if are_two_formulas(hand, truth, formula, oracle):
-        return Outcome.WRONG, worst
-    wide_hand, wide_truth = evaluators.hand(point, wide=True), evaluators.truth(point, wide=True)
-    right = same_formula(hand, truth, wide_hand, wide_truth)
-    return (Outcome.UNSTABLE if right else Outcome.WRONG), worst
+def _at_kink(evaluators: Evaluators, point: Point, first: Judgement) -> Judgement | None:
+    """Return the judgement at a kink, where a subgradient or a tangent in between is right; else None."""
+    right = is_right_at_kink(evaluators, point, first.hand)
+    if right is None:
+        return first._replace(outcome=Outcome.NO_EVIDENCE, reason=TOO_MANY_SIDES)
+    if right:
+        return first._replace(outcome=Outcome.SUBGRADIENT)
+    wrong = not evaluators.claim.forward and jumps(evaluators.truth, point)
+    return first._replace(outcome=Outcome.WRONG) if wrong else None
 
 
 def is_right_at_kink(evaluators: Evaluators, point: Point, value: Any) -> bool | None:
@@ -156,14 +166,44 @@ def is_right_at_kink(evaluators: Evaluators, point: Point, value: Any) -> bool |
     None where so many sides meet that not every one can be tried.
     """
     hand, truth = evaluators.hand, evaluators.truth
-    if evaluators.claim.forward:
-        return is_between(hand, truth, point, value)
-    return is_subgradient(hand, truth, point, value, single=evaluators.in_float32(point))
+    judged = is_between if evaluators.claim.forward else is_subgradient
+    return judged(hand, truth, point, value)
+
+
+def _by_vote(evaluators: Evaluators, point: Point, first: Judgement, both: Measured) -> Judgement:
+    """Return the judgement by finite differences, where autodiff is not finite."""
+    said = vote(evaluators, point, first.hand, both)
+    if said is Vote.SILENT:
+        return first._replace(outcome=Outcome.NO_EVIDENCE, reason=NO_WITNESS)
+    right = said is Vote.CONFIRMS
+    return first._replace(outcome=Outcome.CONFIRMED if right else Outcome.WRONG, guarded=True)
+
+
+def _in_long_double(evaluators: Evaluators, point: Point, first: Judgement, truth: Measured) -> Judgement:
+    """Return which side is right where float64 cannot decide; WRONG where long double cannot either.
+
+    Both formulas run again in long double. If they agree there, the formula is right, and the side whose
+    float64 value does not agree lost its digits.
+    """
+    hand = first.hand
+    formula, oracle = (one.value(point, wide=True) for one in (evaluators.hand, evaluators.truth))
+    recovered = recovers(hand, oracle, truth.noise)
+    if recovered:
+        lost = not all_finite(truth.value) and all_finite(oracle)
+        return first._replace(outcome=Outcome.CONFIRMED if lost else Outcome.AGREES, worst=recovered)
+    if are_two_formulas(hand, truth, formula, oracle):
+        return first
+    wide_hand, wide_truth = evaluators.hand(point, wide=True), evaluators.truth(point, wide=True)
+    if not same_formula(hand, truth, wide_hand, wide_truth):
+        return first
+    if nowhere_finite(hand, truth):
+        return first._replace(outcome=Outcome.NO_EVIDENCE, reason=OVERFLOWS)
+    return first._replace(outcome=Outcome.UNSTABLE)
 
 
 def judge_alone(evaluators: Evaluators, point: Point) -> Judgement:
     """Return the judgement at one point with nothing compiled: both sides are interpreted."""
-    return judge(evaluators, point, evaluators.hand(point).value, evaluators.truth(point))
+    return judge(evaluators, Look(point, evaluators.hand(point).value, evaluators.truth(point), tied=True))
 
 
 def judge_all(evaluators: Evaluators, looks: Sequence[Look]) -> list[Judgement]:
@@ -171,21 +211,37 @@ def judge_all(evaluators: Evaluators, looks: Sequence[Look]) -> list[Judgement]:
 
     Once a few points are WRONG the verdict stands, and further points would add nothing to it.
     """
-    first = [first_look(*look) for look in looks]
-    agreeing = [one for one in first if one.outcome is Outcome.AGREES]
-    suspects = [look for look, one in zip(looks, first, strict=True) if one.outcome is not Outcome.AGREES]
+    agreeing: list[Judgement] = []
+    suspects: list[tuple[Look, bool]] = []
+    for group in _by_shape(looks):
+        tied = [look for look in group if _can_be_guarded(evaluators, look)]
+        marked = zip(tied, may_be_guarded(evaluators, tied) if tied else (), strict=True)
+        guarded = {id(look) for look, is_guarded in marked if is_guarded}
+        for look in group:
+            one = first_look(look.point, look.hand, look.truth)
+            if one.outcome is Outcome.AGREES and id(look) not in guarded:
+                agreeing.append(one if has_a_direction(look.point) else _without_direction(one))
+            else:
+                suspects.append((look, id(look) in guarded))
     second: list[Judgement] = []
-    for look in _in_turn(suspects):
-        second.append(judge(evaluators, *look))
+    for look, guarded in _in_turn(suspects):
+        second.append(judge(evaluators, look, guarded=guarded))
         if sum(one.outcome is Outcome.WRONG for one in second) >= EFFORT.wrong_points:
             break
     return agreeing + second
 
 
-def _in_turn(looks: Sequence[Look]) -> list[Look]:
-    """Return the first look at each shape, then the second at each, and so on."""
-    by_shape = [
-        list(group) for _, group in itertools.groupby(looks, key=lambda look: shapes_of(look.point.args))
-    ]
-    rounds = itertools.zip_longest(*by_shape)
-    return [look for one_round in rounds for look in one_round if look is not None]
+def _without_direction(one: Judgement) -> Judgement:
+    return one._replace(outcome=Outcome.NO_EVIDENCE, reason=NO_DIRECTION) if one.worst else one
+
+
+def _by_shape(looks: Sequence[Look]) -> list[list[Look]]:
+    by_shape = itertools.groupby(looks, key=lambda look: shapes_of(look.point.args))
+    return [list(group) for _, group in by_shape]
+
+
+def _in_turn(suspects: Sequence[tuple[Look, bool]]) -> list[tuple[Look, bool]]:
+    """Return the first suspect at each shape, then the second at each, and so on."""
+    by_shape = itertools.groupby(suspects, key=lambda one: shapes_of(one[0].point.args))
+    rounds = itertools.zip_longest(*(list(group) for _, group in by_shape))
+    return [one for one_round in rounds for one in one_round if one is not None]

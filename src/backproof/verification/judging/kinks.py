@@ -1,9 +1,10 @@
 """Kinks: where a function has several one-sided derivatives, any subgradient is right and nothing else.
 
-Clarke's subdifferential is the convex hull of the gradients at nearby points (Clarke 1983, Optimization
-and Nonsmooth Analysis, theorem 2.5.1). Those gradients come from autodiff next to the point, extrapolated
-to it, and a claimed value either lies in their hull or does not. New directions are chosen along the gap
-between the value and the hull, which finds the face that matters in a few rounds.
+Clarke's subdifferential is the convex hull of the limits of gradients at nearby points (Clarke 1983,
+Optimization and Nonsmooth Analysis, theorem 2.5.1). Those limits come from autodiff at the point itself, with
+its ties broken as they fall next to the point, and a claimed value either lies in their hull or does not. New
+directions are chosen along the gap between the value and the hull, which finds the face that matters in a few
+rounds.
 """
 
 from typing import Any
@@ -19,20 +20,17 @@ from backproof.numerics.leaves import has_direction
 from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import (
     AGREES_WITHIN,
-    EXTRAPOLATED,
     LEAST_UNIT,
     RADIUS,
     RESOLUTION,
     SUM_OF_WEIGHTS,
 )
-from backproof.verification.judging.one_sided import moved, nearby, reach, sides, vector, vectors
+from backproof.verification.judging.one_sided import moved, nearby, per_part, reach, sides, vector, vectors
 from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.point import Point
 
 
-def is_subgradient(
-    hand: Evaluator, truth: Evaluator, point: Point, value: Any, *, single: bool
-) -> bool | None:
+def is_subgradient(hand: Evaluator, truth: Evaluator, point: Point, value: Any) -> bool | None:
     """Return whether `value` is a subgradient at `point`, output entry by output entry.
 
     A pullback is linear in its cotangent, so each output entry is judged on its own; for one output a kink
@@ -44,7 +42,6 @@ def is_subgradient(
         truth: autodiff of the primal.
         point: where both are compared.
         value: the value by hand.
-        single: whether the hand-written side computes in float32.
     """
     if not jumps(truth, point):
         return False
@@ -53,20 +50,17 @@ def is_subgradient(
     if not count:
         return False
     if count > EFFORT.rows:
-        return _in_hull(truth, point, vector(value), _per_part(truth(point)))
-    rows = _one_hot_rows(point.direction)
-    places = [Point(point.args, row) for row in rows]
-    ours, truths = hand.values(places), truth.each(places)
-    unit = float(np.finfo(np.float32 if single else np.float64).eps)
-    if not _adds_up(ours, value, _per_part(hand(point)), unit):
+        return _in_hull(truth, point, vector(value), per_part(truth(point)))
+    places = [Point(point.args, row) for row in _one_hot_rows(point.direction)]
+    ours, truths = hand.each(places), truth.each(places)
+    if not _adds_up(ours, value, per_part(hand(point))):
         return False
     kinked: bool | None = False
-    for place, row_hand, measured in zip(places, vectors(ours, len(places)), truths, strict=True):
-        row_truth, noise = vector(measured.value), _per_part(measured)
-        if single:  # the hand-written side has the larger roundings
-            noise = noise + _per_part(hand(place)) + unit * np.abs(row_hand)
+    for place, mine, measured in zip(places, ours, truths, strict=True):
+        row_hand, row_truth = vector(mine.value), vector(measured.value)
         if row_hand.shape != row_truth.shape or not np.all(np.isfinite(row_hand)):
             return False
+        noise = per_part(measured.with_noise_of(mine))
         if np.all(agree(row_hand, row_truth, noise)):
             continue
         inside = _in_hull(truth, place, row_hand, noise)
@@ -77,28 +71,22 @@ def is_subgradient(
 
 
 def jumps(truth: Evaluator, point: Point) -> bool:
-    """Return whether the gradient differs, beyond noise and curvature, from side to side of the point."""
-    measured = truth(point)
-    size = vector(measured.value).size
-    if not size:
+    """Return whether the gradient differs beyond noise from side to side of the point."""
+    beside = some_sides(truth, point)
+    finite = beside[np.all(np.isfinite(beside), axis=1)] if beside.size else beside
+    if not finite.size:
         return False
+    differ = np.any(np.ptp(finite, axis=0) > AGREES_WITHIN * per_part(truth(point)))
+    return bool(differ) or len(finite) < len(beside)
+
+
+def some_sides(truth: Evaluator, point: Point) -> np.ndarray:
+    """Return the gradient from a few sides of a point, and from those opposite to them, one row for each."""
+    size = vector(truth(point).value).size
     quick = 1 if point.is_large else EFFORT.quick_sides
     rng = np.random.default_rng(2)
     steps = rng.choice([-1.0, 1.0], (quick, size)) * rng.uniform(0.5, 1.0, (quick, size))
-    beside, blur = nearby(truth, point, np.vstack([steps, -steps]))
-    if not np.all(np.isfinite(beside)):
-        return bool(np.any(np.isfinite(beside)))
-    apart = np.abs(beside - np.nan_to_num(vector(measured.value), posinf=0.0, neginf=0.0)).max(0)
-    jump = np.maximum(np.ptp(beside, axis=0), apart)
-    return bool(np.any(jump > AGREES_WITHIN * (EXTRAPOLATED * _per_part(measured) + blur)))
-
-
-def _per_part(measured: Measured) -> np.ndarray:
-    """Return the noise of each entry of `vector(measured.value)`."""
-    repeated = jax.tree.map(
-        lambda v, n: np.repeat(np.ravel(n), 2 if np.iscomplexobj(v) else 1), measured.value, measured.noise
-    )
-    return vector(repeated)
+    return nearby(truth, point, np.vstack([steps, -steps])) if size else np.zeros((0, 0))
 
 
 def _one_hot_rows(direction: Any) -> list[Any]:
@@ -115,40 +103,36 @@ def _one_hot_rows(direction: Any) -> list[Any]:
     return rows
 
 
-def _adds_up(rows: Any, whole: Any, noise: np.ndarray, unit: float) -> bool:
-    """Return whether the rows, each rounded by a `unit`, sum to the whole: the pullback is linear here."""
-    total = vector(jax.tree.map(lambda v: v.sum(0), rows))
-    size = vector(jax.tree.map(lambda v: _size(v).sum(0), rows))
+def _adds_up(rows: list[Measured], whole: Any, noise: np.ndarray) -> bool:
+    """Return whether the rows sum to the whole within the noise of all: the pullback is linear here."""
+    total = np.sum([vector(row.value) for row in rows], axis=0)
+    rounding = noise + np.sum([per_part(row) for row in rows], axis=0)
     whole = vector(whole)
-    rounding = noise + unit * size
-    return total.shape == whole.shape == noise.shape and bool(
-        np.all(np.abs(total - whole) <= AGREES_WITHIN * rounding)
-    )
-
-
-def _size(value: Any) -> Any:
-    """Return the sizes of real and imaginary part, each in its place."""
-    return np.abs(value.real) + 1j * np.abs(value.imag) if np.iscomplexobj(value) else np.abs(value)
+    alike = total.shape == whole.shape == rounding.shape
+    return alike and bool(np.all(np.abs(total - whole) <= AGREES_WITHIN * rounding))
 
 
 def _in_hull(truth: Evaluator, point: Point, value: np.ndarray, noise: np.ndarray) -> bool | None:
-    """Return whether a value lies in the hull of the gradients next to a point; None where that is open."""
+    """Return whether a value lies in the hull of the gradients on all sides of a point.
+
+    None where that is open: not every side was tried, or from some side the slope is infinite.
+    """
     rng, after, reached, quiet = np.random.default_rng(0), (), reach(truth, point), 0
-    gradients, looked, blur = np.zeros((0, value.size)), np.zeros((0, value.size)), np.zeros(value.size)
+    gradients, looked, infinite = np.zeros((0, value.size)), np.zeros((0, value.size)), False
     for count in EFFORT.sides if value.size <= EFFORT.large else [EFFORT.sides_at_large] * len(EFFORT.sides):
         looks = sides(truth, point, count, rng, after)
-        more, blurred = nearby(truth, point, looks)
+        more = nearby(truth, point, looks)
         finite = np.all(np.isfinite(more), axis=1)
+        infinite = infinite or not np.all(finite)
         before = gradients
         gradients, looked = np.vstack([gradients, more[finite]]), np.vstack([looked, looks[finite]])
         if not len(gradients):
-            return False
+            return None
         with np.errstate(over="ignore"):
             apart = np.ptp(np.vstack([gradients, value]), axis=0)
         if not np.all(np.isfinite(apart)):
             return False
-        blur = np.maximum(blur, blurred)
-        rounding, jump = AGREES_WITHIN * (EXTRAPOLATED * noise + blur), np.ptp(gradients, axis=0)
+        rounding, jump = AGREES_WITHIN * noise, np.ptp(gradients, axis=0)
         # a jump smaller than the rounding of the differences cannot be seen
         unit = np.maximum(np.maximum(jump, rounding / RESOLUTION), np.finfo(np.float64).eps * apart)
         unit = np.maximum(unit, LEAST_UNIT)
@@ -159,9 +143,9 @@ def _in_hull(truth: Evaluator, point: Point, value: np.ndarray, noise: np.ndarra
         best = looked[np.argsort((gradients - gradients[0]) / unit @ towards)[-count:]]
         quiet = quiet + 1 if _are_known(before, more[finite], unit) else 0
         if quiet == EFFORT.quiet_rounds:
-            return False
+            return None if infinite else False
         after = left, towards * (np.min(unit) / unit) * (np.min(reached) / reached), best
-    return False if _is_refuted(gradients, looked * reached, value) else None
+    return False if not infinite and _is_refuted(gradients, looked * reached, value) else None
 
 
 def _are_known(gradients: np.ndarray, more: np.ndarray, unit: np.ndarray) -> bool:
@@ -205,14 +189,13 @@ def is_between(hand: Evaluator, truth: Evaluator, point: Point, value: Any) -> b
     steps = rng.standard_normal((EFFORT.sides[-1], sum(sizes)))
     everything = (True,) * len(point.args)
     places = [Point(moved(point.args, everything, RADIUS * d), point.direction) for d in steps]
-    beside, value = vectors(truth.values(places), len(places)), vector(value)
+    beside, value = vectors(truth.limits([point] * len(places), places), len(places)), vector(value)
     if beside.shape[1:] != value.shape or not np.all(np.isfinite(beside)):
         return False
     measured = truth(point)
-    noise = AGREES_WITHIN * _per_part(measured.with_noise_of(hand(point)))
+    noise = AGREES_WITHIN * per_part(measured.with_noise_of(hand(point)))
     jump = np.ptp(beside, axis=0)
-    curved = RESOLUTION * (np.abs(beside).max(0) + np.abs(vector(point.direction)).max(initial=0.0))
-    kinked = jump > curved + noise
+    kinked = jump > noise
     slack = RESOLUTION * jump + noise
     between = (value >= beside.min(0) - slack) & (value <= beside.max(0) + slack)
     with np.errstate(invalid="ignore"):

@@ -25,6 +25,8 @@ from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point, stack, unstack
 
 Law = Callable[[Evaluators, Point], str | None]
+DIFFERENT_BITS = "run again on the same input, it gives different bits"
+DIFFERENT_RESULTS = "run again on the same input, it gives another result"
 
 
 def forward_is_primal(evaluators: Evaluators, point: Point) -> str | None:
@@ -127,10 +129,20 @@ def _part_apart(pulled_back: Callable[..., Any], point: Point, wanted: Measured)
     return f"it gives {entry.hand} where the whole gives {entry.truth}" if entry and differs else None
 
 
-def is_deterministic(evaluators: Evaluators, point: Point) -> str | None:
-    """Return a sentence if two runs of the compiled derivative on the same input differ in a bit."""
-    same = _same_bits(evaluators.compiled(point), evaluators.compiled(point))
-    return None if same else "run twice on the same input, it gives different bits"
+def is_the_same_again(evaluators: Evaluators, point: Point, repeats: int) -> bool:
+    """Return whether so many runs of the compiled derivative on the same input give the same bits."""
+    first = evaluators.compiled(point)
+    return all(_same_bits(first, evaluators.compiled(point)) for _ in range(repeats - 1))
+
+
+def is_right_again(evaluators: Evaluators, point: Point, repeats: int) -> bool:
+    """Return whether a derivative that was wrong at a point is right there in some of so many runs."""
+    truth = evaluators.truth(point).with_noise_of(evaluators.hand(point))
+    alone = [evaluators.compiled(point) for _ in range(repeats)]
+    right = [difference(one, truth) is None for one in alone]
+    if all(right):  # it was wrong among other points
+        return vmap_is_a_loop(evaluators, point) is None
+    return any(right)
 
 
 def is_pure(evaluators: Evaluators, point: Point) -> str | None:
@@ -254,7 +266,6 @@ def is_linear(evaluators: Evaluators, point: Point) -> str | None:
 
 # Where one of these is broken a comparison of values says nothing, so they are checked first.
 REPEATABLE: dict[str, Law] = {
-    "not-deterministic": is_deterministic,
     "contract-impure": is_pure,
     "transform-vmap": vmap_is_a_loop,
 }

@@ -1,8 +1,9 @@
-"""The gradient next to a point: its limits from sides in which every entry moves.
+"""The gradient at a point as it is from some side: its limits from sides in which every entry moves.
 
-The gradient at the point itself says nothing about a kink there, because autodiff has chosen one side.
+The gradient that autodiff gives there says nothing about a kink, because it has chosen one side.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,35 +12,39 @@ import numpy as np
 
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import is_complex, is_floating, is_inexact
-from backproof.numerics.tolerance import CURVED, LEAST_STEP, LEAST_STEP_FROM_ZERO, RADIUS
+from backproof.numerics.noise import Measured
+from backproof.numerics.tolerance import LEAST_STEP, LEAST_STEP_FROM_ZERO, RADIUS
 from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.point import Point, unstack
 
 
-def nearby(truth: Evaluator, point: Point, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the limits of the gradient at `point` from some sides, one row per direction, and their blur.
+def nearby(truth: Evaluator, point: Point, directions: np.ndarray) -> np.ndarray:
+    """Return the limits of the gradient at `point` from some sides, one row for each direction.
 
-    Even where it is smooth a gradient changes over RADIUS, by more than its jump next to a weight of 1e-12.
-    Two distances on one ray are enough to remove that change, unless a kink lies between them. The blur is
-    the part of the change that remains, because the moved numbers are rounded.
+    A limit is the gradient at the point itself with its ties broken on that side, so that neither curvature
+    nor a kink a little further away plays a part.
     """
     lengths = np.max(np.abs(directions), axis=1, keepdims=True)
     unit = directions / np.where(lengths == 0, 1, lengths)
     movable = tuple(arg is not None for arg in _movable(truth, point))
-    steps = np.vstack([RADIUS * unit, RADIUS / 2 * unit])
-    places = [Point(moved(point.args, movable, step), point.direction) for step in steps]
-    far, near = np.split(vectors(truth.values(places), len(places)), 2)
-    with np.errstate(all="ignore"):
-        change, limit = np.abs(far - near), 2 * near - far
-        # it changes little, or vanishes in proportion to the distance
-        smooth = (_largest(change) <= CURVED * _largest(near)) | (_largest(limit) <= CURVED * _largest(near))
-        smooth &= np.all(np.isfinite(limit), axis=1, keepdims=True)
-        rounded = np.where(smooth, change, 0) * np.finfo(np.float64).eps / RADIUS
-        return np.where(smooth, limit, near), rounded.max(0)
+    places = [Point(moved(point.args, movable, RADIUS * step), point.direction) for step in unit]
+    return vectors(truth.limits([point] * len(places), places), len(places))
 
 
-def _largest(gradients: np.ndarray) -> np.ndarray:
-    return np.abs(gradients).max(1, keepdims=True, initial=0.0)
+def both_sides(truth: Evaluator, points: Sequence[Point]) -> tuple[list[Point], list[Point]]:
+    """Return a point on one side of each of some points of one shape, and a point on the opposite side."""
+    rng = np.random.default_rng(3)
+    movable = tuple(arg is not None for arg in _movable(truth, points[0]))
+    size = vector(_moving(truth, points[0])).size
+    steps = [rng.choice([-1.0, 1.0], size) * rng.uniform(0.5, 1.0, size) for _ in points]
+    one, other = (
+        [
+            Point(moved(point.args, movable, sign * RADIUS * step), point.direction)
+            for point, step in zip(points, steps, strict=True)
+        ]
+        for sign in (1, -1)
+    )
+    return one, other
 
 
 def sides(
@@ -107,7 +112,7 @@ def _leaf_of(tree: Any) -> np.ndarray:
 
 
 def moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) -> tuple[Any, ...]:
-    """Return `args` with every differentiated entry moved by `step` times its size, a 0 by its leaf's."""
+    """Return `args` with every differentiated entry moved by `step` times its size, a 0 by `step`."""
     remaining = step
 
     def move(leaf: Any) -> Any:
@@ -123,9 +128,8 @@ def moved(args: tuple[Any, ...], movable: tuple[bool, ...], step: np.ndarray) ->
 
 
 def _reach(sizes: Any) -> Any:
-    """Return how far entries of these sizes move at most: by their own size, so that none moves far."""
-    largest = float(np.max(sizes, initial=0.0))
-    return np.where(sizes == 0, min(largest, 1.0) or 1.0, sizes)
+    """Return how far entries of these sizes move at most: by their own size, a 0 by 1."""
+    return np.where(sizes == 0, 1.0, sizes)
 
 
 def vector(tree: Any) -> np.ndarray:
@@ -140,6 +144,29 @@ def vector(tree: Any) -> np.ndarray:
     return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
 
 
+def per_part(measured: Measured) -> np.ndarray:
+    """Return the noise of each entry of `vector(measured.value)`."""
+    repeated = jax.tree.map(
+        lambda v, n: np.repeat(np.ravel(n), 2 if np.iscomplexobj(v) else 1), measured.value, measured.noise
+    )
+    return vector(repeated)
+
+
 def vectors(tree: Any, count: int) -> np.ndarray:
     """Return `vector` of each of the `count` trees that are stacked in one."""
     return np.array([vector(one) for one in unstack(tree, count)])
+
+
+def as_tree(values: np.ndarray, like: Any) -> Any:
+    """Return the tree of real and complex leaves like `like` whose `vector` is `values`."""
+    leaves, tree = jax.tree.flatten(like)
+    made, start = [], 0
+    for leaf in leaves:
+        if not is_inexact(leaf):
+            made.append(leaf)
+            continue
+        parts = 2 if np.iscomplexobj(leaf) else 1
+        taken = values[start : start + parts * np.size(leaf)]
+        start += taken.size
+        made.append((taken[0::2] + 1j * taken[1::2] if parts == 2 else taken).reshape(np.shape(leaf)))
+    return tree.unflatten(made)

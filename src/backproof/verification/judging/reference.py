@@ -7,6 +7,7 @@ finite differences, the disagreement is a convention.
 """
 
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from typing import Any
 
 import jax
@@ -14,13 +15,14 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 from jax.extend.core.primitives import copy_p
 
+from backproof.numerics.comparison import agree
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import is_complex, is_inexact, leaves_with_paths
+from backproof.numerics.leaves import is_complex, is_inexact, largest, leaves_with_paths
 from backproof.numerics.noise import Measured, measure
-from backproof.numerics.tolerance import ACCUSED, AGREES_WITHIN, LEAST_UNIT, TRUSTED
+from backproof.numerics.tolerance import ACCUSED, AGREES_WITHIN, TRUSTED
 from backproof.numerics.tracing import float64, inner_programs
 from backproof.verification.claims.claim import Claim, pullback
-from backproof.verification.running.differences import Slope, along, one_entry, size_of
+from backproof.verification.running.differences import Slope, along, one_entry, one_sided, size_of
 from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point
@@ -69,21 +71,52 @@ def _random_step(rng: np.random.Generator, leaf: Any) -> np.ndarray:
     return step + 1j * rng.standard_normal(np.shape(leaf)) if np.iscomplexobj(leaf) else step
 
 
-def confirmed_by_differences(primal: Evaluator, point: Point, hand: Any, truth: Any) -> bool:
-    """Return whether differences confirm the hand-written value at every entry where autodiff is not finite.
+class Vote(IntEnum):
+    """Orders what finite differences say of a value by hand, the gravest last."""
 
-    Only entries whose difference converges count as confirmed.
+    CONFIRMS = 0
+    SILENT = 1
+    REFUTES = 2
+
+
+def vote(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> Vote:
+    """Return what one-sided differences say of a value by hand at the entries where autodiff differs from it.
+
+    A difference that does not converge is no witness.
+
+    Args:
+        evaluators: the evaluators of the claim.
+        point: where they are asked.
+        hand: the value by hand, a pullback's.
+        truth: autodiff with its noise.
     """
-    for leaf, (mine, true) in enumerate(zip(jax.tree.leaves(hand), jax.tree.leaves(truth), strict=True)):
-        doubtful = np.argwhere(~np.isfinite(true))[: EFFORT.doubtful]
-        for index in map(tuple, doubtful):
-            which = _argument_leaf(point.args, truth, leaf)
-            found = _entry_slope(primal, point, which, index)
-            scale = max(abs(found.value), abs(float(mine[index])), LEAST_UNIT)
-            limit = max(found.error * AGREES_WITHIN, TRUSTED * scale)
-            if not np.isfinite(found.value) or abs(found.value - mine[index]) > limit:
-                return False
-    return True
+    said = [Vote.CONFIRMS]
+    largest_direction = largest(point.direction)
+    leaves = zip(*map(jax.tree.leaves, (hand, truth.value, truth.noise)), strict=True)
+    for leaf, (mine, true, noise) in enumerate(leaves):
+        which = _argument_leaf(point.args, truth.value, leaf)
+        if is_complex(jax.tree.leaves(point.args)[which]):
+            said += [Vote.SILENT] * (not np.all(agree(mine, true, noise)))
+            continue
+        for index in map(tuple, np.argwhere(~agree(mine, true, noise))[: EFFORT.doubtful]):
+            slopes = one_sided(evaluators.primal, point, which, index, evaluators.claim.points.admits)
+            said.append(_vote_at(slopes, float(mine[index]), largest_direction))
+    return max(said)
+
+
+def _vote_at(slopes: list[Slope], mine: float, direction: float) -> Vote:
+    """Return what the slopes on one side or both say of one entry."""
+    scale = max(abs(mine) if np.isfinite(mine) else 0.0, *(abs(one.value) for one in slopes), 0.0, 0.0)
+    trusted = [one for one in slopes if one.error <= TRUSTED * max(scale, direction)]
+    if not trusted or len(trusted) < len(slopes):
+        return Vote.SILENT
+    if not np.isfinite(mine):
+        return Vote.REFUTES
+    values, error = [one.value for one in trusted], AGREES_WITHIN * max(one.error for one in trusted)
+    outside = max(min(values) - mine, mine - max(values), 0.0)
+    if outside <= TRUSTED * scale + error:
+        return Vote.CONFIRMS
+    return Vote.REFUTES if outside > ACCUSED * scale + error else Vote.SILENT
 
 
 def difference_at(
@@ -94,14 +127,8 @@ def difference_at(
     which = _argument_leaf(point.args, truth, paths.index(leaf))
     if is_complex(jax.tree.leaves(point.args)[which]):
         return None
-    return _entry_slope(primal, point, which, index).value
-
-
-def _entry_slope(primal: Evaluator, point: Point, which: int, index: tuple[int, ...]) -> Slope:
-    """Return the slope along one entry of leaf `which` of the arguments."""
     found = along(primal, point, one_entry(point.args, which, index))
-    size = float(size_of(jax.tree.leaves(point.args)[which])[index])
-    return Slope(found.value / size, found.error / size)
+    return found.value / float(size_of(jax.tree.leaves(point.args)[which])[index])
 
 
 def _matched(gradient: Any, step: Any) -> list[tuple[Any, Any]]:

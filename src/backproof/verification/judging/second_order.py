@@ -14,10 +14,12 @@ import numpy as np
 from backproof.numerics.leaves import is_complex, shapes_of
 from backproof.numerics.tracing import float64
 from backproof.verification.claims.claim import Claim, pullback
+from backproof.verification.judging.guards import is_smooth_and_unguarded
 from backproof.verification.judging.judge import Judgement, Outcome, judge_alone
 from backproof.verification.judging.reference import without_stops
 from backproof.verification.points.values import Style, zeros
 from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.looks import Look
 from backproof.verification.running.point import Point, point_of
 
 NOT_JUDGED = "the second derivative was not judged"
@@ -82,15 +84,17 @@ def judge_second_order(
         except Exception as error:
             # Not every derivative can be differentiated again, and none is required to be.
             return SecondOrder(notes=(*notes, f"{NOT_JUDGED}: it raises {type(error).__name__}"))
+        plain = number < len(generic)
+        if not plain and not is_smooth_and_unguarded(first, Look(point, None, first.truth(point))):
+            # at a kink, and where autodiff differentiates a guard, its second derivative means nothing
+            continue
         judged = judge_alone(second, place)
-        if judged.outcome is Outcome.SKIPPED and second.in_float32(place):
-            return SecondOrder(notes=(*notes, f"{NOT_JUDGED}: the code computes in float32"))
         if judged.outcome is not Outcome.WRONG:
             continue
         if _rests_on_stops(first.claim, place):
             said = f"{NOT_JUDGED}: a stop_gradient in the primal changes it"
             return SecondOrder(notes=(*notes, said))
-        if number < len(generic):
+        if plain:
             return SecondOrder(judged, notes)
         # a guard at 0 that gives the right gradient has a slope of its own, so no verdict depends on it
         notes = (*notes, "differentiating it again gives a wrong second derivative where inputs are 0")

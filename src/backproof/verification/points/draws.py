@@ -55,6 +55,7 @@ class Drawn(NamedTuple):
         seed: the seed of the direction that goes with them.
         tree: their tree, as text.
         kind: the kind of the direction, None where it is drawn as well.
+        dims: the size of each named axis.
     """
 
     build: Callable[[], tuple[PyTree, ...]]
@@ -64,6 +65,7 @@ class Drawn(NamedTuple):
     seed: int
     tree: str = ""
     kind: str | None = None
+    dims: tuple[tuple[str, Any], ...] = ()
 
 
 class Long(NamedTuple):
@@ -146,6 +148,16 @@ class Points:
         """Return whether an argument tuple lies in the declared domain; True where none is declared."""
         del args
         return True
+
+    def sizes_at(self, args: tuple[PyTree, ...]) -> Dims:
+        """Return the size of each named axis at an argument tuple; none if the user drew the numbers."""
+        del args
+        return {}
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Return what is held fixed, in words."""
+        return ()
 
 
 class FromArguments(Points):
@@ -232,6 +244,13 @@ class FromArguments(Points):
             return False  # the sizes cannot be determined
         return all(within(spec, value, dims) for spec, value in pairs) and self._satisfied(args)
 
+    def sizes_at(self, args: tuple[PyTree, ...]) -> Dims:
+        """Return the size of each named axis at an argument tuple."""
+        dims = Dims()
+        for spec, value in sorted(self._pairs(args), key=_has_expressions):
+            dims = bind(spec, np.shape(value), dims)
+        return {name: size for name, size in dims.items() if name in self.axes}
+
     def _every(self, choices: Iterable[tuple[Dims, Style, int]]) -> list[Drawn]:
         made = (self._at(*choice) for choice in choices)
         return [one for one in made if one is not None]
@@ -268,7 +287,7 @@ class FromArguments(Points):
             args = self._arrange(self._tree.unflatten([Holder(leaf, dims) for leaf in self._leaves]))
         except UsageError:
             return None  # parameters, or an axis `12//n`, do not exist at these sizes
-        return args, drawn(tuple, args, 0)
+        return args, drawn(tuple, args, 0)._replace(dims=tuple(dims.items()))
 
     def _entries(self, dims: Dims) -> int:
         return sum(int(np.prod(shape_of(spec, dims), dtype=int)) for spec in self._specs)

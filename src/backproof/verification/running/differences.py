@@ -1,19 +1,22 @@
-"""Finite differences: the second oracle, which is independent of autodiff.
+"""Finite differences: the oracle that is independent of autodiff.
 
-Central differences of the primal along one direction, in longdouble, on a ladder of steps that halve,
-with Richardson's extrapolation (Ridders 1982, doi:10.1016/S0141-1195(82)80057-0). The step is relative
-to the size of the point, and the result carries an estimate of its own error.
+Differences of the primal along one direction, in longdouble, on a ladder of steps that halve, with
+Richardson's extrapolation (Ridders 1982, doi:10.1016/S0141-1195(82)80057-0). The step is relative to the size
+of the point.
+The result carries an estimate of its own error, in which the rounding noise of the primal counts as well: a
+function that rounds coarsely inside is a staircase, and its differences say nothing.
 """
 
 import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import is_inexact
-from backproof.numerics.tolerance import FIRST_STEP
+from backproof.numerics.leaves import has_direction, is_inexact
+from backproof.numerics.tolerance import FIRST_STEP, FROM_ZERO
 from backproof.verification.running.evaluator import Evaluator, inner_products
 from backproof.verification.running.point import Point, stack
 
@@ -41,7 +44,55 @@ def along(primal: Evaluator, point: Point, step: Any) -> Slope:
     )
     one, other = (primal.values(points, wide=small) for points in (ahead, behind))
     apart = inner_products(one, other, stack(ahead).direction, len(ahead))
-    return _extrapolated([one / (2 * width) for one, width in zip(apart, widths, strict=True)])
+    ladder = [one / (2 * width) for one, width in zip(apart, widths, strict=True)]
+    return _extrapolated(ladder, 4, _rounding(primal, point, wide=small) / widths[-1])
+
+
+def one_sided(
+    primal: Evaluator, point: Point, which: int, index: tuple[int, ...], admits: Callable[[Any], bool]
+) -> list[Slope]:
+    """Return the slopes of ⟨cotangent, primal⟩ in one entry, from below and from above, where they exist.
+
+    The steps are relative to the entry, and a side on which they leave the domain is left out.
+
+    Args:
+        primal: the function.
+        point: where it is differenced.
+        which: the leaf of the arguments.
+        index: the entry of that leaf.
+        admits: whether an argument tuple lies in the domain.
+    """
+    step = one_entry(point.args, which, index)
+    size = abs(float(jax.tree.leaves(point.args)[which][index]))
+    # how large a step from 0 may be, nothing at the point says
+    sizes = [size] if size else FROM_ZERO
+    found = []
+    for side in (-1, 1):
+        slopes = [_from_side(primal, point, step, side * one, admits) for one in sizes]
+        slopes = [slope for slope in slopes if slope is not None and np.isfinite(slope.value)]
+        found += [min(slopes, key=lambda slope: slope.error)] if slopes else []
+    return found
+
+
+def _from_side(
+    primal: Evaluator, point: Point, step: Any, size: float, admits: Callable[[Any], bool]
+) -> Slope | None:
+    widths = [FIRST_STEP * 0.5**rung * size for rung in range(EFFORT.rungs)]
+    if not admits(moved(point.args, step, widths[0], np.float64)):
+        return None
+    places = [Point(moved(point.args, step, width), point.direction) for width in (0.0, *widths)]
+    values = primal.values(places, wide=True)
+    here = jax.tree.map(lambda v: np.broadcast_to(v[:1], v.shape), values)
+    apart = inner_products(values, here, stack(places).direction, len(places))[1:]
+    rounding = 2 * _rounding(primal, point, wide=True) / abs(widths[-1])
+    return _extrapolated([one / width for one, width in zip(apart, widths, strict=True)], 2, rounding)
+
+
+def _rounding(primal: Evaluator, point: Point, *, wide: bool) -> float:
+    """Return the rounding noise of ⟨cotangent, primal⟩ at a point."""
+    noise = primal(point, wide=wide).noise
+    pairs = zip(jax.tree.leaves(noise), jax.tree.leaves(point.direction), strict=True)
+    return float(sum(np.sum(one * np.abs(ct)) for one, ct in pairs if has_direction(ct)))
 
 
 def one_entry(args: tuple[Any, ...], leaf: int, index: tuple[int, ...]) -> Any:
@@ -76,14 +127,16 @@ def _scaled(leaf: Any, part: Any) -> Any:
     return part * size_of(leaf)
 
 
-def _extrapolated(ladder: list[Any]) -> Slope:
+def _extrapolated(ladder: list[Any], base: int, rounding: float) -> Slope:
+    """Return the limit of a ladder whose errors shrink by powers of `base`, each rung off by `rounding`."""
     best, error = ladder[0], np.inf
     row = ladder
-    for order in range(1, len(ladder)):
-        factor = np.longdouble(4) ** order
-        row = [(factor * fine - coarse) / (factor - 1) for coarse, fine in itertools.pairwise(row)]
-        for fine, before in zip(row[1:], row, strict=False):
-            apart = abs(fine - before)
-            if apart < error:
-                best, error = fine, apart
-    return Slope(float(best), float(error))
+    with np.errstate(all="ignore"):
+        for order in range(1, len(ladder)):
+            factor = np.longdouble(base) ** order
+            row = [(factor * fine - coarse) / (factor - 1) for coarse, fine in itertools.pairwise(row)]
+            for fine, before in zip(row[1:], row, strict=False):
+                apart = abs(fine - before)
+                if apart < error:
+                    best, error = fine, apart
+    return Slope(float(best), float(error) + rounding)

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.interpreter import run
-from backproof.numerics.leaves import PyTree, shapes_of
+from backproof.numerics.interpreter import Witness, one_sided, run
+from backproof.numerics.leaves import PyTree, is_inexact, shapes_of
 from backproof.numerics.noise import Measured, measure_program
 from backproof.numerics.tracing import Program, float64, trace
 from backproof.verification.running.point import Point, stack, unstack
@@ -43,16 +43,48 @@ class Evaluator:
             self._remembered[key] = point, measure_program(self.program(point), point, wide=wide)
         return self._remembered[key][1]
 
-    def each(self, points: Sequence[Point]) -> list[Measured]:
-        """Return the result with its noise at each point of one shape."""
-        if len(points) == 1:
+    def each(self, points: Sequence[Point], witness: Witness | None = None) -> list[Measured]:
+        """Return the result with its noise at each point of one shape.
+
+        Args:
+            points: the points.
+            witness: where to write which decisions are met, if somewhere.
+        """
+        if len(points) == 1 and witness is None:
             return [self(points[0])]  # this one is remembered
         stacked = stack(points)
         program = self._mapped(stacked)
         if program is None:
-            return [self(point) for point in points]
-        many = measure_program(program, stacked)
+            return [measure_program(self.program(point), point, witness=witness) for point in points]
+        many = measure_program(program, stacked, witness=witness)
         return [Measured(*one) for one in unstack(tuple(many), len(points))]
+
+    def watched(self, points: Sequence[Point], witness: Witness) -> None:
+        """Write down which decisions are met at points of one shape; no noise is measured."""
+        stacked = stack(points)
+        program = self._mapped(stacked)
+        if program is not None:
+            run(program, stacked, witness=witness)
+            return
+        for point in points:
+            run(self.program(point), point, witness=witness)
+
+    def limits(self, points: Sequence[Point], moved: Sequence[Point]) -> PyTree:
+        """Return the limits of the result at points of one shape, each from one side, stacked.
+
+        Where a limit is NaN at the point itself, the result next to it stands for it.
+
+        Args:
+            points: the points.
+            moved: for each, a point next to it, on the side that is meant.
+        """
+        places = stack(points), stack(moved)
+        program = self._mapped(places[0])
+        if program is not None:
+            return _limit(*one_sided(program, *places))
+        pairs = zip(points, moved, strict=True)
+        rows = [_limit(*one_sided(self.program(point), point, there)) for point, there in pairs]
+        return jax.tree.map(lambda *limits: np.stack(limits), *rows)
 
     def value(self, point: Point, *, wide: bool = False) -> PyTree:
         """Return the result at one point without its noise."""
@@ -120,6 +152,13 @@ class Compiled:
             # Not every user's code can be vmapped; run alone it raises its own errors.
             return None
         return unstack(many, len(points))
+
+
+def _limit(next_to: PyTree, limit: PyTree) -> PyTree:
+    def one(there: Any, here: Any) -> Any:
+        return np.where(np.isnan(here), there, here) if is_inexact(here) else here
+
+    return jax.tree.map(one, next_to, limit)
 
 
 def inner_products(one: PyTree, other: PyTree, direction: PyTree, count: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from backproof.numerics.leaves import dtype_of, is_inexact
+from backproof.numerics.rounding import epsilon
 from backproof.verification.claims.claim import Claim
 from backproof.verification.running.evaluator import Compiled, Evaluator
 from backproof.verification.running.low_precision import LowPrecision
@@ -49,10 +50,6 @@ class Evaluators:
         """Return whether the primal is finite at one point."""
         return self.finite([point])[0]
 
-    def in_float32(self, point: Point) -> bool:
-        """Return whether the hand-written side computes in float32 though no argument is declared wider."""
-        return not self._declared_wide and self.hand.program(point).in_float32
-
     def noise_of_both(self, point: Point) -> Any:
         """Return the noise of each entry of the difference of the two sides at one point."""
         return self.truth(point).with_noise_of(self.hand(point)).noise
@@ -62,7 +59,16 @@ class Evaluators:
         again = (one.noise_again(point) for one in (self.hand, self.truth))
         return jax.tree.map(np.add, *again)
 
+    def units(self, point: Point) -> list[float]:
+        """Return how much coarser than float64 the hand-written side may compute each leaf of the result.
+
+        That is as coarse as it does compute it, but no coarser than the arguments are declared.
+        """
+        return [min(unit / epsilon(np.float64), self._declared) for unit in self.hand.program(point).units]
+
     @functools.cached_property
-    def _declared_wide(self) -> bool:
+    def _declared(self) -> float:
+        """Return how much coarser than float64 the finest floating argument is declared."""
         built = [one.build() for one in self.claim.points.plain()[:1]]
-        return any(dtype_of(leaf) in (np.float64, np.complex128) for leaf in jax.tree.leaves(built))
+        dtypes = [dtype_of(leaf) for leaf in jax.tree.leaves(built) if is_inexact(leaf)]
+        return min(map(epsilon, dtypes), default=epsilon(np.float32)) / epsilon(np.float64)

@@ -1,5 +1,6 @@
 """Both sides at every drawn point where the function exists and is finite, shape by shape."""
 
+import types
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -7,23 +8,42 @@ import jax
 
 from backproof.errors import UsageError
 from backproof.numerics.effort import EFFORT
+from backproof.numerics.interpreter import Witness
 from backproof.numerics.noise import Measured
 from backproof.numerics.tracing import float64
 from backproof.verification.claims.claim import Claim
 from backproof.verification.claims.contract import Broken, broken_contract, no_such_function
 from backproof.verification.points.draws import Drawn
+from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point, points_of
+from backproof.verification.running.sides import Answers, answers_of
 
 Key = tuple[bool, int, str, str]
+NOTHING: Answers = types.MappingProxyType({})
 
 
 class Look(NamedTuple):
-    """Holds both sides at one point: the value by hand, and autodiff with its noise."""
+    """Holds both sides at one point.
+
+    Attributes:
+        point: where.
+        hand: the value by hand.
+        truth: autodiff with its noise.
+        tied: whether a decision of autodiff's program may be a tie here.
+    """
 
     point: Point
     hand: Any
     truth: Measured
+    tied: bool = False
+
+
+class Refused(NamedTuple):
+    """Holds a shape with an empty axis that the hand-written side refuses, and what is wrong there."""
+
+    drawn: Drawn
+    broken: Broken
 
 
 class Looks(NamedTuple):
@@ -31,17 +51,27 @@ class Looks(NamedTuple):
 
     Attributes:
         looks: the points that can be judged.
+        infinite: points at which the function is not finite.
+        absent: how many points were drawn at which the function does not exist.
         left_out: how many draws of large arrays were left out.
         added: how many points of plain numbers were added to the drawn ones.
         first: the first point that was evaluated at each large shape.
         broken: the cause and the sentence where the result has the wrong form, which ends the run.
+        refused: shapes with an empty axis that the hand-written side alone refuses.
+        answers: the answers of each comparison in either program at the points that can be judged.
+        elsewhere: the answers of the primal's comparisons where the function is not finite.
     """
 
     looks: tuple[Look, ...] = ()
+    infinite: tuple[Point, ...] = ()
+    absent: int = 0
     left_out: int = 0
     added: int = 0
     first: tuple[tuple[Key, Point], ...] = ()
     broken: Broken | None = None
+    refused: tuple[Refused, ...] = ()
+    answers: Answers = NOTHING
+    elsewhere: Answers = NOTHING
 
 
 def key_of(one: Drawn) -> Key:
@@ -52,10 +82,13 @@ def key_of(one: Drawn) -> Key:
 def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
     """Return both sides at the draws, given in groups of one shape; a broken form ends the evaluation.
 
+    The hand-written side is asked only where the function exists and is finite.
+
     Raises:
         UsageError: the function itself raises although no argument is empty.
     """
     claim, found = evaluators.claim, Looks()
+    met, missed = [], []
     for group in groups:
         kept = _fitting(claim, group)
         found = found._replace(
@@ -64,26 +97,50 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
         )
         points = _points(claim, kept)
         if points is None or (kept[0].empty and not _differentiable(claim, points[0])):
+            found = found._replace(absent=found.absent + len(kept))
             continue
-        broken = broken_contract(claim, kept[0].build())
-        if broken:
+        there = evaluators.finite(points)
+        finite = [point for point, is_there in zip(points, there, strict=True) if is_there]
+        infinite = [point for point, is_there in zip(points, there, strict=True) if not is_there]
+        broken, hands = broken_contract(claim, kept[0].build()), []
+        if not broken and finite:
+            broken, hands = _by_hand(evaluators, finite, kept[0].shapes)
+        if broken and not kept[0].empty:
             return found._replace(looks=(), broken=broken)
-        try:
-            hands = evaluators.compiled.each(points)
-        except Exception as error:
-            # The code could be traced, so what it raises at run time, say in a kernel over an empty axis, is
-            # its own.
-            said = f"{type(error).__name__}: {error}".splitlines()[0]
-            text = f"run at {kept[0].shapes}, the hand-written side raises {said}"
-            return found._replace(looks=(), broken=("contract-raises", text))
-        looks = map(Look, points, hands, evaluators.truth.each(points))
-        finite = [look for look, there in zip(looks, evaluators.finite(points), strict=True) if there]
-        is_first = kept[0].size > EFFORT.large and bool(finite)
+        if broken:
+            found = found._replace(refused=(*found.refused, Refused(kept[0], broken)))
+            continue
+        if infinite:
+            missed.append(_watched(evaluators.truth, infinite))
+        found = found._replace(infinite=(*found.infinite, *infinite))
+        if not finite:
+            continue
+        met += [Witness(), _watched(evaluators.hand, finite)]
+        truths = evaluators.truth.each(finite, met[-2])
+        looks = [Look(*one, tied=met[-2].tied) for one in zip(finite, hands, truths, strict=True)]
         found = found._replace(
-            looks=(*found.looks, *finite),
-            first=(*found.first, (key_of(kept[0]), finite[0].point)) if is_first else found.first,
+            looks=(*found.looks, *looks),
+            first=(*found.first, (key_of(kept[0]), finite[0]))
+            if kept[0].size > EFFORT.large
+            else found.first,
         )
-    return found
+    return found._replace(answers=answers_of(met), elsewhere=answers_of(missed))
+
+
+def _by_hand(evaluators: Evaluators, points: list[Point], shapes: str) -> tuple[Broken | None, list[Any]]:
+    """Return the values by hand at points of one shape, or how the code fails where it runs."""
+    try:
+        return None, evaluators.compiled.each(points)
+    except Exception as error:
+        # The code could be traced, so what it raises at run time, say in a kernel, is its own.
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        return ("contract-raises", f"run at {shapes}, the hand-written side raises {said}"), []
+
+
+def _watched(evaluator: Evaluator, points: list[Point]) -> Witness:
+    witness = Witness()
+    evaluator.watched(points, witness)
+    return witness
 
 
 def _fitting(claim: Claim, group: Sequence[Drawn]) -> Sequence[Drawn]:
