@@ -34,6 +34,12 @@ def main() -> int:
     warnings.simplefilter("ignore")  # of the packages, which are not ours to mend
     if options.witness:
         return sum(not holds(rule) for rule in chosen) > 0
+    if options.markdown:
+        print(
+            "| rule | package, version | domain | truth | verdict | cause | seconds | fair |\n"
+            + "|---" * 8
+            + "|"
+        )
     rows = [verdict_row(rule, options.examples, options.markdown, options.full) for rule in chosen]
     print(f"\n{sum(rows)} of {len(rows)} verdicts are as mpmath says")
     return not all(rows)
@@ -66,22 +72,22 @@ def verdict_row(rule: Published, examples: int, markdown: bool, full: bool) -> b
         verdict, cause, text = f"raised {type(error).__name__}", "", str(error)
     verdict = verdict.rpartition(".")[2]
     agreed = is_fair(rule, verdict)
-    cells = (
-        f"`{rule.name}`",
-        rule.package,
-        rule.version,
-        verdict,
-        cause,
-        f"{time.perf_counter() - began:.1f}",
-        rule.truth,
-    )
+    seconds, fair = f"{time.perf_counter() - began:.0f}", "yes" if agreed else "**no**"
     if markdown:
-        print("| " + " | ".join((*cells, "yes" if agreed else "**no**")) + " |", flush=True)
-    else:
-        print(
-            f"{'fair ' if agreed else 'FALSE'} {cells[0]:58s} {verdict:18s} {cause:20s} {cells[5]:>6s}s  {rule.truth}",
-            flush=True,
+        cells = (
+            f"`{rule.name}`",
+            f"{rule.package} {rule.version}",
+            rule.domain,
+            rule.truth,
+            verdict,
+            cause,
+            seconds,
+            fair,
         )
+        print("| " + " | ".join(cells) + " |", flush=True)
+    else:
+        mark = "fair " if agreed else "FALSE"
+        print(f"{mark} `{rule.name}`  {verdict}  {cause or '-'}  {seconds} s  {rule.truth}", flush=True)
     if full:
         print(text, flush=True)
     return agreed
