@@ -8,7 +8,7 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
 from backproof.numerics.comparison import agree, units
-from backproof.numerics.interpreter import CONTROL
+from backproof.numerics.interpreter import CONTROL, run
 from backproof.numerics.noise import measure
 from backproof.numerics.primitives import NUMPY, covers
 from backproof.numerics.tolerance import AGREES_WITHIN
@@ -140,6 +140,21 @@ def _equations(program):
         yield eqn
         for inner in inner_programs(eqn.params):
             yield from _equations(inner)
+
+
+def test_a_loop_under_vmap_ends_for_each_sample_by_itself():
+    def halved(x, key):
+        step = lambda state: (state[0] / 2, jax.random.split(state[1])[0])
+        x, key = lax.while_loop(lambda state: state[0] > 1, step, (x, key))
+        return x + jax.random.uniform(key)
+
+    with float64():
+        keys = jax.random.split(jax.random.key(0), 3)
+        program = trace(jax.vmap(halved), np.array([40.0, 0.7, 3.0]), keys)
+        for x in (np.array([40.0, 0.7, 3.0]), np.array([0.1, 0.2, 0.3])):
+            first, again = run(program, (x, keys), replicas=1)
+            np.testing.assert_array_max_ulp(first, np.asarray(jax.vmap(halved)(x, keys)), maxulp=2)
+            np.testing.assert_array_max_ulp(again, first, maxulp=64)
 
 
 def test_an_unknown_primitive_is_run_by_jax():

@@ -331,19 +331,23 @@ def _while(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     params = eqn.params
     nc, nb = params["cond_nconsts"], params["body_nconsts"]
     cond_consts, body_consts, carry = operands[:nc], operands[nc : nc + nb], operands[nc + nb :]
-    while True:
-        goes_on = [bool(np.any(one)) for one in _call(params["cond_jaxpr"], [*cond_consts, *carry], how)[0]]
-        if not any(goes_on):
-            return list(carry)
+    while any(map(np.any, going := _call(params["cond_jaxpr"], [*cond_consts, *carry], how)[0])):
         after = _call(params["body_jaxpr"], [*body_consts, *carry], how)
-        carry = (
-            after if all(goes_on) else [_parted(*pair, goes_on) for pair in zip(carry, after, strict=True)]
-        )
+        pairs = zip(carry, after, strict=True)
+        carry = after if all(map(np.all, going)) else [_moved(*pair, going) for pair in pairs]
+    return list(carry)
 
 
-def _parted(before: Values, after: Values, goes_on: list[bool]) -> Values:
-    """Return the carry of a loop that some runs have left."""
-    return tuple(_pick(after if more else before, lane) for lane, more in enumerate(goes_on))
+def _moved(before: Values, after: Values, going: Values) -> Values:
+    """Return `after` where a run goes on and `before` where it has left the loop.
+
+    Under `jax.vmap` each sample has a loop of its own as well, and all run until the last one ends.
+    """
+    shape = (*np.shape(going[0]), *[1] * (np.ndim(_pick(after, 0)) - np.ndim(going[0])))
+    where = jax.numpy.where if is_key(_pick(after, 0)) else np.where
+    lanes = range(max(len(before), len(after), len(going)))
+    more = [np.reshape(_pick(going, lane), shape) for lane in lanes]
+    return tuple(where(more[lane], _pick(after, lane), _pick(before, lane)) for lane in lanes)
 
 
 def _scan(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:

@@ -60,6 +60,35 @@ def test_texts_bools_and_ints_are_static_and_examples_are_not():
     assert held.args == [N, 0.5, None]
 
 
+@jax.tree_util.register_pytree_node_class
+class Layer:
+    """Stands for a module of another library: callable, with an array and an activation among its leaves."""
+
+    def __init__(self, weight, activation):
+        self.weight, self.activation = weight, activation
+
+    def __call__(self, x):
+        return self.activation(self.weight @ x)
+
+    def tree_flatten(self):
+        return (self.weight, self.activation), None
+
+    @classmethod
+    def tree_unflatten(cls, _, leaves):
+        return cls(*leaves)
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, Verdict.AGREES), (2.0, Verdict.WRONG)])
+def test_a_callable_that_holds_arrays_is_differentiated(factor, verdict):
+    def back(args, ct):
+        layer, x = args
+        delta = ct * (1 - layer(x) ** 2)
+        return Layer(factor * jnp.outer(delta, x), layer.activation), layer.weight.T @ delta
+
+    arguments = [Layer(jnp.ones((2, 3)), jnp.tanh), bp.array("3")]
+    assert bp.verify(of=lambda f, x: f(x), vjp=back, args=arguments, examples=20).verdict is verdict
+
+
 def test_argnums_count_the_full_tuple_from_either_end():
     held = StaticArguments.among(STATIC)
     assert held.positions(None) is None

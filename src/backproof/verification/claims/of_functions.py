@@ -227,7 +227,7 @@ def _like_arguments(chosen: Sequence[int] | None) -> Callable[[Any, Any], PyTree
 
 def _called(function: Any, held: StaticArguments) -> Callable[..., PyTree]:
     """Return `function` as a function of the arguments that are not static."""
-    return (lambda *values: function(*held.merged(values))) if held.values else function
+    return function if held.are_none else lambda *values: function(*held.merged(values))
 
 
 def _tangent(value: Any, tangent: Any) -> Any:

@@ -1,11 +1,13 @@
 """Arguments that are no arrays, or that a rule does not differentiate: they are passed on as they are.
 
 A callable, a text, a bool, a whole number, a dtype, an enum and a record without arrays are static wherever
-they stand. At a position that a rule lists in `nondiff_argnums` everything is.
+they stand. At a position that a rule lists in `nondiff_argnums` everything is. A module of equinox is callable
+too, but it is a pytree with arrays in it: it is differentiated, and only its leaves that are callables or texts
+(an activation) are passed on as they are.
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,16 +20,56 @@ from backproof.verification.points.values import is_specification
 NUMBERS = (float, complex, np.ndarray, np.generic, jax.Array, Specification)
 
 
+class StaticLeaves(NamedTuple):
+    """Holds the leaves of one pytree that are no arrays.
+
+    Attributes:
+        tree: the structure of the whole pytree.
+        leaves: those leaves, by their number.
+    """
+
+    tree: Any
+    leaves: dict[int, Any]
+
+    @classmethod
+    def among(cls, arg: Any) -> "StaticLeaves":
+        """Return the static leaves in an argument; a specification is a leaf that is not static."""
+        leaves, tree = jax.tree.flatten(arg)
+        return cls(tree, {i: leaf for i, leaf in enumerate(leaves) if callable(leaf) or _is_text(leaf)})
+
+    def put_into(self, rest: Any) -> Any:
+        """Return the whole pytree, from one without these leaves."""
+        others = iter(jax.tree.leaves(rest))
+        count = self.tree.num_leaves
+        return self.tree.unflatten(
+            [self.leaves[i] if i in self.leaves else next(others) for i in range(count)]
+        )
+
+    def left_out(self, whole: Any) -> Any:
+        """Return a pytree with None where these leaves stand; as it is if it has another structure."""
+        leaves, tree = jax.tree.flatten(whole)
+        if tree != self.tree:
+            return whole
+        return tree.unflatten([None if i in self.leaves else leaf for i, leaf in enumerate(leaves)])
+
+
 class StaticArguments(NamedTuple):
     """Holds the static arguments, and the specification of the others.
 
     Attributes:
         values: the static arguments by position.
         args: that specification: a list, a strategy, or None where annotations are read.
+        inside: the static leaves of the others that have such, by position among the others.
     """
 
     values: dict[int, Any]
     args: Any
+    inside: Mapping[int, StaticLeaves] = {}
+
+    @property
+    def are_none(self) -> bool:
+        """Whether there is nothing static."""
+        return not self.values and not self.inside
 
     @classmethod
     def among(cls, args: Any, nondiff: Sequence[int] = ()) -> "StaticArguments":
@@ -41,19 +83,26 @@ class StaticArguments(NamedTuple):
             return cls({}, args)
         fixed = [i for i in nondiff if i < len(args) and not _is_drawn(args[i])]
         values = {i: arg for i, arg in enumerate(args) if i in fixed or _is_static(arg)}
-        return cls(values, [arg for i, arg in enumerate(args) if i not in values])
+        others = [arg for i, arg in enumerate(args) if i not in values]
+        leaves = ((i, StaticLeaves.among(arg)) for i, arg in enumerate(others))
+        inside = {i: found for i, found in leaves if found.leaves}
+        return cls(
+            values, [inside[i].left_out(arg) if i in inside else arg for i, arg in enumerate(others)], inside
+        )
 
     def merged(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
         """Return the full argument tuple."""
-        rest = iter(arguments)
+        whole = (self.inside[i].put_into(a) if i in self.inside else a for i, a in enumerate(arguments))
+        rest = iter(whole)
         count = len(arguments) + len(self.values)
         return tuple(self.values[i] if i in self.values else next(rest) for i in range(count))
 
     def without(self, results: Any) -> Any:
         """Return results, one for each argument, without those of the static ones."""
-        if not self.values or not isinstance(results, tuple | list):
+        if self.are_none or not isinstance(results, tuple | list):
             return results
-        return tuple(result for i, result in enumerate(results) if i not in self.values)
+        others = [result for i, result in enumerate(results) if i not in self.values]
+        return tuple(self.inside[i].left_out(r) if i in self.inside else r for i, r in enumerate(others))
 
     def positions(self, argnums: int | Sequence[int] | None) -> tuple[int, ...] | None:
         """Return where arguments of the full tuple stand among those that are not static.
@@ -87,10 +136,16 @@ def _is_drawn(arg: Any) -> bool:
 
 
 def _is_static(arg: Any) -> bool:
-    if callable(arg) or isinstance(arg, str | bytes | bool | int | enum.Enum | np.dtype):
+    if _is_text(arg) or isinstance(arg, bool | int | enum.Enum | np.dtype):
         return True
     leaves = jax.tree.leaves(arg, is_leaf=is_specification)
-    if not leaves or any(isinstance(leaf, NUMBERS) for leaf in leaves):
+    if any(isinstance(leaf, NUMBERS) for leaf in leaves):
         return False
+    if callable(arg):
+        return True
     # a tuple of whole numbers is a shape or axes; in other trees whole numbers are leaves like any other
-    return isinstance(arg, tuple) or not all(isinstance(leaf, int) for leaf in leaves)
+    return bool(leaves) and (isinstance(arg, tuple) or not all(isinstance(leaf, int) for leaf in leaves))
+
+
+def _is_text(arg: Any) -> bool:
+    return isinstance(arg, str | bytes)

@@ -239,7 +239,8 @@ def _apart(evaluators: Evaluators, place: Point, together: Any) -> str | None:
     if _same_bits(evaluators.compiled(place), together):
         return None
     alone = evaluators.hand(place).value
-    shapes = [jax.tree.map(np.shape, sides) for sides in (alone, together)]
+    # of leaves: nodes of a user's own class compare by identity
+    shapes = [tuple(map(np.shape, jax.tree.leaves(side))) for side in (alone, together)]
     if shapes[0] != shapes[1]:
         return f"alone it gives results of shapes {shapes[0]}, but {shapes[1]}"
     entry = _beyond_noise(evaluators, place, alone, together)
