@@ -49,6 +49,7 @@ from backproof.verification.reach import (
     integers_met,
     kinds_met,
     missed_answers,
+    missed_landmarks,
     sizes_met,
 )
 from backproof.verification.running.evaluators import Evaluators
@@ -240,6 +241,7 @@ class Campaign:
             held=self.claim.points.held,
             comparisons=looked.answers,
             missed=missed_answers(looked.answers, looked.elsewhere),
+            landmarks=missed_landmarks(points, looked.infinite, self.claim.points.landmarks),
             precisions=judged,
             advised=advised or (),
             device=jax.default_backend(),
@@ -353,6 +355,11 @@ def unreached(reach: Reach) -> list[str]:
         f"the comparison at {one} was {str(answer).lower()} at drawn points, but at none that could be "
         f"judged, {why}; {do}"
         for one, answer in reach.missed
+    ]
+    said += [
+        f"the value {name} was drawn, but at no point that could be judged, {why}; {do}"
+        for name, drawn in (reach.landmarks or {}).items()
+        if drawn
     ]
     return said[:1]
 

@@ -9,7 +9,7 @@ from backproof.verification.claims.claim import Claim
 from backproof.verification.diagnosis.diagnosis import Diagnosis
 from backproof.verification.findings import Findings
 from backproof.verification.judging.accuracy import Row, lost
-from backproof.verification.judging.judge import Judgement, Outcome
+from backproof.verification.judging.judge import NO_DIRECTION, Judgement, Outcome
 from backproof.verification.report import Counterexample, Report, Verdict
 from backproof.verification.running.point import Point
 
@@ -55,7 +55,9 @@ def conclude(
         seed: the seed of every draw.
         seconds: how long the verification took.
     """
-    silent = sum(one.outcome is Outcome.NO_EVIDENCE for one in found.judged)
+    silent = sum(
+        one.outcome is Outcome.NO_EVIDENCE and one.reason != NO_DIRECTION for one in found.judged
+    )
     agreeing = [one.distance for one in found.judged if one.outcome is Outcome.AGREES]
     finding = _finding(claim, found, diagnosis, declared)
     return Report(

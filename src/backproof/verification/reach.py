@@ -46,6 +46,8 @@ class Reach:
         held: what was held fixed.
         comparisons: the answers of each comparison in the code of both sides there.
         missed: comparisons with the answer that was met only where no point could be judged.
+        landmarks: the values that a specification names and no judged point holds; whether another point
+        does.
         precisions: the precisions in which the code was judged.
         advised: those in which it was run as advice.
         device: where the code ran.
@@ -60,6 +62,7 @@ class Reach:
     held: tuple[str, ...] = ()
     comparisons: Answers | None = None
     missed: tuple[tuple[Comparison, bool], ...] = ()
+    landmarks: Mapping[str, bool] | None = None
     precisions: tuple[str, ...] = ()
     advised: tuple[str, ...] = ()
     device: str = ""
@@ -78,6 +81,8 @@ class Reach:
         said = [f"sizes: {axes}"] if axes else []
         said += [f"numbers: {values}"] if values else []
         said += [f"held fixed: {', '.join(self.held)}"] if self.held else []
+        never = [name for name, drawn in (self.landmarks or {}).items() if not drawn]
+        said += [f"never drawn: {', '.join(never)}"] if never else []
         said += self._comparison_lines()
         ran = [f"{self.runs} runs on one input"] if self.runs else []
         ran += [f"judged in float64{''.join(f', {one}' for one in self.precisions)}"]
@@ -106,6 +111,7 @@ class Reach:
             "integers": {name: list(both) for name, both in (self.integers or {}).items()},
             "held": list(self.held),
             "comparisons": comparisons,
+            "landmarks": dict(self.landmarks or {}),
             "missed": [f"{answer} at {one}" for one, answer in self.missed],
             "precisions": ["float64", *self.precisions],
             "advised": list(self.advised),
@@ -160,6 +166,23 @@ def integers_met(points: Sequence[Point]) -> dict[str, tuple[int, int]]:
                 before = found.get(name, (low, high))
                 found[name] = min(low, before[0]), max(high, before[1])
     return found
+
+
+def missed_landmarks(points: Sequence[Point], others: Sequence[Point], landmarks: Any) -> dict[str, bool]:
+    """Return the values that a specification names and no judged point holds, and whether another one does.
+
+    Args:
+        points: the judged points.
+        others: the points that could not be judged.
+        landmarks: gives, for each such value, whether an argument tuple holds it.
+    """
+    met: dict[str, bool] = {}
+    drawn: dict[str, bool] = {}
+    for found, several in ((met, points), (drawn, others)):
+        for point in several:
+            for name, holds in landmarks(point.args).items():
+                found[name] = found.get(name, False) or holds
+    return {name: drawn.get(name, False) for name in {**met, **drawn} if not met.get(name, False)}
 
 
 def missed_answers(met: Answers, elsewhere: Answers) -> tuple[tuple[Comparison, bool], ...]:

@@ -41,9 +41,17 @@ def test_a_slip_that_changes_nothing_does_not_count():
     assert unseen([measured(np.array([1.0, 2.0]), SQUARE + SQUARE.T)]) == ()
 
 
-def test_an_asymmetry_within_noise_is_blind_to_the_transpose():
+def test_a_gradient_that_is_symmetric_within_noise_hides_nothing():
+    """Its transpose is as right as it is, so that it is no slip."""
     nearly = np.array([[1e3, 1.0], [2.0, 1e3]])
-    assert unseen([measured(nearly, noise=1.0)]) == (Unseen("[0]", "transposed"),)
+    assert unseen([measured(nearly, noise=0.2)]) == ()
+
+
+def test_in_a_coarse_leaf_a_smaller_slip_is_not_asked_for():
+    """Of numbers with three digits, one percent is within noise."""
+    leaf = [measured(np.array([[1.0, 2.0], [3.0, 4.0]]), noise=0.008)]
+    assert unseen(leaf) == (Unseen("[0]", "1% too large"),)
+    assert unseen(leaf, [2.0**-8]) == ()
 
 
 @pytest.mark.parametrize("name", sorted(SLIPS))

@@ -1,9 +1,9 @@
 """Arguments that are no arrays, or that a rule does not differentiate: they are passed on as they are.
 
 A callable, a text, a bool, a whole number, a dtype, an enum and a record without arrays are static wherever
-they stand. At a position that a rule lists in `nondiff_argnums` everything is. A module of equinox is callable
-too, but it is a pytree with arrays in it: it is differentiated, and only its leaves that are callables or texts
-(an activation) are passed on as they are.
+they stand. At a position that a rule lists in `nondiff_argnums` everything is. A module of equinox is
+callable too, but it is a pytree with arrays in it: it is differentiated, and only its leaves that are
+callables or texts (an activation) are passed on as they are.
 """
 
 import enum
@@ -15,7 +15,7 @@ import numpy as np
 
 from backproof.arguments import Specification
 from backproof.errors import UsageError, message
-from backproof.verification.points.values import is_specification
+from backproof.verification.points.members import is_specification
 
 NUMBERS = (float, complex, np.ndarray, np.generic, jax.Array, Specification)
 

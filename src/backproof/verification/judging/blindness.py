@@ -47,7 +47,6 @@ SLIPS: dict[str, Callable[[Any], Any]] = {
     "zeroed": np.zeros_like,
     "negated": np.negative,
     "zeroed in one entry": _one_zeroed,
-    "transposed": lambda leaf: np.swapaxes(leaf, -1, -2) if np.ndim(leaf) > 1 else leaf,
 }
 
 

@@ -99,9 +99,12 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
         if points is None or (kept[0].empty and not _differentiable(claim, points[0])):
             found = found._replace(absent=found.absent + len(kept))
             continue
-        there = evaluators.finite(points)
+        there = _finite(evaluators, points, kept)
         finite = [point for point, is_there in zip(points, there, strict=True) if is_there]
-        infinite = [point for point, is_there in zip(points, there, strict=True) if not is_there]
+        beyond = [(point, one) for point, one, ok in zip(points, kept, there, strict=True) if not ok]
+        # nobody asked for other integers than those of an example
+        infinite = [point for point, one in beyond if not one.varied]
+        found = found._replace(absent=found.absent + len(beyond) - len(infinite))
         broken, hands = broken_contract(claim, kept[0].build()), []
         if not broken and finite:
             broken, hands = _by_hand(evaluators, finite, kept[0].shapes)
@@ -125,6 +128,18 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
             else found.first,
         )
     return found._replace(answers=answers_of(met), elsewhere=answers_of(missed))
+
+
+def _finite(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn]) -> list[bool]:
+    """Return where the function is finite; with other integers than an example's it may not even run."""
+    try:
+        return evaluators.finite(points)
+    except Exception:
+        if not any(one.varied for one in draws):
+            raise
+    given = [point for point, one in zip(points, draws, strict=True) if not one.varied]
+    there = iter(evaluators.finite(given) if given else ())
+    return [False if one.varied else next(there) for one in draws]
 
 
 def _by_hand(evaluators: Evaluators, points: list[Point], shapes: str) -> tuple[Broken | None, list[Any]]:
