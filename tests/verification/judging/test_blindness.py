@@ -50,7 +50,7 @@ def test_a_gradient_that_is_symmetric_within_noise_hides_nothing():
 def test_in_a_coarse_leaf_a_smaller_slip_is_not_asked_for():
     """Of numbers with three digits, one percent is within noise."""
     leaf = [measured(np.array([[1.0, 2.0], [3.0, 4.0]]), noise=0.008)]
-    assert unseen(leaf) == (Unseen("[0]", "1% too large"),)
+    assert unseen(leaf) == (Unseen("[0]", "1 % too large"),)
     assert unseen(leaf, [2.0**-8]) == ()
 
 

@@ -53,7 +53,7 @@ SLIPS: dict[str, Callable[[Any], Any]] = {
 def _slips(unit: float) -> dict[str, Callable[[Any], Any]]:
     """Return the slips, one of them as small as numbers with this spacing at 1 allow, or a percent."""
     part = max(0.01, 4 * AGREES_WITHIN * unit)
-    return {f"{part:.0%} too large": lambda leaf: leaf * (1 + part), **SLIPS}
+    return {f"{100 * part:.2g} % too large": lambda leaf: leaf * (1 + part), **SLIPS}
 
 
 def unseen(truths: Sequence[Measured], units: Sequence[float] = ()) -> tuple[Unseen, ...]:
