@@ -24,6 +24,8 @@ from backproof.numerics.tracing import AS_A_WHOLE, Program, float64, is_referenc
 
 Values = tuple[Any, ...]  # one value, or one for each replica
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+# Parameters of operations that run their program on every device of a mesh; its axes have names in there.
+ON_PARTS = ("mesh", "axis_name")
 
 
 class Substitution(NamedTuple):
@@ -153,8 +155,13 @@ def _moves_keys(eqn: Any) -> bool:
 
 
 def _called(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
-    """Return the program that a call runs on its operands; None for a kernel, which runs it on blocks."""
+    """Return the program that a call runs on its operands.
+
+    None for a kernel or a mesh, which run it on parts of them.
+    """
     params = eqn.params
+    if any(key in params for key in ON_PARTS):
+        return None
     inner = next((params[key] for key in CALLS if isinstance(params.get(key), ClosedJaxpr | Jaxpr)), None)
     if inner is None or params.get("name") == AS_A_WHOLE:
         return None
