@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from backproof.numerics import primitives, whole_operations
+from backproof.numerics import coverage, indexing, whole_operations
 from backproof.numerics.leaves import is_inexact, is_key
 from backproof.numerics.primitives import EXACT, NUMPY, STEPS, widest
 from backproof.numerics.rounding import perturbed, rounded, rounding_of_sum
@@ -118,7 +118,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     if inner is not None:
         return _call(inner, operands, how)
     # the roundings inside a kernel or a factorisation cannot be varied, so its operands are
-    known = primitives.covers(name, params) and not _moves_keys(eqn)
+    known = coverage.covers(name, params) and not _moves_keys(eqn)
     whole = not known and whole_operations.is_whole(eqn)
     params = _widened(params, how.wide and known)
     operation = NUMPY[name] if known else whole_operations.bound(eqn)
@@ -145,7 +145,9 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
             runs.append([perturbed(name, v, size, how.rng) for v, size in pairs])
         else:
             runs.append(exact)
-    return [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
+    several = [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
+    pairs = zip(several, eqn.outvars, strict=True)
+    return [values if how.crossing or is_inexact(var.aval) else values[:1] for values, var in pairs]
 
 
 def _moves_keys(eqn: Any) -> bool:
@@ -196,7 +198,7 @@ def _as_list(out: Any) -> list[Any]:
 def _sorted_as_first(operands: list[Values], values: list[Any], params: dict[str, Any]) -> list[Any]:
     """Return keys that sort as those of the unperturbed replica do."""
     keys = params["num_keys"]
-    order = primitives.sort_order([_pick(v, 0) for v in operands[:keys]], params["dimension"])
+    order = indexing.sort_order([_pick(v, 0) for v in operands[:keys]], params["dimension"])
     ranks = np.argsort(order, axis=-1)
     moved = [np.moveaxis(v, params["dimension"], -1) for v in values[:keys]]
     monotone = [np.take_along_axis(np.sort(v, axis=-1), ranks, -1) for v in moved]
