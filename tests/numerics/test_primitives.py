@@ -84,6 +84,7 @@ CASES = {
     "device_put": (lambda x: jax.device_put(x) + 1, X),
     "cond": (lambda x: lax.cond(x[0, 0] > 0, jnp.sin, jnp.cos, x), X),
     "while": (lambda x: lax.while_loop(lambda c: jnp.abs(c).max() < 50, lambda c: c * 1.5, x), X),
+    "custom_linear_solve": (lambda x, y: jnp.linalg.solve(x @ x.T + jnp.eye(3), y), X, Y),
     "scan": (lambda x, y: lax.scan(lambda c, row: (c * row + y.sum(), c), x[0], y, reverse=True), X, Y),
 }  # fmt: skip
 # Only tracing under a mesh, or for a layout in memory, makes these.

@@ -250,6 +250,14 @@ def _scan(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     return [*carry, *ys]
 
 
+def _linear_solve(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
+    """Run the program that solves; the others say what is solved, for derivatives."""
+    lengths = eqn.params["const_lengths"]
+    first = lengths.matvec + lengths.vecmat
+    consts, right_sides = operands[first : first + lengths.solve], operands[sum(lengths) :]
+    return _call(eqn.params["jaxprs"].solve, [*consts, *right_sides], how)
+
+
 def _shape(var: Any) -> tuple[int, ...]:
     return var.aval.shape
 
@@ -269,4 +277,5 @@ CONTROL: dict[str, Callable[[Any, list[Values], Arithmetic], list[Values]]] = {
     "cond": _cond,
     "while": _while,
     "scan": _scan,
+    "custom_linear_solve": _linear_solve,
 }
