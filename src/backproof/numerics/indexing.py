@@ -107,9 +107,12 @@ def default_fill(dtype: Any) -> Any:
 
 
 def positions(
-    shape: tuple[int, ...], indices: np.ndarray, *, dimension_numbers: Any, slice_sizes: Any, mode: Any
+    shape: tuple[int, ...], indices: np.ndarray, *, dimension_numbers: Any, slice_sizes: Any, clips: bool
 ) -> np.ndarray:
-    """Return the flat index, in `shape`, of each entry that a gather reads; -1 where it reads none."""
+    """Return the flat index, in `shape`, of each entry that a gather reads.
+
+    Out of range it reads the nearest window where it `clips`, and otherwise none, which is written as -1.
+    """
     d = dimension_numbers
     steps = np.cumprod([1, *shape[:0:-1]], dtype=np.int64)[: len(shape)][::-1]  # from one row to the next
     where = np.asarray(indices, np.int64)
@@ -124,11 +127,11 @@ def positions(
         view[along] = some[along]
         start += (np.arange(int(some[along])) * steps[axis]).reshape(view)
     single = {*d.collapsed_slice_dims, *d.operand_batching_dims}
-    window: Any = np.zeros((), np.int64)
+    window = np.zeros((), np.int64)
     for axis in [i for i in range(len(shape)) if i not in single]:
-        window = np.add.outer(window, np.arange(slice_sizes[axis]) * steps[axis])
-    places = np.add.outer(start, window)
-    if mode != lax.GatherScatterMode.CLIP and mode != lax.GatherScatterMode.PROMISE_IN_BOUNDS:
+        window = np.asarray(np.add.outer(window, np.arange(slice_sizes[axis]) * steps[axis]))
+    places = np.asarray(np.add.outer(start, window))
+    if not clips:
         places[~inside] = -1
     return np.moveaxis(places, range(start.ndim, places.ndim), d.offset_dims)
 
@@ -144,8 +147,10 @@ def gather(
     **_: Any,
 ) -> np.ndarray:
     """Return windows of `x`; out of range, where `mode` does not move them inside, they hold `fill_value`."""
+    # XLA moves a window inside before it reads; what a broken promise reads is what lies there
+    clips = mode != lax.GatherScatterMode.FILL_OR_DROP
     places = positions(
-        x.shape, indices, dimension_numbers=dimension_numbers, slice_sizes=slice_sizes, mode=mode
+        x.shape, indices, dimension_numbers=dimension_numbers, slice_sizes=slice_sizes, clips=clips
     )
     fill = np.asarray(default_fill(x.dtype) if fill_value is None else fill_value).astype(x.dtype)
     return np.append(np.ravel(x), fill)[places]  # -1 is the last entry
@@ -174,8 +179,9 @@ def scatter(accumulate: Callable[..., None]) -> Callable[..., np.ndarray]:
         window = iter(updates.shape[i] for i in d.update_window_dims)
         single = {*d.inserted_window_dims, *d.operand_batching_dims}
         sizes = tuple(1 if i in single else next(window) for i in range(x.ndim))
+        clips = mode == lax.GatherScatterMode.CLIP  # XLA writes nothing out of range, promised or not
         places = np.ravel(
-            positions(x.shape, indices, dimension_numbers=numbers, slice_sizes=sizes, mode=mode)
+            positions(x.shape, indices, dimension_numbers=numbers, slice_sizes=sizes, clips=clips)
         )
         out, kept = np.array(x).reshape(-1), places >= 0
         accumulate(out, places[kept], np.ravel(updates)[kept])

@@ -108,7 +108,7 @@ def _pow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _complex(real: np.ndarray, imag: np.ndarray) -> np.ndarray:
     """Return real + i imag; the product with i would make a NaN of an infinity."""
-    out = np.asarray(real + 0j)  # complex of the same digits
+    out = np.array(np.broadcast_arrays(real + 0j, imag)[0])  # complex, of the same digits
     out.imag = imag
     return out
 
