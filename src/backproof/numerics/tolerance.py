@@ -29,6 +29,9 @@ FEW_ROUNDINGS = 1e-14
 # by 42, atanh by 72 and log1p by 118 in a part of their range, and erf_inv and the tail of erfc by far more.
 # There the noise is too small for a compiled value; interpreted values of both sides come from one library.
 LIBRARY_ULPS = 4.0
+# Two evaluations of one program, by NumPy and by XLA, may differ by this part of the largest entry beside
+# their noise: half the digits of float64 less six bits. Measured over a table of MEASURED.
+MACHINERY = 2.0**-20
 # A backward-stable factorisation errs like inputs moved by a small multiple of the unit in the last place
 # (Higham 2002, Accuracy and Stability of Numerical Algorithms, chapters 9, 10 and 19). The proved multiples
 # grow with the size; in practice they stay near 1, and 8 covers the sizes of the menu.
