@@ -178,7 +178,10 @@ TABLE = [
 # Compiling these takes seconds at each shape, so that fewer points are drawn.
 SLOW = {name for name, *_ in (*LINALG, *SAMPLERS, *SPECIAL, *STATS)}
 # Functions whose reference is itself in doubt, with the reason.
-DOUBTFUL: dict[str, str] = {}
+IMPLICIT = "the derivative of a rejection sampler is that of its distribution, not of the number it returns"
+DOUBTFUL = dict.fromkeys(("random.gamma", "random.beta", "random.dirichlet", "random.t"), IMPLICIT)
+# These are made of the gamma sampler, which takes ten seconds to compile; the wide profile runs them as well.
+WIDE_ONLY = {"random.beta", "random.dirichlet", "random.t"}
 # Functions for which the verdict is not yet what it must be, with the reason.
 AWAITED = {
     "jnp.sign": "a gradient that is zero everywhere is INCONCLUSIVE",
