@@ -67,6 +67,7 @@ TESTED_IN = {
         "derivations/verify.py",
         "derivations/walk.py",
     ),
+    "numerics/test_coverage.py": ("numerics/indexing.py", "numerics/windows.py"),
     "numerics/test_noise.py": ("numerics/interpreter.py", "numerics/rounding.py"),
     "test_house.py": ("numerics/effort.py", "numerics/tolerance.py"),
     "verification/test_engine.py": (

@@ -32,6 +32,10 @@ class ProcessLostError(RuntimeError):
     """Raised when one of the processes of an experiment was ended from outside."""
 
 
+class OracleError(RuntimeError):
+    """Raised when backproof itself evaluates a function otherwise than JAX does: a fault of backproof."""
+
+
 def message(*, must: str, found: str, where: str, do: str) -> str:
     """Return the text of an error: what must hold, what was found, where, and what to do.
 

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from backproof.numerics import primitives, whole_operations
+from backproof.numerics import coverage, indexing, whole_operations
 from backproof.numerics.decisions import CHOOSES_BY, COMPARISONS, beside, decides, sorted_beside, ties
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import is_inexact, is_key
@@ -27,6 +27,8 @@ from backproof.numerics.tracing import AS_A_WHOLE, Program, float64, is_referenc
 
 Values = tuple[Any, ...]  # one value, or one for each replica
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+# Parameters of operations that run their program on every device of a mesh; its axes have names in there.
+ON_PARTS = ("mesh", "axis_name")
 
 
 class Substitution(NamedTuple):
@@ -166,7 +168,7 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     if inner is not None:
         return _call(inner, operands, how)
     # the roundings inside a kernel or a factorisation cannot be varied, so its operands are
-    known = primitives.covers(name, params) and not _moves_keys(eqn)
+    known = coverage.covers(name, params) and not _moves_keys(eqn)
     whole = not known and whole_operations.is_whole(eqn)
     params = _widened(params, how.wide and known)
     operation = NUMPY[name] if known else whole_operations.bound(eqn)
@@ -204,7 +206,16 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
             runs.append([perturbed(name, v, size, how.rng) for v, size in pairs])
         else:
             runs.append(exact)
-    return [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
+    several = [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
+    pairs = zip(several, eqn.outvars, strict=True)
+    return [values if is_inexact(var.aval) else _decided(values, how) for values, var in pairs]
+
+
+def _decided(values: Values, how: Arithmetic) -> Values:
+    """Return whole numbers as every run takes them: the replicas follow the first."""
+    if how.crossing or len(values) == 1:
+        return values
+    return (*values[:1] * (1 + how.replicas), *values[-2:]) if how.sided else values[:1]
 
 
 def _is_first(operands: list[Values], replica: int) -> bool:
@@ -259,8 +270,13 @@ def _moves_keys(eqn: Any) -> bool:
 
 
 def _called(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
-    """Return the program that a call runs on its operands; None for a kernel, which runs it on blocks."""
+    """Return the program that a call runs on its operands.
+
+    None for a kernel or a mesh, which run it on parts of them.
+    """
     params = eqn.params
+    if any(key in params for key in ON_PARTS):
+        return None
     inner = next((params[key] for key in CALLS if isinstance(params.get(key), ClosedJaxpr | Jaxpr)), None)
     if inner is None or params.get("name") == AS_A_WHOLE:
         return None
@@ -297,7 +313,7 @@ def _sorted_as_first(
 ) -> list[Any]:
     """Return keys that sort as those of the unperturbed replica do; on a side, their ties as next to it."""
     keys = params["num_keys"]
-    order = primitives.sort_order([_pick(v, 0) for v in operands[:keys]], params["dimension"])
+    order = indexing.sort_order([_pick(v, 0) for v in operands[:keys]], params["dimension"])
     if sided is not None and keys == 1:
         lanes = [np.moveaxis(_pick(operands[0], r), params["dimension"], -1) for r in range(sided.lanes - 1)]
         order = sorted_beside(lanes[:-1], lanes[-1])
@@ -373,6 +389,14 @@ def _scan(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     return [*carry, *ys]
 
 
+def _linear_solve(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
+    """Run the program that solves; the others say what is solved, for derivatives."""
+    lengths = eqn.params["const_lengths"]
+    first = lengths.matvec + lengths.vecmat
+    consts, right_sides = operands[first : first + lengths.solve], operands[sum(lengths) :]
+    return _call(eqn.params["jaxprs"].solve, [*consts, *right_sides], how)
+
+
 def _shape(var: Any) -> tuple[int, ...]:
     return var.aval.shape
 
@@ -392,4 +416,5 @@ CONTROL: dict[str, Callable[[Any, list[Values], Arithmetic], list[Values]]] = {
     "cond": _cond,
     "while": _while,
     "scan": _scan,
+    "custom_linear_solve": _linear_solve,
 }

@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 
 from backproof.numerics.leaves import is_complex, is_inexact
-from backproof.numerics.primitives import LOOSE, ROUGH, SPECIAL, SUMS, summed_terms
+from backproof.numerics.primitives import LOOSE, ROUGH, SPECIAL, SUMS
 from backproof.numerics.tolerance import LIBRARY_ULPS
 
 WIDE = (np.longdouble, np.clongdouble)
@@ -51,10 +51,28 @@ def rounding_of_sum(
     """
     if name not in SUMS:
         return None
-    sized = operation(*[_size(v) for v in operands], **params)
+    sizes = [_size(v) for v in operands]
+    if name == "scatter-sub":
+        sizes[-1] = -sizes[-1]  # what is taken away counts like what is added
+    sized = operation(*sizes, **params)
     sums = [np.asarray(one) for one in (sized if isinstance(sized, list | tuple) else [sized])]
     walks = [max(1.0, 0.5 * summed_terms(name, operands, one, params) ** 0.5) for one in sums]
     return [one * walk if walk > 1 else one for one, walk in zip(sums, walks, strict=True)]
+
+
+def summed_terms(name: str, operands: list[Any], out: np.ndarray, params: dict[str, Any]) -> float:
+    """Return about how many terms each entry of a sum has: the longest axis where the number varies."""
+    if not out.size:
+        return 1.0
+    if name == "dot_general":
+        (contracted, _), _ = params["dimension_numbers"]
+        return float(np.prod([operands[0].shape[axis] for axis in contracted], dtype=float))
+    if name == "conv_general_dilated":
+        _, *terms = params["dimension_numbers"].rhs_spec
+        return float(np.prod([operands[1].shape[axis] for axis in terms], dtype=float))
+    if name == "reduce_sum":
+        return max(1.0, operands[0].size / out.size)
+    return float(max((n for operand in operands for n in np.shape(operand)), default=1))
 
 
 def _size(value: Any) -> Any:

@@ -179,6 +179,6 @@ def _is_number(var: Any) -> bool:
 def inner_programs(params: dict[str, Any]) -> Iterator[ClosedJaxpr | Jaxpr]:
     """Yield the programs that an operation with these parameters runs: calls, branches, loops."""
     for value in params.values():
-        for one in value if type(value) in (tuple, list) else (value,):
+        for one in value if isinstance(value, tuple | list) else (value,):
             if isinstance(one, ClosedJaxpr | Jaxpr):
                 yield one

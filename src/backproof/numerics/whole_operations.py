@@ -40,11 +40,10 @@ def bound(eqn: Any) -> Callable[..., Any]:
     code = _code_on_host(eqn)
     if code is not None:
         return code
-    compiled = _compiled(eqn) if any(inner_programs(eqn.params)) else None
+    run = _compiled(eqn) if any(inner_programs(eqn.params)) else functools.partial(_run, eqn)
 
-    def operation(*operands: Any, **params: Any) -> Any:
-        narrow = [_narrow(v) for v in operands]
-        out = compiled(*narrow) if compiled else eqn.primitive.bind(*narrow, **params)
+    def operation(*operands: Any, **_: Any) -> Any:
+        out = run(*map(_narrow, operands))
         several = eqn.primitive.multiple_results
         back = [_result(v, operands) for v in (out if several else [out])]
         return back if several else back[0]
@@ -52,9 +51,16 @@ def bound(eqn: Any) -> Callable[..., Any]:
     return operation
 
 
+def _run(eqn: Any, *operands: Any) -> Any:
+    """Run an operation on its mesh, if it has one, as JAX runs the operations of a program."""
+    with eqn.ctx.manager:
+        out = eqn.primitive.bind(*operands, **eqn.primitive.get_bind_params(eqn.params))
+    return list(out) if eqn.primitive.multiple_results else out
+
+
 @functools.lru_cache(maxsize=EFFORT.kernels)
 def _compiled(eqn: Any) -> Callable[..., Any]:
-    return jax.jit(lambda *operands: eqn.primitive.bind(*operands, **eqn.params))
+    return jax.jit(functools.partial(_run, eqn))
 
 
 def _code_on_host(eqn: Any) -> Callable[..., Any] | None:

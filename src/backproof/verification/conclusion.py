@@ -55,9 +55,7 @@ def conclude(
         seed: the seed of every draw.
         seconds: how long the verification took.
     """
-    silent = sum(
-        one.outcome is Outcome.NO_EVIDENCE and one.reason != NO_DIRECTION for one in found.judged
-    )
+    silent = sum(one.outcome is Outcome.NO_EVIDENCE and one.reason != NO_DIRECTION for one in found.judged)
     agreeing = [one.distance for one in found.judged if one.outcome is Outcome.AGREES]
     finding = _finding(claim, found, diagnosis, declared)
     return Report(
