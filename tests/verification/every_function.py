@@ -181,17 +181,12 @@ SLOW = {name for name, *_ in (*LINALG, *SAMPLERS, *SPECIAL, *STATS)}
 IMPLICIT = "the derivative of a rejection sampler is that of its distribution, not of the number it returns"
 DOUBTFUL = dict.fromkeys(("random.gamma", "random.beta", "random.dirichlet", "random.t"), IMPLICIT)
 # Functions for which the verdict is not yet what it must be, with the reason.
-AWAITED = {
-    "jnp.sign": "a gradient that is zero everywhere is INCONCLUSIVE",
-    "jnp.floor": "a gradient that is zero everywhere is INCONCLUSIVE",
-    "jnp.round": "a gradient that is zero everywhere is INCONCLUSIVE",
-    "jnp.vander": "autodiff's own product of many factors is called UNSTABLE",
-    "bfloat16 inside": "differences of a staircase put the reference in doubt",
-}
 # The wide profile runs every row; the suite leaves out those that take more than two seconds to compile, where
 # another of their kind stays, and two of five of the others.
 COSTLY = {
     "random.beta", "random.dirichlet", "random.t", "linalg.inv", "sp.zeta", "sp.spence", "sp.betaln", "sp.gammainc",
     "stats.multivariate_normal.logpdf", "stats.beta.logpdf", "linalg.eig values", "jnp.interp",
 }  # fmt: skip
-WIDE_ONLY = {name for at, (name, *_) in enumerate(TABLE) if name in COSTLY or at % 5 in (1, 3)} - {*AWAITED, "random.gamma"}
+WIDE_ONLY = {name for at, (name, *_) in enumerate(TABLE) if name in COSTLY or at % 5 in (1, 3)} - {
+    "random.gamma"
+}

@@ -7,7 +7,7 @@ import os
 
 import jax
 import pytest
-from every_function import AWAITED, DOUBTFUL, SLOW, TABLE, WIDE_ONLY
+from every_function import DOUBTFUL, SLOW, TABLE, WIDE_ONLY
 
 import backproof as bp
 
@@ -24,16 +24,12 @@ def autodiff(f):
     return vjp
 
 
-def marked(name, f, args):
-    marks = [pytest.mark.xfail(reason=AWAITED[name], strict=True)] if name in AWAITED else []
-    return pytest.param(name, f, args, id=name, marks=marks)
-
-
 WIDE = os.environ.get("BACKPROOF_PROFILE") == "wide"
 
 
 @pytest.mark.parametrize(
-    ("name", "f", "args"), [marked(*row) for row in TABLE if WIDE or row[0] not in WIDE_ONLY]
+    ("name", "f", "args"),
+    [pytest.param(*row, id=row[0]) for row in TABLE if WIDE or row[0] not in WIDE_ONLY],
 )
 def test_autodiff_handed_in_is_accepted(name, f, args):
     examples = 3 if name in SLOW else 12
@@ -48,7 +44,7 @@ def test_the_table_names_each_function_once_and_gives_reasons_for_its_exceptions
     names = [name for name, *_ in TABLE]
     assert len(names) >= 150
     assert len(set(names)) == len(names)
-    assert {*DOUBTFUL, *AWAITED, *SLOW, *WIDE_ONLY} <= set(names)
+    assert {*DOUBTFUL, *SLOW, *WIDE_ONLY} <= set(names)
 
 
 @pytest.mark.parametrize(

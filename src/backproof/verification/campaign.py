@@ -39,6 +39,7 @@ from backproof.verification.judging.laws import (
     is_the_same_again,
     unlike_primal,
 )
+from backproof.verification.judging.oracle import require_oracle
 from backproof.verification.judging.reference import explains_doubt, reference_in_doubt
 from backproof.verification.judging.second_order import SecondOrder, judge_second_order, second_order
 from backproof.verification.points.draws import Drawn, Long
@@ -115,6 +116,8 @@ class Campaign:
         unlawful = self._unrepeatable(generic, settings.repeats)
         if unlawful:
             return replace(found, unlawful=unlawful)
+        for point in generic[-1:]:
+            require_oracle(evaluators, point)
         judged = tuple(judge_all(evaluators, looked.looks))
         found = replace(found, judged=judged, unjudged=_unjudged(looked))
         wrong = [one.point for one in found.judged if one.outcome is Outcome.WRONG]

@@ -82,8 +82,12 @@ def beside(constants: tuple[float, ...]) -> Kind:
 
     def kind(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         chosen = rng.choice(constants, shape) * rng.choice([1.0, -1.0], shape, p=[0.75, 0.25])
-        factor = rng.choice([1.0, 1.0, 0.5, 2.0, 1 + 1e-6, 1 - 1e-6], shape)
-        return chosen * factor
+        values = chosen * rng.choice([1.0, 1.0, 0.5, 2.0, 1 + 1e-6, 1 - 1e-6], shape)
+        # a case that holds at one number only is met if every constant stands somewhere as it is
+        exact = rng.permutation([sign * constant for constant in constants for sign in (1.0, -1.0)])
+        places = rng.permutation(values.size)[: (values.size + 1) // 2]
+        values.flat[places] = np.resize(exact, places.size)
+        return values
 
     return kind
 
