@@ -22,6 +22,10 @@ TESTED_IN = {
     "cli/test_parser.py": ("__main__.py", "cli/_main.py", "cli/devices.py"),
     "cli/test_cli_verify.py": ("catalogue.py", "cli/options.py", "cli/shipped.py", "cli/target.py"),
     "cli/test_cli_derivations.py": ("cli/show.py", "reporting/derived.py", "derivations/report.py"),
+    "numerics/test_decisions.py": ("numerics/lanes.py",),
+    "verification/test_reach.py": ("verification/evidence.py",),
+    "verification/judging/test_laws.py": ("verification/judging/repeats.py",),
+    "verification/judging/test_reference.py": ("numerics/stops.py",),
     "test_compose.py": ("errors.py", "gradient.py", "network.py", "rule.py"),
     "test_depth.py": ("stack.py",),
     "losses/test_losses_catalogue.py": ("losses/_targets.py",),
@@ -126,12 +130,13 @@ TESTED_IN = {
         "verification/aiming/lengths.py",
     ),
     "verification/judging/test_accuracy.py": (
+        "verification/precisions.py",
         "verification/diagnosis/smallest_row.py",
         "verification/running/low_precision.py",
     ),
     "verification/judging/test_kinks.py": (
         "verification/judging/judge.py",
-        "verification/judging/one_sided.py",
+        "verification/running/one_sided.py",
     ),
     "verification/diagnosis/test_causes.py": (
         "verification/diagnosis/diagnosis.py",

@@ -1,12 +1,22 @@
-"""Which operations the table of `primitives` covers: those whose every parameter its entry respects."""
+"""Which operations the table of `primitives` covers: those whose every parameter its entry respects.
+
+The program of a call is run as it stands; what is neither covered nor such a call is left to JAX.
+"""
 
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 from jax import lax
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
+from backproof.numerics.leaves import is_key
 from backproof.numerics.primitives import NUMPY, UNCHANGED
+from backproof.numerics.tracing import AS_A_WHOLE, is_reference
+
+CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+# Parameters of operations that run their program on every device of a mesh; its axes have names in there.
+ON_PARTS = ("mesh", "axis_name")
 
 # Parameters that change no value here: how XLA computes, where an array lies, names, and what the dtypes say.
 # A sort that need not be stable may be, and indices said to be sorted or unique need not be used as such.
@@ -72,3 +82,37 @@ def _respects(name: str, key: str, value: Any) -> bool:
     if condition is not None:
         return condition(value)
     return key in READS[name] or key in WITHOUT_EFFECT
+
+
+def moves_keys(eqn: Any) -> bool:
+    """Return whether an operation moves PRNG keys, which NumPy cannot hold: JAX itself runs it."""
+    held = [var.aval for var in (*eqn.invars, *eqn.outvars)]
+    return any(is_key(one) for one in held if hasattr(one, "dtype"))  # a token has no dtype
+
+
+def called(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
+    """Return the program that a call runs on its operands.
+
+    None for a kernel or a mesh, which run it on parts of them.
+    """
+    params = eqn.params
+    if any(key in params for key in ON_PARTS):
+        return None
+    inner = next((params[key] for key in CALLS if isinstance(params.get(key), ClosedJaxpr | Jaxpr)), None)
+    if inner is None or params.get("name") == AS_A_WHOLE:
+        return None
+    outer, own = ([*one.invars, *one.outvars] for one in (eqn, _bare(inner)))
+    alike = len(outer) == len(own) and not any(is_reference(var) for var in own)
+    return (
+        inner
+        if alike and all(_shape_of(a) == _shape_of(b) for a, b in zip(outer, own, strict=True))
+        else None
+    )
+
+
+def _bare(program: ClosedJaxpr | Jaxpr) -> Jaxpr:
+    return program.jaxpr if isinstance(program, ClosedJaxpr) else program
+
+
+def _shape_of(var: Any) -> tuple[int, ...]:
+    return var.aval.shape

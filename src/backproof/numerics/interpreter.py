@@ -10,80 +10,34 @@ Run in `longdouble`, the same program shows what remains once the rounding of fl
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from backproof.numerics import coverage, indexing, whole_operations
-from backproof.numerics.decisions import CHOOSES_BY, COMPARISONS, beside, decides, sorted_beside, ties
+from backproof.numerics import coverage, whole_operations
+from backproof.numerics.decisions import CHOOSES_BY, COMPARISONS, decides
 from backproof.numerics.effort import EFFORT
+from backproof.numerics.lanes import (
+    Arithmetic,
+    Substitution,
+    Values,
+    Witness,
+    as_list,
+    decided,
+    decided_beside,
+    follows_first,
+    is_first,
+    ordered_beside,
+    orders,
+    pick,
+    witnessed,
+)
 from backproof.numerics.leaves import is_inexact, is_key
 from backproof.numerics.primitives import EXACT, NUMPY, STEPS, widest
 from backproof.numerics.rounding import perturbed, rounded, rounding_of_sum
-from backproof.numerics.tracing import AS_A_WHOLE, Program, float64, is_reference, narrows
-
-Values = tuple[Any, ...]  # one value, or one for each replica
-CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
-# Parameters of operations that run their program on every device of a mesh; its axes have names in there.
-ON_PARTS = ("mesh", "axis_name")
-
-
-class Substitution(NamedTuple):
-    """Says which one operation of a program is computed in another way.
-
-    Attributes:
-        eqn: the operation, as it stands in the program.
-        change: what is computed in its place, from the same operands.
-    """
-
-    eqn: Any
-    change: Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """Says how the interpreter computes.
-
-    Attributes:
-        replicas: the number of perturbed runs in addition to the unperturbed one.
-        wide: whether values of float64 are held in longdouble.
-        rng: the source of the perturbations.
-        substitution: the operation that is computed in another way, if one is.
-        crossing: whether each replica takes its own decisions; branches and loops of programs (`cond`,
-            `while`) always follow the first replica.
-        sided: whether two more runs follow the replicas: one next to the point, and one at the point that
-            breaks its ties as that one does.
-        witness: where to write what is met, if somewhere.
-    """
-
-    replicas: int
-    wide: bool
-    rng: np.random.Generator
-    substitution: Substitution | None = None
-    crossing: bool = False
-    sided: bool = False
-    witness: "Witness | None" = None
-
-    @property
-    def lanes(self) -> int:
-        """How many values are carried: the unperturbed run, the replicas, and the two of a side."""
-        return 1 + self.replicas + 2 * self.sided
-
-
-@dataclass
-class Witness:
-    """Holds what a run has met; the run fills it in.
-
-    Attributes:
-        met: for each decision, the answers that were met where its operands are finite.
-        tied: whether a decision was a tie.
-    """
-
-    met: dict[int, tuple[Any, set[bool]]] = field(default_factory=dict)
-    tied: bool = False
+from backproof.numerics.tracing import Program, float64, narrows
 
 
 def run(
@@ -126,7 +80,7 @@ def _outputs(program: Program, leaves: list[Values], how: Arithmetic) -> list[An
     with float64(), np.errstate(all="ignore"):
         consts = [(_held(const, how.wide),) for const in program.jaxpr.consts]
         outs = _evaluate(program.jaxpr.jaxpr, consts, leaves, how)
-    return [program.tree.unflatten([_pick(out, r) for out in outs]) for r in range(how.lanes)]
+    return [program.tree.unflatten([pick(out, r) for out in outs]) for r in range(how.lanes)]
 
 
 def _held(value: Any, wide: bool) -> Any:
@@ -134,10 +88,6 @@ def _held(value: Any, wide: bool) -> Any:
         return value  # a PRNG key stays as JAX holds it
     array = np.asarray(value)
     return array.astype(widest(array.dtype, wide))
-
-
-def _pick(values: Values, replica: int) -> Any:
-    return values[replica if len(values) > 1 else 0]
 
 
 def _evaluate(
@@ -164,11 +114,11 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     control = CONTROL.get(name)
     if control:
         return control(eqn, operands, how)
-    inner = _called(eqn)
+    inner = coverage.called(eqn)
     if inner is not None:
         return _call(inner, operands, how)
     # the roundings inside a kernel or a factorisation cannot be varied, so its operands are
-    known = coverage.covers(name, params) and not _moves_keys(eqn)
+    known = coverage.covers(name, params) and not coverage.moves_keys(eqn)
     whole = not known and whole_operations.is_whole(eqn)
     params = _widened(params, how.wide and known)
     operation = NUMPY[name] if known else whole_operations.bound(eqn)
@@ -177,28 +127,37 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     inexact = (name not in EXACT or rounds) and not discrete
     # an operation whose operands are the same in every replica runs once, and only its rounding is varied
     varied = whole or any(len(v) > 1 for v in operands)
-    deciding = discrete and decides(name, [_pick(v, 0) for v in operands])
+    deciding = discrete and decides(name, [pick(v, 0) for v in operands])
     if how.witness is not None and (deciding or name in COMPARISONS):
-        _witnessed(eqn, operands, params, how, how.witness, deciding=deciding)
+        witnessed(eqn, operands, params, how, how.witness, deciding=deciding)
     if how.sided and discrete and varied:
-        return _decided_beside(eqn, operands, operation, params, how, deciding=deciding)
+        return decided_beside(eqn, operands, operation, params, how, deciding=deciding)
     alike = (discrete and not how.crossing) or not (inexact or varied)
     count = 1 if alike else how.lanes
     runs, exact, terms = [], [], None
     for replica in range(count):
         beyond = replica > how.replicas  # one of the two runs of a side
-        if beyond and replica == count - 1 and (whole or _is_first(operands, replica)):
+        if (
+            beyond
+            and replica == count - 1
+            and (
+                whole or (is_first(operands, replica) and name not in CHOOSES_BY and not orders(name, params))
+            )
+        ):
             runs.append(runs[-1] if whole else runs[0])
             continue
-        values = [_pick(v, replica) for v in operands]
+        if beyond and replica == count - 1 and orders(name, params):
+            runs.append(ordered_beside(name, operands, params, how))
+            continue
+        values = [pick(v, replica) for v in operands]
         if name in CHOOSES_BY and replica and not how.crossing:
-            values[CHOOSES_BY[name]] = _pick(operands[CHOOSES_BY[name]], how.lanes - 2 if beyond else 0)
-        if name == "sort" and replica and not how.crossing and not (beyond and replica < count - 1):
-            values = _sorted_as_first(operands, values, params, how if beyond else None)
+            values[CHOOSES_BY[name]] = pick(operands[CHOOSES_BY[name]], how.lanes - 2 if beyond else 0)
+        if name == "sort" and replica and not (how.crossing or beyond):
+            values = follows_first(operands, values, params)
         if whole and replica and not beyond:
             values = whole_operations.varied(eqn, values, how.rng)
         if varied or not replica:
-            exact = _as_list(operation(*values, **params))
+            exact = as_list(operation(*values, **params))
         if inexact and replica and not beyond:
             terms = rounding_of_sum(name, values, operation, params) if varied or terms is None else terms
             sizes = [rounded(values[0], exact[0])] if rounds else terms or [None] * len(exact)
@@ -208,88 +167,14 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
             runs.append(exact)
     several = [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
     pairs = zip(several, eqn.outvars, strict=True)
-    return [values if is_inexact(var.aval) else _decided(values, how) for values, var in pairs]
-
-
-def _decided(values: Values, how: Arithmetic) -> Values:
-    """Return whole numbers as every run takes them: the replicas follow the first."""
-    if how.crossing or len(values) == 1:
-        return values
-    return (*values[:1] * (1 + how.replicas), *values[-2:]) if how.sided else values[:1]
-
-
-def _is_first(operands: list[Values], replica: int) -> bool:
-    """Return whether a run holds the operands of the unperturbed one: no tie has parted them yet."""
-    return all(_pick(v, replica) is _pick(v, 0) for v in operands)
-
-
-def _decided_beside(
-    eqn: Any,
-    operands: list[Values],
-    operation: Callable[..., Any],
-    params: dict[str, Any],
-    how: Arithmetic,
-    *,
-    deciding: bool,
-) -> list[Values]:
-    """Return the decisions of each run: the replicas follow the first, and the last breaks its ties."""
-    lanes = [[_pick(v, lane) for v in operands] for lane in range(how.lanes)]
-    *alike, moved, here = lanes
-    first, next_to = (_as_list(operation(*values, **params)) for values in (lanes[0], moved))
-    if deciding:
-        name = eqn.primitive.name
-        limit = _as_list(beside(name, operation, alike, moved, here, params))
-    else:
-        limit = first if _is_first(operands, how.lanes - 1) else _as_list(operation(*here, **params))
-    return [(*[one] * len(alike), two, three) for one, two, three in zip(first, next_to, limit, strict=True)]
-
-
-def _witnessed(
-    eqn: Any,
-    operands: list[Values],
-    params: dict[str, Any],
-    how: Arithmetic,
-    found: Witness,
-    *,
-    deciding: bool,
-) -> None:
-    """Write down which answers a comparison gave, and whether a decision was a tie."""
-    name = eqn.primitive.name
-    lanes = [[_pick(v, lane) for v in operands] for lane in range(1 + how.replicas)]
-    found.tied = found.tied or (deciding and bool(np.any(ties(name, lanes, params))))
-    if name in COMPARISONS:
-        finite = np.isfinite(lanes[0][0]) & np.isfinite(lanes[0][1])
-        answers = np.asarray(NUMPY[name](*lanes[0]))[finite]
-        found.met.setdefault(id(eqn), (eqn, set()))[1].update(map(bool, np.unique(answers)))
-
-
-def _moves_keys(eqn: Any) -> bool:
-    """Return whether an operation moves PRNG keys, which NumPy cannot hold: JAX itself runs it."""
-    held = [var.aval for var in (*eqn.invars, *eqn.outvars)]
-    return any(is_key(one) for one in held if hasattr(one, "dtype"))  # a token has no dtype
-
-
-def _called(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
-    """Return the program that a call runs on its operands.
-
-    None for a kernel or a mesh, which run it on parts of them.
-    """
-    params = eqn.params
-    if any(key in params for key in ON_PARTS):
-        return None
-    inner = next((params[key] for key in CALLS if isinstance(params.get(key), ClosedJaxpr | Jaxpr)), None)
-    if inner is None or params.get("name") == AS_A_WHOLE:
-        return None
-    outer, own = ([*one.invars, *one.outvars] for one in (eqn, _inner(inner)))
-    alike = len(outer) == len(own) and not any(is_reference(var) for var in own)
-    return inner if alike and all(_shape(a) == _shape(b) for a, b in zip(outer, own, strict=True)) else None
+    return [values if is_inexact(var.aval) else decided(values, how) for values, var in pairs]
 
 
 def _substituted(eqn: Any, operands: list[Values], substitution: Substitution) -> Values:
     shape = eqn.outvars[0].aval.shape
     count = max(len(values) for values in operands)
     return tuple(
-        np.broadcast_to(substitution.change(*(_pick(v, replica) for v in operands)), shape)
+        np.broadcast_to(substitution.change(*(pick(v, replica) for v in operands)), shape)
         for replica in range(count)
     )
 
@@ -304,27 +189,6 @@ def _widened(params: dict[str, Any], wide: bool) -> dict[str, Any]:
     return {**params, **{key: widest(np.dtype(params[key]), wide) for key in keys}}
 
 
-def _as_list(out: Any) -> list[Any]:
-    return list(out) if isinstance(out, list | tuple) else [out]
-
-
-def _sorted_as_first(
-    operands: list[Values], values: list[Any], params: dict[str, Any], sided: Arithmetic | None
-) -> list[Any]:
-    """Return keys that sort as those of the unperturbed replica do; on a side, their ties as next to it."""
-    keys = params["num_keys"]
-    order = indexing.sort_order([_pick(v, 0) for v in operands[:keys]], params["dimension"])
-    if sided is not None and keys == 1:
-        lanes = [np.moveaxis(_pick(operands[0], r), params["dimension"], -1) for r in range(sided.lanes - 1)]
-        order = sorted_beside(lanes[:-1], lanes[-1])
-    ranks = np.argsort(order, axis=-1)
-    moved = [np.moveaxis(v, params["dimension"], -1) for v in values[:keys]]
-    monotone = [np.take_along_axis(np.sort(v, axis=-1), ranks, -1) for v in moved]
-    return (
-        [np.moveaxis(v, -1, params["dimension"]) for v in monotone] + values[keys:] if keys == 1 else values
-    )
-
-
 def _call(inner: ClosedJaxpr | Jaxpr, operands: Sequence[Values], how: Arithmetic) -> list[Values]:
     consts = [(_held(c, how.wide),) for c in inner.consts] if isinstance(inner, ClosedJaxpr) else []
     return _evaluate(_inner(inner), consts, operands, how)
@@ -333,12 +197,12 @@ def _call(inner: ClosedJaxpr | Jaxpr, operands: Sequence[Values], how: Arithmeti
 def _cond(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     index, *rest = operands
     branches = eqn.params["branches"]
-    chosen = [int(np.clip(_pick(index, lane), 0, len(branches) - 1)) for lane in range(len(index))]
+    chosen = [int(np.clip(pick(index, lane), 0, len(branches) - 1)) for lane in range(len(index))]
     if len(set(chosen)) == 1:
         return _call(branches[chosen[0]], rest, how)
     outs = {which: _call(branches[which], rest, how) for which in set(chosen)}
     return [
-        tuple(_pick(outs[which][i], lane) for lane, which in enumerate(chosen))
+        tuple(pick(outs[which][i], lane) for lane, which in enumerate(chosen))
         for i in range(len(eqn.outvars))
     ]
 
@@ -359,11 +223,11 @@ def _moved(before: Values, after: Values, going: Values) -> Values:
 
     Under `jax.vmap` each sample has a loop of its own as well, and all run until the last one ends.
     """
-    shape = (*np.shape(going[0]), *[1] * (np.ndim(_pick(after, 0)) - np.ndim(going[0])))
-    where = jax.numpy.where if is_key(_pick(after, 0)) else np.where
+    shape = (*np.shape(going[0]), *[1] * (np.ndim(pick(after, 0)) - np.ndim(going[0])))
+    where = jax.numpy.where if is_key(pick(after, 0)) else np.where
     lanes = range(max(len(before), len(after), len(going)))
-    more = [np.reshape(_pick(going, lane), shape) for lane in lanes]
-    return tuple(where(more[lane], _pick(after, lane), _pick(before, lane)) for lane in lanes)
+    more = [np.reshape(pick(going, lane), shape) for lane in lanes]
+    return tuple(where(more[lane], pick(after, lane), pick(before, lane)) for lane in lanes)
 
 
 def _scan(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
@@ -409,7 +273,7 @@ def _stacked(rows: list[Values], aval: Any, how: Arithmetic) -> Values:
     if not rows:
         return (np.zeros((0, *aval.shape), widest(np.dtype(aval.dtype), how.wide)),)
     count = max(len(row) for row in rows)
-    return tuple(np.stack([np.asarray(_pick(row, r)) for row in rows]) for r in range(count))
+    return tuple(np.stack([np.asarray(pick(row, r)) for row in rows]) for r in range(count))
 
 
 CONTROL: dict[str, Callable[[Any, list[Values], Arithmetic], list[Values]]] = {

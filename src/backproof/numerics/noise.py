@@ -12,7 +12,8 @@ import jax
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.interpreter import Substitution, Witness, run
+from backproof.numerics.interpreter import run
+from backproof.numerics.lanes import Substitution, Witness
 from backproof.numerics.leaves import is_inexact
 from backproof.numerics.rounding import epsilon
 from backproof.numerics.tolerance import FLUSHED

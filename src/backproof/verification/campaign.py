@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import jax
-import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import all_finite, dtype_of, is_inexact, leaves_with_paths
-from backproof.numerics.rounding import epsilon
+from backproof.numerics.leaves import all_finite, leaves_with_paths
 from backproof.numerics.tracing import independent_of
 from backproof.verification.aiming.aimed import aimed_draws
 from backproof.verification.aiming.constants import constants_of
@@ -24,38 +22,27 @@ from backproof.verification.aiming.lengths import Costs, affordable, costs_of, c
 from backproof.verification.claims.claim import Claim
 from backproof.verification.claims.contract import Broken
 from backproof.verification.diagnosis.missing_sum import missing_sum
-from backproof.verification.diagnosis.smallest_row import at_smallest, plainer_row
+from backproof.verification.evidence import coarse, reach_of, unjudged, unreached
 from backproof.verification.findings import Findings, Settings, Unlawful
-from backproof.verification.judging.accuracy import Row, advice, saturated_sums, worst_rows
+from backproof.verification.judging.accuracy import Row, saturated_sums
 from backproof.verification.judging.blindness import unseen
-from backproof.verification.judging.judge import NO_VALUE, Outcome, judge_all
-from backproof.verification.judging.laws import (
+from backproof.verification.judging.judge import Outcome, judge_all
+from backproof.verification.judging.laws import LAWFUL, REPEATABLE, Law, unlike_primal
+from backproof.verification.judging.reference import explains_doubt, reference_in_doubt
+from backproof.verification.judging.repeats import (
     DIFFERENT_BITS,
     DIFFERENT_RESULTS,
-    LAWFUL,
-    REPEATABLE,
-    Law,
     is_right_again,
     is_the_same_again,
-    unlike_primal,
 )
-from backproof.verification.judging.oracle import require_oracle
-from backproof.verification.judging.reference import explains_doubt, reference_in_doubt
 from backproof.verification.judging.second_order import SecondOrder, judge_second_order, second_order
 from backproof.verification.points.draws import Drawn, Long
 from backproof.verification.points.hypothesis_draws import draw
-from backproof.verification.reach import (
-    NoEvidence,
-    Reach,
-    integers_met,
-    kinds_met,
-    missed_answers,
-    missed_landmarks,
-    sizes_met,
-)
+from backproof.verification.precisions import accuracy_in, precisions_of
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Looks, key_of, look_at
-from backproof.verification.running.low_precision import DTYPES, LowPrecision
+from backproof.verification.running.one_sided import is_pole
+from backproof.verification.running.oracle import require_oracle
 from backproof.verification.running.point import Point, point_of
 
 Groups = Sequence[Sequence[Drawn]]
@@ -119,7 +106,7 @@ class Campaign:
         for point in generic[-1:]:
             require_oracle(evaluators, point)
         judged = tuple(judge_all(evaluators, looked.looks))
-        found = replace(found, judged=judged, unjudged=_unjudged(looked))
+        found = replace(found, judged=judged, unjudged=unjudged(looked))
         wrong = [one.point for one in found.judged if one.outcome is Outcome.WRONG]
         if wrong and is_right_again(evaluators, wrong[0], settings.repeats):
             return replace(found, unlawful=Unlawful("not-deterministic", DIFFERENT_RESULTS, wrong[0]))
@@ -127,7 +114,7 @@ class Campaign:
             found = self._asked_differences(found, generic)
         if looked.looks and not wrong:
             found = self._with_conduct(found, looked, groups, generic, settings)
-        reach = self._reach(found, looked, settings.repeats, *_precisions(groups, settings))
+        reach = reach_of(self.claim, found, looked, settings.repeats, precisions_of(groups, settings))
         return replace(found, reach=reach, unreached=(*found.unreached, *unreached(reach)))
 
     def _unrepeatable(self, generic: Sequence[Point], repeats: int) -> Unlawful | None:
@@ -197,11 +184,16 @@ class Campaign:
         """Return the findings with those of the checks that run only where no value is wrong."""
         evaluators, looks, second = self.evaluators, looked.looks, SecondOrder()
         everywhere = [look.point for look in looks]
-        given = [point for point in looked.infinite if not all_finite(point.args)]
+        # the value is compared where the caller brings infinities, and where the function has a pole
+        given = [
+            point
+            for point in looked.infinite
+            if self.claim.value and (not all_finite(point.args) or is_pole(evaluators, point))
+        ]
         unlawful = _unlawful(evaluators, generic, LAWFUL, settings.repeats) or _forward_apart(
             evaluators, [*everywhere, *given]
         )
-        rows, notes, unreached = self._rows(groups, *_precisions(groups, settings))
+        accuracy = accuracy_in(evaluators, groups, precisions_of(groups, settings), self.saturated)
         if settings.second_order and not self.claim.forward:
             second = judge_second_order(evaluators, self.second, generic[-1:], settings.seed)
         program = evaluators.truth.program(looks[0].point)
@@ -213,88 +205,17 @@ class Campaign:
             symbolic=tuple(path for path, known in zip(paths, fixed, strict=True) if known),
             leaves=len(jax.tree.leaves(looks[0].truth.value)),
             unlawful=unlawful,
-            rows=tuple(rows),
-            unreached=tuple(unreached),
+            rows=accuracy.rows,
+            unreached=accuracy.unreached,
             second=second.wrong,
             notes=(
                 *found.notes,
                 *cut_short(self.costs, self.lengths),
-                *_coarse(paths, evaluators.units(looks[0].point)),
-                *notes,
+                *coarse(paths, evaluators.units(looks[0].point)),
+                *accuracy.notes,
                 *second.notes,
             ),
         )
-
-    def _reach(
-        self,
-        found: Findings,
-        looked: Looks,
-        runs: int,
-        judged: tuple[str, ...],
-        advised: tuple[str, ...] | None,
-    ) -> Reach:
-        """Return the record of what was looked at."""
-        points = [one.point for one in found.judged if one.outcome is not Outcome.NO_EVIDENCE]
-        return Reach(
-            points=len(points),
-            no_evidence=no_evidence(found),
-            axes=sizes_met(points, self.claim.points.sizes_at),
-            values=kinds_met(points),
-            integers=integers_met(points),
-            held=self.claim.points.held,
-            comparisons=looked.answers,
-            missed=missed_answers(looked.answers, looked.elsewhere),
-            landmarks=missed_landmarks(points, looked.infinite, self.claim.points.landmarks),
-            precisions=judged,
-            advised=advised or (),
-            device=jax.default_backend(),
-            runs=runs,
-        )
-
-    def _rows(
-        self, groups: Groups, judged: tuple[str, ...], advised: tuple[str, ...] | None
-    ) -> tuple[list[Row], list[str], list[str]]:
-        """Return what errs too much in the precisions that are judged; notes; and precisions not reached.
-
-        Args:
-            groups: the draws.
-            judged: the precisions that are judged.
-            advised: those in which the code runs for advice; None where the caller chose the precisions.
-        """
-        menu = [group for group in groups if group[0].kind is None]  # without the draws with a long axis
-        full = [group for group in menu if not group[0].empty and group[0].size <= EFFORT.entries]
-        fitting = max(1, EFFORT.native_entries // max(full[-1][0].size, 1)) if full else 0
-        ordinary = full[-1][: min(EFFORT.native_points, fitting)] if full else []
-        low = {dtype: self.evaluators.low_precision(dtype) for dtype in (*judged, *(advised or ()))}
-        seen = {dtype: worst_rows(one, ordinary) for dtype, one in low.items()}
-        lost = {dtype: self._lost(dtype, rows) for dtype, rows in seen.items()}
-        found = [row for dtype in judged for row in lost[dtype]]
-        if found and not found[0].saturated:
-            smaller = [group[: EFFORT.native_points] for group in full[:-1]]
-            where = low[found[0].dtype]
-            found = [plainer_row(at_smallest(found[0], where, smaller), where), *found]
-        why = {dtype: _refused(low[dtype], full) for dtype, rows in seen.items() if not rows}
-        refused = {
-            dtype: f"the code was not judged in {dtype}: {said}" for dtype, said in why.items() if said
-        }
-        notes = [advice(lost[dtype][0]) for dtype in advised or () if lost[dtype]]
-        declared = () if advised is None else judged
-        notes += [said for dtype, said in refused.items() if dtype not in declared]
-        return found, notes, [refused[dtype] for dtype in declared if dtype in refused]
-
-    def _lost(self, dtype: str, rows: Sequence[Row]) -> list[Row]:
-        """Return the entries that err too much in a precision, and then the sums that saturate in it."""
-        return [row for row in rows if row.fails] + (self.saturated(dtype) if dtype != "float32" else [])
-
-
-def _coarse(paths: Sequence[str], units: Sequence[float]) -> list[str]:
-    """Return a note on each leaf of the result whose formula was judged to fewer digits than float64 has."""
-    coarse = [(path, unit) for path, unit in zip(paths, units, strict=True) if unit > 1]
-    return [
-        f"result{path} is computed in {-np.log10(unit * epsilon(np.float64)):.0f} digits inside, and its "
-        "formula was judged to those"
-        for path, unit in coarse
-    ]
 
 
 def _unlawful(
@@ -319,56 +240,3 @@ def _forward_apart(evaluators: Evaluators, points: Sequence[Point]) -> Unlawful 
     """Return where the value of the rule's own forward is not that of the primal."""
     found = unlike_primal(evaluators, points)
     return Unlawful("contract-forward", *found) if found else None
-
-
-def _precisions(groups: Groups, settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """Return the precisions in which the code is judged, and those in which it runs for advice.
-
-    Where the caller chose, there is no advice; else the declared dtypes are judged.
-    """
-    if settings.dtypes is not None:
-        return settings.dtypes, None
-    leaves = jax.tree.leaves(next(iter(groups))[0].build())
-    declared = {str(np.zeros(0, dtype_of(leaf)).real.dtype) for leaf in leaves if is_inexact(leaf)}
-    judged = tuple(dtype for dtype in DTYPES if dtype in declared)
-    return judged, tuple(dtype for dtype in DTYPES if dtype not in judged)
-
-
-def _unjudged(looked: Looks) -> tuple[NoEvidence, ...]:
-    """Return the drawn points that could not be judged, by reason."""
-    infinite = len(looked.infinite)
-    found = [NoEvidence(NO_VALUE, infinite, looked.infinite[0].args)] if infinite else []
-    absent = [NoEvidence("the function does not exist at that size", looked.absent)] if looked.absent else []
-    return (*found, *absent)
-
-
-def no_evidence(found: Findings) -> tuple[NoEvidence, ...]:
-    """Return every point that gave no evidence, by reason."""
-    silent = [one for one in found.judged if one.outcome is Outcome.NO_EVIDENCE]
-    reasons = dict.fromkeys(one.reason for one in silent)
-    groups = [[one for one in silent if one.reason == reason] for reason in reasons]
-    return (*found.unjudged, *(NoEvidence(g[0].reason, len(g), g[0].point.args) for g in groups))
-
-
-def unreached(reach: Reach) -> list[str]:
-    """Return sentences on what the caller declared and no judged point shows."""
-    why = "because the function is not finite there"
-    do = "narrow the arguments to where it is, or name values with a meaning of their own in also="
-    said = [
-        f"the comparison at {one} was {str(answer).lower()} at drawn points, but at none that could be "
-        f"judged, {why}; {do}"
-        for one, answer in reach.missed
-    ]
-    said += [
-        f"the value {name} was drawn, but at no point that could be judged, {why}; {do}"
-        for name, drawn in (reach.landmarks or {}).items()
-        if drawn
-    ]
-    return said[:1]
-
-
-def _refused(low: LowPrecision, groups: Groups) -> str | None:
-    """Return why no row was judged in a precision; None where that needs no note, as for complex numbers."""
-    if not groups:
-        return "no shape is small enough"
-    return low.refused or ("at no point tried are both the function and autodiff finite" if low.ran else None)

@@ -17,8 +17,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from jax.extend.source_info_util import summarize
 
 from backproof.numerics.comparison import same
+from backproof.numerics.coverage import CALLS
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.interpreter import CALLS, Substitution
+from backproof.numerics.lanes import Substitution
 from backproof.numerics.noise import measure_program
 from backproof.numerics.tracing import Program
 from backproof.verification.diagnosis.failure import Failure

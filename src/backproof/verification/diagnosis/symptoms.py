@@ -26,13 +26,13 @@ def _ignored(at: Failure) -> str | None:
 
 
 def _nonlinear(at: Failure) -> str | None:
-    said = "{0:g} times the cotangent does not give {0:g} times the result".format(SCALES[0])
+    said = f"{SCALES[0]:g} times the cotangent does not give {SCALES[0]:g} times the result"
     return None if _scales(at, SCALES[0], SCALES[0]) else said
 
 
 def _scales(at: Failure, factor: float, expected: float) -> bool:
     """Return whether `factor` times the cotangent gives `expected` times the result."""
-    hand, compiled = at.elsewhere.hand, at.elsewhere.compiled
+    _, hand, compiled, _ = at.elsewhere
     if hand is None or compiled is None:
         return factor == expected  # without a cotangent there is nothing to test
     scaled = jax.tree.map(lambda c: factor * c if has_direction(c) else c, at.point.direction)
@@ -131,9 +131,9 @@ def _with_other_args(at: Failure, change: Callable[[Any], Any]) -> bool:
 
 def _mean(at: Failure) -> str | None:
     batch = batch_size(at.point)
-    if batch < 2 or not all(leaf.is_times(1 / batch) for leaf in at.leaves):
-        return None
-    return "the result differs by convention, not by a slip: it is a mean over the batch, not a sum"
+    is_mean = batch > 1 and all(leaf.is_times(1 / batch) for leaf in at.leaves)
+    said = "the result differs by convention, not by a slip: it is a mean over the batch, not a sum"
+    return said if is_mean else None
 
 
 def _half(at: Failure) -> str | None:
@@ -146,9 +146,8 @@ def _half(at: Failure) -> str | None:
 
 def _factor(at: Failure) -> str | None:
     ratio = ratio_of(at.leaf)
-    if ratio is None:
-        return None
-    return f"result{at.leaf.path} is {ratio_text(ratio)} times the gradient{axis_hint(at)}"
+    said = f"result{at.leaf.path} is {{}} times the gradient{axis_hint(at)}"
+    return None if ratio is None else said.format(ratio_text(ratio))
 
 
 def ratio_of(leaf: Leaf) -> Any:

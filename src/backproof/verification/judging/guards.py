@@ -15,10 +15,10 @@ from backproof.numerics.effort import EFFORT
 from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import ACCUSED, AGREES_WITHIN
 from backproof.verification.judging.kinks import some_sides
-from backproof.verification.judging.one_sided import as_tree, both_sides, per_part, vector, vectors
 from backproof.verification.judging.reference import Vote, derivative_at, vote
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
+from backproof.verification.running.one_sided import as_tree, both_sides, per_part, vector, vectors
 
 
 def may_be_guarded(evaluators: Evaluators, looks: Sequence[Look]) -> list[bool]:

@@ -25,8 +25,8 @@ from backproof.numerics.tolerance import (
     RESOLUTION,
     SUM_OF_WEIGHTS,
 )
-from backproof.verification.judging.one_sided import moved, nearby, per_part, reach, sides, vector, vectors
 from backproof.verification.running.evaluator import Evaluator
+from backproof.verification.running.one_sided import moved, nearby, per_part, reach, sides, vector, vectors
 from backproof.verification.running.point import Point
 
 

@@ -17,7 +17,13 @@ import numpy as np
 from backproof.numerics.comparison import Entry, difference, units
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.interpreter import run
-from backproof.numerics.leaves import PyTree, has_direction, is_floating, is_inexact, shapes_of
+from backproof.numerics.leaves import (
+    PyTree,
+    has_direction,
+    is_floating,
+    is_inexact,
+    shapes_of,
+)
 from backproof.numerics.noise import Measured, measure
 from backproof.numerics.tolerance import FEW_ROUNDINGS, SCALES
 from backproof.numerics.tracing import float64, trace
@@ -26,8 +32,6 @@ from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point, stack, unstack
 
 Law = Callable[[Evaluators, Point], str | None]
-DIFFERENT_BITS = "run again on the same input, it gives different bits"
-DIFFERENT_RESULTS = "run again on the same input, it gives another result"
 
 
 def forward_is_primal(evaluators: Evaluators, point: Point) -> str | None:
@@ -136,22 +140,6 @@ def _part_apart(pulled_back: Callable[..., Any], point: Point, wanted: Measured)
     return f"it gives {entry.hand} where the whole gives {entry.truth}" if entry and differs else None
 
 
-def is_the_same_again(evaluators: Evaluators, point: Point, repeats: int) -> bool:
-    """Return whether so many runs of the compiled derivative on the same input give the same bits."""
-    first = evaluators.compiled(point)
-    return all(_same_bits(first, evaluators.compiled(point)) for _ in range(repeats - 1))
-
-
-def is_right_again(evaluators: Evaluators, point: Point, repeats: int) -> bool:
-    """Return whether a derivative that was wrong at a point is right there in some of so many runs."""
-    truth = evaluators.truth(point).with_noise_of(evaluators.hand(point))
-    alone = [evaluators.compiled(point) for _ in range(repeats)]
-    right = [difference(one, truth) is None for one in alone]
-    if all(right):  # it was wrong among other points
-        return vmap_is_a_loop(evaluators, point) is None
-    return any(right)
-
-
 def is_pure(evaluators: Evaluators, point: Point) -> str | None:
     """Return how tracing it again gives another function: it holds a counter, a clock, an unseeded draw."""
     anew = lambda args, direction: evaluators.claim.hand(args, direction)  # noqa: E731 - jax caches by function
@@ -236,7 +224,7 @@ def _mapped_over(
 
 def _apart(evaluators: Evaluators, place: Point, together: Any) -> str | None:
     """Return both results, alone and under vmap, in words where they differ; None where they agree."""
-    if _same_bits(evaluators.compiled(place), together):
+    if same_bits(evaluators.compiled(place), together):
         return None
     alone = evaluators.hand(place).value
     # of leaves: nodes of a user's own class compare by identity
@@ -297,6 +285,7 @@ def _reversed(leaf: Any) -> Any:
     return (np.flip(leaf) * 0.75 + 0.5).astype(leaf.dtype)
 
 
-def _same_bits(one: Any, other: Any) -> bool:
+def same_bits(one: Any, other: Any) -> bool:
+    """Return whether two results are equal in every bit."""
     leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     return all(np.array_equal(a, b, equal_nan=is_inexact(a)) for a, b in leaves)

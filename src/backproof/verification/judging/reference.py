@@ -6,14 +6,12 @@ therefore differentiated once more with every `stop_gradient` passed through. If
 finite differences, the disagreement is a convention.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
-from jax.extend.core.primitives import copy_p
 
 from backproof.numerics.comparison import agree
 from backproof.numerics.effort import EFFORT
@@ -25,17 +23,13 @@ from backproof.numerics.leaves import (
     leaves_with_paths,
 )
 from backproof.numerics.noise import Measured, measure
+from backproof.numerics.stops import without_stops
 from backproof.numerics.tolerance import ACCUSED, AGREES_WITHIN, TRUSTED
-from backproof.numerics.tracing import float64, inner_programs
-from backproof.verification.claims.claim import Claim, pullback
+from backproof.verification.claims.claim import pullback
 from backproof.verification.running.differences import Slope, along, one_entry, one_sided, size_of
 from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point
-
-NAME = "stop_gradient"
-# A function with a rule of its own is differentiated by that rule, whatever its body holds.
-RULED = frozenset({"custom_jvp_call", "custom_vjp_call"})
 
 
 def reference_in_doubt(primal: Evaluator, point: Point, gradient: Any, noise: Any) -> str | None:
@@ -160,8 +154,8 @@ def difference_at(
     which = _argument_leaf(point.args, truth, paths.index(leaf))
     if is_complex(jax.tree.leaves(point.args)[which]):
         return None
-    found = along(primal, point, one_entry(point.args, which, index))
-    return found.value / float(size_of(jax.tree.leaves(point.args)[which])[index])
+    size = float(size_of(jax.tree.leaves(point.args)[which])[index])
+    return along(primal, point, one_entry(point.args, which, index)).value / size if size else None
 
 
 def _matched(gradient: Any, step: Any) -> list[tuple[Any, Any]]:
@@ -198,7 +192,7 @@ def _argument_leaf(args: tuple[Any, ...], gradient: tuple[Any, ...], leaf: int) 
 def explains_doubt(evaluators: Evaluators, points: Sequence[Point]) -> bool:
     """Return whether differences agree with autodiff at `points` once no gradient is stopped."""
     for point in points:
-        passing = without_stops(evaluators.claim, point)
+        passing = without_stops(evaluators.claim.primal, point.args)
         if passing is None:
             return False
         truth: Measured = evaluators.truth(point)
@@ -207,45 +201,3 @@ def explains_doubt(evaluators: Evaluators, points: Sequence[Point]) -> bool:
         if reference_in_doubt(evaluators.primal, point, gradient, truth.noise):
             return False
     return True
-
-
-def without_stops(claim: Claim, point: Point) -> Callable[..., Any] | None:
-    """Return the primal, at the shapes of `point`, with gradients passed through; None if none is stopped."""
-    with float64():
-        closed, shape = jax.make_jaxpr(claim.primal, return_shape=True)(*point.args)
-    if not _mentions(closed.jaxpr):
-        return None
-    passing = jaxpr_as_fun(ClosedJaxpr(_passing(closed.jaxpr), closed.consts))
-    tree = jax.tree.structure(shape)
-    return lambda *args: tree.unflatten(passing(*jax.tree.leaves(args)))
-
-
-def _passing(jaxpr: Jaxpr) -> Jaxpr:
-    """Return the program with a copy in the place of every `stop_gradient`, inside loops and calls too."""
-    eqns = [
-        eqn.replace(primitive=copy_p, params={})
-        if eqn.primitive.name == NAME
-        else eqn
-        if eqn.primitive.name in RULED
-        else eqn.replace(params={key: _changed(value) for key, value in eqn.params.items()})
-        for eqn in jaxpr.eqns
-    ]
-    return jaxpr.replace(eqns=eqns)
-
-
-def _changed(value: Any) -> Any:
-    if isinstance(value, ClosedJaxpr):
-        return ClosedJaxpr(_passing(value.jaxpr), value.consts)
-    if isinstance(value, Jaxpr):
-        return _passing(value)
-    plain = type(value) in (tuple, list)
-    return type(value)(_changed(one) for one in value) if plain else value
-
-
-def _mentions(program: ClosedJaxpr | Jaxpr) -> bool:
-    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
-    return any(
-        eqn.primitive.name == NAME
-        or (eqn.primitive.name not in RULED and any(map(_mentions, inner_programs(eqn.params))))
-        for eqn in jaxpr.eqns
-    )

@@ -12,11 +12,11 @@ import jax
 import numpy as np
 
 from backproof.numerics.leaves import is_complex, shapes_of
+from backproof.numerics.stops import without_stops
 from backproof.numerics.tracing import float64
 from backproof.verification.claims.claim import Claim, pullback
 from backproof.verification.judging.guards import is_smooth_and_unguarded
 from backproof.verification.judging.judge import Judgement, Outcome, judge_alone
-from backproof.verification.judging.reference import without_stops
 from backproof.verification.points.values import Style, zeros
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
@@ -111,7 +111,7 @@ def _rests_on_stops(claim: Claim, place: Point) -> bool:
         claim: the first derivative.
         place: a point of the second one, as `probe` makes it.
     """
-    passing = without_stops(claim, Point(place.args, place.direction[0]))
+    passing = without_stops(claim.primal, place.args)
     if passing is None:
         return False
     with float64():

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.interpreter import Witness, one_sided, run
+from backproof.numerics.interpreter import one_sided, run
+from backproof.numerics.lanes import Witness
 from backproof.numerics.leaves import PyTree, all_numbers, is_inexact, shapes_of
 from backproof.numerics.noise import Measured, measure_program
 from backproof.numerics.tolerance import RESOLUTION

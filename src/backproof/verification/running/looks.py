@@ -8,7 +8,7 @@ import jax
 
 from backproof.errors import UsageError
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.interpreter import Witness
+from backproof.numerics.lanes import Witness
 from backproof.numerics.noise import Measured
 from backproof.numerics.tracing import float64
 from backproof.verification.claims.claim import Claim

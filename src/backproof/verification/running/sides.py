@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from backproof.numerics.interpreter import Witness
+from backproof.numerics.lanes import Witness
 
 JAX = os.path.dirname(str(jax.__file__))
 # The interpreter and the verifier trace the code; neither is the code.

@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import is_complex, is_floating, is_inexact
+from backproof.numerics.leaves import all_finite, all_numbers, is_complex, is_floating, is_inexact
 from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import LEAST_STEP, LEAST_STEP_FROM_ZERO, RADIUS
 from backproof.verification.running.evaluator import Evaluator
+from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point, unstack
 
 
@@ -170,3 +171,14 @@ def as_tree(values: np.ndarray, like: Any) -> Any:
         start += taken.size
         made.append((taken[0::2] + 1j * taken[1::2] if parts == 2 else taken).reshape(np.shape(leaf)))
     return tree.unflatten(made)
+
+
+def is_pole(evaluators: Evaluators, point: Point) -> bool:
+    """Return whether the function is infinite at a point of finite numbers, but not next to it on every side.
+
+    Where it is infinite all around, it overflows, and its value says nothing about another way to compute it.
+    """
+    if not all_finite(point.args) or not all_numbers(evaluators.primal.value(point)):
+        return False
+    places = [point] * EFFORT.quick_sides
+    return any(any(evaluators.finite(side)) for side in both_sides(evaluators.truth, places))

@@ -11,8 +11,8 @@ from backproof.numerics.primitives import NUMPY
 from backproof.numerics.tracing import float64
 from backproof.verification.claims.of_functions import of_vjp
 from backproof.verification.claims.static_arguments import StaticArguments
-from backproof.verification.judging.oracle import oracle_apart, require_oracle
 from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.oracle import oracle_apart, require_oracle
 from backproof.verification.running.point import Point
 
 pytestmark = pytest.mark.as_user

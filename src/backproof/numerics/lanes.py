@@ -1,0 +1,162 @@
+"""What the interpreter carries: one value, or one for each run, and how the runs take their decisions.
+
+The first run is unperturbed. Replicas follow, in which every rounding is varied; they take the decisions of
+the first. Two more may follow for one side of a kink: one next to the point, which decides for itself, and
+one at the point, which breaks its ties as that one does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backproof.numerics.decisions import COMPARISONS, beside, sorted_beside, ties
+from backproof.numerics.indexing import sort_order
+from backproof.numerics.primitives import NUMPY
+
+Values = tuple[Any, ...]  # one value, or one for each run
+
+
+class Substitution(NamedTuple):
+    """Says which one operation of a program is computed in another way.
+
+    Attributes:
+        eqn: the operation, as it stands in the program.
+        change: what is computed in its place, from the same operands.
+    """
+
+    eqn: Any
+    change: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Says how the interpreter computes.
+
+    Attributes:
+        replicas: the number of perturbed runs in addition to the unperturbed one.
+        wide: whether values of float64 are held in longdouble.
+        rng: the source of the perturbations.
+        substitution: the operation that is computed in another way, if one is.
+        crossing: whether each replica takes its own decisions; branches and loops of programs (`cond`,
+            `while`) always follow the first replica.
+        sided: whether two more runs follow the replicas: one next to the point, and one at the point that
+            breaks its ties as that one does.
+        witness: where to write what is met, if somewhere.
+    """
+
+    replicas: int
+    wide: bool
+    rng: np.random.Generator
+    substitution: Substitution | None = None
+    crossing: bool = False
+    sided: bool = False
+    witness: "Witness | None" = None
+
+    @property
+    def lanes(self) -> int:
+        """How many values are carried: the unperturbed run, the replicas, and the two of a side."""
+        return 1 + self.replicas + 2 * self.sided
+
+
+@dataclass
+class Witness:
+    """Holds what a run has met; the run fills it in.
+
+    Attributes:
+        met: for each decision, the answers that were met where its operands are finite.
+        tied: whether a decision was a tie.
+    """
+
+    met: dict[int, tuple[Any, set[bool]]] = field(default_factory=dict)
+    tied: bool = False
+
+
+def pick(values: Values, replica: int) -> Any:
+    """Return the value of one run."""
+    return values[replica if len(values) > 1 else 0]
+
+
+def is_first(operands: list[Values], replica: int) -> bool:
+    """Return whether a run holds the operands of the unperturbed one: no tie has parted them yet."""
+    return all(pick(v, replica) is pick(v, 0) for v in operands)
+
+
+def decided_beside(
+    eqn: Any,
+    operands: list[Values],
+    operation: Callable[..., Any],
+    params: dict[str, Any],
+    how: Arithmetic,
+    *,
+    deciding: bool,
+) -> list[Values]:
+    """Return the decisions of each run: the replicas follow the first, and the last breaks its ties."""
+    lanes = [[pick(v, lane) for v in operands] for lane in range(how.lanes)]
+    *alike, moved, here = lanes
+    first, next_to = (as_list(operation(*values, **params)) for values in (lanes[0], moved))
+    if deciding:
+        name = eqn.primitive.name
+        limit = as_list(beside(name, operation, alike, moved, here, params))
+    else:
+        limit = first if is_first(operands, how.lanes - 1) else as_list(operation(*here, **params))
+    return [(*[one] * len(alike), two, three) for one, two, three in zip(first, next_to, limit, strict=True)]
+
+
+def witnessed(
+    eqn: Any,
+    operands: list[Values],
+    params: dict[str, Any],
+    how: Arithmetic,
+    found: Witness,
+    *,
+    deciding: bool,
+) -> None:
+    """Write down which answers a comparison gave, and whether a decision was a tie."""
+    name = eqn.primitive.name
+    lanes = [[pick(v, lane) for v in operands] for lane in range(1 + how.replicas)]
+    found.tied = found.tied or (deciding and bool(np.any(ties(name, lanes, params))))
+    if name in COMPARISONS:
+        finite = np.isfinite(lanes[0][0]) & np.isfinite(lanes[0][1])
+        answers = np.asarray(NUMPY[name](*lanes[0]))[finite]
+        found.met.setdefault(id(eqn), (eqn, set()))[1].update(map(bool, np.unique(answers)))
+
+
+def follows_first(operands: list[Values], values: list[Any], params: dict[str, Any]) -> list[Any]:
+    """Return operands whose keys sort as those of the unperturbed run do."""
+    keys = params["num_keys"]
+    order = sort_order([pick(v, 0) for v in operands[:keys]], params["dimension"])
+    ranks = np.argsort(order, axis=-1)
+    moved = [np.moveaxis(v, params["dimension"], -1) for v in values[:keys]]
+    monotone = [np.take_along_axis(np.sort(v, axis=-1), ranks, -1) for v in moved]
+    return (
+        [np.moveaxis(v, -1, params["dimension"]) for v in monotone] + values[keys:] if keys == 1 else values
+    )
+
+
+def orders(name: str, params: dict[str, Any]) -> bool:
+    """Return whether an operation orders its operands by one key, so that two equal keys are a tie."""
+    return name == "top_k" or (name == "sort" and params["num_keys"] == 1)
+
+
+def ordered_beside(name: str, operands: list[Values], params: dict[str, Any], how: Arithmetic) -> list[Any]:
+    """Return the result of an operation that orders its operands, its ties as they fall next to the point."""
+    axis, sign = (params["axis"], -1) if name == "top_k" else (params["dimension"], 1)
+    lanes = [sign * np.moveaxis(pick(operands[0], lane), axis, -1) for lane in range(how.lanes - 1)]
+    order = sorted_beside(lanes[:-1], lanes[-1])[..., : params.get("k")]
+    here = [np.moveaxis(pick(v, how.lanes - 1), axis, -1) for v in operands]
+    found = [np.take_along_axis(v, order, -1) for v in here]
+    return [np.moveaxis(v, -1, axis) for v in (found if name == "sort" else [*found, order.astype(np.int32)])]
+
+
+def as_list(out: Any) -> list[Any]:
+    """Return the results of an operation as a list."""
+    return list(out) if isinstance(out, list | tuple) else [out]
+
+
+def decided(values: Values, how: Arithmetic) -> Values:
+    """Return whole numbers as every run takes them: the replicas follow the first."""
+    if how.crossing or len(values) == 1:
+        return values
+    return (*values[:1] * (1 + how.replicas), *values[-2:]) if how.sided else values[:1]

@@ -1,0 +1,56 @@
+"""Programs with every `stop_gradient` passed through, inside loops and calls too."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+from jax.extend.core.primitives import copy_p
+
+from backproof.numerics.tracing import float64, inner_programs
+
+NAME = "stop_gradient"
+# A function with a rule of its own is differentiated by that rule, whatever its body holds.
+RULED = frozenset({"custom_jvp_call", "custom_vjp_call"})
+
+
+def without_stops(f: Callable[..., Any], args: tuple[Any, ...]) -> Callable[..., Any] | None:
+    """Return `f`, at the shapes of `args`, with gradients passed through; None if none is stopped."""
+    with float64():
+        closed, shape = jax.make_jaxpr(f, return_shape=True)(*args)
+    if not _mentions(closed.jaxpr):
+        return None
+    passing = jaxpr_as_fun(ClosedJaxpr(_passing(closed.jaxpr), closed.consts))
+    tree = jax.tree.structure(shape)
+    return lambda *args: tree.unflatten(passing(*jax.tree.leaves(args)))
+
+
+def _passing(jaxpr: Jaxpr) -> Jaxpr:
+    """Return the program with a copy in the place of every `stop_gradient`, inside loops and calls too."""
+    eqns = [
+        eqn.replace(primitive=copy_p, params={})
+        if eqn.primitive.name == NAME
+        else eqn
+        if eqn.primitive.name in RULED
+        else eqn.replace(params={key: _changed(value) for key, value in eqn.params.items()})
+        for eqn in jaxpr.eqns
+    ]
+    return jaxpr.replace(eqns=eqns)
+
+
+def _changed(value: Any) -> Any:
+    if isinstance(value, ClosedJaxpr):
+        return ClosedJaxpr(_passing(value.jaxpr), value.consts)
+    if isinstance(value, Jaxpr):
+        return _passing(value)
+    plain = type(value) in (tuple, list)
+    return type(value)(_changed(one) for one in value) if plain else value
+
+
+def _mentions(program: ClosedJaxpr | Jaxpr) -> bool:
+    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    return any(
+        eqn.primitive.name == NAME
+        or (eqn.primitive.name not in RULED and any(map(_mentions, inner_programs(eqn.params))))
+        for eqn in jaxpr.eqns
+    )

@@ -1,0 +1,93 @@
+"""What the findings of one verification rest on: evidence and its absence, and what was never reached."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from backproof.numerics.rounding import epsilon
+from backproof.verification.claims.claim import Claim
+from backproof.verification.findings import Findings
+from backproof.verification.judging.judge import NO_VALUE, Outcome
+from backproof.verification.precisions import Precisions
+from backproof.verification.reach import (
+    NoEvidence,
+    Reach,
+    integers_met,
+    kinds_met,
+    missed_answers,
+    missed_landmarks,
+    sizes_met,
+)
+from backproof.verification.running.looks import Looks
+
+
+def reach_of(claim: Claim, found: Findings, looked: Looks, runs: int, precisions: Precisions) -> Reach:
+    """Return the record of what was looked at.
+
+    Args:
+        claim: what was verified.
+        found: the findings about its points.
+        looked: both sides at them.
+        runs: how often the compiled code ran on one input.
+        precisions: those in which it ran.
+    """
+    points = [one.point for one in found.judged if one.outcome is not Outcome.NO_EVIDENCE]
+    return Reach(
+        points=len(points),
+        no_evidence=no_evidence(found),
+        axes=sizes_met(points, claim.points.sizes_at),
+        values=kinds_met(points),
+        integers=integers_met(points),
+        held=claim.points.held,
+        comparisons=looked.answers,
+        missed=missed_answers(looked.answers, looked.elsewhere),
+        landmarks=missed_landmarks(points, looked.infinite, claim.points.landmarks),
+        precisions=precisions.judged,
+        advised=precisions.advised or (),
+        device=jax.default_backend(),
+        runs=runs,
+    )
+
+
+def unjudged(looked: Looks) -> tuple[NoEvidence, ...]:
+    """Return the drawn points that could not be judged, by reason."""
+    infinite = len(looked.infinite)
+    found = [NoEvidence(NO_VALUE, infinite, looked.infinite[0].args)] if infinite else []
+    absent = [NoEvidence("the function does not exist at that size", looked.absent)] if looked.absent else []
+    return (*found, *absent)
+
+
+def no_evidence(found: Findings) -> tuple[NoEvidence, ...]:
+    """Return every point that gave no evidence, by reason."""
+    silent = [one for one in found.judged if one.outcome is Outcome.NO_EVIDENCE]
+    reasons = dict.fromkeys(one.reason for one in silent)
+    groups = [[one for one in silent if one.reason == reason] for reason in reasons]
+    return (*found.unjudged, *(NoEvidence(g[0].reason, len(g), g[0].point.args) for g in groups))
+
+
+def unreached(reach: Reach) -> list[str]:
+    """Return sentences on what the caller declared and no judged point shows."""
+    why = "because the function is not finite there"
+    do = "narrow the arguments to where it is, or name values with a meaning of their own in also="
+    said = [
+        f"the comparison at {one} was {str(answer).lower()} at drawn points, but at none that could be "
+        f"judged, {why}; {do}"
+        for one, answer in reach.missed
+    ]
+    said += [
+        f"the value {name} was drawn, but at no point that could be judged, {why}; {do}"
+        for name, drawn in (reach.landmarks or {}).items()
+        if drawn
+    ]
+    return said[:1]
+
+
+def coarse(paths: Sequence[str], units: Sequence[float]) -> list[str]:
+    """Return a note on each leaf of the result whose formula was judged to fewer digits than float64 has."""
+    coarse = [(path, unit) for path, unit in zip(paths, units, strict=True) if unit > 1]
+    return [
+        f"result{path} is computed in {-np.log10(unit * epsilon(np.float64)):.0f} digits inside, and its "
+        "formula was judged to those"
+        for path, unit in coarse
+    ]
