@@ -135,7 +135,8 @@ class Report:
         near = f"right entries within {self.worst:.2g} noise units (1 is the rounding measured there)"
         tried = f"  {self.examples} examples, seed {self.seed}; {near}"
         lines = [head, *([f"  {self.explanation}"] if self.explanation else []), tried]
-        lines += [f"  {line}" for line in self.reach.lines()]
+        if self.verdict not in (Verdict.WRONG, Verdict.UNSTABLE):  # a fault stands wherever else one looked
+            lines += [f"  {line}" for line in self.reach.lines()]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines + (_example_lines(self.counterexample) if self.counterexample else []))
 
