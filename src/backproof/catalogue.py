@@ -16,4 +16,6 @@ NETWORKS: tuple[Rule, ...] = (
     remat_repeat(chain(rules.affine(3), rules.softplus), 5),
     mixed_precision(mlp([3, 4, 2], rules.tanh)),
 )
+# The precisions in which all of them are meant to run, and are judged.
+PRECISIONS = ("float32", "bfloat16", "float16")
 SHIPPED: tuple[Rule | Loss, ...] = (*rules.CATALOGUE, *NETWORKS, *losses.CATALOGUE)

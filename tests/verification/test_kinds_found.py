@@ -1,7 +1,7 @@
 """Kinds of code that were once judged wrongly: more members of each kind, and the verdicts they must get.
 
-The wide profile runs every member; the suite runs each third one, and the first of each kind that must pass and
-that must not.
+The wide profile runs every member; the suite runs each third one, and the first of each kind that must pass
+and that must not.
 """
 
 import os

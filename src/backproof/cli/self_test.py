@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backproof import selftest
-from backproof.catalogue import SHIPPED
+from backproof.catalogue import PRECISIONS, SHIPPED
 from backproof.cli.options import Options, without_seed
 from backproof.cli.shipped import reports_by_seed
 from backproof.verification import Report, verify_seeds
@@ -79,7 +79,9 @@ def _alarms(settings: Options, console: Console, seeds: int, jobs: int) -> list[
     chosen = range(first, first + seeds)
     if jobs == 1:
         found = (
-            report for rule in SHIPPED for report in verify_seeds(rule, chosen, **without_seed(settings))
+            report
+            for rule in SHIPPED
+            for report in verify_seeds(rule, chosen, dtypes=PRECISIONS, **without_seed(settings))
         )
     else:
         found = reports_by_seed(range(len(SHIPPED)), chosen, settings, jobs)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jax
 
-from backproof.catalogue import SHIPPED
+from backproof.catalogue import PRECISIONS, SHIPPED
 from backproof.cli.options import Options, without_seed
 from backproof.verification import Report, verify, verify_seeds
 
@@ -71,8 +71,8 @@ def _begin(cache: Path | None) -> None:
 
 
 def _verified(place: int, settings: Options) -> Report:
-    return verify(SHIPPED[place], **settings)
+    return verify(SHIPPED[place], dtypes=PRECISIONS, **settings)
 
 
 def _verified_at(place: int, seeds: range, settings: Options) -> list[Report]:
-    return list(verify_seeds(SHIPPED[place], seeds, **without_seed(settings)))
+    return list(verify_seeds(SHIPPED[place], seeds, dtypes=PRECISIONS, **without_seed(settings)))

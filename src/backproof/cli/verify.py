@@ -6,7 +6,7 @@ import time
 from rich.console import Console
 
 from backproof.arguments import parse_many
-from backproof.catalogue import SHIPPED
+from backproof.catalogue import PRECISIONS, SHIPPED
 from backproof.cli import derivations
 from backproof.cli.options import Options
 from backproof.cli.shipped import default_jobs, keep_compiled, reports
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _catalogue(settings: Options, console: Console, arguments: argparse.Namespace) -> int:
     began, jobs = time.perf_counter(), arguments.jobs or default_jobs()
     if jobs == 1:
-        found = (verify(one, **settings) for one in SHIPPED)
+        found = (verify(one, dtypes=PRECISIONS, **settings) for one in SHIPPED)
     else:
         found = reports(range(len(SHIPPED)), settings, jobs, arguments.compilation_cache)
     finished = print_reports(found, console)

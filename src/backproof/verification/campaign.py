@@ -22,7 +22,7 @@ from backproof.verification.aiming.lengths import Costs, affordable, costs_of, c
 from backproof.verification.claims.claim import Claim
 from backproof.verification.claims.contract import Broken
 from backproof.verification.diagnosis.missing_sum import missing_sum
-from backproof.verification.evidence import coarse, reach_of, unjudged, unreached
+from backproof.verification.evidence import coarse, on_one_device, reach_of, unjudged, unreached
 from backproof.verification.findings import Findings, Settings, Unlawful
 from backproof.verification.judging.accuracy import Row, saturated_sums
 from backproof.verification.judging.blindness import unseen
@@ -212,6 +212,7 @@ class Campaign:
                 *found.notes,
                 *cut_short(self.costs, self.lengths),
                 *coarse(paths, evaluators.units(looks[0].point)),
+                *on_one_device(evaluators.hand.program(looks[0].point)),
                 *accuracy.notes,
                 *second.notes,
             ),

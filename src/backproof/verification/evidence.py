@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
+from backproof.numerics.meshes import axes_of_one
 from backproof.numerics.rounding import epsilon
+from backproof.numerics.tracing import Program
 from backproof.verification.claims.claim import Claim
 from backproof.verification.findings import Findings
 from backproof.verification.judging.judge import NO_VALUE, Outcome
@@ -91,3 +93,11 @@ def coarse(paths: Sequence[str], units: Sequence[float]) -> list[str]:
         "formula was judged to those"
         for path, unit in coarse
     ]
+
+
+def on_one_device(program: Program) -> list[str]:
+    """Return a note on the axes of meshes along which the hand-written side ran on one device only."""
+    axes = ", ".join(axes_of_one(program))
+    said = f"the mesh has one device along {axes}, where a forgotten sum over devices changes nothing"
+    do = "set XLA_FLAGS=--xla_force_host_platform_device_count=2 to judge it over two"
+    return [f"{said}; {do}"] if axes else []

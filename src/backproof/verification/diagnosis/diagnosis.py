@@ -10,7 +10,7 @@ from backproof.verification.diagnosis.failure import failure_at
 from backproof.verification.diagnosis.layers import first_wrong_layer
 from backproof.verification.diagnosis.smallest import plainer
 from backproof.verification.judging.judge import Judgement, Outcome
-from backproof.verification.judging.reference import difference_at
+from backproof.verification.running.differences import difference_at
 from backproof.verification.running.evaluators import Evaluators
 
 # The gravest first.

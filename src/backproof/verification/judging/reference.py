@@ -20,13 +20,19 @@ from backproof.numerics.leaves import (
     is_complex,
     is_inexact,
     largest,
-    leaves_with_paths,
 )
 from backproof.numerics.noise import Measured, measure
 from backproof.numerics.stops import without_stops
 from backproof.numerics.tolerance import ACCUSED, AGREES_WITHIN, TRUSTED
 from backproof.verification.claims.claim import pullback
-from backproof.verification.running.differences import Slope, along, one_entry, one_sided, size_of
+from backproof.verification.running.differences import (
+    Slope,
+    along,
+    argument_leaf,
+    one_sided,
+    size_of,
+    with_none,
+)
 from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point
@@ -94,7 +100,7 @@ def vote(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> Vo
     largest_direction = largest(point.direction)
     leaves = zip(*map(jax.tree.leaves, (hand, truth.value, truth.noise)), strict=True)
     for leaf, (mine, true, noise) in enumerate(leaves):
-        which = _argument_leaf(point.args, truth.value, leaf)
+        which = argument_leaf(point.args, truth.value, leaf)
         if is_complex(jax.tree.leaves(point.args)[which]):
             said += [Vote.SILENT] * (not np.all(agree(mine, true, noise)))
             continue
@@ -116,7 +122,7 @@ def derivative_at(evaluators: Evaluators, point: Point, truth: Any, leaf: int, i
         leaf: the number of the leaf of the result.
         index: the entry of that leaf.
     """
-    which = _argument_leaf(point.args, truth, leaf)
+    which = argument_leaf(point.args, truth, leaf)
     if is_complex(jax.tree.leaves(point.args)[which]):
         return None
     slopes = one_sided(evaluators.primal, point, which, index, evaluators.claim.points.admits)
@@ -146,47 +152,15 @@ def _vote_at(slopes: list[Slope], mine: float, direction: float) -> Vote:
     return Vote.REFUTES if outside > ACCUSED * scale + error else Vote.SILENT
 
 
-def difference_at(
-    primal: Evaluator, point: Point, truth: Any, leaf: str, index: tuple[int, ...]
-) -> float | None:
-    """Return the difference quotient for one entry of the result of a pullback; None for a complex one."""
-    paths = [path for path, _ in leaves_with_paths(truth)]
-    which = _argument_leaf(point.args, truth, paths.index(leaf))
-    if is_complex(jax.tree.leaves(point.args)[which]):
-        return None
-    size = float(size_of(jax.tree.leaves(point.args)[which])[index])
-    return along(primal, point, one_entry(point.args, which, index)).value / size if size else None
-
-
 def _matched(gradient: Any, step: Any) -> list[tuple[Any, Any]]:
     """Return each leaf of the gradient with the part of the step that belongs to it."""
     return [
         (grad, move)
         for part, moves in zip(gradient, step, strict=True)
         if part is not None
-        for grad, move in zip(_with_none(part), _with_none(moves), strict=True)
+        for grad, move in zip(with_none(part), with_none(moves), strict=True)
         if grad is not None
     ]
-
-
-def _with_none(tree: Any) -> list[Any]:
-    return jax.tree.leaves(tree, is_leaf=_is_none)
-
-
-def _is_none(node: Any) -> bool:
-    return node is None
-
-
-def _argument_leaf(args: tuple[Any, ...], gradient: tuple[Any, ...], leaf: int) -> int:
-    """Return which leaf of the arguments leaf number `leaf` of the gradient belongs to."""
-    places, start = [], 0
-    for arg, part in zip(args, gradient, strict=True):
-        held = [value is not None for value in _with_none(arg)]
-        grads = [None] * len(held) if part is None else _with_none(part)
-        for is_leaf, grad in zip(held, grads, strict=True):
-            places += [start] if is_leaf and grad is not None else []
-            start += is_leaf
-    return places[leaf]
 
 
 def explains_doubt(evaluators: Evaluators, points: Sequence[Point]) -> bool:

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import has_direction, is_inexact
+from backproof.numerics.leaves import has_direction, is_complex, is_inexact, leaves_with_paths
 from backproof.numerics.tolerance import FIRST_STEP, FROM_ZERO
 from backproof.verification.running.evaluator import Evaluator, inner_products
 from backproof.verification.running.point import Point, stack
@@ -143,3 +143,36 @@ def _extrapolated(ladder: list[Any], base: int, rounding: float) -> Slope:
                 if apart < error:
                     best, error = fine, apart
     return Slope(float(best), float(error) + rounding)
+
+
+def difference_at(
+    primal: Evaluator, point: Point, truth: Any, leaf: str, index: tuple[int, ...]
+) -> float | None:
+    """Return the difference quotient for one entry of the result of a pullback; None for a complex one."""
+    paths = [path for path, _ in leaves_with_paths(truth)]
+    which = argument_leaf(point.args, truth, paths.index(leaf))
+    if is_complex(jax.tree.leaves(point.args)[which]):
+        return None
+    size = float(size_of(jax.tree.leaves(point.args)[which])[index])
+    return along(primal, point, one_entry(point.args, which, index)).value / size if size else None
+
+
+def argument_leaf(args: tuple[Any, ...], gradient: tuple[Any, ...], leaf: int) -> int:
+    """Return which leaf of the arguments leaf number `leaf` of the gradient belongs to."""
+    places, start = [], 0
+    for arg, part in zip(args, gradient, strict=True):
+        held = [value is not None for value in with_none(arg)]
+        grads = [None] * len(held) if part is None else with_none(part)
+        for is_leaf, grad in zip(held, grads, strict=True):
+            places += [start] if is_leaf and grad is not None else []
+            start += is_leaf
+    return places[leaf]
+
+
+def with_none(tree: Any) -> list[Any]:
+    """Return the leaves of a tree, among which None counts as one."""
+    return jax.tree.leaves(tree, is_leaf=_is_none)
+
+
+def _is_none(node: Any) -> bool:
+    return node is None
