@@ -208,11 +208,14 @@ def test_an_entry_that_vanishes_beside_a_large_one_is_lost():
     assert not _row("bfloat16", "[0]", point, mine, true, true, np.array([0.0, 0.01])).fails
 
 
-def test_an_error_that_is_negligible_beside_the_cotangent_is_none():
-    mine, true = np.array([0.0]), np.array([1e-7])
-    small, large = (Point((np.zeros(1, np.float32),), np.float32(ct)) for ct in (1e-3, 1.0))
-    assert _row("float32", "[0]", small, mine, true, true, np.zeros(1)).fails
-    assert not _row("float32", "[0]", large, mine, true, true, np.zeros(1)).fails
+def test_an_error_that_is_negligible_beside_the_other_entries_is_none():
+    point = Point((np.zeros(2, np.float32),), np.float32(1))
+    mine = np.array([1.0, 0.0])
+    trues = np.array([1.0, 1e-7]), np.array([1.0, 1e-4])
+    beside = [_row("float32", "[0]", point, mine, true, true, np.zeros(2)) for true in trues]
+    assert [row.fails for row in beside] == [False, True]
+    alone = _row("float32", "[0]", point, mine[1:], mine[1:] + 1e-7, mine[1:] + 1e-7, np.zeros(1))
+    assert alone.fails
 
 
 def test_a_right_slope_is_not_held_to_numbers_too_small_for_a_precision():

@@ -3,7 +3,7 @@
 The truth is autodiff in float64 at exactly the inputs of the low precision. One rule holds in every
 precision: the error of an entry is divided by what autodiff achieves there in the same precision, which is
 its own error or its spread when each of its roundings is varied, and never less than a unit in the last place
-of the entry. An error that is negligible beside the cotangent is none.
+of the entry. An error that is negligible beside the largest entry of its leaf is none.
 """
 
 from collections.abc import Sequence
@@ -108,9 +108,10 @@ def _worst(low: LowPrecision, point: Point, hand: Any, exact: Any, autos: list[A
     if not found or not found.fails:
         return found
     # At a kink the formula by hand may be another subgradient, which was judged before: compare with that.
-    own = _worst_against(low.dtype, point, hand, low.exact([point], by_hand=True)[0], autos)
-    if own and not own.fails:
-        return own
+    if not low.rounds_by_hand(point):
+        own = _worst_against(low.dtype, point, hand, low.exact([point], by_hand=True)[0], autos)
+        if own and not own.fails:
+            return own
     # Next to a kink the order of a sum decides on which side the code falls, and either side is right.
     # Digits that autodiff loses as well, once it is compiled, are no fault of this code.
     (sides,) = low.truths([point], EFFORT.native_sides, crossing=True)
@@ -159,7 +160,8 @@ def _row(dtype: str, leaf: str, point: Point, mine: Any, true: Any, own: Any, sp
     with np.errstate(all="ignore"):
         error = np.abs(mine - true)
         achieved = np.maximum.reduce([np.abs(own - true), spread, unit * np.abs(true)])
-        least = NEGLIGIBLE / ACCURATE_WITHIN * max_of(point.direction) + float(jnp.finfo(dtype).tiny)
+        scale = float(np.max(np.abs(true))) or max_of(point.direction)
+        least = NEGLIGIBLE / ACCURATE_WITHIN * scale + float(jnp.finfo(dtype).tiny)
         allowed = np.maximum(achieved, least)
         ratio = np.where(np.isfinite(error), error / allowed, np.inf)
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), ratio.shape))

@@ -118,6 +118,12 @@ class LowPrecision:
             values = self._each(kind, f, [Point(*widen(tuple(point))) for point in points])
         return [value[0] for value in values]
 
+    def rounds_by_hand(self, point: Point) -> bool:
+        """Return whether the hand-written code rounds to fewer digits in float64 too, so that none is exact."""
+        with float64():
+            program = self._traced("exact hand", self.claim.hand, Point(*widen(tuple(point))))
+        return max(program.units, default=0.0) > np.finfo(np.float64).eps
+
     def _each(
         self,
         kind: str,
