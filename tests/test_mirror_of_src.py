@@ -22,6 +22,7 @@ TESTED_IN = {
     "cli/test_parser.py": ("__main__.py", "cli/_main.py", "cli/devices.py"),
     "cli/test_cli_verify.py": ("catalogue.py", "cli/options.py", "cli/shipped.py", "cli/target.py"),
     "cli/test_cli_derivations.py": ("cli/show.py", "reporting/derived.py", "derivations/report.py"),
+    "numerics/test_covered.py": ("numerics/coverage.py", "numerics/indexing.py", "numerics/windows.py"),
     "numerics/test_decisions.py": ("numerics/lanes.py",),
     "verification/test_reach.py": ("verification/evidence.py",),
     "verification/judging/test_laws.py": ("verification/judging/repeats.py",),
@@ -71,7 +72,6 @@ TESTED_IN = {
         "derivations/verify.py",
         "derivations/walk.py",
     ),
-    "numerics/test_coverage.py": ("numerics/indexing.py", "numerics/windows.py"),
     "numerics/test_noise.py": ("numerics/interpreter.py", "numerics/rounding.py"),
     "test_house.py": ("numerics/effort.py", "numerics/tolerance.py"),
     "verification/test_engine.py": (

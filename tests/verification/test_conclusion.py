@@ -5,12 +5,12 @@ import numpy as np
 import backproof as bp
 from backproof.numerics.comparison import Entry
 from backproof.verification import Verdict
+from backproof.verification.blindness import Unseen
 from backproof.verification.claims.of_functions import of_vjp
 from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.conclusion import conclude, needs_diagnosis
 from backproof.verification.diagnosis.diagnosis import Diagnosis
 from backproof.verification.findings import Findings, Unlawful
-from backproof.verification.judging.blindness import Unseen
 from backproof.verification.judging.judge import Judgement, Outcome
 from backproof.verification.running.point import Point
 

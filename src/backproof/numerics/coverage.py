@@ -12,7 +12,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from backproof.numerics.leaves import is_key
 from backproof.numerics.primitives import NUMPY, UNCHANGED
-from backproof.numerics.tracing import AS_A_WHOLE, is_reference
+from backproof.numerics.tracing import AS_A_WHOLE, inner_programs, is_reference
 
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 # Parameters of operations that run their program on every device of a mesh; its axes have names in there.
@@ -108,6 +108,17 @@ def called(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
         if alike and all(_shape_of(a) == _shape_of(b) for a, b in zip(outer, own, strict=True))
         else None
     )
+
+
+def hides_roundings(program: ClosedJaxpr | Jaxpr) -> bool:
+    """Return whether a program runs a kernel: its roundings cannot be varied one by one."""
+    for eqn in _bare(program).eqns:
+        inner = list(inner_programs(eqn.params))
+        if any(is_reference(var) for one in inner for var in _bare(one).invars):
+            return True
+        if any(map(hides_roundings, inner)):
+            return True
+    return False
 
 
 def _bare(program: ClosedJaxpr | Jaxpr) -> Jaxpr:

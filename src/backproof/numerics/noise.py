@@ -9,15 +9,19 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import ml_dtypes
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.interpreter import run
 from backproof.numerics.lanes import Substitution, Witness
 from backproof.numerics.leaves import is_inexact
-from backproof.numerics.rounding import epsilon
+from backproof.numerics.rounding import epsilon, smallest_normal
 from backproof.numerics.tolerance import FLUSHED
 from backproof.numerics.tracing import Program, trace
+
+# What a value may come from.
+DTYPES = (np.float64, np.float32, ml_dtypes.bfloat16, np.float16)
 
 
 class Measured(NamedTuple):
@@ -66,13 +70,21 @@ def measure_program(
     value, *varied = run(
         program, args, replicas=replicas, wide=wide, seed=seed, substitution=substitution, witness=witness
     )
-    return Measured(value, jax.tree.map(_spread, value, *varied))
+    flushed = program.tree.unflatten([FLUSHED * _least(unit) for unit in program.units])
+    return Measured(value, jax.tree.map(_spread, flushed, value, *varied))
 
 
-def _spread(value: Any, *replicas: Any) -> Any:
+def _least(unit: float) -> float:
+    """Return the smallest normal number of the dtype with this spacing at 1; smaller ones are flushed."""
+    dtype = next((one for one in DTYPES if epsilon(one) == unit), np.float64)
+    return float(smallest_normal(dtype))
+
+
+def _spread(flushed: float, value: Any, *replicas: Any) -> Any:
     if not is_inexact(value):
         return np.zeros(np.shape(value))
     with np.errstate(all="ignore"):
         apart = np.max([np.abs(replica - value) for replica in replicas], axis=0)
-        floor = epsilon(value.dtype) * np.abs(value) + FLUSHED * np.finfo(np.float64).tiny
+        least = flushed if value.dtype.itemsize >= 8 else FLUSHED * float(smallest_normal(np.float64))
+        floor = epsilon(value.dtype) * np.abs(value) + np.float64(least)
         return np.where(np.isfinite(apart), apart, 0) + np.where(np.isfinite(floor), floor, 0)

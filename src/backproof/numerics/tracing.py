@@ -143,12 +143,16 @@ def _units_of(jaxpr: Jaxpr, given: list[float]) -> list[float]:
             outs = _units_of(programs[0], held)
             outs = outs if len(outs) == len(eqn.outvars) else [max([unit, *outs])] * len(eqn.outvars)
         else:
-            inside = [max(_units_of(one, [unit] * len(one.invars)), default=unit) for one in programs]
-            narrow = [float(jnp.finfo(_dtype_of(var)).eps) for var in eqn.outvars if _is_number(var)]
-            own = max(narrow) if narrows(eqn) else unit
-            outs = [max([unit, own, *inside])] * len(eqn.outvars)
+            outs = [max([unit, _narrowed(eqn)])] * len(eqn.outvars)
         known.update(zip(eqn.outvars, outs, strict=True))
     return [known.get(var, least) if not isinstance(var, Literal) else least for var in jaxpr.outvars]
+
+
+def _narrowed(eqn: Any) -> float:
+    """Return the spacing at 1 of the coarsest numbers to which an operation rounds, also inside; else 0."""
+    inside = [_narrowed(one) for program in inner_programs(eqn.params) for one in _bare(program).eqns]
+    own = [float(jnp.finfo(_dtype_of(var)).eps) for var in eqn.outvars if narrows(eqn) and _is_number(var)]
+    return max([0.0, *inside, *own])
 
 
 def _bare(program: ClosedJaxpr | Jaxpr) -> Jaxpr:

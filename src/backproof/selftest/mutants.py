@@ -221,7 +221,7 @@ SUMS = tuple(one for one in ACTIVATIONS if one.name in {"silu", "gelu", "sigmoid
 SLIPS = (
     Slip("sign", _named("sign"), lambda r: all_changed(r, jnp.negative), EVERY),
     Slip("three times", _named("factor"), lambda r: all_changed(r, lambda g: 3 * g), EVERY),
-    Slip("twice", _named("convention-half"), lambda r: all_changed(r, lambda g: 2 * g), EVERY),
+    Slip("twice", _named("factor", "convention-half"), lambda r: all_changed(r, lambda g: 2 * g), EVERY),
     Slip("x twice", _named("factor", "convention-half"),
          _last(_times(2)), EVERY),
     Slip("zero x", _named("missing"), _last(_times(0)), EVERY),

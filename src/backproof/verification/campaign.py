@@ -17,15 +17,15 @@ from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import all_finite, leaves_with_paths
 from backproof.numerics.tracing import independent_of
 from backproof.verification.aiming.aimed import aimed_draws
-from backproof.verification.aiming.constants import constants_of
+from backproof.verification.aiming.constants import constants_of, integers_of
 from backproof.verification.aiming.lengths import Costs, affordable, costs_of, cut_short, longest
+from backproof.verification.blindness import unseen
 from backproof.verification.claims.claim import Claim
 from backproof.verification.claims.contract import Broken
 from backproof.verification.diagnosis.missing_sum import missing_sum
 from backproof.verification.evidence import coarse, on_one_device, reach_of, unjudged, unreached
 from backproof.verification.findings import Findings, Settings, Unlawful
 from backproof.verification.judging.accuracy import Row, saturated_sums
-from backproof.verification.judging.blindness import unseen
 from backproof.verification.judging.judge import Outcome, judge_all
 from backproof.verification.judging.laws import LAWFUL, REPEATABLE, Law, unlike_primal
 from backproof.verification.judging.reference import explains_doubt, reference_in_doubt
@@ -70,6 +70,11 @@ class Campaign:
     def constants(self) -> tuple[float, ...]:
         """The constants in the code of both sides."""
         return constants_of(self.evaluators)
+
+    @functools.cached_property
+    def integers(self) -> tuple[int, ...]:
+        """The whole numbers with which the code of both sides compares others."""
+        return integers_of(self.evaluators)
 
     @functools.cached_property
     def large(self) -> list[Long]:
@@ -127,7 +132,7 @@ class Campaign:
     def _drawn(self, settings: Settings) -> Groups:
         """Return the draws in groups of one shape, the smallest first."""
         points, seed = self.claim.points, settings.seed
-        aimed = aimed_draws(points, self.lengths, self.constants, settings.examples - 1, seed)
+        aimed = aimed_draws(points, self.lengths, self.constants, self.integers, settings.examples - 1, seed)
         draws = [*aimed, *draw(points, settings.examples - len(aimed), seed, self.claim.name)]
         return [list(group) for _, group in itertools.groupby(sorted(draws, key=key_of), key=key_of)]
 

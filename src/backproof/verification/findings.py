@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from backproof.verification.blindness import Unseen
 from backproof.verification.claims.contract import Broken
 from backproof.verification.judging.accuracy import Row
-from backproof.verification.judging.blindness import Unseen
 from backproof.verification.judging.judge import Judgement
 from backproof.verification.reach import NoEvidence, Reach
 from backproof.verification.running.looks import Refused

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from backproof.numerics.leaves import dtype_of, is_complex, is_inexact
+from backproof.numerics.leaves import dtype_of, is_complex, is_inexact, is_key
 from backproof.verification.running.point import Point
 from backproof.verification.running.sides import Answers, Comparison
 
@@ -160,7 +160,7 @@ def integers_met(points: Sequence[Point]) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for point in points:
         for path, leaf in jax.tree_util.tree_leaves_with_path(point.args):
-            if np.size(leaf) and np.issubdtype(dtype_of(leaf), np.integer):
+            if not is_key(leaf) and np.size(leaf) and np.issubdtype(dtype_of(leaf), np.integer):
                 low, high = int(np.min(leaf)), int(np.max(leaf))
                 name = f"args{jax.tree_util.keystr(path)}"
                 before = found.get(name, (low, high))

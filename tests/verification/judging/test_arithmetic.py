@@ -53,9 +53,16 @@ def test_agreement_within_much_louder_noise_than_autodiffs_shows_nothing():
 
 def test_an_entry_may_be_quiet_by_chance_where_others_are_as_loud_as_the_gap():
     truth = Measured((np.zeros(2),), (np.array([1e-16, 1e-12]),))
-    assert may_be_chance(hand(1e-12, 0.0), truth)
-    assert not may_be_chance(hand(1e-6, 0.0), truth)
-    assert not may_be_chance(hand(np.nan, 0.0), truth)
+    assert may_be_chance(hand(1e-12, 0.0), truth, [1.0])
+    assert not may_be_chance(hand(1e-6, 0.0), truth, [1.0])
+    assert not may_be_chance(hand(np.nan, 0.0), truth, [1.0])
+
+
+def test_a_number_of_float32_may_be_quiet_by_chance():
+    """Two of 1 that differ by half a unit of float32 were given the noise of float64."""
+    assert may_be_chance(hand(1.0, 2.0), measured([1.0 - 6e-8, 2.0]), [2.0**29])
+    assert not may_be_chance(hand(1.0, 2.0), measured([1.0 - 6e-8, 2.0]), [1.0])
+    assert not may_be_chance(hand(1.0, 2.0), measured([1.0 - 6e-5, 2.0]), [2.0**29])
 
 
 def test_only_where_neither_side_is_finite_nothing_can_be_said():

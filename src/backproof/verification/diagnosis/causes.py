@@ -31,6 +31,7 @@ the leaf is right. The first cause in this list that passes is named.
 | `partial-missing`, `partial-sign` | the wrong entries are zero by hand, or the opposite of the gradient |
 | `partial-factor` | the wrong entries are one constant times the gradient |
 | `second-order` | the gradient is right, its own derivative is not |
+| `copied-guard` | autodiff differentiates a guard there, and so does the hand-written side |
 | `accuracy` | the formula is right, its arithmetic loses the digits |
 | `reference` | autodiff itself is not finite, or disagrees with finite differences |
 | `unknown` | none of these |

@@ -3,7 +3,7 @@
 The truth is autodiff in float64 at exactly the inputs of the low precision. One rule holds in every
 precision: the error of an entry is divided by what autodiff achieves there in the same precision, which is
 its own error or its spread when each of its roundings is varied, and never less than a unit in the last place
-of the entry. An error that is negligible beside the largest entry of its leaf is none.
+of the entry. An error that is negligible beside the largest entry of its row is none.
 """
 
 from collections.abc import Sequence
@@ -160,7 +160,9 @@ def _row(dtype: str, leaf: str, point: Point, mine: Any, true: Any, own: Any, sp
     with np.errstate(all="ignore"):
         error = np.abs(mine - true)
         achieved = np.maximum.reduce([np.abs(own - true), spread, unit * np.abs(true)])
-        scale = float(np.max(np.abs(true))) or max_of(point.direction)
+        size = np.abs(true)
+        row = np.max(size, axis=-1, keepdims=True) if true.ndim else size
+        scale = np.where(row > 0, row, max_of(point.direction))
         least = NEGLIGIBLE / ACCURATE_WITHIN * scale + float(jnp.finfo(dtype).tiny)
         allowed = np.maximum(achieved, least)
         ratio = np.where(np.isfinite(error), error / allowed, np.inf)

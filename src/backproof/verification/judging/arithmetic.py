@@ -45,12 +45,12 @@ def may_be_chance(hand: Any, truth: Measured, units: Sequence[float]) -> bool:
     gap = _gap(hand, truth.value)
     if bool(np.isfinite(gap)) and gap <= AGREES_WITHIN * largest(truth.noise):
         return True
-    leaves = zip(*map(jax.tree.leaves, (hand, truth.value)), units, strict=True)
-    coarse = [(mine, true, unit * epsilon(np.float64)) for mine, true, unit in leaves if unit > 1]
-    near = [
-        np.all(_distance(mine, true) <= AGREES_WITHIN * unit * np.abs(true)) for mine, true, unit in coarse
-    ]
-    return bool(near) and all(near)
+    leaves = zip(*map(jax.tree.leaves, (hand, truth.value, truth.noise)), units, strict=True)
+    for mine, true, noise, unit in leaves:
+        few = AGREES_WITHIN * (unit * epsilon(np.float64) if unit > 1 else 0.0)
+        if not np.all(agree(mine, true, noise) | (_distance(mine, true) <= few * np.abs(true))):
+            return False
+    return True
 
 
 def loses_digits(truth: Measured, hand: Measured, direction: float, units: Sequence[float]) -> bool:

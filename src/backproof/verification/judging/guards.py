@@ -15,7 +15,7 @@ from backproof.numerics.effort import EFFORT
 from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import ACCUSED, AGREES_WITHIN
 from backproof.verification.judging.kinks import some_sides
-from backproof.verification.judging.reference import Vote, derivative_at, vote
+from backproof.verification.judging.reference import derivative_at
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
 from backproof.verification.running.one_sided import as_tree, both_sides, per_part, vector, vectors
@@ -50,26 +50,27 @@ def without_guards(evaluators: Evaluators, look: Look) -> Measured:
     if not len(sides):
         return truth
     here, noise = vector(truth.value), AGREES_WITHIN * per_part(truth)
+    doubtful = _guarded(sides, here, noise) | _unknown(sides, here)
+    if not np.any(doubtful):
+        return truth
     value = truth.value
-    guarded = _guarded(sides, here, noise)
-    if np.any(guarded):
-        corrected = as_tree(np.where(guarded, sides[0], here), value)
-        value = corrected if vote(evaluators, look.point, corrected, truth) is Vote.CONFIRMS else value
-    unknown = as_tree(_unknown(sides, here).astype(float), truth.value)
-    for leaf, mask in enumerate(jax.tree.leaves(unknown)):
+    limits, masks = (as_tree(one, value) for one in (sides[0], doubtful.astype(float)))
+    for leaf, (limit, mask) in enumerate(zip(*map(jax.tree.leaves, (limits, masks)), strict=True)):
         for index in map(tuple, np.argwhere(mask)[: EFFORT.doubtful]):
-            value = _with_derivative(evaluators, look, value, leaf, index)
+            value = _with_derivative(evaluators, look, value, leaf, index, limit[index])
     return truth if value is truth.value else Measured(value, truth.noise)
 
 
-def _with_derivative(evaluators: Evaluators, look: Look, value: Any, leaf: int, index: Any) -> Any:
-    """Return `value` with the entry that differences give, where they contradict autodiff."""
+def _with_derivative(
+    evaluators: Evaluators, look: Look, value: Any, leaf: int, index: Any, limit: Any
+) -> Any:
+    """Return `value` with the limit of an entry, or what differences give, where they contradict autodiff."""
     leaves, tree = jax.tree.flatten(value)
     found = derivative_at(evaluators, look.point, value, leaf, index)
     if found is None or abs(found - leaves[leaf][index]) <= ACCUSED * abs(found):
         return value
     leaves[leaf] = np.array(leaves[leaf])
-    leaves[leaf][index] = found
+    leaves[leaf][index] = limit if abs(found - limit) <= ACCUSED * abs(found) else found
     return tree.unflatten(leaves)
 
 

@@ -20,6 +20,7 @@ from backproof.numerics.comparison import Entry, worst_entry
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import all_finite, has_direction, largest, shapes_of
 from backproof.numerics.noise import Measured
+from backproof.verification.judging.accuracy import worst_at
 from backproof.verification.judging.arithmetic import (
     are_two_formulas,
     loses_digits,
@@ -50,6 +51,8 @@ class Outcome(IntEnum):
 NO_DIRECTION = "the cotangent is zero"
 NO_VALUE = "the function is not finite"
 NO_WITNESS = "autodiff is not finite, and no finite difference converges"
+AS_AUTODIFF = "the kernel computes in float32, and errs there as autodiff in float32 does"
+IS_AUTODIFF = "the value by hand is autodiff itself, computed otherwise"
 OVERFLOWS = "both sides overflow in float64"
 TOO_MANY_SIDES = "so many kinks meet, or slopes are so steep, that not every side could be tried"
 
@@ -109,15 +112,30 @@ def judge(evaluators: Evaluators, look: Look, *, guarded: bool = True) -> Judgem
     """
     truth = without_guards(evaluators, look) if guarded and _can_be_guarded(evaluators, look) else look.truth
     found = _judge(evaluators, look.point, look.hand, truth, corrected=truth is not look.truth)
+    if found.outcome >= Outcome.UNSTABLE and _errs_as_autodiff(evaluators, look.point):
+        return found._replace(outcome=Outcome.NO_EVIDENCE, reason=AS_AUTODIFF)
     if truth is look.truth:
         return found
     agrees = found.outcome is Outcome.AGREES
     return found._replace(outcome=Outcome.CONFIRMED if agrees else found.outcome, guarded=True)
 
 
+def _errs_as_autodiff(evaluators: Evaluators, point: Point) -> bool:
+    """Return whether a kernel in float32 errs no more than autodiff does there in float32.
+
+    The roundings inside a kernel cannot be varied, so that its noise is not known.
+    """
+    if evaluators.claim.order > 1 or not evaluators.is_coarse_kernel(point):
+        return False
+    low = evaluators.low_precision("float32")
+    return not any(row.fails for row in worst_at(low, [low.narrowed(point)]))
+
+
 def _can_be_guarded(evaluators: Evaluators, look: Look) -> bool:
     """Return whether sides of a point can be compared: at a pullback in a direction that is not zero."""
-    return look.tied and not (evaluators.claim.forward or look.point.is_large) and has_a_direction(look.point)
+    if not look.tied or evaluators.claim.forward or look.point.is_large or not has_a_direction(look.point):
+        return False
+    return not evaluators.is_autodiff(look.point)
 
 
 def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured, *, corrected: bool) -> Judgement:
@@ -126,6 +144,8 @@ def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured, *, 
         return first
     if not evaluators.is_finite_at(point):
         return first._replace(outcome=Outcome.NO_EVIDENCE, reason=NO_VALUE)
+    if evaluators.is_autodiff(point):  # the two differ by how JAX compiles them
+        return first._replace(outcome=Outcome.NO_EVIDENCE, reason=IS_AUTODIFF)
     if not has_a_direction(point) and not all_finite(truth.value):
         return first._replace(outcome=Outcome.NO_EVIDENCE, reason=NO_DIRECTION)
     measured = evaluators.hand(point)
@@ -145,7 +165,7 @@ def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured, *, 
         kinked = wide.outcome is Outcome.UNSTABLE and _at_kink(evaluators, point, first)
         return kinked if kinked and kinked.outcome is Outcome.SUBGRADIENT else wide
     found = _at_kink(evaluators, point, first)
-    if found is None and not evaluators.claim.forward and not all_finite(truth.value):
+    if found is None and not np.all(np.isfinite(worst.truth)):
         found = _by_vote(evaluators, point, first, both)
     return found or first
 
@@ -157,8 +177,9 @@ def _at_kink(evaluators: Evaluators, point: Point, first: Judgement) -> Judgemen
         return first._replace(outcome=Outcome.NO_EVIDENCE, reason=TOO_MANY_SIDES)
     if right:
         return first._replace(outcome=Outcome.SUBGRADIENT)
-    wrong = not evaluators.claim.forward and jumps(evaluators.truth, point)
-    return first._replace(outcome=Outcome.WRONG) if wrong else None
+    if evaluators.claim.forward or not jumps(evaluators.truth, point):
+        return None
+    return first._replace(outcome=Outcome.WRONG)
 
 
 def is_right_at_kink(evaluators: Evaluators, point: Point, value: Any) -> bool | None:
@@ -173,7 +194,7 @@ def is_right_at_kink(evaluators: Evaluators, point: Point, value: Any) -> bool |
 
 def _by_vote(evaluators: Evaluators, point: Point, first: Judgement, both: Measured) -> Judgement:
     """Return the judgement by finite differences, where autodiff is not finite."""
-    said = vote(evaluators, point, first.hand, both)
+    said = Vote.SILENT if evaluators.claim.forward else vote(evaluators, point, first.hand, both)
     if said is Vote.SILENT:
         return first._replace(outcome=Outcome.NO_EVIDENCE, reason=NO_WITNESS)
     right = said is Vote.CONFIRMS

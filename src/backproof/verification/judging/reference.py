@@ -127,7 +127,7 @@ def derivative_at(evaluators: Evaluators, point: Point, truth: Any, leaf: int, i
         return None
     slopes = one_sided(evaluators.primal, point, which, index, evaluators.claim.points.admits)
     values = [one.value for one in slopes]
-    scale = max(map(abs, values), default=0.0)
+    scale = max([largest(point.direction), *map(abs, values)])
     if len(slopes) < 2 or any(one.error > TRUSTED * scale for one in slopes):
         return None
     return float(np.mean(values)) if np.ptp(values) <= TRUSTED * scale else None

@@ -74,7 +74,7 @@ def made(leaf: Any, style: Style, seed: int, place: int, *, exact: bool = False)
         return np.asarray(drawn).astype(leaf.dtype)
     if spec.dtype == "bool":
         return rng.random(leaf.shape) < 0.5
-    values = _numbers(leaf, style, seed, place) if spec.is_differentiable else _whole(leaf, style.edges, rng)
+    values = _numbers(leaf, style, seed, place) if spec.is_differentiable else _whole(leaf, style, rng)
     if spec.is_differentiable and (spec.low, spec.high) != (None, None):
         values = _each_part(values, lambda part: _inside(part, spec, leaf.dims, style.edges, rng))
     return _with_others(values, leaf, style, rng) if spec.also else values
@@ -103,8 +103,11 @@ def _each_part(values: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -
     return np.asarray(change(np.real(values)) + 1j * change(np.imag(values))).astype(values.dtype)
 
 
-def _whole(leaf: Holder, edges: bool, rng: Any) -> np.ndarray:
-    """Return whole numbers within the bounds: any of them, mixed with the bounds, or all the same."""
+def _whole(leaf: Holder, style: Style, rng: Any) -> np.ndarray:
+    """Return whole numbers within the bounds: any of them, mixed with the bounds, or all the same.
+
+    Those that the style names stand among them.
+    """
     spec, limits = leaf.stated, jnp.iinfo(leaf.dtype)
     low, high = _bounds(spec, leaf.dims)
     least = None if low is None else int(np.floor(low) + 1 if spec.low_open else np.ceil(low))
@@ -114,7 +117,12 @@ def _whole(leaf: Holder, edges: bool, rng: Any) -> np.ndarray:
     if most < least and np.prod(leaf.shape, dtype=int):
         raise NoMemberError
     values = rng.integers(least, max(most, least), leaf.shape, endpoint=True)
-    way = "edges" if edges else rng.choice(["any", "edges", "one"], p=[0.5, 0.375, 0.125])
+    named = [one for one in style.integers if least <= one <= most]
+    if named:
+        return np.where(rng.random(leaf.shape) < 0.5, rng.choice(named, leaf.shape), values).astype(
+            leaf.dtype
+        )
+    way = "edges" if style.edges else rng.choice(["any", "edges", "one"], p=[0.5, 0.375, 0.125])
     if way == "edges":  # a bound often has a meaning of its own, such as a row to be ignored
         values = np.where(rng.random(leaf.shape) < 0.5, rng.choice([least, most], leaf.shape), values)
     if way == "one" and values.size:

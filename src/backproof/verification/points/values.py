@@ -133,12 +133,15 @@ class Style(NamedTuple):
         edges: whether a tenth of the numbers, and one at least, lie on the bounds of the domain.
         ordinary: whether what only some draws should meet is left out: infinities that `also=` admits, and
             integers that differ from those of an example.
+        integers: whole numbers that half of the entries of an argument of whole numbers take, within its
+        bounds.
     """
 
     kind: Kind | None
     twins: bool = False
     edges: bool = False
     ordinary: bool = False
+    integers: tuple[int, ...] = ()
 
     def numbers(self, seed: int, place: int, shape: tuple[int, ...]) -> np.ndarray:
         """Return the float64 numbers of leaf number `place`."""

@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from backproof.numerics.leaves import dtype_of, is_inexact
+from backproof.numerics.coverage import hides_roundings
+from backproof.numerics.leaves import dtype_of, is_inexact, shapes_of
 from backproof.numerics.rounding import epsilon
 from backproof.verification.claims.claim import Claim
 from backproof.verification.running.evaluator import Compiled, Evaluator, OnHost
@@ -34,6 +35,7 @@ class Evaluators:
         self.forward = Evaluator(lambda args, _: own(*args))
         self.compiled = OnHost(claim.host) if claim.host else Compiled(claim.hand)
         self._low: dict[str, LowPrecision] = {}
+        self._is_autodiff: dict[Any, bool] = {}
 
     def low_precision(self, dtype: str) -> LowPrecision:
         """Return the evaluator of both sides in float32, bfloat16 or float16."""
@@ -49,6 +51,18 @@ class Evaluators:
     def is_finite_at(self, point: Point) -> bool:
         """Return whether the primal is finite at one point."""
         return self.finite([point])[0]
+
+    def is_coarse_kernel(self, point: Point) -> bool:
+        """Return whether the hand-written side runs a kernel in fewer digits than float64 has."""
+        return max(self.units(point), default=1.0) > 1 and hides_roundings(self.hand.program(point).jaxpr)
+
+    def is_autodiff(self, point: Point) -> bool:
+        """Return whether the hand-written side is autodiff of the function, operation by operation."""
+        key = shapes_of(point.args)
+        if key not in self._is_autodiff:
+            programs = [str(one.program(point).jaxpr) for one in (self.hand, self.truth)]
+            self._is_autodiff[key] = programs[0] == programs[1]
+        return self._is_autodiff[key]
 
     def noise_of_both(self, point: Point) -> Any:
         """Return the noise of each entry of the difference of the two sides at one point."""

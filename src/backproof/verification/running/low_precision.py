@@ -119,7 +119,7 @@ class LowPrecision:
         return [value[0] for value in values]
 
     def rounds_by_hand(self, point: Point) -> bool:
-        """Return whether the hand-written code rounds to fewer digits in float64 too, so that none is exact."""
+        """Return whether the hand-written code rounds to fewer digits in float64 too: it is not exact."""
         with float64():
             program = self._traced("exact hand", self.claim.hand, Point(*widen(tuple(point))))
         return max(program.units, default=0.0) > np.finfo(np.float64).eps

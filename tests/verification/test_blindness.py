@@ -7,7 +7,7 @@ import pytest
 import backproof as bp
 from backproof.numerics.noise import Measured
 from backproof.verification import Verdict
-from backproof.verification.judging.blindness import SLIPS, Unseen, unseen
+from backproof.verification.blindness import SLIPS, Unseen, unseen
 
 ROUNDING = 1e-15
 SQUARE = np.array([[1.0, 2.0], [3.0, 4.0]])
