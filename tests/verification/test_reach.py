@@ -34,7 +34,7 @@ def test_a_side_that_was_drawn_but_never_judged_is_inconclusive():
     """Of the labels from −50 to v, nearly all make the function NaN; where they do not, none is left out."""
     report = bp.verify(of=picked, vjp=pulled_back, args=[ROWS, bp.integers("b+1", -50, "v")], **QUICK)
     assert report.verdict is Verdict.INCONCLUSIVE
-    assert "none that could be judged" in report.explanation
+    assert "that could be judged" in report.explanation
     assert "also=" in report.explanation
     said = [ROWS, bp.integers("b+1", 0, "v", also=(-1,))]
     assert bp.verify(of=picked, vjp=pulled_back, args=said, **QUICK).verdict is Verdict.AGREES

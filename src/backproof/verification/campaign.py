@@ -129,6 +129,20 @@ class Campaign:
                 return Unlawful("not-deterministic", DIFFERENT_BITS, point)
         return _unlawful(self.evaluators, generic, REPEATABLE, repeats)
 
+    def _has_value(self, point: Point) -> bool:
+        """Return whether the value of the rule's own forward is compared where the function is infinite.
+
+        That is where the caller brings infinities, and at poles; a refusal there is another way to be infinite.
+        """
+        if self.claim.value is None or not (not all_finite(point.args) or is_pole(self.evaluators, point)):
+            return False
+        try:
+            self.evaluators.forward.value(point)
+        except Exception:
+            # What it raises says that there is no finite value.
+            return False
+        return True
+
     def _drawn(self, settings: Settings) -> Groups:
         """Return the draws in groups of one shape, the smallest first."""
         points, seed = self.claim.points, settings.seed
@@ -190,11 +204,7 @@ class Campaign:
         evaluators, looks, second = self.evaluators, looked.looks, SecondOrder()
         everywhere = [look.point for look in looks]
         # the value is compared where the caller brings infinities, and where the function has a pole
-        given = [
-            point
-            for point in looked.infinite
-            if self.claim.value and (not all_finite(point.args) or is_pole(evaluators, point))
-        ]
+        given = [point for point in looked.infinite if self._has_value(point)]
         unlawful = _unlawful(evaluators, generic, LAWFUL, settings.repeats) or _forward_apart(
             evaluators, [*everywhere, *given]
         )

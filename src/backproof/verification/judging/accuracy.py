@@ -2,8 +2,8 @@
 
 The truth is autodiff in float64 at exactly the inputs of the low precision. One rule holds in every
 precision: the error of an entry is divided by what autodiff achieves there in the same precision, which is
-its own error or its spread when each of its roundings is varied, and never less than a unit in the last place
-of the entry. An error that is negligible beside the largest entry of its row is none.
+its own error or its spread when each of its roundings, or each input, is varied, and never less than a unit
+in the last place of the entry. An error that is negligible beside the largest entry of its row is none.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ from backproof.numerics.leaves import (
     all_finite,
     as_float64,
     has_direction,
+    is_inexact,
+    is_key,
     leaves_with_paths,
 )
 from backproof.numerics.rounding import epsilon
@@ -95,7 +97,7 @@ def worst_rows(low: LowPrecision, draws: Sequence[Drawn]) -> list[Row]:
 def worst_at(low: LowPrecision, placed: Sequence[Point]) -> list[Row]:
     """Return the worst row at each of these points of one shape where autodiff is finite."""
     finite = low.finite(placed) if placed else []
-    points = [point for point, there in zip(placed, finite, strict=True) if there]
+    points = [point for point, there in zip(placed, finite, strict=True) if there and low.runs_at(point)]
     if not points:
         return []
     parts = zip(points, low.exact(points), low.truths(points, EFFORT.native_replicas), strict=True)
@@ -117,8 +119,25 @@ def _worst(low: LowPrecision, point: Point, hand: Any, exact: Any, autos: list[A
     (sides,) = low.truths([point], EFFORT.native_sides, crossing=True)
     (more,) = low.truths([point], EFFORT.native_sides)
     compiled = [low.compiled_truth(point), *autos, *more]
-    beside = _worst_against(low.dtype, point, hand, exact, compiled, sides[1:])
+    moved = [exact, *low.exact(_inputs_moved(point))]
+    beside = _worst_against(low.dtype, point, hand, exact, compiled, sides[1:], moved)
     return beside if beside is None or not beside.fails else found
+
+
+def _inputs_moved(point: Point) -> list[Point]:
+    """Return the point, held in float64, with every number moved by a unit in the last place of float32.
+
+    No code is held to more than its inputs determine.
+    """
+    rng, unit = np.random.default_rng(0), epsilon(np.float32)
+
+    def moved(leaf: Any) -> Any:
+        held = leaf if is_key(leaf) else np.asarray(leaf)
+        if not is_inexact(held):
+            return leaf
+        return as_float64(held) * (1 + unit * rng.choice([-1.0, 1.0], held.shape))
+
+    return [Point(jax.tree.map(moved, point.args), point.direction) for _ in range(EFFORT.native_replicas)]
 
 
 def _worst_against(
@@ -128,15 +147,16 @@ def _worst_against(
     exact: Any,
     autos: list[Any],
     sides: Sequence[Any] = (),
+    moved: Sequence[Any] = (),
 ) -> Row | None:
     found: Row | None = None
     auto, *replicas = map(jax.tree.leaves, autos)
-    crossed = list(map(jax.tree.leaves, sides))
+    crossed, nearby = (list(map(jax.tree.leaves, several)) for several in (sides, moved))
     leaves = zip(leaves_with_paths(hand), jax.tree.leaves(exact), strict=True)
     for i, ((here, mine), true) in enumerate(leaves):
         own = as_float64(auto[i])
         across = CROSSINGS / ACCURATE_WITHIN * _spread(own, crossed, i)
-        spread = np.maximum(_spread(own, replicas, i), across)
+        spread = np.maximum.reduce([_spread(own, replicas, i), across, _spread(np.asarray(true), nearby, i)])
         row = _row(dtype, here, point, as_float64(mine), np.asarray(true), own, spread)
         if row and (found is None or row.distance > found.distance):
             found = row

@@ -92,6 +92,19 @@ class LowPrecision:
         """Return the compiled hand-written derivative at a point."""
         return jax.device_get(self._hand(*point))
 
+    def runs_at(self, point: Point) -> bool:
+        """Return whether the hand-written side runs at a point; what it refuses by its values is remembered.
+
+        Rounding alone may make a matrix singular.
+        """
+        try:
+            self.hand(point)
+        except Exception as error:
+            # Where the function is finite, but only just, a refusal is no finding about the digits.
+            self._errors.append(f"{type(error).__name__}: {error}".splitlines()[0])
+            return False
+        return True
+
     def compiled_truth(self, point: Point) -> Any:
         """Return autodiff compiled in this precision: fused operations may overflow where others do not."""
         return jax.device_get(self._truth(*point))
