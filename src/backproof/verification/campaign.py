@@ -132,7 +132,7 @@ class Campaign:
     def _has_value(self, point: Point) -> bool:
         """Return whether the value of the rule's own forward is compared where the function is infinite.
 
-        That is where the caller brings infinities, and at poles; a refusal there is another way to be infinite.
+        That is where the caller brings infinities, and at poles, where a refusal stands for an infinity.
         """
         if self.claim.value is None or not (not all_finite(point.args) or is_pole(self.evaluators, point)):
             return False

@@ -245,9 +245,9 @@ IN_NUMPY = {
 @pytest.mark.parametrize("name", IN_NUMPY)
 def test_numpy_on_both_sides_is_judged(name):
     of, back, args = IN_NUMPY[name]
-    right = verified(of, args, vjp=lambda a, ct: back(a, ct, 1.0), examples=20)
+    right = verified(of, args, vjp=lambda a, ct: back(a, ct, 1.0), examples=8)
     assert right.ok, str(right)
-    wrong = verified(of, args, vjp=lambda a, ct: back(a, ct, 0.9), examples=20)
+    wrong = verified(of, args, vjp=lambda a, ct: back(a, ct, 0.9), examples=8)
     assert wrong.verdict is Verdict.WRONG, str(wrong)
 
 
@@ -305,10 +305,10 @@ DECIDING = {
 @pytest.mark.parametrize("name", DECIDING)
 def test_numpy_code_that_decides_by_values_is_judged_along_each_path(name):
     of, back, args = DECIDING[name]
-    right = verified(of, args, vjp=lambda a, ct: back(a, ct, 1.0), examples=20)
+    right = verified(of, args, vjp=lambda a, ct: back(a, ct, 1.0), examples=8)
     assert right.ok, str(right)
     assert any("decides by values" in note for note in right.notes)
-    wrong = verified(of, args, vjp=lambda a, ct: back(a, ct, 0.9), examples=20)
+    wrong = verified(of, args, vjp=lambda a, ct: back(a, ct, 0.9), examples=8)
     assert wrong.verdict is Verdict.WRONG, str(wrong)
 
 
