@@ -62,7 +62,7 @@ def _harmonics(degree):
 
 RULES = (
     Published(
-        "ott-jax", "ott.math.utils.norm", _ott("norm", bp.array("n+1")), "all reals; 0 at 0", RIGHT, "x / |x|, and 0 at 0, which is a subgradient",
+        "ott-jax", "ott.math.utils.norm", _ott("norm", bp.array("n+1")), "all reals; 0 at 0", "wrong at 0: the value is √n under differentiation", "x / |x|, and 0 at 0, which is a subgradient; but the value is that of the guarded copy, a vector of ones",
         (Witness(([3.0, 4.0],), lambda x: x[0] / mp.hypot(*x), entry=(0,)), Witness(([0.0, 0.0],), lambda x: mp.mpf(0), entry=(0,))),
     ),
     Published(

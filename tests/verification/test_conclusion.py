@@ -12,6 +12,8 @@ from backproof.verification.conclusion import conclude, needs_diagnosis
 from backproof.verification.diagnosis.diagnosis import Diagnosis
 from backproof.verification.findings import Findings, Unlawful
 from backproof.verification.judging.judge import Judgement, Outcome
+from backproof.verification.points.draws import Drawn
+from backproof.verification.running.looks import Refused
 from backproof.verification.running.point import Point
 
 POINT = Point((np.ones(2),), np.ones(2))
@@ -79,3 +81,27 @@ def test_what_was_judged_nowhere_is_inconclusive():
     skipped = judged(Outcome.NO_EVIDENCE)
     report = concluded(judged=(skipped,))
     assert (report.verdict, report.examples, report.skipped) == (Verdict.INCONCLUSIVE, 0, 1)
+
+
+def test_what_was_not_reached_is_inconclusive_unless_nothing_is_compared():
+    said = ("the code was not judged in float32: it raises",)
+    report = concluded(unreached=said)
+    assert (report.verdict, said[0] in report.explanation) == (Verdict.INCONCLUSIVE, True)
+    assert concluded(unreached=said, leaves=0).verdict is Verdict.AGREES
+
+
+def test_a_refusal_of_an_empty_axis_is_one_finding_among_others():
+    drawn = Drawn(lambda: (np.zeros((0, 2)),), "float64[0, 2]", 0, True, 0, dims=(("b", 0), ("n", 2)))
+    refused = (Refused(drawn, ("contract-raises", "it raises")),)
+    report = concluded(refused=refused)
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "contract-raises")
+    assert "where b = 0, it raises; the other point agrees; write `b>=1`" in report.explanation
+    wrong = judged(Outcome.WRONG, 1e9)
+    diagnosis = Diagnosis(wrong, ("sign", "the opposite sign"), 1.0, ())
+    assert concluded(diagnosis, refused=refused, judged=(judged(), wrong)).cause == "sign"
+
+
+def test_points_without_evidence_are_counted_and_decide_nothing():
+    silent = judged(Outcome.NO_EVIDENCE)._replace(reason="no witness speaks")
+    report = concluded(judged=(judged(), silent))
+    assert (report.verdict, report.examples, report.skipped) == (Verdict.AGREES, 1, 1)

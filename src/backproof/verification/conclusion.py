@@ -100,7 +100,7 @@ def _finding(
     nothing = _nothing_seen(found, declared)
     if nothing:
         return Finding(Verdict.INCONCLUSIVE, None, f"no verdict is possible: {nothing}")
-    if found.unreached:
+    if found.unreached and found.leaves:  # where everything is declared, nothing need be reached
         return Finding(Verdict.INCONCLUSIVE, None, f"no verdict is possible: {'; '.join(found.unreached)}")
     if diagnosis:
         small = diagnosis.small
@@ -136,7 +136,8 @@ def _refuses(found: Findings) -> Finding:
     cause, said = one.broken
     agreeing = sum(one.outcome is not Outcome.NO_EVIDENCE for one in found.judged)
     least = "; ".join(f"write `{name}>=1` if it need not hold there" for name in axes if name.isidentifier())
-    rest = f"where {where}, {said}; the other {agreeing} points agree"
+    others = "the other point agrees" if agreeing == 1 else f"the other {agreeing} points agree"
+    rest = f"where {where}, {said}; {others}"
     return Finding(
         Verdict.WRONG,
         cause,
