@@ -1,6 +1,7 @@
 """Turns findings into a report: the first finding, in a fixed order, decides. Nothing is evaluated here."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -171,7 +172,9 @@ def _counterexample(
     if found.worst is None:
         return None
     point = found.point
-    return Counterexample(point.args, point.direction, *found.worst, difference=difference, call=call)
+    source = "its sides" if found.guarded and np.all(np.isfinite(found.worst.truth)) else "autodiff"
+    example = Counterexample(point.args, point.direction, *found.worst, difference=difference, call=call)
+    return replace(example, source=source)
 
 
 def _place(point: Point) -> Counterexample:

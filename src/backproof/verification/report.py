@@ -50,6 +50,7 @@ class Counterexample:
         call: Python that gives the result by hand from `args` and `cotangent`; empty where there is none.
             All its lines but the last prepare the call.
         unit: the words after the distance: noise units, or in low precision another measure.
+        source: who says what the value should be: autodiff, or where that is not the derivative, the sides.
     """
 
     args: tuple[Any, ...]
@@ -63,6 +64,7 @@ class Counterexample:
     difference: float | None = None
     call: str = ""
     unit: str = "noise units apart"
+    source: str = "autodiff"
 
     @property
     def place(self) -> str:
@@ -174,7 +176,7 @@ def _example_lines(found: Counterexample) -> list[str]:
     values = [
         f"  worst at  result{found.place}",
         f"  by hand   {found.hand}",
-        f"  autodiff  {found.oracle}{apart}",
+        f"  {found.source:8s}  {found.oracle}{apart}",
     ]
     if found.difference is not None:
         values.append(f"  finite difference  {found.difference:.10g}")

@@ -86,10 +86,10 @@ def name_cause(
     """Return the name of the first test that every failing point passes, and its sentence at the smallest."""
     if small.outcome is Outcome.UNSTABLE:
         return "accuracy", "the formula is right, but evaluated as it is written it loses its digits here"
-    if small.guarded and small.worst is not None:
-        copied = _copied_guard(evaluators, small, small.worst)
-        if copied:
-            return copied
+    if small.worst is not None and (small.guarded or not np.all(np.isfinite(small.worst.truth))):
+        refuted = _refuted_value(evaluators, small, small.worst)
+        if refuted:
+            return refuted
     others = [one for one in failing if one is not small]
     full = [one for one in others if not one.point.is_empty] or others
     seen = _smooth(evaluators, [small, *full]) or [small, *full]
@@ -116,11 +116,13 @@ def name_cause(
     return common_to_wrong(shown) or ("unknown", _counted(shown[0].leaf) if shown else "the values differ")
 
 
-def _copied_guard(evaluators: Evaluators, small: Judgement, worst: Entry) -> Named | None:
-    """Return the cause where differences refute the value by hand, which is NaN or that of a guard."""
+def _refuted_value(evaluators: Evaluators, small: Judgement, worst: Entry) -> Named | None:
+    """Return the cause where differences, or the sides of a kink, refute a value that is NaN or a guard's."""
     if not np.isfinite(worst.hand):
-        said = f"the function has a slope here, as finite differences show, but result{worst.leaf} by hand is"
+        said = f"the function is finite here and has slopes on its sides, but result{worst.leaf} by hand is"
         return "not-finite", f"{said} {worst.hand}"
+    if not small.guarded:
+        return None
     paths = [path for path, _ in leaves_with_paths(small.truth)]
     guard = jax.tree.leaves(evaluators.truth(small.point).value)[paths.index(worst.leaf)][worst.at]
     if guard != worst.hand:
