@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import backproof as bp
-from backproof.catalogue import SHIPPED
+from backproof.catalogue import PRECISIONS, SHIPPED
 from backproof.cli import main, verify
 from backproof.cli import shipped as by_processes
 
@@ -71,7 +71,8 @@ def test_what_is_verified_is_the_whole_catalogue_with_the_settings_given(monkeyp
     monkeypatch.setattr(verify, "verify", agreeing)
     assert main(["verify", "--jobs", "1", "--examples", "7", "--seed", "3"]) == 0
     assert [rule for rule, _ in seen] == list(SHIPPED)
-    assert all(settings == {"examples": 7, "seed": 3} for _, settings in seen)
+    given = {"examples": 7, "seed": 3, "dtypes": PRECISIONS}
+    assert all(settings == given for _, settings in seen)
     rows = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "AGREES" in line]
     assert len(rows) == len(SHIPPED)
 
