@@ -10,6 +10,7 @@ import numpy as np
 from backproof.numerics.coverage import hides_roundings
 from backproof.numerics.leaves import dtype_of, is_inexact, shapes_of
 from backproof.numerics.rounding import epsilon
+from backproof.numerics.tracing import same_program
 from backproof.verification.claims.claim import Claim
 from backproof.verification.running.evaluator import Compiled, Evaluator, OnHost
 from backproof.verification.running.low_precision import LowPrecision
@@ -60,8 +61,7 @@ class Evaluators:
         """Return whether the hand-written side is autodiff of the function, operation by operation."""
         key = shapes_of(point.args)
         if key not in self._is_autodiff:
-            programs = [str(one.program(point).jaxpr) for one in (self.hand, self.truth)]
-            self._is_autodiff[key] = programs[0] == programs[1]
+            self._is_autodiff[key] = same_program(*(one.program(point) for one in (self.hand, self.truth)))
         return self._is_autodiff[key]
 
     def noise_of_both(self, point: Point) -> Any:
