@@ -89,9 +89,6 @@ ACCUSED = 1e-4
 # An entry may err this many times as much as autodiff does in the same precision. Two stable ways to write
 # one gradient differ by a few times; sums that saturate, overflow and cancellation by hundreds.
 ACCURATE_WITHIN = 64.0
-# An error of less than this part of the largest entry of its row is none, in any precision: 16 units in the
-# last place of float32. An entry near 0 may be a sum of terms as large as the others.
-NEGLIGIBLE = 2.0**-19
 # An entry may also err by this many times the distance between the two sides of a kink: in low precision
 # either side of the comparison may fall on either side of the kink.
 CROSSINGS = 2.0

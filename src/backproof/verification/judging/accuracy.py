@@ -2,8 +2,9 @@
 
 The truth is autodiff in float64 at exactly the inputs of the low precision. One rule holds in every
 precision: the error of an entry is divided by what autodiff achieves there in the same precision, which is
-its own error or its spread when each of its roundings, or each input, is varied, and never less than a unit
-in the last place of the entry. An error that is negligible beside the largest entry of its row is none.
+its own error or its spread when each of its roundings, or each input, is varied. That is never less than a
+unit in the last place of the entry, nor than one of float32 of the largest entry in its row, since an entry
+near 0 may be a sum of terms as large as the others.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,6 @@ from backproof.numerics.tolerance import (
     BEYOND_SPREAD,
     CROSSINGS,
     GROWS,
-    NEGLIGIBLE,
     SATURATED,
     SHORT_IS_KEPT,
 )
@@ -183,7 +183,7 @@ def _row(dtype: str, leaf: str, point: Point, mine: Any, true: Any, own: Any, sp
         size = np.abs(true)
         row = np.max(size, axis=-1, keepdims=True) if true.ndim else size
         scale = np.where(row > 0, row, max_of(point.direction))
-        least = NEGLIGIBLE / ACCURATE_WITHIN * scale + float(jnp.finfo(dtype).tiny)
+        least = epsilon(np.float32) * scale + float(jnp.finfo(dtype).tiny)
         allowed = np.maximum(achieved, least)
         ratio = np.where(np.isfinite(error), error / allowed, np.inf)
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), ratio.shape))
