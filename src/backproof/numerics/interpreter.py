@@ -17,7 +17,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from backproof.numerics import coverage, whole_operations
-from backproof.numerics.decisions import CHOOSES_BY, COMPARISONS, decides
+from backproof.numerics.decisions import COMPARISONS, decides
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.lanes import (
     Arithmetic,
@@ -27,10 +27,8 @@ from backproof.numerics.lanes import (
     as_list,
     decided,
     decided_beside,
-    follows_first,
-    is_first,
-    ordered_beside,
-    orders,
+    limit_of,
+    operands_of,
     pick,
     witnessed,
 )
@@ -108,15 +106,20 @@ def _evaluate(
 
 
 def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
-    name, params = eqn.primitive.name, eqn.params
     if how.substitution is not None and how.substitution.eqn is eqn:
         return [_substituted(eqn, operands, how.substitution)]
-    control = CONTROL.get(name)
+    control = CONTROL.get(eqn.primitive.name)
     if control:
         return control(eqn, operands, how)
     inner = coverage.called(eqn)
     if inner is not None:
         return _call(inner, operands, how)
+    return _computed(eqn, operands, how)
+
+
+def _computed(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
+    """Return the results of an operation that is no call, branch or loop, in every run."""
+    name, params = eqn.primitive.name, eqn.params
     # the roundings inside a kernel or a factorisation cannot be varied, so its operands are
     known = coverage.covers(name, params) and not coverage.moves_keys(eqn)
     whole = not known and whole_operations.is_whole(eqn)
@@ -133,36 +136,24 @@ def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     if how.sided and discrete and varied:
         return decided_beside(eqn, operands, operation, params, how, deciding=deciding)
     alike = (discrete and not how.crossing) or not (inexact or varied)
-    count = 1 if alike else how.lanes
-    runs, exact, terms = [], [], None
-    for replica in range(count):
-        beyond = replica > how.replicas  # one of the two runs of a side
-        if (
-            beyond
-            and replica == count - 1
-            and (
-                whole or (is_first(operands, replica) and name not in CHOOSES_BY and not orders(name, params))
+    runs, values, exact, terms = [], [], [], None
+    for run in range(1 if alike else how.lanes):
+        if how.is_limit(run):
+            limit = limit_of(name, operands, params, how, runs, whole=whole)
+            if limit is not None:
+                runs.append(limit)
+                continue
+        if varied or not run:
+            values = operands_of(name, operands, params, how, run)
+            values = (
+                whole_operations.varied(eqn, values, how.rng) if whole and how.is_replica(run) else values
             )
-        ):
-            runs.append(runs[-1] if whole else runs[0])
-            continue
-        if beyond and replica == count - 1 and orders(name, params):
-            runs.append(ordered_beside(name, operands, params, how))
-            continue
-        values = [pick(v, replica) for v in operands]
-        if name in CHOOSES_BY and replica and not how.crossing:
-            values[CHOOSES_BY[name]] = pick(operands[CHOOSES_BY[name]], how.lanes - 2 if beyond else 0)
-        if name == "sort" and replica and not (how.crossing or beyond):
-            values = follows_first(operands, values, params)
-        if whole and replica and not beyond:
-            values = whole_operations.varied(eqn, values, how.rng)
-        if varied or not replica:
             exact = as_list(operation(*values, **params))
-        if inexact and replica and not beyond:
-            terms = rounding_of_sum(name, values, operation, params) if varied or terms is None else terms
+            terms = None
+        if inexact and how.is_replica(run):
+            terms = terms or rounding_of_sum(name, values, operation, params)
             sizes = [rounded(values[0], exact[0])] if rounds else terms or [None] * len(exact)
-            pairs = zip(exact, sizes, strict=True)
-            runs.append([perturbed(name, v, size, how.rng) for v, size in pairs])
+            runs.append([perturbed(name, v, size, how.rng) for v, size in zip(exact, sizes, strict=True)])
         else:
             runs.append(exact)
     several = [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backproof.numerics.decisions import COMPARISONS, beside, sorted_beside, ties
+from backproof.numerics.decisions import CHOOSES_BY, COMPARISONS, beside, sorted_beside, ties
 from backproof.numerics.indexing import sort_order
 from backproof.numerics.primitives import NUMPY
 
@@ -39,8 +39,7 @@ class Arithmetic:
         wide: whether values of float64 are held in longdouble.
         rng: the source of the perturbations.
         substitution: the operation that is computed in another way, if one is.
-        crossing: whether each replica takes its own decisions; branches and loops of programs (`cond`,
-            `while`) always follow the first replica.
+        crossing: whether each replica takes its own decisions.
         sided: whether two more runs follow the replicas: one next to the point, and one at the point that
             breaks its ties as that one does.
         witness: where to write what is met, if somewhere.
@@ -58,6 +57,14 @@ class Arithmetic:
     def lanes(self) -> int:
         """How many values are carried: the unperturbed run, the replicas, and the two of a side."""
         return 1 + self.replicas + 2 * self.sided
+
+    def is_replica(self, run: int) -> bool:
+        """Return whether the roundings of a run are varied."""
+        return 0 < run <= self.replicas
+
+    def is_limit(self, run: int) -> bool:
+        """Return whether a run is the last of a side: at the point, with its ties broken as beside it."""
+        return self.sided and run == self.lanes - 1
 
 
 @dataclass
@@ -123,16 +130,46 @@ def witnessed(
         found.met.setdefault(id(eqn), (eqn, set()))[1].update(map(bool, np.unique(answers)))
 
 
-def follows_first(operands: list[Values], values: list[Any], params: dict[str, Any]) -> list[Any]:
-    """Return operands whose keys sort as those of the unperturbed run do."""
-    keys = params["num_keys"]
-    order = sort_order([pick(v, 0) for v in operands[:keys]], params["dimension"])
-    ranks = np.argsort(order, axis=-1)
-    moved = [np.moveaxis(v, params["dimension"], -1) for v in values[:keys]]
-    monotone = [np.take_along_axis(np.sort(v, axis=-1), ranks, -1) for v in moved]
-    return (
-        [np.moveaxis(v, -1, params["dimension"]) for v in monotone] + values[keys:] if keys == 1 else values
-    )
+def operands_of(
+    name: str, operands: list[Values], params: dict[str, Any], how: Arithmetic, run: int
+) -> list[Any]:
+    """Return the operands of one run; what chooses among them, chooses as the run that decides for it."""
+    values = [pick(v, run) for v in operands]
+    if how.crossing or not run:
+        return values
+    if name in CHOOSES_BY:
+        which, decides = CHOOSES_BY[name], 0 if how.is_replica(run) else how.lanes - 2
+        values[which] = pick(operands[which], decides)
+    if name == "sort" and params["num_keys"] == 1 and how.is_replica(run):
+        values[0] = _sorted_as(pick(operands[0], 0), values[0], params["dimension"])
+    return values
+
+
+def _sorted_as(first: Any, key: Any, axis: int) -> Any:
+    """Return the numbers of a key in such an order that they sort as those of `first` do."""
+    ranks = np.argsort(sort_order([first], axis), axis=-1)
+    ordered = np.sort(np.moveaxis(key, axis, -1), axis=-1)
+    return np.moveaxis(np.take_along_axis(ordered, ranks, -1), -1, axis)
+
+
+def limit_of(
+    name: str,
+    operands: list[Values],
+    params: dict[str, Any],
+    how: Arithmetic,
+    runs: list[Any],
+    *,
+    whole: bool,
+) -> list[Any] | None:
+    """Return the result of the last run of a side where it needs no computing of its own, else None.
+
+    An operation that JAX runs as a whole hides its ties: there the result next to the point stands for it.
+    """
+    if whole:
+        return runs[-1]
+    if orders(name, params):
+        return ordered_beside(name, operands, params, how)
+    return runs[0] if is_first(operands, how.lanes - 1) and name not in CHOOSES_BY else None
 
 
 def orders(name: str, params: dict[str, Any]) -> bool:

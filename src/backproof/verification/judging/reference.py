@@ -139,7 +139,7 @@ def _is_full(direction: Any) -> bool:
 
 def _vote_at(slopes: list[Slope], mine: float, direction: float) -> Vote:
     """Return what the slopes on one side or both say of one entry."""
-    scale = max(abs(mine) if np.isfinite(mine) else 0.0, *(abs(one.value) for one in slopes), 0.0, 0.0)
+    scale = max([abs(mine) if np.isfinite(mine) else 0.0, *(abs(one.value) for one in slopes)])
     trusted = [one for one in slopes if one.error <= TRUSTED * max(scale, direction)]
     if not trusted or len(trusted) < len(slopes):
         return Vote.SILENT

@@ -46,6 +46,26 @@ class Refused(NamedTuple):
     broken: Broken
 
 
+class Seen(NamedTuple):
+    """Holds both sides at points of one shape.
+
+    Attributes:
+        looks: the points that can be judged.
+        infinite: points at which the function is not finite.
+        met: what was met at the points that can be judged.
+        missed: what was met where the function is not finite.
+        unasked: how many points are not finite for integers that nobody asked for.
+        broken: the cause and the sentence where the result has the wrong form.
+    """
+
+    looks: Sequence[Look] = ()
+    infinite: Sequence[Point] = ()
+    met: Sequence[Witness] = ()
+    missed: Sequence[Witness] = ()
+    unasked: int = 0
+    broken: Broken | None = None
+
+
 class Looks(NamedTuple):
     """Holds the results of both sides at the drawn points.
 
@@ -88,7 +108,7 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
         UsageError: the function itself raises although no argument is empty.
     """
     claim, found = evaluators.claim, Looks()
-    met, missed = [], []
+    seen: list[Seen] = []
     for group in groups:
         kept = _fitting(claim, group)
         found = found._replace(
@@ -99,35 +119,44 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
         if points is None or (kept[0].empty and not _differentiable(claim, points[0])):
             found = found._replace(absent=found.absent + len(kept))
             continue
-        there = _finite(evaluators, points, kept)
-        finite = [point for point, is_there in zip(points, there, strict=True) if is_there]
-        beyond = [(point, one) for point, one, ok in zip(points, kept, there, strict=True) if not ok]
-        # nobody asked for other integers than those of an example
-        infinite = [point for point, one in beyond if not one.varied]
-        found = found._replace(absent=found.absent + len(beyond) - len(infinite))
-        broken, hands = broken_contract(claim, kept[0].build()), []
-        if not broken and finite:
-            broken, hands = _by_hand(evaluators, finite, kept[0].shapes)
-        if broken and not kept[0].empty:
-            return found._replace(looks=(), broken=broken)
-        if broken:
-            found = found._replace(refused=(*found.refused, Refused(kept[0], broken)))
+        one = _seen(evaluators, points, kept)
+        if one.broken and not kept[0].empty:
+            return found._replace(broken=one.broken)
+        if one.broken:
+            found = found._replace(refused=(*found.refused, Refused(kept[0], one.broken)))
             continue
-        if infinite:
-            missed.append(_watched(evaluators.truth, infinite))
-        found = found._replace(infinite=(*found.infinite, *infinite))
-        if not finite:
-            continue
-        met += [Witness(), _watched(evaluators.hand, finite)]
-        truths = evaluators.truth.each(finite, met[-2])
-        looks = [Look(*one, tied=met[-2].tied) for one in zip(finite, hands, truths, strict=True)]
-        found = found._replace(
-            looks=(*found.looks, *looks),
-            first=(*found.first, (key_of(kept[0]), finite[0]))
-            if kept[0].size > EFFORT.large
-            else found.first,
-        )
-    return found._replace(answers=answers_of(met), elsewhere=answers_of(missed))
+        seen.append(one)
+        if one.looks and kept[0].size > EFFORT.large:
+            found = found._replace(first=(*found.first, (key_of(kept[0]), one.looks[0].point)))
+    return found._replace(
+        looks=tuple(look for one in seen for look in one.looks),
+        infinite=tuple(point for one in seen for point in one.infinite),
+        absent=found.absent + sum(one.unasked for one in seen),
+        answers=answers_of(witness for one in seen for witness in one.met),
+        elsewhere=answers_of(witness for one in seen for witness in one.missed),
+    )
+
+
+def _seen(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn]) -> Seen:
+    """Return both sides at points of one shape."""
+    there = _finite(evaluators, points, draws)
+    finite = [point for point, is_there in zip(points, there, strict=True) if is_there]
+    beyond = [(point, one) for point, one, ok in zip(points, draws, there, strict=True) if not ok]
+    # nobody asked for other integers than those of an example
+    infinite = [point for point, one in beyond if not one.varied]
+    broken, hands = broken_contract(evaluators.claim, draws[0].build()), []
+    if not broken and finite:
+        broken, hands = _by_hand(evaluators, finite, draws[0].shapes)
+    if broken:
+        return Seen(broken=broken)
+    missed = [_watched(evaluators.truth, infinite)] if infinite else []
+    if not finite:
+        return Seen((), infinite, missed=missed, unasked=len(beyond) - len(infinite))
+    witness = Witness()
+    truths = evaluators.truth.each(finite, witness)
+    looks = [Look(*one, tied=witness.tied) for one in zip(finite, hands, truths, strict=True)]
+    met = [witness, _watched(evaluators.hand, finite)]
+    return Seen(looks, infinite, met, missed, len(beyond) - len(infinite))
 
 
 def _finite(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn]) -> list[bool]:

@@ -64,8 +64,11 @@ def _undecided(interpreted: Evaluator, point: Point) -> Measured:
     Where rounding alone decides a comparison, XLA may decide it otherwise, and neither is wrong.
     """
     value, *others = run(interpreted.program(point), point, replicas=EFFORT.native_sides, crossing=True)
-    apart = lambda first, *rest: np.max([np.abs(np.asarray(one) - first) for one in rest], axis=0)  # noqa: E731
-    return Measured(value, jax.tree.map(apart, value, *others))
+    return Measured(value, jax.tree.map(_spread, value, *others))
+
+
+def _spread(first: Any, *rest: Any) -> Any:
+    return np.max([np.abs(np.asarray(one) - first) for one in rest], axis=0)
 
 
 def machinery_apart(interpreted: Measured, compiled: Any) -> str | None:
