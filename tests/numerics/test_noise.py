@@ -140,3 +140,9 @@ def test_a_result_of_few_digits_is_noisy_by_them_although_float32_came_before():
     """Three is held exactly, so no replica moves it far."""
     measured = measure(lambda x: x.astype(jnp.float32).astype(jnp.bfloat16), np.array([3.0]))
     assert measured.noise[0] >= 3 * float(jnp.finfo(jnp.bfloat16).eps)
+
+
+def test_a_number_that_came_from_float32_is_known_to_the_smallest_normal_number_of_float32():
+    through = measure(lambda x: x.astype(jnp.float32).astype(x.dtype), np.float64(0.0))
+    assert through.noise >= np.finfo(np.float32).tiny
+    assert measure(lambda x: x, np.float64(0.0)).noise < np.finfo(np.float32).tiny

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from member import BAD, GOOD, NEVER_GOOD, member, pair
 
 import backproof as bp
@@ -183,7 +184,20 @@ def near_zero(x):
 
 
 ROW = [bp.array("n", low=-3, high=3)]
+PERMUTED = np.random.default_rng(0).permutation(6)
 MEMBERS = (
+    member(
+        "a permutation and its inverse, both given as examples", frozenset({"INCONCLUSIVE"}),
+        "the rule is right where the two belong together, and varied each on its own they do not",
+        says=("draw them together",), of=lambda x, p, inverse: 2 * x[p],
+        vjp=lambda args, ct: (2 * ct[args[2]], None, None),
+        args=lambda: (np.arange(0.5, 6), PERMUTED, np.argsort(PERMUTED)),
+    ),
+    member(
+        "a permutation taken for its inverse", BAD, "the rule is wrong at the given integers",
+        of=lambda x, p, inverse: 2 * x[p], vjp=lambda args, ct: (2 * ct[args[1]], None, None),
+        args=lambda: (np.arange(0.5, 6), PERMUTED, np.argsort(PERMUTED)),
+    ),
     *pair(
         "look-up with padding", embedded, lambda: [bp.array("v+1 h"), bp.integers("m", 0, "v", also=(-1,))],
         right=(embedded_back(without_padding), "padding reads no row"),

@@ -186,6 +186,14 @@ def half_open(x):
 
 TWO = [bp.array("n", low=-3, high=3), bp.array("n", low=-3, high=3)]
 MEMBERS = (
+    *pair(
+        "a guard met at a hundred entries", lambda x: jnp.where(x == 0, 0.0, jnp.sin(x)), [bp.array("100")],
+        right=(lambda args, ct: (ct * jnp.cos(args[0]),), "sin has slope 1 at 0, at every entry"),
+        wrong=(
+            lambda args, ct: (ct * jnp.where(args[0] == 0, 0.0, jnp.cos(args[0])),),
+            "0 is the slope of the guard",
+        ),
+    ),
     *smooth_guards(),
     *pair(
         "√(x² + 10⁻¹²) between huge and tiny neighbours", smooth_abs(1e-12), BESIDE,

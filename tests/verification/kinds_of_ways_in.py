@@ -35,6 +35,25 @@ def smoothed_back(count):
     return back
 
 
+def kept(x):
+    """Return the sum of the positive entries, in a loop that decides entry by entry."""
+    total = 0.0
+    for i in range(x.shape[0]):
+        if x[i] > 0:
+            total = total + x[i]
+    return total
+
+
+def kept_grad(at_zero):
+    def grad(x):
+        out = np.zeros_like(x)
+        for i in range(x.shape[0]):
+            out[i] = 1.0 if x[i] > 0 else at_zero if x[i] == 0 else 0.0
+        return out
+
+    return grad
+
+
 def said_to_be_numpy(slope):
     """Return the call that verifies a pullback of sin with this slope, run on the host."""
     back = lambda args, ct: (slope(args[0]) * ct,)
@@ -176,6 +195,18 @@ def dense(factor):
 TABLE = [bp.array("b n")]
 WEIGHTS = [bp.array("n m", low=-2, high=2), bp.array("b n", low=-2, high=2)]
 MEMBERS = (
+    member(
+        "a loop over entries that chooses half a slope at 0", GOOD, "any slope from 0 to 1 is a subgradient",
+        of=kept, grad=kept_grad(0.5), args=[bp.array("n>=1")],
+    ),
+    member(
+        "a loop over entries with a slope of −5 at 0", BAD, "it lies between none of the slopes, 0 and 1",
+        of=kept, grad=kept_grad(-5.0), args=[bp.array("n>=1")],
+    ),
+    member(
+        "jax.numpy checked by such a loop", BAD, "−5 is no subgradient of max(x, 0)",
+        of=lambda x: jnp.maximum(x, 0).sum(), grad=kept_grad(-5.0), args=[bp.array("n>=1")],
+    ),
     *pair(
         "means of neighbours, NumPy on both sides", smoothed, TABLE,
         right=(smoothed_back(lambda size: size), "each mean hands out 1/size"),

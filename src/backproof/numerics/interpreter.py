@@ -9,6 +9,7 @@ never crosses a kink. With `crossing` each replica decides for itself, as roundi
 Run in `longdouble`, the same program shows what remains once the rounding of float64 is gone.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -145,10 +146,10 @@ def _computed(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]
                 continue
         if varied or not run:
             values = operands_of(name, operands, params, how, run)
-            values = (
-                whole_operations.varied(eqn, values, how.rng) if whole and how.is_replica(run) else values
-            )
-            exact = as_list(operation(*values, **params))
+            if whole and how.is_replica(run):
+                exact = as_list(_varied(eqn, operands, values, how)(**params))
+            else:
+                exact = as_list(operation(*values, **params))
             terms = None
         if inexact and how.is_replica(run):
             terms = terms or rounding_of_sum(name, values, operation, params)
@@ -159,6 +160,13 @@ def _computed(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]
     several = [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
     pairs = zip(several, eqn.outvars, strict=True)
     return [values if is_inexact(var.aval) else decided(values, how) for values, var in pairs]
+
+
+def _varied(eqn: Any, operands: list[Values], values: list[Any], how: Arithmetic) -> Callable[..., list[Any]]:
+    """Return an operation on operands as other roundings might leave them; the first run decides in it."""
+    first = None if how.crossing else [pick(v, 0) for v in operands]
+    moved = whole_operations.varied(eqn, values, how.rng)
+    return functools.partial(whole_operations.bound(eqn, first), *moved)
 
 
 def _substituted(eqn: Any, operands: list[Values], substitution: Substitution) -> Values:

@@ -21,6 +21,8 @@ from backproof.numerics.tracing import computes_in_float32, inner_programs
 CALLBACK = "pure_callback"
 # The mark of a function that is NumPy code, which the interpreter calls without JAX.
 ON_HOST = "backproof_on_host"
+# The mark of such a function that can take the decisions of other operands, given as `first=`.
+FOLLOWS = "backproof_follows"
 
 
 def is_whole(eqn: Any) -> bool:
@@ -35,9 +37,14 @@ def varied(eqn: Any, operands: Sequence[Any], rng: np.random.Generator) -> list[
     return [moved(v, np.abs(v), ulps, rng) if is_inexact(v) else v for v in operands]
 
 
-def bound(eqn: Any) -> Callable[..., Any]:
-    """Return an operation that runs wider operands in float64; if it has a program, that is compiled once."""
-    code = _code_on_host(eqn)
+def bound(eqn: Any, first: Sequence[Any] | None = None) -> Callable[..., Any]:
+    """Return an operation that runs wider operands in float64; if it has a program, that is compiled once.
+
+    Args:
+        eqn: the operation.
+        first: operands by which it takes its decisions, where it is code that can; None for its own.
+    """
+    code = _code_on_host(eqn, first)
     if code is not None:
         return code
     run = _compiled(eqn) if any(inner_programs(eqn.params)) else functools.partial(_run, eqn)
@@ -63,13 +70,16 @@ def _compiled(eqn: Any) -> Callable[..., Any]:
     return jax.jit(functools.partial(_run, eqn))
 
 
-def _code_on_host(eqn: Any) -> Callable[..., Any] | None:
+def _code_on_host(eqn: Any, first: Sequence[Any] | None) -> Callable[..., Any] | None:
     """Return a call of NumPy code that is marked as such, in long double where it runs there; else None."""
     if eqn.primitive.name != CALLBACK:
         return None
     callback = eqn.params["callback"]
-    if not getattr(getattr(callback, "callback_func", None), ON_HOST, False):
+    function: Any = getattr(callback, "callback_func", None)
+    if not getattr(function, ON_HOST, False):
         return None
+    if first is not None and getattr(function, FOLLOWS, False):
+        return lambda *operands, **_: jax.tree.leaves(function(*operands, first=first))
 
     def operation(*operands: Any, **params: Any) -> list[Any]:
         del params

@@ -23,12 +23,20 @@ from backproof.verification.blindness import unseen
 from backproof.verification.claims.claim import Claim
 from backproof.verification.claims.contract import Broken
 from backproof.verification.diagnosis.missing_sum import missing_sum
-from backproof.verification.evidence import coarse, on_one_device, reach_of, unjudged, unreached
+from backproof.verification.evidence import (
+    coarse,
+    on_one_device,
+    reach_of,
+    unjudged,
+    unreached,
+    unrelated,
+    without_varied,
+)
 from backproof.verification.findings import Findings, Settings, Unlawful
 from backproof.verification.judging.accuracy import Row, saturated_sums
 from backproof.verification.judging.judge import Outcome, judge_all
 from backproof.verification.judging.laws import LAWFUL, REPEATABLE, Law, unlike_primal
-from backproof.verification.judging.reference import explains_doubt, reference_in_doubt
+from backproof.verification.judging.reference import Vote, explains_doubt, vote_along
 from backproof.verification.judging.repeats import (
     DIFFERENT_BITS,
     DIFFERENT_RESULTS,
@@ -111,7 +119,9 @@ class Campaign:
         for point in generic[-1:]:
             require_oracle(evaluators, point)
         judged = tuple(judge_all(evaluators, looked.looks))
-        found = replace(found, judged=judged, unjudged=unjudged(looked))
+        if self.claim.points.related:
+            judged = without_varied(judged, [look.point for look in looked.looks if look.varied])
+        found = replace(found, judged=judged, unjudged=unjudged(looked), unreached=tuple(unrelated(judged)))
         wrong = [one.point for one in found.judged if one.outcome is Outcome.WRONG]
         if wrong and is_right_again(evaluators, wrong[0], settings.repeats):
             return replace(found, unlawful=Unlawful("not-deterministic", DIFFERENT_RESULTS, wrong[0]))
@@ -184,24 +194,25 @@ class Campaign:
         excused, truth = self.claim.excused, self.evaluators.truth
         # a difference moves the entries in a declared region as well
         places = [point for point in generic if not (excused and excused(point.args))][-EFFORT.generic :]
-        doubt = next(filter(None, (self._doubt(point, truth(point).value) for point in places)), None)
+        votes = [self._vote(point, truth(point).value) for point in places]
+        doubt = next((said for vote, said in votes if vote is Vote.REFUTES), None)
         if not doubt:
-            return replace(found, flat=bool(places))
+            return replace(found, flat=bool(places) and all(vote is Vote.CONFIRMS for vote, _ in votes))
         if explains_doubt(self.evaluators, places):
             said = "a stop_gradient in the primal changes its derivative, by its author's convention"
             return replace(found, notes=(*found.notes, said))
-        doubts = [self._doubt(point, self.evaluators.hand(point).value) for point in places]
-        return replace(found, doubt=doubt, vindicated=not any(doubts))
+        others = [self._vote(point, self.evaluators.hand(point).value)[0] for point in places]
+        return replace(found, doubt=doubt, vindicated=Vote.REFUTES not in others)
 
-    def _doubt(self, point: Point, gradient: object) -> str | None:
-        noise = self.evaluators.truth(point).noise
-        return reference_in_doubt(self.evaluators.primal, point, gradient, noise)
+    def _vote(self, point: Point, gradient: object) -> tuple[Vote, str]:
+        return vote_along(self.evaluators.primal, point, gradient, self.evaluators.truth(point).noise)
 
     def _with_conduct(
         self, found: Findings, looked: Looks, groups: Groups, generic: Sequence[Point], settings: Settings
     ) -> Findings:
         """Return the findings with those of the checks that run only where no value is wrong."""
         evaluators, looks, second = self.evaluators, looked.looks, SecondOrder()
+        silent = {id(one.point) for one in found.judged if one.outcome is Outcome.NO_EVIDENCE}
         everywhere = [look.point for look in looks]
         # the value is compared where the caller brings infinities, and where the function has a pole
         given = [point for point in looked.infinite if self._has_value(point)]
@@ -216,12 +227,12 @@ class Campaign:
         fixed = independent_of(program, len(jax.tree.leaves(looks[0].point.args)))
         return replace(
             found,
-            unseen=unseen([look.truth for look in looks], program.units),
+            unseen=unseen([look.truth for look in looks if id(look.point) not in silent], program.units),
             symbolic=tuple(path for path, known in zip(paths, fixed, strict=True) if known),
             leaves=len(jax.tree.leaves(looks[0].truth.value)),
             unlawful=unlawful,
             rows=accuracy.rows,
-            unreached=accuracy.unreached,
+            unreached=(*found.unreached, *accuracy.unreached),
             second=second.wrong,
             notes=(
                 *found.notes,

@@ -159,7 +159,8 @@ def _inaccurate(claim: Claim, row: Row) -> Finding:
 def _convention(claim: Claim, found: Judgement) -> str:
     at = found.worst
     seen = (
-        f"at a kink the result is {at.hand:g} by hand and {at.truth:g} by autodiff; both are subgradients"
+        f"at a kink the result is {at.hand:g} by hand and {at.truth:g} by autodiff"
+        f"{'; both are subgradients' if np.isfinite(at.truth) else ', where the first is a subgradient'}"
         if at
         else ""
     )

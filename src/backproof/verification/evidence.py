@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
+from backproof.numerics.leaves import is_inexact, is_key
 from backproof.numerics.meshes import axes_of_one
 from backproof.numerics.rounding import epsilon
 from backproof.numerics.tracing import Program
 from backproof.verification.claims.claim import Claim
 from backproof.verification.findings import Findings
-from backproof.verification.judging.judge import NO_VALUE, Outcome
+from backproof.verification.judging.judge import NO_VALUE, Judgement, Outcome
 from backproof.verification.precisions import Precisions
 from backproof.verification.reach import (
     NoEvidence,
@@ -22,6 +23,9 @@ from backproof.verification.reach import (
     sizes_met,
 )
 from backproof.verification.running.looks import Looks
+from backproof.verification.running.point import Point
+
+UNRELATED = "it differs from autodiff, but integers of several examples are not as given there"
 
 
 def reach_of(claim: Claim, found: Findings, looked: Looks, runs: int, precisions: Precisions) -> Reach:
@@ -35,6 +39,9 @@ def reach_of(claim: Claim, found: Findings, looked: Looks, runs: int, precisions
         precisions: those in which it ran.
     """
     points = [one.point for one in found.judged if one.outcome is not Outcome.NO_EVIDENCE]
+    silent = [one.point for one in found.judged if one.outcome is Outcome.NO_EVIDENCE]
+    # where a cotangent is zero, a value says nothing about its entry
+    telling = [point for point in points if point.has_full_direction]
     return Reach(
         points=len(points),
         no_evidence=no_evidence(found),
@@ -44,7 +51,7 @@ def reach_of(claim: Claim, found: Findings, looked: Looks, runs: int, precisions
         held=claim.points.held,
         comparisons=looked.answers,
         missed=missed_answers(looked.answers, looked.elsewhere),
-        landmarks=missed_landmarks(points, looked.infinite, claim.points.landmarks),
+        landmarks=missed_landmarks(telling, [*looked.infinite, *silent, *points], claim.points.landmarks),
         precisions=precisions.judged,
         advised=precisions.advised or (),
         device=jax.default_backend(),
@@ -68,21 +75,51 @@ def no_evidence(found: Findings) -> tuple[NoEvidence, ...]:
     return (*found.unjudged, *(NoEvidence(g[0].reason, len(g), g[0].point.args) for g in groups))
 
 
+def without_varied(judged: Sequence[Judgement], varied: Sequence[Point]) -> tuple[Judgement, ...]:
+    """Return the judgements with no evidence where only points of varied integers are wrong.
+
+    Args:
+        judged: the judgements.
+        varied: the points at which integers of examples are not as given.
+    """
+    which = {id(point) for point in varied}
+    if any(one.outcome >= Outcome.UNSTABLE and id(one.point) not in which for one in judged):
+        return tuple(judged)
+    return tuple(
+        one._replace(outcome=Outcome.NO_EVIDENCE, reason=UNRELATED)
+        if one.outcome >= Outcome.UNSTABLE
+        else one
+        for one in judged
+    )
+
+
+def unrelated(judged: Sequence[Judgement]) -> list[str]:
+    """Return a sentence if the hand-written side is wrong where integers of several examples vary."""
+    found = next((one for one in judged if one.reason == UNRELATED), None)
+    if found is None:
+        return []
+    leaves = jax.tree.leaves(found.point.args)
+    integers = ", ".join(str(leaf.tolist()) for leaf in leaves if not (is_key(leaf) or is_inexact(leaf)))
+    return [
+        f"it agrees at the integers of the examples, but not where they are {integers}; if they belong "
+        "together, as a permutation and its inverse do, draw them together by a Hypothesis strategy; else it "
+        "is wrong there"
+    ]
+
+
 def unreached(reach: Reach) -> list[str]:
     """Return sentences on what the caller declared and no judged point shows."""
-    why = "because the function is not finite there"
-    do = "narrow the arguments to where it is, or name values with a meaning of their own in also="
     said = [
-        f"the comparison at {one} was {str(answer).lower()} at drawn points, but at none that could be "
-        f"judged, {why}; {do}"
+        f"the comparison at {one} was {str(answer).lower()} at drawn points, but at none that could be judged"
         for one, answer in reach.missed
     ]
     said += [
-        f"the value {name} was drawn, but at no point that could be judged, {why}; {do}"
+        f"the value {name} was drawn, but at no point that could be judged"
         for name, drawn in (reach.landmarks or {}).items()
         if drawn
     ]
-    return said[:1]
+    do = "narrow the arguments to where the function is finite, or name values with another meaning in also="
+    return [*said[:-1], f"{said[-1]}; {do}"] if said else []
 
 
 def coarse(paths: Sequence[str], units: Sequence[float]) -> list[str]:

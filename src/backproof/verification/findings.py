@@ -20,8 +20,7 @@ class Settings:
         examples: how many points are drawn.
         seed: the seed of every draw; the same seed gives the same points.
         dtypes: the precisions in which the implementation itself is judged; None: those that the arguments
-        are
-            declared in, while the others are advice.
+            are declared in, while the others are advice.
         second_order: whether the derivative of the derivative is probed.
         repeats: how often the compiled code runs on one input.
     """

@@ -2,11 +2,18 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 
 import backproof as bp
+from backproof.numerics.noise import Measured
 from backproof.verification import Verdict
+from backproof.verification.claims.of_functions import of_vjp
+from backproof.verification.claims.static_arguments import StaticArguments
+from backproof.verification.judging.reference import Vote, vote, vote_along
+from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.point import Point
 
 pytestmark = pytest.mark.as_user
 N = [bp.array("n", low=-3, high=3)]
@@ -24,6 +31,10 @@ sine.defjvp(lambda p, t: (jnp.sin(p[0]), 1.01 * jnp.cos(p[0]) * t[0]))
 def of(x):
     """A reference built on a tangent that is 1 % off."""
     return sine(x) + x
+
+
+def evaluators_of(of, vjp):
+    return Evaluators(of_vjp(of, vjp, StaticArguments.among(N), None))
 
 
 def verdict(of, vjp, args=N):
@@ -170,3 +181,24 @@ def test_a_second_derivative_is_demanded_where_a_stop_gradient_changes_nothing()
 
     report = bp.verify(of=jax.nn.softmax, vjp=frozen, args=N, examples=40, dtypes=())
     assert (report.verdict, report.cause) == (Verdict.WRONG, "second-order")
+
+
+def test_differences_refute_nan_by_hand_where_they_converge():
+    both = evaluators_of(jnp.square, lambda args, ct: (2 * args[0] * ct,))
+    point = Point((np.array([0.5, 1.5]),), np.ones(2))
+    truth = Measured((np.array([np.nan, 3.0]),), (np.full(2, 1e-15),))
+    assert vote(both, point, (np.array([1.0, 3.0]),), truth) is Vote.CONFIRMS
+    assert vote(both, point, (np.array([np.nan, 3.0]),), truth) is Vote.REFUTES
+
+
+def test_a_direction_in_which_differences_do_not_converge_says_nothing():
+    """Rounded to float32 inside, the function is a staircase: that it looks flat there is no confirmation."""
+    steps = evaluators_of(
+        lambda x: (1 + x.astype(jnp.float32) * 0).astype(x.dtype) + x * 0, lambda args, ct: (ct,)
+    )
+    flat = evaluators_of(jnp.floor, lambda args, ct: (ct,))
+    point = Point((np.array([0.5, 1.25]),), np.ones(2))
+    nothing, noise = (np.zeros(2),), (np.zeros(2),)
+    assert vote_along(flat.primal, point, nothing, noise) == (Vote.CONFIRMS, "")
+    assert vote_along(steps.primal, point, nothing, noise) == (Vote.SILENT, "")
+    assert vote_along(flat.primal, point, (np.ones(2),), noise)[0] is Vote.REFUTES

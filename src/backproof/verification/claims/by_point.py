@@ -4,7 +4,7 @@ At each point its decisions are noted first, and the code is traced along that p
 derivative are single operations of a program.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -53,29 +53,51 @@ def derivative_by_point(
         derivative: makes of a function its derivative, a function of arguments and direction.
         form: gives the form of the result.
     """
+    return _by_path(lambda args, _: traced(*args), lambda path: derivative(_along(traced, path)), form)
+
+
+def code_by_point(traced: Function, form: Function) -> Function:
+    """Return NumPy code as one operation: at each point, the program of its path.
+
+    Args:
+        traced: the code, run on arrays of JAX: a function of arguments and direction.
+        form: gives the form of the result.
+    """
+    return _by_path(traced, lambda path: _along(traced, path), form)
+
+
+def _by_path(code: Function, along: Callable[[Sequence[Any]], Function], form: Function) -> Function:
+    """Return a function of arguments and direction as one operation, which is traced along paths.
+
+    Args:
+        code: makes the decisions.
+        along: gives the function, its decisions taken in advance.
+        form: gives the form of the result.
+    """
     programs: dict[Any, Program] = {}
 
-    def called(args: Any, towards: Any) -> PyTree:
+    def called(args: Any, towards: Any, first: Any = None) -> PyTree:
         narrow = jax.tree.map(_narrow, (args, towards))
+        deciding_by = narrow if first is None else jax.tree.map(_narrow, first)
         is_wide = any(leaf.dtype in WIDE for leaf in jax.tree.leaves((args, towards)))
         with float64():
-            path = _path(traced, narrow[0])
+            path = _path(code, deciding_by)
             key = (path, shapes_of(narrow))
             if key not in programs:
-                programs[key] = trace(derivative(_along(traced, path)), *narrow)
+                programs[key] = trace(along(path), *narrow)
         return cast(run(programs[key], (args, towards), wide=is_wide)[0], form(args, towards))
 
-    return one_operation(called, lambda args, towards: shapes(form(args, towards)), None)
+    return one_operation(called, lambda args, towards: shapes(form(args, towards)), None, follows=True)
 
 
-def _path(traced: Function, args: tuple[Any, ...]) -> tuple[Any, ...]:
+def _path(traced: Function, args: Any) -> tuple[Any, ...]:
     """Return the decisions of the code at some numbers."""
     with deciding(Path()) as path:
         traced(*args)
     return tuple(path.made)
 
 
-def _along(traced: Function, path: tuple[Any, ...]) -> Function:
+def _along(traced: Function, path: Sequence[Any]) -> Function:
     """Return the code with its decisions taken in advance."""
 
     def function(*args: Any) -> PyTree:

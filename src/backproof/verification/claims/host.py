@@ -14,6 +14,7 @@ from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import PyTree, is_inexact, is_key, widen
 from backproof.numerics.tracing import float64
 from backproof.numerics.whole_operations import ON_HOST
+from backproof.verification.claims.by_point import code_by_point
 from backproof.verification.claims.numpy_code import is_numpy_code
 from backproof.verification.claims.numpy_in_jax import numpy_in_jax
 from backproof.verification.claims.one_operation import one_operation
@@ -137,7 +138,8 @@ def traceable(
 ) -> Callable[[Any, Any], PyTree]:
     """Return `code` as a function that JAX can trace, by which its rounding noise is measured.
 
-    It is the code run on arrays of JAX where it has the same values there. Otherwise it is one operation.
+    It is the code run on arrays of JAX where it has the same values there, at each point along its own path
+    if it decides by values. Otherwise it is one operation, whose roundings are hidden.
 
     Args:
         code: the NumPy code.
@@ -154,10 +156,12 @@ def traceable(
     args = [widen(one.build()) for one in draws[: EFFORT.generic + 1]] or [widen(example(points))]
     with float64():
         places = [(one, direction(like(one), number, "random")) for number, one in enumerate(args)]
+        form = functools.partial(jax.eval_shape, truth)
+        ways = hand, code_by_point(hand, form)
         try:
-            if apart(code, hand, places) is None:
-                return hand
+            return next(
+                (way for way in ways if apart(code, way, places) is None), one_operation(code, form, points)
+            )
         except Exception:
             # The code raises at these numbers: what it raises where it is judged is reported there.
-            return one_operation(code, functools.partial(jax.eval_shape, truth), points)
-    return one_operation(code, functools.partial(jax.eval_shape, truth), points)
+            return one_operation(code, form, points)

@@ -11,7 +11,7 @@ import numpy as np
 
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import PyTree, has_direction, is_key, shapes_of
-from backproof.numerics.whole_operations import ON_HOST
+from backproof.numerics.whole_operations import FOLLOWS, ON_HOST
 from backproof.verification.claims.samples import shapes
 from backproof.verification.points.directions import direction
 from backproof.verification.points.draws import Drawn, Points
@@ -19,7 +19,9 @@ from backproof.verification.points.draws import Drawn, Points
 Function = Callable[[Any, Any], PyTree]
 
 
-def one_operation(code: Function, otherwise: Function, points: Points | None) -> Function:
+def one_operation(
+    code: Callable[..., PyTree], otherwise: Function, points: Points | None, *, follows: bool = False
+) -> Function:
     """Return `code` as one operation, which calls it.
 
     Args:
@@ -27,6 +29,7 @@ def one_operation(code: Function, otherwise: Function, points: Points | None) ->
         otherwise: gives the form of its result from shapes where the code was not tried.
         points: where it is tried. At their shapes the code itself gives the form of its result; if None,
             nowhere.
+        follows: whether the code takes `first=`, arguments and direction by which it decides.
     """
     drawn: dict[Any, Drawn] = {}
 
@@ -54,13 +57,18 @@ def one_operation(code: Function, otherwise: Function, points: Points | None) ->
         places = [i for i, leaf in enumerate(leaves) if not is_key(leaf) and has_direction(leaf)]
         shape = form(args, towards)
 
-        def call(*operands: Any) -> PyTree:
+        def filled(operands: Any) -> PyTree:
             held = dict(zip(places, operands, strict=True))
-            result = code(*tree.unflatten([held.get(i, leaf) for i, leaf in enumerate(leaves)]))
+            return tree.unflatten([held.get(i, leaf) for i, leaf in enumerate(leaves)])
+
+        def call(*operands: Any, first: Any = None) -> PyTree:
+            named = {} if first is None else {"first": filled(first)}
+            result = code(*filled(operands), **named)
             _check(result, shape)
             return result
 
         setattr(call, ON_HOST, True)
+        setattr(call, FOLLOWS, follows)
         return jax.pure_callback(call, shape, *(leaves[i] for i in places), vmap_method="sequential")
 
     return hand

@@ -11,11 +11,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from backproof.numerics.effort import EFFORT
 from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import ACCUSED, AGREES_WITHIN
 from backproof.verification.judging.kinks import some_sides
-from backproof.verification.judging.reference import derivative_at
+from backproof.verification.judging.reference import derivative_at, some_of
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
 from backproof.verification.running.one_sided import as_tree, both_sides, per_part, vector, vectors
@@ -56,22 +55,38 @@ def without_guards(evaluators: Evaluators, look: Look) -> Measured:
     value = truth.value
     limits, masks = (as_tree(one, value) for one in (sides[0], doubtful.astype(float)))
     for leaf, (limit, mask) in enumerate(zip(*map(jax.tree.leaves, (limits, masks)), strict=True)):
-        for index in map(tuple, np.argwhere(mask)[: EFFORT.doubtful]):
-            value = _with_derivative(evaluators, look, value, leaf, index, limit[index])
+        if np.any(mask):
+            value = _with_derivatives(evaluators, look, value, leaf, limit, mask.astype(bool))
     return truth if value is truth.value else Measured(value, truth.noise)
 
 
-def _with_derivative(
-    evaluators: Evaluators, look: Look, value: Any, leaf: int, index: Any, limit: Any
+def _with_derivatives(
+    evaluators: Evaluators, look: Look, value: Any, leaf: int, limit: np.ndarray, doubtful: np.ndarray
 ) -> Any:
-    """Return `value` with the limit of an entry, or what differences give, where they contradict autodiff."""
+    """Return `value` with what differences give at the doubtful entries of a leaf, where they contradict it.
+
+    Where the entries are many, differences are asked at some. If the limit is the derivative at each of
+    those, it is taken at the others too; if it is at some only, the others are not known: NaN.
+    """
     leaves, tree = jax.tree.flatten(value)
-    found = derivative_at(evaluators, look.point, value, leaf, index)
-    if found is None or abs(found - leaves[leaf][index]) <= ACCUSED * abs(found):
+    own = leaves[leaf]
+    asked = some_of(np.argwhere(doubtful))
+    found = {index: derivative_at(evaluators, look.point, value, leaf, index) for index in asked}
+    hidden = {
+        index: one
+        for index, one in found.items()
+        if one is not None and not abs(one - own[index]) <= ACCUSED * abs(one)
+    }
+    if not hidden:
         return value
-    leaves[leaf] = np.array(leaves[leaf])
-    leaves[leaf][index] = limit if abs(found - limit) <= ACCUSED * abs(found) else found
-    return tree.unflatten(leaves)
+    at_limit = [index for index, one in hidden.items() if abs(one - limit[index]) <= ACCUSED * abs(one)]
+    others = limit if len(at_limit) == len(asked) else np.full_like(limit, np.nan)
+    corrected = np.array(np.where(doubtful, others, own))
+    for index in asked:
+        corrected[index] = own[index] if index not in hidden else hidden[index]
+    for index in at_limit:
+        corrected[index] = limit[index]
+    return tree.unflatten([*leaves[:leaf], corrected, *leaves[leaf + 1 :]])
 
 
 def _guarded(sides: np.ndarray, here: np.ndarray, noise: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from backproof.numerics.comparison import Entry, worst_entry
+from backproof.numerics.comparison import Entry, agree, worst_entry
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import all_finite, has_direction, largest, shapes_of
 from backproof.numerics.noise import Measured
@@ -112,7 +112,7 @@ def judge(evaluators: Evaluators, look: Look, *, guarded: bool = True) -> Judgem
     """
     truth = without_guards(evaluators, look) if guarded and _can_be_guarded(evaluators, look) else look.truth
     found = _judge(evaluators, look.point, look.hand, truth, corrected=truth is not look.truth)
-    if found.outcome >= Outcome.UNSTABLE and _errs_as_autodiff(evaluators, look.point):
+    if found.outcome >= Outcome.UNSTABLE and _errs_as_autodiff(evaluators, found):
         return found._replace(outcome=Outcome.NO_EVIDENCE, reason=AS_AUTODIFF)
     if truth is look.truth:
         return found
@@ -120,12 +120,19 @@ def judge(evaluators: Evaluators, look: Look, *, guarded: bool = True) -> Judgem
     return found._replace(outcome=Outcome.CONFIRMED if agrees else found.outcome, guarded=True)
 
 
-def _errs_as_autodiff(evaluators: Evaluators, point: Point) -> bool:
-    """Return whether a kernel in float32 errs no more than autodiff does there in float32.
+def _errs_as_autodiff(evaluators: Evaluators, found: Judgement) -> bool:
+    """Return whether all that differs comes from a kernel in float32, and errs as autodiff does in float32.
 
     The roundings inside a kernel cannot be varied, so that its noise is not known.
     """
+    point = found.point
     if evaluators.claim.order > 1 or not evaluators.is_coarse_kernel(point):
+        return False
+    leaves = zip(
+        *map(jax.tree.leaves, (found.hand, found.truth, evaluators.noise_of_both(point))), strict=True
+    )
+    fine = (leaf for leaf, unit in zip(leaves, evaluators.units(point), strict=True) if unit == 1)
+    if not all(np.all(agree(*leaf)) for leaf in fine):
         return False
     low = evaluators.low_precision("float32")
     return not any(row.fails for row in worst_at(low, [low.narrowed(point)]))
@@ -157,17 +164,28 @@ def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured, *, 
         worst = worst_entry(hand, both) or worst
     first = first._replace(worst=worst)
     if worst.agrees:
-        noisy = loses_digits(truth, measured, largest(point.direction), units)
-        return first._replace(outcome=Outcome.UNSTABLE if noisy else Outcome.AGREES)
+        if loses_digits(truth, measured, largest(point.direction), units):
+            return _unless_at_kink(evaluators, first._replace(outcome=Outcome.UNSTABLE))
+        return first._replace(outcome=Outcome.AGREES)
     # long double does not lift a guard
     wide = first if corrected else _in_long_double(evaluators, point, first, both)
+    if wide.outcome is Outcome.UNSTABLE:
+        return _unless_at_kink(evaluators, wide)
     if wide.outcome is not Outcome.WRONG:
-        kinked = wide.outcome is Outcome.UNSTABLE and _at_kink(evaluators, point, first)
-        return kinked if kinked and kinked.outcome is Outcome.SUBGRADIENT else wide
+        return wide
     found = _at_kink(evaluators, point, first)
     if found is None and not np.all(np.isfinite(worst.truth)):
         found = _by_vote(evaluators, point, first, both)
     return found or first
+
+
+def _unless_at_kink(evaluators: Evaluators, unstable: Judgement) -> Judgement:
+    """Return SUBGRADIENT where the value is one, and else that its digits are lost.
+
+    Next to a kink the runs that measure noise may fall on either side of it.
+    """
+    kinked = _at_kink(evaluators, unstable.point, unstable)
+    return kinked if kinked and kinked.outcome is Outcome.SUBGRADIENT else unstable
 
 
 def _at_kink(evaluators: Evaluators, point: Point, first: Judgement) -> Judgement | None:

@@ -60,9 +60,10 @@ def is_subgradient(hand: Evaluator, truth: Evaluator, point: Point, value: Any) 
         row_hand, row_truth = vector(mine.value), vector(measured.value)
         if row_hand.shape != row_truth.shape or not np.all(np.isfinite(row_hand)):
             return False
-        noise = per_part(measured.with_noise_of(mine))
-        if np.all(agree(row_hand, row_truth, noise)):
+        # noise of the hand-written side's own may hide that it has chosen another side
+        if np.all(agree(row_hand, row_truth, per_part(measured))):
             continue
+        noise = per_part(measured.with_noise_of(mine))
         inside = _in_hull(truth, place, row_hand, noise)
         if inside is False:
             return False

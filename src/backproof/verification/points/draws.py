@@ -81,11 +81,14 @@ class Points:
         block: how many draws result from one value of the strategy.
         axes: the names of the axes.
         held: what is the same at every point although the caller may not mean it to be, in words.
+        related: whether integers of several examples vary, each on its own, so that what holds between them
+            (a permutation and its inverse, lengths and offsets) may be broken.
     """
 
     block: int = 1
     axes: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
+    related: bool = False
 
     def __init__(self, strategy: st.SearchStrategy[Any]) -> None:
         """Hold the strategy."""

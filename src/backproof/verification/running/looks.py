@@ -31,12 +31,14 @@ class Look(NamedTuple):
         hand: the value by hand.
         truth: autodiff with its noise.
         tied: whether a decision of autodiff's program may be a tie here.
+        varied: whether integers of an example are not as given.
     """
 
     point: Point
     hand: Any
     truth: Measured
     tied: bool = False
+    varied: bool = False
 
 
 class Refused(NamedTuple):
@@ -154,7 +156,9 @@ def _seen(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn]) -
         return Seen((), infinite, missed=missed, unasked=len(beyond) - len(infinite))
     witness = Witness()
     truths = evaluators.truth.each(finite, witness)
-    looks = [Look(*one, tied=witness.tied) for one in zip(finite, hands, truths, strict=True)]
+    varied = [one.varied for one, ok in zip(draws, there, strict=True) if ok]
+    sides = zip(finite, hands, truths, strict=True)
+    looks = [Look(*one, witness.tied, is_varied) for one, is_varied in zip(sides, varied, strict=True)]
     met = [witness, _watched(evaluators.hand, finite)]
     return Seen(looks, infinite, met, missed, len(beyond) - len(infinite))
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import PyTree, is_key
+from backproof.numerics.leaves import PyTree, has_direction, is_key
 from backproof.numerics.tracing import float64
 from backproof.verification.claims.claim import Claim
 from backproof.verification.points.directions import direction
@@ -30,6 +30,11 @@ class Point(NamedTuple):
     def is_large(self) -> bool:
         """Return whether it is so large that nothing is evaluated there repeatedly."""
         return self.entries > EFFORT.large
+
+    @property
+    def has_full_direction(self) -> bool:
+        """Return whether no entry of the direction is zero."""
+        return all(bool(np.all(leaf != 0)) for leaf in jax.tree.leaves(self.direction) if has_direction(leaf))
 
     @property
     def is_empty(self) -> bool:
