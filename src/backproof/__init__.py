@@ -35,6 +35,7 @@ _HOME = {
     "verify": "verification",
     "check": "verification",
     "host": "verification",
+    "forget": "verification",
     "fit": "training",
     "batch_descent": "training",
     "in_sweep_sgd": "training",
@@ -81,6 +82,7 @@ __all__ = [
     "differ",
     "equal",
     "fit",
+    "forget",
     "holds",
     "host",
     "in_sweep_sgd",
@@ -156,6 +158,7 @@ if TYPE_CHECKING:
     from backproof.training import fit as fit
     from backproof.training import in_sweep_sgd as in_sweep_sgd
     from backproof.verification import check as check
+    from backproof.verification import forget as forget
     from backproof.verification import host as host
     from backproof.verification import verify as verify
 

@@ -121,6 +121,16 @@ def hides_roundings(program: ClosedJaxpr | Jaxpr) -> bool:
     return False
 
 
+def runs_other_code(program: ClosedJaxpr | Jaxpr) -> bool:
+    """Return whether a program runs a kernel, or calls back into Python."""
+    if hides_roundings(program):
+        return True
+    for eqn in _bare(program).eqns:
+        if "callback" in eqn.primitive.name or any(map(runs_other_code, inner_programs(eqn.params))):
+            return True
+    return False
+
+
 def _bare(program: ClosedJaxpr | Jaxpr) -> Jaxpr:
     return program.jaxpr if isinstance(program, ClosedJaxpr) else program
 

@@ -19,6 +19,9 @@ class Effort:
         more_replicas: the same number for two values that differ by more than the noise of the first runs:
             among thousands of entries all four spreads of one may be small by chance.
         tie_replicas: perturbed runs that tell a tie from two numbers that differ, beside one-sided runs.
+        campaigns: claims whose programs are kept from one call of `verify` to the next.
+        batches: how many points of one shape are run as one.
+        batched: entries of the points that are filled up to such a number.
         remembered: measurements that an evaluator keeps, since one point is evaluated again and again.
         kernels: kernels that are kept compiled; each runs for every replica of every point.
         large: a point with more entries than this is large; it is evaluated once where others are
@@ -74,6 +77,9 @@ class Effort:
     replicas: int = 4
     more_replicas: int = 16
     tie_replicas: int = 2
+    campaigns: int = 32
+    batches: tuple[int, ...] = (32, 256)
+    batched: int = 2**16
     remembered: int = 64
     kernels: int = 256
     large: int = 2**16

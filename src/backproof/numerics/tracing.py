@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,9 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from jax.interpreters.partial_eval import dce_jaxpr
 
-from backproof.numerics.leaves import is_inexact
+from backproof.numerics.leaves import is_inexact, shapes_of
 
+_FORMS: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
 # The name of a program that is computed as one operation.
 AS_A_WHOLE = "backproof_as_a_whole"
 SINGLE = (np.float32, np.complex64)
@@ -58,6 +60,18 @@ def cpu() -> Any:
             "backproof judges in float64 on the CPU, but jax has no CPU backend here: "
             'add it to the platform list, e.g. JAX_PLATFORMS="cuda,cpu"'
         ) from error
+
+
+def form_of(f: Callable[..., Any], *args: Any) -> Any:
+    """Return the shapes and dtypes of `f(*args)` under JAX's current settings; what is known is kept."""
+    try:
+        forms = _FORMS.setdefault(f, {})
+    except TypeError:  # an object of a class that has no hash or takes no weak reference
+        return jax.eval_shape(f, *args)
+    key = shapes_of(args), jnp.result_type(float)
+    if key not in forms:
+        forms[key] = jax.eval_shape(f, *args)
+    return forms[key]
 
 
 def trace(f: Callable[..., Any], *args: Any) -> Program:

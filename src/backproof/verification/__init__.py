@@ -2,6 +2,7 @@
 
 from backproof.verification.claims.host import host
 from backproof.verification.engine import check, verify, verify_seeds
+from backproof.verification.memory import forget
 from backproof.verification.report import Counterexample, Report, Verdict
 
-__all__ = ["Counterexample", "Report", "Verdict", "check", "host", "verify", "verify_seeds"]
+__all__ = ["Counterexample", "Report", "Verdict", "check", "forget", "host", "verify", "verify_seeds"]

@@ -44,11 +44,12 @@ from backproof.verification.judging.repeats import (
     is_the_same_again,
 )
 from backproof.verification.judging.second_order import SecondOrder, judge_second_order, second_order
-from backproof.verification.points.draws import Drawn, Long
+from backproof.verification.points.draws import Drawn, Long, text_of_shapes
 from backproof.verification.points.hypothesis_draws import draw
 from backproof.verification.precisions import accuracy_in, precisions_of
 from backproof.verification.running.evaluators import Evaluators
-from backproof.verification.running.looks import Looks, key_of, look_at
+from backproof.verification.running.looks import Looks, does_not_run, key_of, look_at
+from backproof.verification.running.low_precision import LowPrecision
 from backproof.verification.running.one_sided import is_pole
 from backproof.verification.running.oracle import require_oracle
 from backproof.verification.running.point import Point, point_of
@@ -63,7 +64,7 @@ class Campaign:
         """Prepare to verify `claim`; nothing is traced yet."""
         self.claim = claim
         self.evaluators = Evaluators(claim)
-        self._saturated: dict[str, list[Row]] = {}
+        self._saturated: dict[tuple[str, bool], list[Row]] = {}
 
     def costs(self, axis: str, length: int) -> Costs | None:
         """Return the costs of both sides where an axis has a length; None where they do not exist there."""
@@ -94,11 +95,12 @@ class Campaign:
         """The evaluators of the derivative of the derivative."""
         return Evaluators(second_order(self.claim))
 
-    def saturated(self, dtype: str) -> list[Row]:
-        """Return the sums that saturate in `dtype`; their numbers do not depend on the seed."""
-        if dtype not in self._saturated:
-            self._saturated[dtype] = saturated_sums(self.evaluators.low_precision(dtype), self.large)
-        return self._saturated[dtype]
+    def saturated(self, low: LowPrecision) -> list[Row]:
+        """Return the sums that saturate in a low precision; their numbers do not depend on the seed."""
+        key = low.dtype, low.compiles
+        if key not in self._saturated:
+            self._saturated[key] = saturated_sums(low, self.large)
+        return self._saturated[key]
 
     def investigate(self, settings: Settings) -> Findings:
         """Return the findings about the claim."""
@@ -113,11 +115,16 @@ class Campaign:
         if looked.broken:
             return replace(found, broken=self._better_named(looked.broken) or looked.broken)
         generic = self._generic(groups, looked, settings.seed)
+        broken = self._does_not_compile(generic)
+        if broken:
+            return replace(found, broken=broken)
         unlawful = self._unrepeatable(generic, settings.repeats)
         if unlawful:
             return replace(found, unlawful=unlawful)
         for point in generic[-1:]:
             require_oracle(evaluators, point)
+        if looked.long is not None:
+            require_oracle(evaluators, looked.long, by_hand_only=True)
         judged = tuple(judge_all(evaluators, looked.looks))
         if self.claim.points.related:
             judged = without_varied(judged, [look.point for look in looked.looks if look.varied])
@@ -131,6 +138,16 @@ class Campaign:
             found = self._with_conduct(found, looked, groups, generic, settings)
         reach = reach_of(self.claim, found, looked, settings.repeats, precisions_of(groups, settings))
         return replace(found, reach=reach, unreached=(*found.unreached, *unreached(reach)))
+
+    def _does_not_compile(self, generic: Sequence[Point]) -> Broken | None:
+        """Return the finding that the hand-written side can be traced, but not compiled and run."""
+        for point in generic[-1:]:
+            try:
+                self.evaluators.compiled(point)
+            except Exception as error:
+                # The code could be traced, so what it raises now is its own.
+                return does_not_run(error, text_of_shapes(point.args))
+        return None
 
     def _unrepeatable(self, generic: Sequence[Point], repeats: int) -> Unlawful | None:
         """Return the law that is broken where the derivative cannot be repeated."""

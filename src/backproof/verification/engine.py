@@ -18,7 +18,9 @@ from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.conclusion import conclude, needs_diagnosis
 from backproof.verification.diagnosis.diagnosis import diagnose
 from backproof.verification.findings import Settings
+from backproof.verification.fingerprint import Fingerprint
 from backproof.verification.judging.judge import Outcome
+from backproof.verification.memory import recalled, remember
 from backproof.verification.report import Report
 from backproof.verification.running.low_precision import DTYPES
 
@@ -44,7 +46,8 @@ def verify(
     """Return whether a derivative written by hand is that of its function, entry by entry.
 
     Each entry is compared in float64 with autodiff of the primal; the tolerance is the rounding noise
-    measured at that point, so none is stated. At a kink any subgradient is right.
+    measured at that point, so none is stated. At a kink any subgradient is right. What a call traces and
+    compiles is kept for later calls about the same functions, until `backproof.forget()`.
 
     Args:
         fn: a `Rule`, a `Loss`, or a function that carries its own rule (`jax.custom_vjp`,
@@ -76,13 +79,22 @@ def verify(
     """
     began = time.perf_counter()
     settings = _settings(examples, seed, dtypes, second_order, repeats)
-    claim = _claim(fn, of, vjp, grad, jvp, args, argnums)
-    if declared:
-        held = (
-            None if isinstance(fn, Rule | Loss) else StaticArguments.among(args, of_functions.nondiff_of(fn))
-        )
-        claim = not_compared(claim, fn if of is None else of, declared, held)
-    return _report(Campaign(claim), in_words(declared or {}), settings, began)
+    call = {"fn": fn, "of": of, "vjp": vjp, "grad": grad, "jvp": jvp, "args": args, "argnums": argnums}
+    before = Fingerprint(**call, declared=declared)
+    known = recalled(before)
+    campaign = known or Campaign(_declared(_claim(**call), fn, of, args, declared))
+    report = _report(campaign, in_words(declared or {}), settings, began)
+    if known is None:
+        remember(campaign, before, Fingerprint(**call, declared=declared))
+    return report
+
+
+def _declared(claim: Claim, fn: Any, of: Any, args: Any, declared: Mapping[str, Declared] | None) -> Claim:
+    """Return the claim without what the caller declared not to be a gradient."""
+    if not declared:
+        return claim
+    held = None if isinstance(fn, Rule | Loss) else StaticArguments.among(args, of_functions.nondiff_of(fn))
+    return not_compared(claim, fn if of is None else of, declared, held)
 
 
 def _raising(verify: Callable[P, Report]) -> Callable[P, Report]:

@@ -49,7 +49,10 @@ def precisions_of(groups: Groups, settings: Settings) -> Precisions:
 
 
 def accuracy_in(
-    evaluators: Evaluators, groups: Groups, precisions: Precisions, saturated: Callable[[str], list[Row]]
+    evaluators: Evaluators,
+    groups: Groups,
+    precisions: Precisions,
+    saturated: Callable[[LowPrecision], list[Row]],
 ) -> Accuracy:
     """Return what is lost in low precision at draws of the largest shape that is affordable.
 
@@ -66,9 +69,12 @@ def accuracy_in(
     ordinary = (
         _every_kind(evaluators.claim.points, full[-1])[: min(EFFORT.native_points, fitting)] if full else []
     )
-    low = {dtype: evaluators.low_precision(dtype) for dtype in (*judged, *(advised or ()))}
+    low = {
+        dtype: evaluators.low_precision(dtype, compiles=dtype in judged)
+        for dtype in (*judged, *(advised or ()))
+    }
     seen = {dtype: worst_rows(one, ordinary) for dtype, one in low.items()}
-    lost = {dtype: _lost(dtype, rows, saturated) for dtype, rows in seen.items()}
+    lost = {dtype: _lost(low[dtype], rows, saturated) for dtype, rows in seen.items()}
     found = [row for dtype in judged for row in lost[dtype]]
     if found and not found[0].saturated:
         smaller = [group[: EFFORT.native_points] for group in full[:-1]]
@@ -89,9 +95,11 @@ def _every_kind(points: Points, draws: Sequence[Drawn]) -> list[Drawn]:
     return [*draws, *(one for made in styled for one in made if key_of(one) == key_of(draws[0]))]
 
 
-def _lost(dtype: str, rows: Sequence[Row], saturated: Callable[[str], list[Row]]) -> list[Row]:
+def _lost(
+    low: LowPrecision, rows: Sequence[Row], saturated: Callable[[LowPrecision], list[Row]]
+) -> list[Row]:
     """Return the entries that err too much in a precision, and then the sums that saturate in it."""
-    return [row for row in rows if row.fails] + (saturated(dtype) if dtype != "float32" else [])
+    return [row for row in rows if row.fails] + (saturated(low) if low.dtype != "float32" else [])
 
 
 def _refused(low: LowPrecision, groups: Groups) -> str | None:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from backproof.numerics.leaves import PyTree, is_inexact
+from backproof.numerics.tracing import form_of
 from backproof.rule import Rule
 from backproof.verification.claims.host import HostCode
 from backproof.verification.points.draws import Points
@@ -64,7 +65,7 @@ class Claim(NamedTuple):
     def direction_like(self, args: tuple[PyTree, ...]) -> PyTree:
         """Return shapes and dtypes of the direction at `args`."""
         shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), args)
-        return shapes if self.forward else jax.eval_shape(self.primal, *shapes)
+        return shapes if self.forward else form_of(self.primal, *shapes)
 
 
 def pullback(of: Callable[..., PyTree], wrt: Sequence[int] | None = None) -> Callable[..., PyTree]:

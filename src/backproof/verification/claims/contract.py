@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from backproof.errors import UsageError, message
 from backproof.numerics.leaves import leaves_with_paths
+from backproof.numerics.tracing import form_of
 from backproof.verification.claims.claim import Claim
 
 Broken = tuple[str, str]
@@ -23,7 +24,7 @@ def broken_contract(claim: Claim, args: tuple[Any, ...]) -> Broken | None:
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), args)
     like = claim.direction_like(shapes)
     try:
-        wanted = jax.eval_shape(claim.truth, shapes, like)
+        wanted = form_of(claim.truth, shapes, like)
     except Exception as error:
         raise UsageError(
             message(
@@ -34,7 +35,7 @@ def broken_contract(claim: Claim, args: tuple[Any, ...]) -> Broken | None:
             )
         ) from error
     try:
-        found = jax.eval_shape(claim.hand, shapes, like)
+        found = form_of(claim.hand, shapes, like)
     except Exception as error:
         return "contract-raises", f"the hand-written side raises {type(error).__name__}: {error}"
     tree, expected = jax.tree.structure(found), jax.tree.structure(wanted)

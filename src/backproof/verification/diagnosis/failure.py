@@ -57,13 +57,13 @@ class Elsewhere(NamedTuple):
     Attributes:
         truth: autodiff, or the line before in a derivation, with its noise.
         hand: the hand-written derivative with its noise; None in a derivation, which has no cotangent.
-        compiled: the hand-written derivative, compiled.
+        quick: the value by hand without its noise.
         value: the value of the primal.
     """
 
     truth: Callable[[Point], Measured]
     hand: Callable[[Point], Measured] | None = None
-    compiled: Callable[[Point], Any] | None = None
+    quick: Callable[[Point], Any] | None = None
     value: Callable[[Point], Any] | None = None
 
 
@@ -89,5 +89,6 @@ def failure_at(evaluators: Evaluators, found: Judgement) -> Failure | None:
     pairs = zip(leaves_with_paths(found.hand), jax.tree.leaves(found.truth), noises, strict=True)
     leaves = [Leaf(path, np.asarray(mine), np.asarray(true), noise) for (path, mine), true, noise in pairs]
     worst = next(leaf for leaf in leaves if leaf.path == found.worst.leaf)
-    functions = Elsewhere(evaluators.truth, evaluators.hand, evaluators.compiled, evaluators.primal.value)
+    quick = lambda point: evaluators.by_hand([point])[0]  # noqa: E731 - it is one of several functions
+    functions = Elsewhere(evaluators.truth, evaluators.hand, quick, evaluators.primal.value)
     return Failure(found.point, worst, leaves, functions)

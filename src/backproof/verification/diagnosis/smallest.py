@@ -65,7 +65,7 @@ def _all_ones(evaluators: Evaluators, found: Judgement) -> Judgement:
         or not evaluators.is_finite_at(point)
     ):
         return found
-    hand, truth = evaluators.compiled(point), evaluators.truth(point)
+    (hand,), truth = evaluators.by_hand([point]), evaluators.truth(point)
     worst = worst_entry(hand, truth)
     if worst is None or worst.leaf != found.worst.leaf or worst.distance < FAR:
         return found

@@ -32,15 +32,15 @@ def _nonlinear(at: Failure) -> str | None:
 
 def _scales(at: Failure, factor: float, expected: float) -> bool:
     """Return whether `factor` times the cotangent gives `expected` times the result."""
-    _, hand, compiled, _ = at.elsewhere
-    if hand is None or compiled is None:
+    _, hand, quick, _ = at.elsewhere
+    if hand is None or quick is None:
         return factor == expected  # without a cotangent there is nothing to test
     scaled = jax.tree.map(lambda c: factor * c if has_direction(c) else c, at.point.direction)
     place = Point(at.point.args, scaled)
     if factor == expected:  # linear within autodiff's noise, which may be larger, is linear enough
-        values = (jax.tree.leaves(compiled(point)) for point in (place, at.point))
-        quick = zip(*values, at.leaves, strict=True)
-        if all(same(after, factor * value, (1 + abs(factor)) * leaf.noise) for after, value, leaf in quick):
+        values = (jax.tree.leaves(quick(point)) for point in (place, at.point))
+        parts = zip(*values, at.leaves, strict=True)
+        if all(same(after, factor * value, (1 + abs(factor)) * leaf.noise) for after, value, leaf in parts):
             return True
     before, again = hand(at.point), hand(place)
     parts = zip(*map(jax.tree.leaves, (before.value, before.noise, again.value, again.noise)), strict=True)

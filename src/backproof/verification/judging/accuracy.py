@@ -97,11 +97,14 @@ def worst_rows(low: LowPrecision, draws: Sequence[Drawn]) -> list[Row]:
 def worst_at(low: LowPrecision, placed: Sequence[Point]) -> list[Row]:
     """Return the worst row at each of these points of one shape where autodiff is finite."""
     finite = low.finite(placed) if placed else []
-    points = [point for point, there in zip(placed, finite, strict=True) if there and low.runs_at(point)]
+    points = [point for point, there in zip(placed, finite, strict=True) if there]
     if not points:
         return []
-    parts = zip(points, low.exact(points), low.truths(points, EFFORT.native_replicas), strict=True)
-    rows = [_worst(low, point, low.hand(point), exact, autos) for point, exact, autos in parts]
+    points, hands = low.where_it_runs(points)
+    if not points:
+        return []
+    exact, truths = low.exact(points), low.truths(points, EFFORT.native_replicas)
+    rows = [_worst(low, *parts) for parts in zip(points, hands, exact, truths, strict=True)]
     return [row for row in rows if row is not None]
 
 
@@ -197,30 +200,43 @@ def saturated_sums(low: LowPrecision, lengths: Sequence[Long]) -> list[Row]:
 
     Only sums that grow with their length count; for them it is no excuse that autodiff saturates too.
     """
-    return [row for length in lengths for row in _saturated(low, length)]
+    return [row for length in lengths for row in _saturated(low, length, compiled=low.compiles)]
 
 
-def _saturated(low: LowPrecision, length: Long) -> list[Row]:
-    """Return an entry of each leaf whose sum is lost over the long axis but kept over the short one."""
-    long = low.point(length.long, "ones")
-    suspects = [leaf for leaf in _leaves(low, long) if np.any(leaf.off > SATURATED)] if long else []
-    if long is None or not suspects:
+def _saturated(low: LowPrecision, length: Long, *, compiled: bool) -> list[Row]:
+    """Return an entry of each leaf whose sum is lost over the long axis but kept over the short one.
+
+    For advice the code is interpreted first, and compiled only where a sum is lost so.
+    """
+    long, short = (low.point(one, "ones") for one in (length.long, length.short))
+    if long is None or short is None:
         return []
-    short = low.point(length.short, "ones")
-    brief = {leaf.path: leaf for leaf in _leaves(low, short)} if short else {}
+    lost = {}
+    for (path, there), (_, here) in zip(_exact(low, long), _exact(low, short), strict=True):
+        if there.shape == here.shape:  # otherwise it is not summed over the long axis
+            grows = np.abs(there) > GROWS * length.size / length.short_size * np.abs(here)
+            lost |= {path: grows} if np.any(grows) else {}
+    if not lost:
+        return []
+    suspects = [leaf for leaf in _leaves(low, long, compiled) if leaf.path in lost]
+    lost = {leaf.path: lost[leaf.path] & (leaf.off > SATURATED) for leaf in suspects}
+    if not any(map(np.any, lost.values())):
+        return []
+    kept = {leaf.path: leaf.off < SHORT_IS_KEPT for leaf in _leaves(low, short, compiled)}
     rows = []
-    for leaf in [leaf for leaf in suspects if leaf.path in brief]:
-        kept = brief[leaf.path]
-        if kept.true.shape != leaf.true.shape:
-            continue  # it is not summed over the long axis
-        grows = np.abs(leaf.true) > GROWS * length.size / length.short_size * np.abs(kept.true)
-        lost = grows & (leaf.off > SATURATED) & (kept.off < SHORT_IS_KEPT)
-        lost = lost & ~_cancels(low, long, leaf) if np.any(lost) else lost
-        for at in np.argwhere(lost)[:1]:
+    for leaf in suspects:
+        here = lost[leaf.path] & kept.get(leaf.path, False)
+        here = here & ~_cancels(low, long, leaf) if np.any(here) else here
+        for at in np.argwhere(here)[:1]:
             index = tuple(int(i) for i in at)
             values = leaf.mine[index], leaf.true[index], 0.0, float(leaf.off[index])
             rows.append(Row(low.dtype, long, leaf.path, index, *values, saturated=True))
-    return rows
+    return rows if compiled or not rows else _saturated(low, length, compiled=True)
+
+
+def _exact(low: LowPrecision, point: Point) -> list[tuple[str, np.ndarray]]:
+    """Return the path and the true value of each leaf."""
+    return [(path, np.asarray(value)) for path, value in leaves_with_paths(low.exact([point])[0])]
 
 
 def _cancels(low: LowPrecision, point: Point, leaf: Summed) -> Any:
@@ -233,11 +249,11 @@ def _cancels(low: LowPrecision, point: Point, leaf: Summed) -> Any:
     return np.abs(leaf.mine - leaf.true) <= BEYOND_SPREAD * spread
 
 
-def _leaves(low: LowPrecision, point: Point) -> list[Summed]:
+def _leaves(low: LowPrecision, point: Point, compiled: bool) -> list[Summed]:
     """Return each leaf whose values fit into this precision."""
-    (exact,) = low.exact([point])
-    pairs = zip(leaves_with_paths(low.hand(point)), jax.tree.leaves(exact), strict=True)
-    leaves = [Summed(path, as_float64(mine), np.asarray(true)) for (path, mine), true in pairs]
+    (hand,) = low.compiled([point]) if compiled else low.by_hand([point])
+    pairs = zip(jax.tree.leaves(hand), _exact(low, point), strict=True)
+    leaves = [Summed(path, as_float64(mine), true) for mine, (path, true) in pairs]
     most = float(jnp.finfo(low.dtype).max)
     return [one for one in leaves if one.true.size and np.max(np.abs(one.true)) < most]
 

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.numerics.comparison import Entry, difference, units
-from backproof.numerics.effort import EFFORT
 from backproof.numerics.interpreter import run
 from backproof.numerics.leaves import (
     PyTree,
@@ -24,10 +23,11 @@ from backproof.numerics.leaves import (
     is_inexact,
     shapes_of,
 )
-from backproof.numerics.noise import Measured, measure
+from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import FEW_ROUNDINGS, SCALES
-from backproof.numerics.tracing import float64, trace
+from backproof.numerics.tracing import float64
 from backproof.verification.claims.claim import pullback
+from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point, stack, unstack
 
@@ -38,7 +38,7 @@ def forward_is_primal(evaluators: Evaluators, point: Point) -> str | None:
     """Return how the value of the rule's own forward differs from the primal's."""
     if evaluators.claim.value is None:
         return None
-    ours, theirs = measure(evaluators.claim.value, *point.args), measure(evaluators.claim.primal, *point.args)
+    ours, theirs = evaluators.forward(point), evaluators.primal(point)
     if jax.tree.structure(ours.value) != jax.tree.structure(theirs.value):
         return "the rule's own forward returns another tree than the primal"
     shapes = [jax.tree.map(np.shape, side.value) for side in (ours, theirs)]
@@ -46,11 +46,10 @@ def forward_is_primal(evaluators: Evaluators, point: Point) -> str | None:
         return f"the rule's own forward returns shapes {shapes[0]} where the primal returns {shapes[1]}"
     entry = difference(ours.value, theirs.with_noise_of(ours))
     if entry:  # all replicas of one measurement may be near by chance
-        again = [
-            measure(f, *point.args, seed=1, replicas=EFFORT.more_replicas)
-            for f in (evaluators.claim.value, evaluators.claim.primal)
-        ]
-        entry = difference(ours.value, theirs._replace(noise=again[1].with_noise_of(again[0]).noise))
+        again = jax.tree.map(
+            np.add, *(one.noise_again(point) for one in (evaluators.forward, evaluators.primal))
+        )
+        entry = difference(ours.value, theirs._replace(noise=again))
     if entry:
         return f"the rule's own forward gives {entry.hand} where the primal gives {entry.truth}"
     return None
@@ -88,9 +87,10 @@ def _gaps(ours: Any, theirs: Any, count: int) -> np.ndarray:
 
 def descends_in_two_phases(evaluators: Evaluators, point: Point) -> str | None:
     """Return how a rule's update inside the sweep differs from backward first and update then (S4.3)."""
-    if evaluators.claim.descent is None:
+    steps = evaluators.claim.descent
+    if steps is None:
         return None
-    ours, theirs = (measure(step, *point) for step in evaluators.claim.descent)
+    ours, theirs = (evaluators.also(("descent", i), lambda s=s: s)(point) for i, s in enumerate(steps))
     entry = difference(ours.value, theirs.with_noise_of(ours))
     if entry:
         return f"descend gives {entry.hand} where backward and then the update give {entry.truth}"
@@ -108,7 +108,8 @@ def parts_are_of_the_whole(evaluators: Evaluators, point: Point) -> str | None:
         return None
     whole = evaluators.hand(point)
     for i in [i for i, part in enumerate(whole.value) if jax.tree.leaves(part)]:
-        apart = _part_apart(pullback(ruled, (i,)), point, _only(whole, i))
+        one = evaluators.also(("argument", i), lambda i=i: pullback(ruled, (i,)))
+        apart = _part_apart(one, point, _only(whole, i))
         if apart:
             return f"differentiated with respect to argument {i} alone, {apart}"
     outputs, tree = jax.tree.flatten(point.direction)
@@ -116,7 +117,8 @@ def parts_are_of_the_whole(evaluators: Evaluators, point: Point) -> str | None:
     for k in [k for k, leaf in enumerate(outputs) if len(outputs) > 1 and has_direction(leaf)]:
         rest = [leaf if j == k else np.zeros_like(leaf) for j, leaf in enumerate(outputs)]
         wanted = evaluators.hand(Point(point.args, tree.unflatten(rest)))
-        one = pullback(lambda *args, k=k: jax.tree.leaves(ruled(*args))[k], chosen)
+        part = lambda *args, k=k: jax.tree.leaves(ruled(*args))[k]  # noqa: E731 - one of several
+        one = evaluators.also(("output", k), lambda part=part: pullback(part, chosen))
         apart = _part_apart(one, Point(point.args, outputs[k]), wanted)
         if apart:
             return f"where output {k} alone is used, {apart}"
@@ -128,10 +130,10 @@ def _only(whole: Measured, i: int) -> Measured:
     return Measured(tuple(value), tuple(noise))
 
 
-def _part_apart(pulled_back: Callable[..., Any], point: Point, wanted: Measured) -> str | None:
+def _part_apart(pulled_back: Evaluator, point: Point, wanted: Measured) -> str | None:
     """Return how a part of a pullback, taken alone, differs from the whole; None where they agree."""
     try:
-        found = measure(pulled_back, *point)
+        found = pulled_back(point)
     except Exception as error:
         # The whole could be traced, so the exception results from taking the part alone.
         return f"it raises {type(error).__name__}: {error}".splitlines()[0]
@@ -142,8 +144,11 @@ def _part_apart(pulled_back: Callable[..., Any], point: Point, wanted: Measured)
 
 def is_pure(evaluators: Evaluators, point: Point) -> str | None:
     """Return how tracing it again gives another function: it holds a counter, a clock, an unseeded draw."""
-    anew = lambda args, direction: evaluators.claim.hand(args, direction)  # noqa: E731 - jax caches by function
-    first, again = evaluators.compiled(point), run(trace(anew, *point), point)[0]
+    hand = evaluators.claim.hand
+    anew = evaluators.also(
+        "anew", lambda: lambda args, direction: hand(args, direction)
+    )  # jax caches by function
+    first, again = evaluators.compiled(point), anew.value(point)
     if jax.tree.structure(first) != jax.tree.structure(again):
         return "traced twice, it gives results with different trees: it reads or changes state"
     entry = _beyond_noise(evaluators, point, first, again)
@@ -156,21 +161,26 @@ def leaves_inputs_alone(evaluators: Evaluators, point: Point) -> str | None:
     """Return a sentence if it changes a dict or list among its arguments, or writes into an array."""
     if evaluators.claim.host:
         return evaluators.claim.host.changed(*point)
+    if shapes_of(tuple(point)) in evaluators.left_alone:
+        return None
     with float64():  # JAX arrays, which a traced number can index, in containers of their own
         containers = jax.tree.map(jnp.asarray, point.args)
     before = jax.tree.leaves(containers), jax.tree.structure(containers)
     with float64():
-        jax.eval_shape(lambda direction: evaluators.claim.hand(containers, direction), point.direction)
+        jax.make_jaxpr(lambda direction: evaluators.claim.hand(containers, direction))(point.direction)
     leaves, structure = jax.tree.leaves(containers), jax.tree.structure(containers)
     kept = structure == before[1] and all(a is b for a, b in zip(leaves, before[0], strict=True))
-    return None if kept else "it changes its arguments"
+    if not kept:
+        return "it changes its arguments"
+    evaluators.left_alone.add(shapes_of(tuple(point)))
+    return None
 
 
 def vmap_is_a_loop(evaluators: Evaluators, point: Point) -> str | None:
     """Return how the derivative under `vmap` differs from the same derivative run alone."""
     other = Point(jax.tree.map(_nearer_zero, point.args), jax.tree.map(_reversed, point.direction))
     places = [point, other]
-    mapped = evaluators.compiled.together(places)
+    mapped = None if evaluators.claim.host else _mapped_over(evaluators, (0, 0), places)
     if mapped is None or not all(evaluators.finite(places)):
         return None
     for place, together in zip(places, mapped, strict=True):
@@ -187,7 +197,7 @@ def _vmap_of_one_side(evaluators: Evaluators, point: Point, other: Point) -> str
         "points in one direction": ((0, None), [point, Point(other.args, point.direction)]),
     }
     for which, (axes, places) in ways.items():
-        mapped = _mapped_over(evaluators.claim.hand, axes, places)
+        mapped = _mapped_over(evaluators, axes, places)
         if mapped is None:
             continue
         for place, together in zip(places, mapped, strict=True):
@@ -198,12 +208,12 @@ def _vmap_of_one_side(evaluators: Evaluators, point: Point, other: Point) -> str
 
 
 def _mapped_over(
-    hand: Callable[..., PyTree], axes: tuple[int | None, int | None], points: Sequence[Point]
+    evaluators: Evaluators, axes: tuple[int | None, int | None], points: Sequence[Point]
 ) -> list[PyTree] | None:
     """Return the derivative at points that share arguments or direction, interpreted as one under vmap.
 
     Args:
-        hand: the derivative.
+        evaluators: the evaluators of the claim.
         axes: 0 for arguments or direction where the points differ, None where they share it.
         points: the points.
 
@@ -214,8 +224,9 @@ def _mapped_over(
     shared = Point(*(alone if axis is None else many for axis, many, alone in sides))
     if not all(jax.tree.leaves(side) for side in shared):
         return None
+    many = evaluators.also(("mapped", axes), lambda: jax.vmap(evaluators.claim.hand, axes))
     try:
-        program = trace(jax.vmap(hand, axes), *shared)
+        program = many.program(shared)
     except Exception:
         # Not every user's code can be vmapped; run alone it raises its own errors.
         return None
@@ -224,9 +235,9 @@ def _mapped_over(
 
 def _apart(evaluators: Evaluators, place: Point, together: Any) -> str | None:
     """Return both results, alone and under vmap, in words where they differ; None where they agree."""
-    if same_bits(evaluators.compiled(place), together):
-        return None
     alone = evaluators.hand(place).value
+    if same_bits(alone, together):
+        return None
     # of leaves: nodes of a user's own class compare by identity
     shapes = [tuple(map(np.shape, jax.tree.leaves(side))) for side in (alone, together)]
     if shapes[0] != shapes[1]:

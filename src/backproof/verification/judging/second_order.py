@@ -13,7 +13,7 @@ import numpy as np
 
 from backproof.numerics.leaves import is_complex, shapes_of
 from backproof.numerics.stops import without_stops
-from backproof.numerics.tracing import float64
+from backproof.numerics.tracing import float64, form_of
 from backproof.verification.claims.claim import Claim, pullback
 from backproof.verification.judging.guards import is_smooth_and_unguarded
 from backproof.verification.judging.judge import Judgement, Outcome, judge_alone
@@ -56,7 +56,7 @@ def second_order(claim: Claim) -> Claim:
 def probe(claim: Claim, point: Point, seed: int) -> Point:
     """Return `point` with random weights for the entries of its result next to its direction."""
     rng = np.random.default_rng([seed, 3])
-    like = jax.eval_shape(claim.truth, *point)
+    like = form_of(claim.truth, *point)
     weights = jax.tree.map(lambda leaf: _drawn(rng, leaf), like)
     return Point(point.args, (point.direction, weights))
 
@@ -83,7 +83,7 @@ def judge_second_order(
             with float64():
                 place = probe(first.claim, point, number)
                 for side in (second.claim.hand, second.claim.truth):
-                    jax.eval_shape(side, *place)
+                    form_of(side, *place)
         except Exception as error:
             # Not every derivative can be differentiated again, and none is required to be.
             return SecondOrder(notes=(*notes, f"{NOT_JUDGED}: it raises {type(error).__name__}"))
@@ -115,7 +115,7 @@ def _rests_on_stops(claim: Claim, place: Point) -> bool:
     if passing is None:
         return False
     with float64():
-        gradient = jax.eval_shape(claim.truth, place.args, place.direction[0])
+        gradient = form_of(claim.truth, place.args, place.direction[0])
     wrt = [i for i, part in enumerate(gradient) if part is not None]
     both = second_order(claim._replace(hand=pullback(passing, wrt)))
     return judge_alone(Evaluators(both), place).outcome is not Outcome.AGREES

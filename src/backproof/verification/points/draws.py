@@ -63,12 +63,17 @@ class Long(NamedTuple):
 def drawn(build: Callable[[], tuple[PyTree, ...]], shapes: PyTree, seed: int) -> Drawn:
     """Return a draw whose arguments have `shapes`."""
     leaves = jax.tree.leaves(shapes)
-    text = " ".join(f"{jnp.result_type(leaf)}{list(np.shape(leaf))}" for leaf in leaves)
     sizes = [
         int(np.size(leaf)) if not hasattr(leaf, "shape") else int(np.prod(leaf.shape, dtype=int))
         for leaf in leaves
     ]
-    return Drawn(build, text, sum(sizes), 0 in sizes, seed, str(jax.tree.structure(shapes)))
+    return Drawn(build, text_of_shapes(shapes), sum(sizes), 0 in sizes, seed, str(jax.tree.structure(shapes)))
+
+
+def text_of_shapes(args: PyTree) -> str:
+    """Return the dtypes and shapes of arguments in words."""
+    leaves = jax.tree.leaves(args)
+    return " ".join(f"{jnp.result_type(leaf)}{list(np.shape(leaf))}" for leaf in leaves)
 
 
 class Points:

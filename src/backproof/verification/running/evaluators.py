@@ -1,20 +1,21 @@
 """The evaluators of one claim: both its sides, its primal, and the hand-written side in low precision."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from backproof.numerics.coverage import hides_roundings
+from backproof.numerics.lanes import Witness
 from backproof.numerics.leaves import dtype_of, is_inexact, shapes_of
 from backproof.numerics.rounding import epsilon
 from backproof.numerics.tracing import same_program
 from backproof.verification.claims.claim import Claim
-from backproof.verification.running.evaluator import Compiled, Evaluator, OnHost
+from backproof.verification.running.evaluator import Compiled, Evaluator, Function, OnHost
 from backproof.verification.running.low_precision import LowPrecision
-from backproof.verification.running.point import Point
+from backproof.verification.running.point import Point, unstack
 
 
 class Evaluators:
@@ -25,6 +26,8 @@ class Evaluators:
         hand, truth: the hand-written derivative, and autodiff of the primal.
         primal, forward: the value of the primal, and of the rule's own forward, if it has one.
         compiled: the hand-written derivative as its users run it.
+        compiled_truth: autodiff, compiled.
+        left_alone: the shapes at which the hand-written side was seen to change none of its inputs.
     """
 
     def __init__(self, claim: Claim) -> None:
@@ -35,14 +38,50 @@ class Evaluators:
         self.primal = Evaluator(lambda args, _: claim.primal(*args))
         self.forward = Evaluator(lambda args, _: own(*args))
         self.compiled = OnHost(claim.host) if claim.host else Compiled(claim.hand)
-        self._low: dict[str, LowPrecision] = {}
+        self.compiled_truth = Compiled(claim.truth)
+        self.left_alone: set[Any] = set()
+        self._low: dict[tuple[str, bool], LowPrecision] = {}
+        self._others: dict[Any, Evaluator] = {}
         self._is_autodiff: dict[Any, bool] = {}
 
-    def low_precision(self, dtype: str) -> LowPrecision:
-        """Return the evaluator of both sides in float32, bfloat16 or float16."""
-        if dtype not in self._low:
-            self._low[dtype] = LowPrecision(self.claim, dtype)
-        return self._low[dtype]
+    def low_precision(self, dtype: str, *, compiles: bool = True) -> LowPrecision:
+        """Return the evaluator of both sides in float32, bfloat16 or float16.
+
+        Args:
+            dtype: the precision.
+            compiles: whether the hand-written side is compiled.
+        """
+        key = dtype, compiles
+        if key not in self._low:
+            self._low[key] = LowPrecision(self.claim, dtype, self.truth, self.hand, compiles=compiles)
+        return self._low[key]
+
+    def also(self, name: Any, function: Callable[[], Function]) -> Evaluator:
+        """Return the evaluator of another function of the claim, by its name; it keeps its programs as well.
+
+        Args:
+            name: the name.
+            function: gives the function, a function of arguments and direction.
+        """
+        if name not in self._others:
+            self._others[name] = Evaluator(function())
+        return self._others[name]
+
+    def release(self) -> None:
+        """Free the results that are kept; the programs stay."""
+        for one in (self.hand, self.truth, self.primal, self.forward, *self._others.values()):
+            one.release()
+
+    def by_hand(self, points: Sequence[Point], witness: Witness | None = None) -> list[Any]:
+        """Return the value by hand that is judged, at each point of one shape: interpreted, or of NumPy code.
+
+        Args:
+            points: the points.
+            witness: where to write which decisions are met, if somewhere.
+        """
+        if self.claim.host:
+            return [self.compiled(point) for point in points]
+        return unstack(self.hand.values(points, witness=witness), len(points))
 
     def finite(self, points: Sequence[Point]) -> list[bool]:
         """Return whether the primal is finite at each point of one shape; elsewhere nothing can be judged."""

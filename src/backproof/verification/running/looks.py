@@ -4,13 +4,11 @@ import types
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
-
 from backproof.errors import UsageError
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.lanes import Witness
 from backproof.numerics.noise import Measured
-from backproof.numerics.tracing import float64
+from backproof.numerics.tracing import float64, form_of
 from backproof.verification.claims.claim import Claim
 from backproof.verification.claims.contract import Broken, broken_contract, no_such_function
 from backproof.verification.points.draws import Drawn
@@ -78,6 +76,7 @@ class Looks(NamedTuple):
         left_out: how many draws of large arrays were left out.
         added: how many points of plain numbers were added to the drawn ones.
         first: the first point that was evaluated at each large shape.
+        long: a point with the longest axis that was tried.
         broken: the cause and the sentence where the result has the wrong form, which ends the run.
         refused: shapes with an empty axis that the hand-written side alone refuses.
         answers: the answers of each comparison in either program at the points that can be judged.
@@ -90,6 +89,7 @@ class Looks(NamedTuple):
     left_out: int = 0
     added: int = 0
     first: tuple[tuple[Key, Point], ...] = ()
+    long: Point | None = None
     broken: Broken | None = None
     refused: tuple[Refused, ...] = ()
     answers: Answers = NOTHING
@@ -130,6 +130,8 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
         seen.append(one)
         if one.looks and kept[0].size > EFFORT.large:
             found = found._replace(first=(*found.first, (key_of(kept[0]), one.looks[0].point)))
+        if one.looks and kept[0].kind:
+            found = found._replace(long=one.looks[0].point)
     return found._replace(
         looks=tuple(look for one in seen for look in one.looks),
         infinite=tuple(point for one in seen for point in one.infinite),
@@ -146,9 +148,9 @@ def _seen(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn]) -
     beyond = [(point, one) for point, one, ok in zip(points, draws, there, strict=True) if not ok]
     # nobody asked for other integers than those of an example
     infinite = [point for point, one in beyond if not one.varied]
-    broken, hands = broken_contract(evaluators.claim, draws[0].build()), []
+    broken, hands, own = broken_contract(evaluators.claim, draws[0].build()), [], Witness()
     if not broken and finite:
-        broken, hands = _by_hand(evaluators, finite, draws[0].shapes)
+        broken, hands = _by_hand(evaluators, finite, draws[0].shapes, own)
     if broken:
         return Seen(broken=broken)
     missed = [_watched(evaluators.truth, infinite)] if infinite else []
@@ -159,7 +161,7 @@ def _seen(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn]) -
     varied = [one.varied for one, ok in zip(draws, there, strict=True) if ok]
     sides = zip(finite, hands, truths, strict=True)
     looks = [Look(*one, witness.tied, is_varied) for one, is_varied in zip(sides, varied, strict=True)]
-    met = [witness, _watched(evaluators.hand, finite)]
+    met = [witness, _watched(evaluators.hand, finite) if evaluators.claim.host else own]
     return Seen(looks, infinite, met, missed, len(beyond) - len(infinite))
 
 
@@ -175,19 +177,26 @@ def _finite(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn])
     return [False if one.varied else next(there) for one in draws]
 
 
-def _by_hand(evaluators: Evaluators, points: list[Point], shapes: str) -> tuple[Broken | None, list[Any]]:
+def _by_hand(
+    evaluators: Evaluators, points: list[Point], shapes: str, witness: Witness
+) -> tuple[Broken | None, list[Any]]:
     """Return the values by hand at points of one shape, or how the code fails where it runs."""
     try:
-        return None, evaluators.compiled.each(points)
+        return None, evaluators.by_hand(points, witness)
     except Exception as error:
         # The code could be traced, so what it raises at run time, say in a kernel, is its own.
-        said = f"{type(error).__name__}: {error}".splitlines()[0]
-        return ("contract-raises", f"run at {shapes}, the hand-written side raises {said}"), []
+        return does_not_run(error, shapes), []
+
+
+def does_not_run(error: Exception, shapes: str) -> Broken:
+    """Return the finding that the hand-written side raises where it runs."""
+    said = f"{type(error).__name__}: {error}".splitlines()[0]
+    return "contract-raises", f"run at {shapes}, the hand-written side raises {said}"
 
 
 def _watched(evaluator: Evaluator, points: list[Point]) -> Witness:
     witness = Witness()
-    evaluator.watched(points, witness)
+    evaluator.values(points, witness=witness)
     return witness
 
 
@@ -217,7 +226,7 @@ def _differentiable(claim: Claim, point: Point) -> bool:
     """Return whether autodiff of the primal exists at `point`: on an empty axis it may not."""
     try:
         with float64():
-            jax.eval_shape(claim.truth, *point)
+            form_of(claim.truth, *point)
     except Exception:
         # An exception of autodiff at an empty axis is no finding about the hand-written side.
         return False

@@ -1,27 +1,26 @@
 """Both sides of a claim in the precision in which its users run them: float32, bfloat16 or float16.
 
-The hand-written code is compiled and runs on the user's device, at the user's matmul precision. Autodiff
-is interpreted, in the same precision and in float64 at exactly the same inputs, for many points at once.
+Where a precision is judged, the hand-written code is compiled and runs on the user's device, at the user's
+matmul precision; for advice it is interpreted. Autodiff is interpreted, in the same precision and in float64
+at exactly the same inputs, for many points at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backproof.numerics.interpreter import run
 from backproof.numerics.leaves import all_finite, is_complex, is_inexact, is_key, shapes_of, widen
-from backproof.numerics.tracing import Program, float64, traced
+from backproof.numerics.tracing import traced
 from backproof.verification.claims.claim import Claim
 from backproof.verification.points.directions import direction
 from backproof.verification.points.draws import Drawn
-from backproof.verification.running.point import Point, stack, unstack
+from backproof.verification.running.evaluator import Evaluator, Varied
+from backproof.verification.running.point import Point
 
 DTYPES = ("float32", "bfloat16", "float16")
-# The value first, then the perturbed replicas of it.
-Varied = list[Any]
 
 
 class LowPrecision:
@@ -30,11 +29,24 @@ class LowPrecision:
     It is a class because it remembers the programs that it traced and compiled.
     """
 
-    def __init__(self, claim: Claim, dtype: str) -> None:
-        """Prepare to evaluate `claim` in `dtype`; nothing is traced yet."""
-        self.claim, self.dtype = claim, dtype
-        self._hand, self._truth = claim.host or jax.jit(claim.hand), jax.jit(claim.truth)
-        self._programs: dict[Any, Program] = {}
+    def __init__(
+        self, claim: Claim, dtype: str, truth: Evaluator, hand: Evaluator, *, compiles: bool = True
+    ) -> None:
+        """Prepare to evaluate `claim` in `dtype`; nothing is traced yet.
+
+        Args:
+            claim: the claim.
+            dtype: the precision.
+            truth: autodiff in float64.
+            hand: the hand-written formula in float64.
+            compiles: whether the hand-written side is compiled, as in a precision that is judged; for advice
+                it is interpreted.
+        """
+        self.claim, self.dtype, self.compiles = claim, dtype, compiles or bool(claim.host)
+        self._compiled, self._compiled_truth = claim.host or jax.jit(claim.hand), jax.jit(claim.truth)
+        self._exact_truth, self._exact_hand = truth, hand
+        self._hand, self._truth = (Evaluator(one, traced) for one in (claim.hand, claim.truth))
+        self._primal = Evaluator(lambda args, _: claim.primal(*args), traced)
         self._runs_at: dict[Any, Any] = {}
         self._errors: list[str] = []
 
@@ -70,8 +82,7 @@ class LowPrecision:
             if halved and any(is_complex(leaf) for leaf in jax.tree.leaves(like)):
                 return None
             point = self._point(args, like, seed, kind)
-            self.hand(point)  # a factorisation can be traced in every precision, but runs in two only
-            self.truths([point], 0)
+            self.by_hand([point])  # a factorisation can be traced in every precision, but runs in two only
         except Exception as error:
             # Code that does not run in a precision makes no claim in it; the contract is judged elsewhere.
             self._errors.append(f"{type(error).__name__}: {error}".splitlines()[0])
@@ -88,31 +99,37 @@ class LowPrecision:
         """Return whether the code ran at any shape in this precision."""
         return any(like is not None for like in self._runs_at.values())
 
-    def hand(self, point: Point) -> Any:
-        """Return the compiled hand-written derivative at a point."""
-        return jax.device_get(self._hand(*point))
+    def by_hand(self, points: Sequence[Point]) -> list[Any]:
+        """Return the value by hand at points of one shape, compiled or interpreted."""
+        return self.compiled(points) if self.compiles else [one[0] for one in self._hand.runs(points)]
 
-    def runs_at(self, point: Point) -> bool:
-        """Return whether the hand-written side runs at a point; what it refuses by its values is remembered.
+    def compiled(self, points: Sequence[Point]) -> list[Any]:
+        """Return the value by hand at points of one shape, compiled as its users run it."""
+        return [jax.device_get(self._compiled(*point)) for point in points]
 
-        Rounding alone may make a matrix singular.
+    def where_it_runs(self, points: Sequence[Point]) -> tuple[list[Point], list[Any]]:
+        """Return the points of one shape at which both sides run, and the values by hand there.
+
+        What is refused by its values is remembered: rounding alone may make a matrix singular.
         """
         try:
-            self.hand(point)
+            self.truths(points, 0)
+            return list(points), self.by_hand(points)
         except Exception as error:
             # Where the function is finite, but only just, a refusal is no finding about the digits.
-            self._errors.append(f"{type(error).__name__}: {error}".splitlines()[0])
-            return False
-        return True
+            if len(points) == 1:
+                self._errors.append(f"{type(error).__name__}: {error}".splitlines()[0])
+                return [], []
+        found = [self.where_it_runs([point]) for point in points]
+        return [at for there, _ in found for at in there], [value for _, values in found for value in values]
 
     def compiled_truth(self, point: Point) -> Any:
         """Return autodiff compiled in this precision: fused operations may overflow where others do not."""
-        return jax.device_get(self._truth(*point))
+        return jax.device_get(self._compiled_truth(*point))
 
     def finite(self, points: Sequence[Point]) -> list[bool]:
         """Return whether the primal itself is finite in this precision, point by point."""
-        values = self._each("primal", lambda args, _: self.claim.primal(*args), points)
-        return [all_finite(value[0]) for value in values]
+        return [all_finite(value[0]) for value in self._primal.runs(points)]
 
     def truths(self, points: Sequence[Point], replicas: int, *, crossing: bool = False) -> list[Varied]:
         """Return autodiff in this precision at points of one shape, with perturbed replicas of it.
@@ -122,51 +139,17 @@ class LowPrecision:
             replicas: how many.
             crossing: whether each replica takes its own decisions, and so may fall on another side of a kink.
         """
-        return self._each("truth", self.claim.truth, points, replicas, crossing=crossing)
+        return self._truth.runs(points, replicas=replicas, crossing=crossing)
 
     def exact(self, points: Sequence[Point], *, by_hand: bool = False) -> list[Any]:
         """Return autodiff in float64 (or the hand-written formula) at exactly these points."""
-        kind, f = ("exact hand", self.claim.hand) if by_hand else ("exact truth", self.claim.truth)
-        with float64():
-            values = self._each(kind, f, [Point(*widen(tuple(point))) for point in points])
-        return [value[0] for value in values]
+        formula = self._exact_hand if by_hand else self._exact_truth
+        return [one[0] for one in formula.runs([Point(*widen(tuple(point))) for point in points])]
 
     def rounds_by_hand(self, point: Point) -> bool:
         """Return whether the hand-written code rounds to fewer digits in float64 too: it is not exact."""
-        with float64():
-            program = self._traced("exact hand", self.claim.hand, Point(*widen(tuple(point))))
+        program = self._exact_hand.program(Point(*widen(tuple(point))))
         return max(program.units, default=0.0) > np.finfo(np.float64).eps
-
-    def _each(
-        self,
-        kind: str,
-        f: Callable[..., Any],
-        points: Sequence[Point],
-        replicas: int = 0,
-        *,
-        crossing: bool = False,
-    ) -> list[Varied]:
-        """Return `f` at each point: as one under `vmap`, or one by one where that cannot be traced."""
-        stacked = stack(points)
-        together = self._together(kind, f, stacked)
-        if together is not None:
-            many = run(together, stacked, replicas=replicas, crossing=crossing)
-            return unstack(many, len(points))
-        alone = self._traced(kind, f, points[0])
-        return [run(alone, point, replicas=replicas, crossing=crossing) for point in points]
-
-    def _together(self, kind: str, f: Callable[..., Any], stacked: Point) -> Program | None:
-        try:
-            return self._traced(f"many {kind}", jax.vmap(f), stacked)
-        except Exception:
-            # Not every user's code can be vmapped; traced for one point it raises its own errors.
-            return None
-
-    def _traced(self, kind: str, f: Callable[..., Any], point: Point) -> Program:
-        key = (kind, shapes_of(tuple(point)))
-        if key not in self._programs:
-            self._programs[key] = traced(f, *point)
-        return self._programs[key]
 
 
 def narrow(tree: Any, dtype: str | None, like: Any = None) -> Any:

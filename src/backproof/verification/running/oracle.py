@@ -16,22 +16,22 @@ from backproof.numerics.interpreter import run
 from backproof.numerics.leaves import is_inexact, leaves_with_paths
 from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import AGREES_WITHIN, MACHINERY
-from backproof.verification.running.evaluator import Compiled, Evaluator
+from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point
 
 
-def oracle_apart(evaluators: Evaluators, point: Point) -> str | None:
+def oracle_apart(evaluators: Evaluators, point: Point, *, by_hand_only: bool = False) -> str | None:
     """Return where an interpreted side differs from the compiled one; None where neither does.
 
     Args:
         evaluators: the evaluators of both sides.
         point: an ordinary point, at which the function is finite and the derivative can be repeated.
+        by_hand_only: whether autodiff is left out.
     """
-    sides = (
-        ("autodiff of the function", evaluators.truth, Compiled(evaluators.claim.truth)),
-        ("the hand-written derivative", evaluators.hand, evaluators.compiled),
-    )
+    sides = [("the hand-written derivative", evaluators.hand, evaluators.compiled)]
+    if not by_hand_only:
+        sides = [("autodiff of the function", evaluators.truth, evaluators.compiled_truth), *sides]
     for name, interpreted, compiled in sides:
         expected = compiled(point)
         found = machinery_apart(interpreted(point), expected)
@@ -40,13 +40,18 @@ def oracle_apart(evaluators: Evaluators, point: Point) -> str | None:
     return None
 
 
-def require_oracle(evaluators: Evaluators, point: Point) -> None:
+def require_oracle(evaluators: Evaluators, point: Point, *, by_hand_only: bool = False) -> None:
     """Raise where an interpreted side is not what JAX computes at a point.
+
+    Args:
+        evaluators: the evaluators of both sides.
+        point: an ordinary point.
+        by_hand_only: whether autodiff is left out.
 
     Raises:
         OracleError: the two evaluations differ by more than rounding.
     """
-    found = oracle_apart(evaluators, point)
+    found = oracle_apart(evaluators, point, by_hand_only=by_hand_only)
     if found:
         raise OracleError(
             message(
