@@ -70,8 +70,13 @@ def measure_program(
     value, *varied = run(
         program, args, replicas=replicas, wide=wide, seed=seed, substitution=substitution, witness=witness
     )
+    return with_floor(program, value, jax.tree.map(_spread, value, *varied))
+
+
+def with_floor(program: Program, value: Any, spread: Any) -> Measured:
+    """Return a program's value with the spread of its replicas, and what its dtypes add to that."""
     flushed = program.tree.unflatten([FLUSHED * _least(unit) for unit in program.units])
-    return Measured(value, jax.tree.map(_spread, flushed, value, *varied))
+    return Measured(value, jax.tree.map(_noise, flushed, value, spread))
 
 
 def _least(unit: float) -> float:
@@ -80,11 +85,17 @@ def _least(unit: float) -> float:
     return float(smallest_normal(dtype))
 
 
-def _spread(flushed: float, value: Any, *replicas: Any) -> Any:
+def _spread(value: Any, *replicas: Any) -> Any:
     if not is_inexact(value):
         return np.zeros(np.shape(value))
     with np.errstate(all="ignore"):
-        apart = np.max([np.abs(replica - value) for replica in replicas], axis=0)
+        return np.max([np.abs(replica - value) for replica in replicas], axis=0)
+
+
+def _noise(flushed: float, value: Any, spread: Any) -> Any:
+    if not is_inexact(value):
+        return np.zeros(np.shape(value))
+    with np.errstate(all="ignore"):
         least = flushed if value.dtype.itemsize >= 8 else FLUSHED * float(smallest_normal(np.float64))
         floor = epsilon(value.dtype) * np.abs(value) + np.float64(least)
-        return np.where(np.isfinite(apart), apart, 0) + np.where(np.isfinite(floor), floor, 0)
+        return np.where(np.isfinite(spread), spread, 0) + np.where(np.isfinite(floor), floor, 0)

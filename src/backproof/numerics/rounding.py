@@ -1,6 +1,6 @@
 """Varies one rounding: by a unit in the last place of the result or, in a sum, of its terms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ml_dtypes
@@ -56,11 +56,16 @@ def rounding_of_sum(
         sizes[-1] = -sizes[-1]  # what is taken away counts like what is added
     sized = operation(*sizes, **params)
     sums = [np.asarray(one) for one in (sized if isinstance(sized, list | tuple) else [sized])]
-    walks = [max(1.0, 0.5 * summed_terms(name, operands, one, params) ** 0.5) for one in sums]
+    walks = [walk_of_sum(name, operands, one, params) for one in sums]
     return [one * walk if walk > 1 else one for one, walk in zip(sums, walks, strict=True)]
 
 
-def summed_terms(name: str, operands: list[Any], out: np.ndarray, params: dict[str, Any]) -> float:
+def walk_of_sum(name: str, operands: Sequence[Any], out: Any, params: dict[str, Any]) -> float:
+    """Return how many times as large as one rounding of all terms that of a sum is, where they are many."""
+    return max(1.0, 0.5 * summed_terms(name, operands, out, params) ** 0.5)
+
+
+def summed_terms(name: str, operands: Sequence[Any], out: Any, params: dict[str, Any]) -> float:
     """Return about how many terms each entry of a sum has: the longest axis where the number varies."""
     if not out.size:
         return 1.0

@@ -32,9 +32,13 @@ def is_whole(eqn: Any) -> bool:
 
 def varied(eqn: Any, operands: Sequence[Any], rng: np.random.Generator) -> list[Any]:
     """Return operands moved by a few units in the last place of the precision that the operation uses."""
+    return [moved(v, np.abs(v), ulps_of(eqn), rng) if is_inexact(v) else v for v in operands]
+
+
+def ulps_of(eqn: Any) -> float:
+    """Return by how many units in the last place of float64 the operands of an operation may be moved."""
     single = any(map(computes_in_float32, inner_programs(eqn.params)))
-    ulps = SOLVER_ULPS * (SINGLE_ULP if single else 1)
-    return [moved(v, np.abs(v), ulps, rng) if is_inexact(v) else v for v in operands]
+    return SOLVER_ULPS * (SINGLE_ULP if single else 1)
 
 
 def bound(eqn: Any, first: Sequence[Any] | None = None) -> Callable[..., Any]:

@@ -38,14 +38,16 @@ class Accuracy(NamedTuple):
 def precisions_of(groups: Groups, settings: Settings) -> Precisions:
     """Return the precisions in which the code is judged, and those in which it runs for advice.
 
-    Where the caller chose, there is no advice; else the declared dtypes are judged.
+    Where the caller chose, there is no advice; else the declared dtypes are judged. Where every array is
+    large, nothing is run for advice alone.
     """
     if settings.dtypes is not None:
         return Precisions(settings.dtypes, None)
     leaves = jax.tree.leaves(next(iter(groups))[0].build())
     declared = {str(np.zeros(0, dtype_of(leaf)).real.dtype) for leaf in leaves if is_inexact(leaf)}
     judged = tuple(dtype for dtype in DTYPES if dtype in declared)
-    return Precisions(judged, tuple(dtype for dtype in DTYPES if dtype not in judged))
+    large = all(group[0].empty or group[0].size > EFFORT.large for group in groups)
+    return Precisions(judged, () if large else tuple(dtype for dtype in DTYPES if dtype not in judged))
 
 
 def accuracy_in(
@@ -64,11 +66,11 @@ def accuracy_in(
     """
     judged, advised = precisions
     menu = [group for group in groups if group[0].kind is None]  # without the draws with a long axis
-    full = [group for group in menu if not group[0].empty and group[0].size <= EFFORT.entries]
+    filled = [group for group in menu if not group[0].empty]
+    full = [group for group in filled if group[0].size <= EFFORT.entries] or filled[:1]
     fitting = max(1, EFFORT.native_entries // max(full[-1][0].size, 1)) if full else 0
-    ordinary = (
-        _every_kind(evaluators.claim.points, full[-1])[: min(EFFORT.native_points, fitting)] if full else []
-    )
+    every = _every_kind(evaluators.claim.points, full[-1]) if full else []
+    ordinary = every[: min(EFFORT.native_points, fitting)]
     low = {
         dtype: evaluators.low_precision(dtype, compiles=dtype in judged)
         for dtype in (*judged, *(advised or ()))

@@ -10,26 +10,11 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jax.extend.core import ClosedJaxpr, Jaxpr
-
+from backproof.numerics.cost import Cost, cost_of
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.tracing import inner_programs
 from backproof.verification.points.sizes import LARGER, LENGTHS
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import point_of
-
-
-class Cost(NamedTuple):
-    """Holds the cost of a program: operations written, operations run, and entries computed."""
-
-    operations: int
-    run: int
-    entries: int
-
-    @property
-    def interpreted(self) -> int:
-        """The work of the interpreter, in entries."""
-        return self.entries + EFFORT.operation * self.run
 
 
 class Costs(NamedTuple):
@@ -112,17 +97,4 @@ def costs_of(evaluators: Evaluators, axis: str, length: int) -> Costs | None:
     except Exception:
         # Not every function exists at every size; what it raises at the sizes of the menu is reported there.
         return None
-    return Costs(*(_cost_of(program.jaxpr) for program in programs))
-
-
-def _cost_of(program: ClosedJaxpr | Jaxpr) -> Cost:
-    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
-    operations = run = entries = 0
-    for eqn in jaxpr.eqns:
-        inner = [_cost_of(one) for one in inner_programs(eqn.params)]
-        times = eqn.params.get("length", 1)
-        operations += 1 + sum(cost.operations for cost in inner)
-        run += 1 + times * sum(cost.run for cost in inner)
-        entries += sum(math.prod(getattr(var.aval, "shape", ())) for var in eqn.outvars)
-        entries += times * sum(cost.entries for cost in inner)
-    return Cost(operations, run, entries)
+    return Costs(*(cost_of(program.jaxpr) for program in programs))

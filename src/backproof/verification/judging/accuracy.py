@@ -100,11 +100,10 @@ def worst_at(low: LowPrecision, placed: Sequence[Point]) -> list[Row]:
     points = [point for point, there in zip(placed, finite, strict=True) if there]
     if not points:
         return []
-    points, hands = low.where_it_runs(points)
-    if not points:
-        return []
-    exact, truths = low.exact(points), low.truths(points, EFFORT.native_replicas)
-    rows = [_worst(low, *parts) for parts in zip(points, hands, exact, truths, strict=True)]
+    ran = low.where_it_runs(points, EFFORT.native_replicas)
+    exact = low.exact([point for point, *_ in ran]) if ran else []
+    pairs = zip(ran, exact, strict=True)
+    rows = [_worst(low, point, hand, true, autos) for (point, hand, autos), true in pairs]
     return [row for row in rows if row is not None]
 
 

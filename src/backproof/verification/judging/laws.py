@@ -187,7 +187,7 @@ def vmap_is_a_loop(evaluators: Evaluators, point: Point) -> str | None:
         apart = _apart(evaluators, place, together)
         if apart:
             return f"{apart} under vmap: its batching rule is wrong"
-    return _vmap_of_one_side(evaluators, point, other)
+    return None if point.is_huge else _vmap_of_one_side(evaluators, point, other)
 
 
 def _vmap_of_one_side(evaluators: Evaluators, point: Point, other: Point) -> str | None:
@@ -230,7 +230,7 @@ def _mapped_over(
     except Exception:
         # Not every user's code can be vmapped; run alone it raises its own errors.
         return None
-    return unstack(run(program, shared)[0], len(points))
+    return unstack(many.value(shared) if shared.is_large else run(program, shared)[0], len(points))
 
 
 def _apart(evaluators: Evaluators, place: Point, together: Any) -> str | None:

@@ -77,6 +77,8 @@ def judge_second_order(
         generic: points of plain numbers; for each, zeros are tried at the same shapes.
         seed: the seed of the zeros.
     """
+    if any(point.is_huge for point in generic):
+        return SecondOrder(notes=(f"{NOT_JUDGED}: the arrays are too large",))
     notes: tuple[str, ...] = ()
     for number, point in enumerate([*generic, *_with_zeros(first, generic, seed)]):
         try:
@@ -123,7 +125,7 @@ def _rests_on_stops(claim: Claim, place: Point) -> bool:
 
 def _with_zeros(first: Evaluators, generic: Sequence[Point], seed: int) -> list[Point]:
     """Return points with zeros among their numbers at the shapes of `generic`, where the primal is finite."""
-    shapes = {shapes_of(point.args) for point in generic}
+    shapes = {shapes_of(point.args) for point in generic if not point.is_large}
     draws = [one for one in first.claim.points.styled(Style(zeros), seed) if not one.empty]
     points = [point_of(first.claim, one, "random") for one in draws[-1:]]
     return [point for point in points if shapes_of(point.args) in shapes and first.is_finite_at(point)]

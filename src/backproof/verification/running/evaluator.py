@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from backproof.numerics.compiled_noise import CompiledNoise
+from backproof.numerics.cost import cost_of
 from backproof.numerics.coverage import runs_other_code
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.interpreter import one_sided, run
@@ -44,6 +46,9 @@ class Evaluator:
         self._trace = tracing
         self._programs: dict[Any, Program] = {}
         self._cheap: dict[Any, bool] = {}
+        self._entries: dict[Any, int] = {}
+        self._compiled: dict[Any, CompiledNoise] = {}
+        self._plain = Compiled(function)
         self._cannot_be_mapped = False
         self._remembered: dict[tuple[bool, int], tuple[Point, Measured]] = {}
 
@@ -51,7 +56,7 @@ class Evaluator:
         """Return the result at one point with its noise; in long double where `wide`."""
         key = (wide, id(point))
         if key not in self._remembered:
-            if len(self._remembered) >= EFFORT.remembered:
+            while len(self._remembered) >= (EFFORT.large_remembered if point.is_large else EFFORT.remembered):
                 self._remembered.pop(next(iter(self._remembered)))
             # the point is kept as well, so that no other can take over its identity
             self._remembered[key] = point, self._measured(point, wide)
@@ -59,9 +64,24 @@ class Evaluator:
 
     def _measured(self, point: Point, wide: bool) -> Measured:
         """Return the result at one point with its noise, by the program for several if that is traced."""
+        if not wide and self._is_heavy(point, 1 + EFFORT.replicas):
+            return self._compiled_at(point)(point)
         if not self._cheap.get(shapes_of(tuple(point))):
             return measure_program(self.program(point), point, wide=wide)
         return Measured(*unstack(tuple(self._together(_measuring(wide=wide), [point])), 1)[0])
+
+    def watch(self, points: Sequence[Point], witness: Witness) -> None:
+        """Write down which answers comparisons give at points of one shape.
+
+        Args:
+            points: the points.
+            witness: where to write them.
+        """
+        if not self._is_heavy(points[0]):
+            self.values(points, witness=witness)
+            return
+        for point in points:
+            self._compiled_at(point).watch(point, witness)
 
     def release(self) -> None:
         """Free the measurements that are kept; the programs stay."""
@@ -76,6 +96,10 @@ class Evaluator:
         """
         if len(points) == 1 and witness is None:
             return [self(points[0])]  # this one is remembered
+        if self._is_heavy(points[0], 1 + EFFORT.replicas):
+            if witness is not None:
+                self.watch(points, witness)
+            return [self(point) for point in points]
         many = self._together(_measuring(witness=witness), [*points])
         return [Measured(*one) for one in unstack(tuple(many), len(points))]
 
@@ -104,6 +128,8 @@ class Evaluator:
 
     def value(self, point: Point, *, wide: bool = False) -> PyTree:
         """Return the result at one point without its noise."""
+        if not wide and self._is_heavy(point):
+            return self._plain(point)
         return run(self.program(point), point, wide=wide)[0]
 
     def values(
@@ -120,6 +146,8 @@ class Evaluator:
         def first(program: Program, args: Any) -> PyTree:
             return run(program, args, wide=wide, witness=witness)[0]
 
+        if not wide and self._is_heavy(points[0]):
+            return jax.tree.map(_stacked, *map(self._plain, points))
         return self._together(first, [*points])
 
     def runs(self, points: Sequence[Point], *, replicas: int = 0, crossing: bool = False) -> list[Varied]:
@@ -130,6 +158,8 @@ class Evaluator:
             replicas: how many.
             crossing: whether each replica takes its own decisions.
         """
+        if self._is_heavy(points[0], 1 + replicas):  # whose decisions are those of the first run
+            return [self._compiled_at(point).runs(point, replicas) for point in points]
 
         def several(program: Program, args: Any) -> PyTree:
             return run(program, args, replicas=replicas, crossing=crossing)
@@ -138,8 +168,26 @@ class Evaluator:
 
     def noise_again(self, point: Point) -> PyTree:
         """Return the noise at a point, measured with more perturbed runs and another seed."""
+        if self._is_heavy(point, 1 + EFFORT.more_replicas):
+            return self._compiled_at(point)(point, EFFORT.more_replicas, seed=1).noise
         program = self.program(point)
         return measure_program(program, point, seed=1, replicas=EFFORT.more_replicas).noise
+
+    def _is_heavy(self, point: Point, runs: int = 1) -> bool:
+        """Return whether so many runs cost more where they are interpreted than where they are compiled."""
+        if not point.is_large:
+            return False
+        key = shapes_of(tuple(point))
+        if key not in self._entries:
+            self._entries[key] = cost_of(self.program(point).jaxpr).entries
+        return self._entries[key] * runs > EFFORT.interpreted
+
+    def _compiled_at(self, point: Point) -> CompiledNoise:
+        """Return the compiled measurement at the shapes of a large point."""
+        key = shapes_of(tuple(point))
+        if key not in self._compiled:
+            self._compiled[key] = CompiledNoise(self.program(point))
+        return self._compiled[key]
 
     def program(self, point: Point) -> Program:
         """Return the traced program at the shapes of a point."""

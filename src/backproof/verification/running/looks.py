@@ -196,7 +196,7 @@ def does_not_run(error: Exception, shapes: str) -> Broken:
 
 def _watched(evaluator: Evaluator, points: list[Point]) -> Witness:
     witness = Witness()
-    evaluator.values(points, witness=witness)
+    evaluator.watch(points, witness)
     return witness
 
 

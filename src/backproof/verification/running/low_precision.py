@@ -107,21 +107,23 @@ class LowPrecision:
         """Return the value by hand at points of one shape, compiled as its users run it."""
         return [jax.device_get(self._compiled(*point)) for point in points]
 
-    def where_it_runs(self, points: Sequence[Point]) -> tuple[list[Point], list[Any]]:
-        """Return the points of one shape at which both sides run, and the values by hand there.
+    def where_it_runs(self, points: Sequence[Point], replicas: int) -> list[tuple[Point, Any, Varied]]:
+        """Return the points of one shape at which both sides run, each with the value by hand and autodiff.
 
         What is refused by its values is remembered: rounding alone may make a matrix singular.
+
+        Args:
+            points: the points.
+            replicas: how many perturbed replicas of autodiff there are.
         """
         try:
-            self.truths(points, 0)
-            return list(points), self.by_hand(points)
+            return list(zip(points, self.by_hand(points), self.truths(points, replicas), strict=True))
         except Exception as error:
             # Where the function is finite, but only just, a refusal is no finding about the digits.
             if len(points) == 1:
                 self._errors.append(f"{type(error).__name__}: {error}".splitlines()[0])
-                return [], []
-        found = [self.where_it_runs([point]) for point in points]
-        return [at for there, _ in found for at in there], [value for _, values in found for value in values]
+                return []
+        return [one for point in points for one in self.where_it_runs([point], replicas)]
 
     def compiled_truth(self, point: Point) -> Any:
         """Return autodiff compiled in this precision: fused operations may overflow where others do not."""

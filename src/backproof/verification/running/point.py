@@ -32,6 +32,11 @@ class Point(NamedTuple):
         return self.entries > EFFORT.large
 
     @property
+    def is_huge(self) -> bool:
+        """Return whether it is so large that what can be seen at smaller points as well is left out there."""
+        return self.entries > EFFORT.entries
+
+    @property
     def has_full_direction(self) -> bool:
         """Return whether no entry of the direction is zero."""
         return all(bool(np.all(leaf != 0)) for leaf in jax.tree.leaves(self.direction) if has_direction(leaf))
