@@ -96,11 +96,7 @@ def worst_rows(low: LowPrecision, draws: Sequence[Drawn]) -> list[Row]:
 
 def worst_at(low: LowPrecision, placed: Sequence[Point]) -> list[Row]:
     """Return the worst row at each of these points of one shape where autodiff is finite."""
-    finite = low.finite(placed) if placed else []
-    points = [point for point, there in zip(placed, finite, strict=True) if there]
-    if not points:
-        return []
-    ran = low.where_it_runs(points, EFFORT.native_replicas)
+    ran = low.judged(placed, EFFORT.native_replicas) if placed else []
     exact = low.exact([point for point, *_ in ran]) if ran else []
     pairs = zip(ran, exact, strict=True)
     rows = [_worst(low, point, hand, true, autos) for (point, hand, autos), true in pairs]
@@ -217,11 +213,11 @@ def _saturated(low: LowPrecision, length: Long, *, compiled: bool) -> list[Row]:
             lost |= {path: grows} if np.any(grows) else {}
     if not lost:
         return []
-    suspects = [leaf for leaf in _leaves(low, long, compiled) if leaf.path in lost]
+    suspects = [leaf for leaf in _leaves(low, long, compiled=compiled) if leaf.path in lost]
     lost = {leaf.path: lost[leaf.path] & (leaf.off > SATURATED) for leaf in suspects}
     if not any(map(np.any, lost.values())):
         return []
-    kept = {leaf.path: leaf.off < SHORT_IS_KEPT for leaf in _leaves(low, short, compiled)}
+    kept = {leaf.path: leaf.off < SHORT_IS_KEPT for leaf in _leaves(low, short, compiled=compiled)}
     rows = []
     for leaf in suspects:
         here = lost[leaf.path] & kept.get(leaf.path, False)
@@ -248,9 +244,11 @@ def _cancels(low: LowPrecision, point: Point, leaf: Summed) -> Any:
     return np.abs(leaf.mine - leaf.true) <= BEYOND_SPREAD * spread
 
 
-def _leaves(low: LowPrecision, point: Point, compiled: bool) -> list[Summed]:
-    """Return each leaf whose values fit into this precision."""
-    (hand,) = low.compiled([point]) if compiled else low.by_hand([point])
+def _leaves(low: LowPrecision, point: Point, *, compiled: bool) -> list[Summed]:
+    """Return each leaf whose values fit into this precision; none where the code does not run."""
+    hand = low.by_hand(point, compiled=compiled)
+    if hand is None:
+        return []
     pairs = zip(jax.tree.leaves(hand), _exact(low, point), strict=True)
     leaves = [Summed(path, as_float64(mine), true) for mine, (path, true) in pairs]
     most = float(jnp.finfo(low.dtype).max)

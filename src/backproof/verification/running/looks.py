@@ -1,8 +1,11 @@
 """Both sides at every drawn point where the function exists and is finite, shape by shape."""
 
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
+
+import jax
+import numpy as np
 
 from backproof.errors import UsageError
 from backproof.numerics.effort import EFFORT
@@ -121,7 +124,7 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
         if points is None or (kept[0].empty and not _differentiable(claim, points[0])):
             found = found._replace(absent=found.absent + len(kept))
             continue
-        one = _seen(evaluators, points, kept)
+        one = _seen(evaluators, points, kept, asked=bool(seen) and not kept[0].empty)
         if one.broken and not kept[0].empty:
             return found._replace(broken=one.broken)
         if one.broken:
@@ -141,28 +144,43 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
     )
 
 
-def _seen(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn]) -> Seen:
-    """Return both sides at points of one shape."""
+def _seen(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn], *, asked: bool) -> Seen:
+    """Return both sides at points of one shape.
+
+    Args:
+        evaluators: the evaluators of the claim.
+        points: the points.
+        draws: the draws that they come from.
+        asked: whether the form of the result was right at another shape, in the dtypes that are declared.
+    """
     there = _finite(evaluators, points, draws)
     finite = [point for point, is_there in zip(points, there, strict=True) if is_there]
     beyond = [(point, one) for point, one, ok in zip(points, draws, there, strict=True) if not ok]
     # nobody asked for other integers than those of an example
     infinite = [point for point, one in beyond if not one.varied]
-    broken, hands, own = broken_contract(evaluators.claim, draws[0].build()), [], Witness()
-    if not broken and finite:
+    hands, own, witness = [], Witness(), Witness()
+    # what is wrong with the form shows in the results; where there are none, and at first, it is asked for
+    broken = None if finite and asked else broken_contract(evaluators.claim, draws[0].build())
+    truths = evaluators.truth.each(finite, witness) if finite and not broken else []
+    if truths:
         broken, hands = _by_hand(evaluators, finite, draws[0].shapes, own)
+        if broken or (asked and _forms(hands) != _forms(one.value for one in truths)):
+            broken = broken_contract(evaluators.claim, draws[0].build()) or broken
     if broken:
         return Seen(broken=broken)
     missed = [_watched(evaluators.truth, infinite)] if infinite else []
     if not finite:
         return Seen((), infinite, missed=missed, unasked=len(beyond) - len(infinite))
-    witness = Witness()
-    truths = evaluators.truth.each(finite, witness)
     varied = [one.varied for one, ok in zip(draws, there, strict=True) if ok]
     sides = zip(finite, hands, truths, strict=True)
     looks = [Look(*one, witness.tied, is_varied) for one, is_varied in zip(sides, varied, strict=True)]
     met = [witness, _watched(evaluators.hand, finite) if evaluators.claim.host else own]
     return Seen(looks, infinite, met, missed, len(beyond) - len(infinite))
+
+
+def _forms(results: Iterable[Any]) -> list[Any]:
+    """Return the tree and the shapes of each result."""
+    return [(jax.tree.structure(one), [np.shape(leaf) for leaf in jax.tree.leaves(one)]) for one in results]
 
 
 def _finite(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn]) -> list[bool]:

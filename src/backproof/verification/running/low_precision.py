@@ -5,7 +5,7 @@ matmul precision; for advice it is interpreted. Autodiff is interpreted, in the 
 at exactly the same inputs, for many points at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -27,6 +27,11 @@ class LowPrecision:
     """Evaluates both sides of a claim in one low precision.
 
     It is a class because it remembers the programs that it traced and compiled.
+
+    Attributes:
+        claim, dtype: what is evaluated, and in which precision.
+        compiles: whether the hand-written side is compiled.
+        ran: whether both sides ran in this precision.
     """
 
     def __init__(
@@ -47,11 +52,12 @@ class LowPrecision:
         self._exact_truth, self._exact_hand = truth, hand
         self._hand, self._truth = (Evaluator(one, traced) for one in (claim.hand, claim.truth))
         self._primal = Evaluator(lambda args, _: claim.primal(*args), traced)
-        self._runs_at: dict[Any, Any] = {}
+        self._likes: dict[Any, Any] = {}
         self._errors: list[str] = []
+        self.ran = False
 
     def point(self, drawn: Drawn, kind: str = "random") -> Point | None:
-        """Return the point in this precision, or None where the code does not run in it.
+        """Return the point in this precision, or None where the code cannot be traced in it.
 
         Args:
             drawn: the arguments.
@@ -59,79 +65,77 @@ class LowPrecision:
         """
         args = narrow(drawn.build(), self.dtype)
         key = shapes_of(args)
-        if key not in self._runs_at:
-            self._runs_at[key] = self._direction_like(args, drawn.seed, kind)
-        like = self._runs_at[key]
-        return None if like is None else self._point(args, like, drawn.seed, kind)
+        if key not in self._likes:
+            self._likes[key] = self._direction_like(args)
+        like = self._likes[key]
+        return None if like is None else Point(args, narrow(direction(like, drawn.seed, kind), None, like))
 
     def narrowed(self, point: Point) -> Point:
         """Return a point of float64, converted to this precision."""
         args = narrow(point.args, self.dtype)
         return Point(args, narrow(point.direction, None, self.claim.direction_like(args)))
 
-    def _point(self, args: tuple[Any, ...], like: Any, seed: int, kind: str) -> Point:
-        return Point(args, narrow(direction(like, seed, kind), None, like))
-
-    def _direction_like(self, args: tuple[Any, ...], seed: int, kind: str) -> Any:
-        """Return shapes and dtypes of the direction at `args`; None where the code does not run there."""
+    def _direction_like(self, args: tuple[Any, ...]) -> Any:
+        """Return shapes and dtypes of the direction at `args`; None where the code cannot be traced there."""
+        like = self._attempted(lambda: self.claim.direction_like(args))
         halved = self.dtype != "float32"  # no complex dtype has parts narrower than float32
-        if halved and any(is_complex(leaf) for leaf in jax.tree.leaves(args)):
-            return None
+        is_none = halved and any(is_complex(leaf) for leaf in jax.tree.leaves((args, like)))
+        return None if is_none else like
+
+    def _attempted(self, run: Callable[[], Any]) -> Any:
+        """Return what a call of the user's code returns; None where it raises, which is remembered.
+
+        Code that does not run in a precision makes no claim in it; the contract is judged elsewhere.
+        """
         try:
-            like = self.claim.direction_like(args)
-            if halved and any(is_complex(leaf) for leaf in jax.tree.leaves(like)):
-                return None
-            point = self._point(args, like, seed, kind)
-            self.by_hand([point])  # a factorisation can be traced in every precision, but runs in two only
+            found = run()
         except Exception as error:
-            # Code that does not run in a precision makes no claim in it; the contract is judged elsewhere.
+            # Any code of the user may raise, and what it says is told.
             self._errors.append(f"{type(error).__name__}: {error}".splitlines()[0])
             return None
-        return like
+        return found
 
     @property
     def refused(self) -> str | None:
         """Why the code runs at no point in this precision; None where it runs, or was not tried."""
         return None if self.ran or not self._errors else self._errors[0]
 
-    @property
-    def ran(self) -> bool:
-        """Return whether the code ran at any shape in this precision."""
-        return any(like is not None for like in self._runs_at.values())
+    def by_hand(self, point: Point, *, compiled: bool) -> Any:
+        """Return the value by hand at a point, compiled or interpreted; None where it does not run."""
+        run = self._compiled_at if compiled else self._interpreted
+        return self._attempted(lambda: run([point])[0])
 
-    def by_hand(self, points: Sequence[Point]) -> list[Any]:
-        """Return the value by hand at points of one shape, compiled or interpreted."""
-        return self.compiled(points) if self.compiles else [one[0] for one in self._hand.runs(points)]
-
-    def compiled(self, points: Sequence[Point]) -> list[Any]:
-        """Return the value by hand at points of one shape, compiled as its users run it."""
+    def _compiled_at(self, points: Sequence[Point]) -> list[Any]:
         return [jax.device_get(self._compiled(*point)) for point in points]
 
-    def where_it_runs(self, points: Sequence[Point], replicas: int) -> list[tuple[Point, Any, Varied]]:
-        """Return the points of one shape at which both sides run, each with the value by hand and autodiff.
+    def _interpreted(self, points: Sequence[Point]) -> list[Any]:
+        return [one[0] for one in self._hand.runs(points)]
 
-        What is refused by its values is remembered: rounding alone may make a matrix singular.
+    def judged(self, points: Sequence[Point], replicas: int) -> list[tuple[Point, Any, Varied]]:
+        """Return the points at which the primal is finite and both sides run, with the two results.
 
         Args:
-            points: the points.
+            points: points of one shape.
             replicas: how many perturbed replicas of autodiff there are.
         """
-        try:
-            return list(zip(points, self.by_hand(points), self.truths(points, replicas), strict=True))
-        except Exception as error:
-            # Where the function is finite, but only just, a refusal is no finding about the digits.
-            if len(points) == 1:
-                self._errors.append(f"{type(error).__name__}: {error}".splitlines()[0])
-                return []
-        return [one for point in points for one in self.where_it_runs([point], replicas)]
+        found = self._attempted(lambda: self._judged(points, replicas))
+        if found is not None or len(points) == 1:
+            return found or []
+        # rounding alone may make a matrix singular, so that the code refuses one point and not another
+        alone = (self._attempted(lambda point=point: self._judged([point], replicas)) for point in points)
+        return [one for several in alone if several is not None for one in several]
+
+    def _judged(self, points: Sequence[Point], replicas: int) -> list[tuple[Point, Any, Varied]]:
+        values = self._primal.runs(points)
+        points = [point for point, value in zip(points, values, strict=True) if all_finite(value[0])]
+        run = self._compiled_at if self.compiles else self._interpreted
+        sides = (run(points), self.truths(points, replicas)) if points else ([], [])
+        self.ran = True
+        return list(zip(points, *sides, strict=True))
 
     def compiled_truth(self, point: Point) -> Any:
         """Return autodiff compiled in this precision: fused operations may overflow where others do not."""
         return jax.device_get(self._compiled_truth(*point))
-
-    def finite(self, points: Sequence[Point]) -> list[bool]:
-        """Return whether the primal itself is finite in this precision, point by point."""
-        return [all_finite(value[0]) for value in self._primal.runs(points)]
 
     def truths(self, points: Sequence[Point], replicas: int, *, crossing: bool = False) -> list[Varied]:
         """Return autodiff in this precision at points of one shape, with perturbed replicas of it.
