@@ -24,6 +24,9 @@ TESTED_IN = {
     "cli/test_cli_derivations.py": ("cli/show.py", "reporting/derived.py", "derivations/report.py"),
     "numerics/test_covered.py": ("numerics/coverage.py", "numerics/indexing.py", "numerics/windows.py"),
     "numerics/test_decisions.py": ("numerics/lanes.py",),
+    "numerics/test_compiled_noise.py": ("numerics/paired_run.py",),
+    "verification/running/test_programs.py": ("verification/running/compiled.py",),
+    "verification/test_memory.py": ("verification/fingerprint.py",),
     "verification/test_reach.py": ("verification/evidence.py",),
     "verification/judging/test_laws.py": ("verification/judging/repeats.py",),
     "verification/judging/test_reference.py": ("numerics/stops.py",),
@@ -126,6 +129,7 @@ TESTED_IN = {
         "verification/running/point.py",
     ),
     "verification/aiming/test_aimed.py": (
+        "numerics/cost.py",
         "verification/aiming/constants.py",
         "verification/aiming/lengths.py",
     ),

@@ -37,6 +37,12 @@ def same(got: Any, want: Any, noise: Any) -> bool:
     return np.shape(got) == np.shape(want) and bool(np.all(agree(got, want, noise)))
 
 
+def same_bits(one: Any, other: Any) -> bool:
+    """Return whether two results are equal in every bit."""
+    leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return all(np.array_equal(a, b, equal_nan=is_inexact(a)) for a, b in leaves)
+
+
 class Entry(NamedTuple):
     """Holds the entry of a result at which the two sides are furthest apart."""
 

@@ -27,6 +27,7 @@ from backproof.verification.evidence import (
     coarse,
     on_one_device,
     reach_of,
+    unasked,
     unjudged,
     unreached,
     unrelated,
@@ -47,6 +48,7 @@ from backproof.verification.judging.second_order import SecondOrder, judge_secon
 from backproof.verification.points.draws import Drawn, Long, text_of_shapes
 from backproof.verification.points.hypothesis_draws import draw
 from backproof.verification.precisions import accuracy_in, precisions_of
+from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Looks, does_not_run, key_of, look_at
 from backproof.verification.running.low_precision import LowPrecision
@@ -102,10 +104,10 @@ class Campaign:
             self._saturated[key] = saturated_sums(low, self.large)
         return self._saturated[key]
 
-    def investigate(self, settings: Settings) -> Findings:
+    def investigate(self, settings: Settings, clock: Clock) -> Findings:
         """Return the findings about the claim."""
         evaluators, groups = self.evaluators, self._drawn(settings)
-        looked = look_at(evaluators, groups)
+        looked = look_at(evaluators, groups, clock)
         found = Findings(
             drawn=sum(map(len, groups)) + looked.added,
             left_out=looked.left_out,
@@ -125,18 +127,20 @@ class Campaign:
             require_oracle(evaluators, point)
         if looked.long is not None:
             require_oracle(evaluators, looked.long, by_hand_only=True)
-        judged = tuple(judge_all(evaluators, looked.looks))
+        judged = tuple(judge_all(evaluators, looked.looks, clock))
         if self.claim.points.related:
             judged = without_varied(judged, [look.point for look in looked.looks if look.varied])
-        found = replace(found, judged=judged, unjudged=unjudged(looked), unreached=tuple(unrelated(judged)))
+        found = replace(
+            found, judged=judged, unjudged=unjudged(looked), unreached=(*unrelated(judged), *unasked(judged))
+        )
         wrong = [one.point for one in found.judged if one.outcome is Outcome.WRONG]
         if wrong and is_right_again(evaluators, wrong[0], settings.repeats):
             return replace(found, unlawful=Unlawful("not-deterministic", DIFFERENT_RESULTS, wrong[0]))
-        if not self.claim.forward:
+        if not (self.claim.forward or clock.over("finite differences")):
             found = self._asked_differences(found, generic)
         if looked.looks and not wrong:
-            found = self._with_conduct(found, looked, groups, generic, settings)
-        reach = reach_of(self.claim, found, looked, settings.repeats, precisions_of(groups, settings))
+            found = self._with_conduct(found, looked, groups, generic, settings, clock)
+        reach = reach_of(self.claim, found, looked, settings.repeats, precisions_of(groups, settings), clock)
         return replace(found, reach=reach, unreached=(*found.unreached, *unreached(reach)))
 
     def _does_not_compile(self, generic: Sequence[Point]) -> Broken | None:
@@ -225,7 +229,13 @@ class Campaign:
         return vote_along(self.evaluators.primal, point, gradient, self.evaluators.truth(point).noise)
 
     def _with_conduct(
-        self, found: Findings, looked: Looks, groups: Groups, generic: Sequence[Point], settings: Settings
+        self,
+        found: Findings,
+        looked: Looks,
+        groups: Groups,
+        generic: Sequence[Point],
+        settings: Settings,
+        clock: Clock,
     ) -> Findings:
         """Return the findings with those of the checks that run only where no value is wrong."""
         evaluators, looks, second = self.evaluators, looked.looks, SecondOrder()
@@ -233,11 +243,13 @@ class Campaign:
         everywhere = [look.point for look in looks]
         # the value is compared where the caller brings infinities, and where the function has a pole
         given = [point for point in looked.infinite if self._has_value(point)]
-        unlawful = _unlawful(evaluators, generic, LAWFUL, settings.repeats) or _forward_apart(
-            evaluators, [*everywhere, *given]
-        )
-        accuracy = accuracy_in(evaluators, groups, precisions_of(groups, settings), self.saturated)
-        if settings.second_order and not self.claim.forward:
+        unlawful = None
+        if not clock.over("the laws of conduct"):
+            unlawful = _unlawful(evaluators, generic, LAWFUL, settings.repeats) or _forward_apart(
+                evaluators, [*everywhere, *given]
+            )
+        accuracy = accuracy_in(evaluators, groups, precisions_of(groups, settings), self.saturated, clock)
+        if settings.second_order and not self.claim.forward and not clock.over("the second derivative"):
             second = judge_second_order(evaluators, self.second, generic[-1:], settings.seed)
         program = evaluators.truth.program(looks[0].point)
         paths = [path for path, _ in leaves_with_paths(looks[0].truth.value)]

@@ -1,7 +1,6 @@
 """The verifier's functions, `verify` and `check`, and the steps from a claim to a report."""
 
 import functools
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ParamSpec
@@ -22,6 +21,7 @@ from backproof.verification.fingerprint import Fingerprint
 from backproof.verification.judging.judge import Outcome
 from backproof.verification.memory import recalled, remember
 from backproof.verification.report import Report
+from backproof.verification.running.clock import Clock
 from backproof.verification.running.low_precision import DTYPES
 
 P = ParamSpec("P")
@@ -42,6 +42,7 @@ def verify(
     dtypes: Sequence[str] | None = None,
     second_order: bool = True,
     repeats: int = 8,
+    budget: float | None = None,
 ) -> Report:
     """Return whether a derivative written by hand is that of its function, entry by entry.
 
@@ -70,6 +71,8 @@ def verify(
             was seen there, but no verdict depends on it.
         second_order: whether the derivative of the derivative is probed.
         repeats: how often the compiled code runs on one input; a difference in a bit is a finding.
+        budget: the seconds after which nothing new is begun; `report.reach` says what was left out. By
+            default everything is tried.
 
     Returns:
         a report: `report.verdict`, `report.counterexample`, `str(report)`.
@@ -77,13 +80,13 @@ def verify(
     Raises:
         UsageError: the call does not say what is to be checked, or where.
     """
-    began = time.perf_counter()
-    settings = _settings(examples, seed, dtypes, second_order, repeats)
+    clock = Clock(budget)
+    settings = _settings(examples, seed, dtypes, second_order, repeats, budget)
     call = {"fn": fn, "of": of, "vjp": vjp, "grad": grad, "jvp": jvp, "args": args, "argnums": argnums}
     before = Fingerprint(**call, declared=declared)
     known = recalled(before)
     campaign = known or Campaign(_declared(_claim(**call), fn, of, args, declared))
-    report = _report(campaign, in_words(declared or {}), settings, began)
+    report = _report(campaign, in_words(declared or {}), settings, clock)
     if known is None:
         remember(campaign, before, Fingerprint(**call, declared=declared))
     return report
@@ -133,20 +136,18 @@ def verify_seeds(
     """Yield what `verify(rule, seed=…)` returns for each seed; all of them share the compiled programs."""
     campaign = Campaign(_claim(rule, None, None, None, None, None, None))
     for seed in seeds:
-        began = time.perf_counter()
-        yield _report(campaign, {}, _settings(examples, seed, dtypes, second_order, 2), began)
+        yield _report(campaign, {}, _settings(examples, seed, dtypes, second_order, 2, None), Clock())
 
 
-def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings, began: float) -> Report:
-    """Return the report on the claim of a campaign, with the seconds since `began`."""
+def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings, clock: Clock) -> Report:
+    """Return the report on the claim of a campaign."""
     claim = campaign.claim
     with np.errstate(all="ignore"):  # points are drawn at which numbers overflow
-        found = campaign.investigate(_fitting(settings, claim))
+        found = campaign.investigate(_fitting(settings, claim), clock)
         judged = [one.point for one in found.judged if one.outcome is not Outcome.NO_EVIDENCE]
         found = replace(found, notes=(*claim.notes, *excused(claim, judged), *found.notes))
         diagnosis = diagnose(campaign.evaluators, found.judged) if needs_diagnosis(found) else None
-    seconds = time.perf_counter() - began
-    return conclude(claim, found, diagnosis, declared, seed=settings.seed, seconds=seconds)
+    return conclude(claim, found, diagnosis, declared, seed=settings.seed, seconds=clock.seconds)
 
 
 def _fitting(settings: Settings, claim: Claim) -> Settings:
@@ -157,8 +158,22 @@ def _fitting(settings: Settings, claim: Claim) -> Settings:
 
 
 def _settings(
-    examples: int, seed: int, dtypes: Sequence[str] | None, second_order: bool, repeats: int
+    examples: int,
+    seed: int,
+    dtypes: Sequence[str] | None,
+    second_order: bool,
+    repeats: int,
+    budget: float | None,
 ) -> Settings:
+    if budget is not None and not budget > 0:
+        raise UsageError(
+            message(
+                must="budget must be a number of seconds above 0, or None",
+                found=f"budget={budget!r}",
+                where="verify",
+                do="pass e.g. budget=60, or leave it out",
+            )
+        )
     for name, number, least in (("examples", examples, 1), ("repeats", repeats, 2)):
         if number < least:
             raise UsageError(

@@ -11,7 +11,7 @@ from backproof.numerics.rounding import epsilon
 from backproof.numerics.tracing import Program
 from backproof.verification.claims.claim import Claim
 from backproof.verification.findings import Findings
-from backproof.verification.judging.judge import NO_VALUE, Judgement, Outcome
+from backproof.verification.judging.judge import NO_TIME, NO_VALUE, Judgement, Outcome
 from backproof.verification.precisions import Precisions
 from backproof.verification.reach import (
     NoEvidence,
@@ -22,13 +22,16 @@ from backproof.verification.reach import (
     missed_landmarks,
     sizes_met,
 )
+from backproof.verification.running.clock import Clock
 from backproof.verification.running.looks import Looks
 from backproof.verification.running.point import Point
 
 UNRELATED = "it differs from autodiff, but integers of several examples are not as given there"
 
 
-def reach_of(claim: Claim, found: Findings, looked: Looks, runs: int, precisions: Precisions) -> Reach:
+def reach_of(
+    claim: Claim, found: Findings, looked: Looks, runs: int, precisions: Precisions, clock: Clock
+) -> Reach:
     """Return the record of what was looked at.
 
     Args:
@@ -37,6 +40,7 @@ def reach_of(claim: Claim, found: Findings, looked: Looks, runs: int, precisions
         looked: both sides at them.
         runs: how often the compiled code ran on one input.
         precisions: those in which it ran.
+        clock: knows what was left out.
     """
     points = [one.point for one in found.judged if one.outcome is not Outcome.NO_EVIDENCE]
     silent = [one.point for one in found.judged if one.outcome is Outcome.NO_EVIDENCE]
@@ -52,10 +56,12 @@ def reach_of(claim: Claim, found: Findings, looked: Looks, runs: int, precisions
         comparisons=looked.answers,
         missed=missed_answers(looked.answers, looked.elsewhere),
         landmarks=missed_landmarks(telling, [*looked.infinite, *silent, *points], claim.points.landmarks),
-        precisions=precisions.judged,
-        advised=precisions.advised or (),
+        precisions=tuple(one for one in precisions.judged if one not in clock.left_out),
+        advised=tuple(one for one in precisions.advised or () if one not in clock.left_out),
         device=jax.default_backend(),
         runs=runs,
+        budget=clock.budget,
+        left_out=tuple(clock.left_out),
     )
 
 
@@ -105,6 +111,14 @@ def unrelated(judged: Sequence[Judgement]) -> list[str]:
         "together, as a permutation and its inverse do, draw them together by a Hypothesis strategy; else it "
         "is wrong there"
     ]
+
+
+def unasked(judged: Sequence[Judgement]) -> list[str]:
+    """Return a sentence on the points that differ and were not judged, because there was no time."""
+    count = sum(one.reason == NO_TIME for one in judged)
+    return [f"at {count} points the sides differ at first sight, and there was no time to ask more"] * (
+        count > 0
+    )
 
 
 def unreached(reach: Reach) -> list[str]:

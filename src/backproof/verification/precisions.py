@@ -13,6 +13,7 @@ from backproof.verification.findings import Settings
 from backproof.verification.judging.accuracy import Row, advice, worst_rows
 from backproof.verification.points.draws import Drawn, Points
 from backproof.verification.points.values import STYLES
+from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import key_of
 from backproof.verification.running.low_precision import DTYPES, LowPrecision
@@ -55,6 +56,7 @@ def accuracy_in(
     groups: Groups,
     precisions: Precisions,
     saturated: Callable[[LowPrecision], list[Row]],
+    clock: Clock,
 ) -> Accuracy:
     """Return what is lost in low precision at draws of the largest shape that is affordable.
 
@@ -63,8 +65,13 @@ def accuracy_in(
         groups: the draws, in groups of one shape.
         precisions: which precisions count, and how.
         saturated: gives the sums that saturate in a precision.
+        clock: the time that is left.
     """
-    judged, advised = precisions
+    judged = [dtype for dtype in precisions.judged if not clock.over(dtype)]
+    advised = (
+        None if precisions.advised is None else [one for one in precisions.advised if not clock.over(one)]
+    )
+    late = [f"there was no time left to judge it in {one}" for one in precisions.judged if one not in judged]
     menu = [group for group in groups if group[0].kind is None]  # without the draws with a long axis
     filled = [group for group in menu if not group[0].empty]
     full = [group for group in filled if group[0].size <= EFFORT.entries] or filled[:1]
@@ -87,8 +94,8 @@ def accuracy_in(
     notes = [advice(lost[dtype][0]) for dtype in advised or () if lost[dtype]]
     declared = () if advised is None else judged
     notes += [said for dtype, said in refused.items() if dtype not in declared]
-    unreached = tuple(refused[dtype] for dtype in declared if dtype in refused)
-    return Accuracy(tuple(found), tuple(notes), unreached)
+    unreached = [refused[dtype] for dtype in declared if dtype in refused]
+    return Accuracy(tuple(found), tuple(notes), (*unreached, *late))
 
 
 def _every_kind(points: Points, draws: Sequence[Drawn]) -> list[Drawn]:

@@ -52,6 +52,8 @@ class Reach:
         advised: those in which it was run as advice.
         device: where the code ran.
         runs: how often the compiled code ran on one input.
+        budget: the seconds after which nothing new was begun, if there were such.
+        left_out: what was left out for that.
     """
 
     points: int = 0
@@ -67,6 +69,8 @@ class Reach:
     advised: tuple[str, ...] = ()
     device: str = ""
     runs: int = 0
+    budget: float | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def one_sided(self) -> tuple[Comparison, ...]:
@@ -88,6 +92,7 @@ class Reach:
         ran += [f"judged in float64{''.join(f', {one}' for one in self.precisions)}"]
         ran += [f"advice in {', '.join(self.advised)}"] if self.advised else []
         said += [f"ran on {self.device}: {'; '.join(ran)}"] if self.device else []
+        said += [f"left out after {self.budget:g} s: {', '.join(self.left_out)}"] if self.left_out else []
         said += [f"no evidence at {one.count} points: {one.reason}" for one in self.no_evidence]
         return said
 
@@ -117,6 +122,7 @@ class Reach:
             "advised": list(self.advised),
             "device": self.device,
             "runs": self.runs,
+            "left_out": list(self.left_out),
         }
 
 

@@ -32,6 +32,7 @@ from backproof.verification.judging.arithmetic import (
 from backproof.verification.judging.guards import may_be_guarded, without_guards
 from backproof.verification.judging.kinks import is_between, is_subgradient, jumps
 from backproof.verification.judging.reference import Vote, vote
+from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
 from backproof.verification.running.point import Point
@@ -54,6 +55,7 @@ NO_WITNESS = "autodiff is not finite, and no finite difference converges"
 AS_AUTODIFF = "the kernel computes in float32, and errs there as autodiff in float32 does"
 IS_AUTODIFF = "the value by hand is autodiff itself, computed otherwise"
 OVERFLOWS = "both sides overflow in float64"
+NO_TIME = "the sides differ at first sight, and the budget was used up before more was asked"
 TOO_MANY_SIDES = "so many kinks meet, or slopes are so steep, that not every side could be tried"
 
 
@@ -246,10 +248,15 @@ def judge_alone(evaluators: Evaluators, point: Point) -> Judgement:
     return judge(evaluators, Look(point, evaluators.hand(point).value, evaluators.truth(point), tied=True))
 
 
-def judge_all(evaluators: Evaluators, looks: Sequence[Look]) -> list[Judgement]:
+def judge_all(evaluators: Evaluators, looks: Sequence[Look], clock: Clock) -> list[Judgement]:
     """Return the judgement of each look: those that agree at once, then the rest, shape by shape in turn.
 
     Once a few points are WRONG the verdict stands, and further points would add nothing to it.
+
+    Args:
+        evaluators: the evaluators of the claim.
+        looks: both sides at the points.
+        clock: the time that is left.
     """
     agreeing: list[Judgement] = []
     suspects: list[tuple[Look, bool]] = []
@@ -264,7 +271,11 @@ def judge_all(evaluators: Evaluators, looks: Sequence[Look]) -> list[Judgement]:
             else:
                 suspects.append((look, id(look) in guarded))
     second: list[Judgement] = []
-    for look, guarded in _in_turn(suspects):
+    for number, (look, guarded) in enumerate(turn := _in_turn(suspects)):
+        if second and clock.over(f"{len(turn) - number} points at which the sides differ at first sight"):
+            left = [first_look(one.point, one.hand, one.truth) for one, _ in turn[number:]]
+            second += [one._replace(outcome=Outcome.NO_EVIDENCE, reason=NO_TIME) for one in left]
+            break
         second.append(judge(evaluators, look, guarded=guarded))
         if sum(one.outcome is Outcome.WRONG for one in second) >= EFFORT.wrong_points:
             break

@@ -14,13 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backproof.numerics.comparison import Entry, difference, units
+from backproof.numerics.comparison import Entry, difference, same_bits, units
 from backproof.numerics.interpreter import run
 from backproof.numerics.leaves import (
     PyTree,
     has_direction,
     is_floating,
-    is_inexact,
     shapes_of,
 )
 from backproof.numerics.noise import Measured
@@ -294,9 +293,3 @@ def _reversed(leaf: Any) -> Any:
     if not has_direction(leaf):
         return leaf
     return (np.flip(leaf) * 0.75 + 0.5).astype(leaf.dtype)
-
-
-def same_bits(one: Any, other: Any) -> bool:
-    """Return whether two results are equal in every bit."""
-    leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
-    return all(np.array_equal(a, b, equal_nan=is_inexact(a)) for a, b in leaves)

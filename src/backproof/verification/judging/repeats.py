@@ -1,7 +1,7 @@
 """Repeats: a derivative that gives another result when it runs again cannot be judged by its values."""
 
-from backproof.numerics.comparison import difference
-from backproof.verification.judging.laws import same_bits, vmap_is_a_loop
+from backproof.numerics.comparison import difference, same_bits
+from backproof.verification.judging.laws import vmap_is_a_loop
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point
 

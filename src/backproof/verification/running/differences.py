@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import has_direction, is_complex, is_inexact, leaves_with_paths
+from backproof.numerics.leaves import PyTree, has_direction, is_complex, is_inexact, leaves_with_paths
 from backproof.numerics.tolerance import FIRST_STEP, FROM_ZERO
-from backproof.verification.running.evaluator import Evaluator, inner_products
+from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.point import Point, stack
 
 
@@ -155,6 +156,23 @@ def difference_at(
         return None
     size = float(size_of(jax.tree.leaves(point.args)[which])[index])
     return along(primal, point, one_entry(point.args, which, index)).value / size if size else None
+
+
+def inner_products(one: PyTree, other: PyTree, direction: PyTree, count: int) -> np.ndarray:
+    """Return ⟨direction, one − other⟩ for each row of stacked values.
+
+    The values are subtracted first, so that outputs which did not move cancel exactly.
+    """
+    products = jax.tree.map(_inner, one, other, direction)
+    return np.sum([np.zeros(count), *jax.tree.leaves(products)], axis=0)
+
+
+def _inner(one: Any, other: Any, cotangent: Any) -> Any:
+    """Return ⟨one − other, cotangent⟩ of each row; 0 where the value has no cotangent."""
+    if not jnp.issubdtype(one.dtype, jnp.inexact):
+        return np.zeros(len(one))
+    with np.errstate(all="ignore"):
+        return np.real((one - other) * cotangent).reshape(len(one), -1).sum(1)
 
 
 def argument_leaf(args: tuple[Any, ...], gradient: tuple[Any, ...], leaf: int) -> int:

@@ -13,7 +13,8 @@ from backproof.numerics.leaves import dtype_of, is_inexact, shapes_of
 from backproof.numerics.rounding import epsilon
 from backproof.numerics.tracing import same_program
 from backproof.verification.claims.claim import Claim
-from backproof.verification.running.evaluator import Compiled, Evaluator, Function, OnHost
+from backproof.verification.running.compiled import Compiled, Function, OnHost
+from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.low_precision import LowPrecision
 from backproof.verification.running.point import Point, unstack
 

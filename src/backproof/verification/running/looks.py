@@ -15,6 +15,7 @@ from backproof.numerics.tracing import float64, form_of
 from backproof.verification.claims.claim import Claim
 from backproof.verification.claims.contract import Broken, broken_contract, no_such_function
 from backproof.verification.points.draws import Drawn
+from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point, points_of
@@ -104,7 +105,7 @@ def key_of(one: Drawn) -> Key:
     return one.empty, one.size, one.shapes, one.tree
 
 
-def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
+def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]], clock: Clock) -> Looks:
     """Return both sides at the draws, given in groups of one shape; a broken form ends the evaluation.
 
     The hand-written side is asked only where the function exists and is finite.
@@ -114,7 +115,9 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]]) -> Looks:
     """
     claim, found = evaluators.claim, Looks()
     seen: list[Seen] = []
-    for group in groups:
+    for number, group in enumerate(groups):
+        if seen and clock.over(f"{len(groups) - number} of {len(groups)} shapes"):
+            break
         kept = _fitting(claim, group)
         found = found._replace(
             left_out=found.left_out + max(0, len(group) - len(kept)),

@@ -1,0 +1,29 @@
+"""The time that a verification may take, and what it left out to keep to that."""
+
+import time
+
+
+class Clock:
+    """Measures one verification; it is a class because it notes what is left out.
+
+    Attributes:
+        budget: how many seconds it may take; None for as many as it needs.
+        left_out: what was left out when they were used up.
+    """
+
+    def __init__(self, budget: float | None = None) -> None:
+        """Begin now."""
+        self.budget = budget
+        self.left_out: list[str] = []
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """The seconds since it began."""
+        return time.perf_counter() - self._began
+
+    def over(self, what: str) -> bool:
+        """Return whether the budget is used up, and if so note that something is left out."""
+        is_over = self.budget is not None and self.seconds > self.budget
+        self.left_out += [what] if is_over else []
+        return is_over
