@@ -5,6 +5,7 @@ import pytest
 import backproof as bp
 from backproof import selftest
 from backproof.cli import main, self_test
+from backproof.cli import shipped as by_processes
 
 pytestmark = pytest.mark.as_user
 NEGATED = bp.rules.tanh._replace(name="negated", backward=lambda params, a, delta: ((), -delta * (1 - a * a)))
@@ -18,7 +19,8 @@ def few(monkeypatch):
     monkeypatch.setattr(selftest, "cross_section", lambda: list(selftest.mutants())[:1])
 
     def shipped(*rules):
-        monkeypatch.setattr(self_test, "SHIPPED", rules)
+        for place in (self_test, by_processes):
+            monkeypatch.setattr(place, "SHIPPED", rules)
 
     return shipped
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.smoke
 
 def printed(*reports, **settings):
     console = Console(file=io.StringIO(), width=100, **settings)
-    assert print_reports(iter(reports), console) == list(reports)
+    assert print_reports(iter(reports), console, [one.name for one in reports]) == list(reports)
     return console.file.getvalue()
 
 
@@ -68,3 +68,17 @@ def test_output_that_is_no_terminal_has_no_colour():
     report = Report("f", Verdict.WRONG)
     assert "\x1b" not in printed(report)
     assert "\x1b" in printed(report, force_terminal=True)
+
+
+def test_what_is_known_is_printed_when_it_is_interrupted():
+    console = Console(file=io.StringIO(), width=100)
+
+    def interrupted():
+        yield Report("tanh", Verdict.AGREES)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        print_reports(interrupted(), console, ["tanh", "relu", "elu"])
+    lines = console.file.getvalue().splitlines()
+    assert any(line.startswith("tanh") for line in lines)
+    assert lines[-1] == "1 of 3 verified"

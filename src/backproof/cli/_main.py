@@ -44,7 +44,9 @@ def _run(argv: Sequence[str] | None) -> int:
     except (DivergedError, ProcessLostError) as error:
         return _failed(error, WRONG)
     except KeyboardInterrupt:
-        return _failed("interrupted", INTERRUPTED)
+        from backproof.cli.workers import leave
+
+        return leave(_failed("interrupted", INTERRUPTED))
 
 
 def _unheard() -> int:

@@ -3,23 +3,22 @@
 import argparse
 import functools
 import itertools
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from backproof.cli.options import Options
+from backproof.cli.options import Draws
+from backproof.cli.workers import in_processes
 from backproof.derivations import Derivation, DerivationReport, Verifications, find
 from backproof.derivations.slips import Slip, campaign
 from backproof.errors import UsageError, message
 from backproof.reporting import print_derivations, print_slips, write_json
 
 Places = Sequence[tuple[str, str]]
-Work = Callable[[Places, Options], list[Any]]
+Work = Callable[[Places, Draws], list[Any]]
 
 # The derivations in the files that this process has imported, by file and name.
 _NAMED: dict[tuple[str, str], Derivation] = {}
@@ -27,7 +26,7 @@ _NAMED: dict[tuple[str, str], Derivation] = {}
 CHUNK = 6
 
 
-def run(arguments: argparse.Namespace, settings: Options, console: Console) -> int:
+def run(arguments: argparse.Namespace, settings: Draws, console: Console) -> int:
     """Verify the derivations in the named files; return 0 if all are good, else 1.
 
     Raises:
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace, settings: Options, console: Console) -> i
     return 0 if good == len(reports) else 1
 
 
-def _shared(work: Work, found: Sequence[Derivation], settings: Options) -> Iterator[Any]:
+def _shared(work: Work, found: Sequence[Derivation], settings: Draws) -> Iterator[Any]:
     """Yield the result of `work` for each derivation, in order; a long list is shared among processes."""
     workers = min(os.cpu_count() or 1, -(-len(found) // CHUNK))
     chunks = [tuple((one.path, one.name) for one in chunk) for chunk in _chunks(found)]
@@ -73,10 +72,8 @@ def _shared(work: Work, found: Sequence[Derivation], settings: Options) -> Itera
         _NAMED.update({(one.path, one.name): one for one in found})
         yield from (result for chunk in chunks for result in work(chunk, settings))
         return
-    context = multiprocessing.get_context("spawn")  # JAX's threads do not survive a fork
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        for results in pool.map(work, chunks, itertools.repeat(settings)):
-            yield from results
+    for results in in_processes(work, chunks, itertools.repeat(settings), jobs=workers):
+        yield from results
 
 
 def _chunks(found: Sequence[Derivation]) -> Iterator[Sequence[Derivation]]:
@@ -84,7 +81,7 @@ def _chunks(found: Sequence[Derivation]) -> Iterator[Sequence[Derivation]]:
         yield found[start : start + CHUNK]
 
 
-def _verified(places: Places, settings: Options) -> list[DerivationReport]:
+def _verified(places: Places, settings: Draws) -> list[DerivationReport]:
     """Return the reports on derivations named by file and name."""
     return [_verifications(**settings).report_on(_named(place)) for place in places]
 
@@ -95,7 +92,7 @@ def _verifications(**settings: int) -> Verifications:
     return Verifications(**settings)
 
 
-def _planted(places: Places, settings: Options) -> list[list[Slip]]:
+def _planted(places: Places, settings: Draws) -> list[list[Slip]]:
     """Return the slips planted in each derivation, with their outcomes."""
     return [list(campaign(_named(place), **settings)) for place in places]
 

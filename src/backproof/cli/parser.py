@@ -82,7 +82,17 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         "--compilation-cache",
         metavar="DIR",
         type=Path,
-        help="keep compiled programs in DIR, so that the next run need not compile them again",
+        help="where compiled programs are kept for the next run; default: a folder in your cache",
+    )
+    parser.add_argument(
+        "--no-compilation-cache", action="store_true", help="keep no compiled programs on disk"
+    )
+    parser.add_argument(
+        "--budget",
+        metavar="S",
+        type=positive_number,
+        default=120.0,
+        help="seconds after which nothing new is begun for a rule; default: %(default)g",
     )
     parser.add_argument("--examples", metavar="N", type=whole_number(1), help="examples tried for each rule")
     parser.add_argument("--seed", metavar="S", type=seed, default=0, help="default: %(default)s")

@@ -1,18 +1,29 @@
 """`backproof verify --self-test`: the verifier on its cases, on mutants, on right rules at many seeds."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from backproof import selftest
-from backproof.catalogue import PRECISIONS, SHIPPED
-from backproof.cli.options import Options, without_seed
+from backproof.catalogue import SHIPPED
+from backproof.cli.options import Draws
 from backproof.cli.shipped import reports_by_seed
-from backproof.verification import Report, verify_seeds
+from backproof.cli.workers import in_background
+from backproof.reporting import progress
+from backproof.verification import Report
 
 
-def self_test(settings: Options, console: Console, *, seeds: int, every_mutant: bool, jobs: int = 1) -> int:
+def self_test(
+    settings: Draws,
+    console: Console,
+    *,
+    seeds: int,
+    every_mutant: bool,
+    jobs: int = 1,
+    cache: Path | None = None,
+) -> int:
     """Run the self-test, print detection and false alarms, and return 0 if nothing is amiss, else 1.
 
     Args:
@@ -21,24 +32,26 @@ def self_test(settings: Options, console: Console, *, seeds: int, every_mutant: 
         seeds: at how many seeds each shipped rule is verified too; 0 for none.
         every_mutant: whether every slip is planted in every rule that it applies to, or in one or two.
         jobs: how many processes share the rules and seeds.
+        cache: where compiled programs are kept.
     """
     outcomes = _cases(settings, console)
     tally = _mutants(settings, console, every=every_mutant)
-    alarms = _alarms(settings, console, seeds, jobs) if seeds else []
+    alarms = _alarms(settings, console, seeds, jobs, cache) if seeds else []
     missed = [one for one in outcomes if one.detected is False or one.accepted is False]
     return 1 if missed or tally.missed or tally.misnamed or alarms else 0
 
 
-def _cases(settings: Options, console: Console) -> list[selftest.Outcome]:
+def _cases(settings: Draws, console: Console) -> list[selftest.Outcome]:
     def judged() -> Iterator[selftest.Outcome]:
         for case in (*selftest.CORPUS, *selftest.BLIND_SPOTS, *selftest.FALSE_ALARMS):
             yield from selftest.run([case], **settings)
 
     outcomes = []
-    with console.status("cases …") as status:
-        for outcome in judged():
+    cases = (*selftest.CORPUS, *selftest.BLIND_SPOTS, *selftest.FALSE_ALARMS)
+    with progress(console, len(cases), "cases") as done:
+        for outcome in in_background(judged()):
             outcomes.append(outcome)
-            status.update(f"cases … {outcome.case.name}")
+            done(outcome.case.name)
     table = Table("kind", box=None, pad_edge=False, header_style="bold")
     for heading in ("wrong detected", "right rejected"):
         table.add_column(heading, justify="right")
@@ -57,12 +70,13 @@ def _cases(settings: Options, console: Console) -> list[selftest.Outcome]:
     return outcomes
 
 
-def _mutants(settings: Options, console: Console, *, every: bool) -> selftest.Tally:
+def _mutants(settings: Draws, console: Console, *, every: bool) -> selftest.Tally:
     tally = selftest.Tally()
     with console.status("mutants …") as status:
-        for mutant in selftest.mutants() if every else selftest.cross_section():
+        chosen = selftest.mutants() if every else selftest.cross_section()
+        for mutant, report in in_background((one, one.verified(**settings)) for one in chosen):
             status.update(f"mutants … {mutant.name}")
-            tally = tally.with_report(mutant, mutant.verified(**settings))
+            tally = tally.with_report(mutant, report)
     share = tally.named / max(tally.mutants, 1)
     _print(
         console,
@@ -74,17 +88,10 @@ def _mutants(settings: Options, console: Console, *, every: bool) -> selftest.Ta
     return tally
 
 
-def _alarms(settings: Options, console: Console, seeds: int, jobs: int) -> list[Report]:
+def _alarms(settings: Draws, console: Console, seeds: int, jobs: int, cache: Path | None) -> list[Report]:
     first = settings.get("seed", 0)
     chosen = range(first, first + seeds)
-    if jobs == 1:
-        found = (
-            report
-            for rule in SHIPPED
-            for report in verify_seeds(rule, chosen, dtypes=PRECISIONS, **without_seed(settings))
-        )
-    else:
-        found = reports_by_seed(range(len(SHIPPED)), chosen, settings, jobs)
+    found = reports_by_seed(range(len(SHIPPED)), chosen, settings, jobs, cache)
     alarms, pairs = [], 0
     with console.status("right rules …") as status:
         for report in found:

@@ -3,18 +3,18 @@
 A rule cannot be sent to a process, because it is made of functions; its position in the catalogue is sent.
 """
 
-import contextlib
+import functools
 import itertools
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import jax
+import platformdirs
 
 from backproof.catalogue import PRECISIONS, SHIPPED
-from backproof.cli.options import Options, without_seed
+from backproof.cli.options import Draws, Options, of_many_seeds
+from backproof.cli.workers import in_background, in_processes
 from backproof.verification import Report, verify, verify_seeds
 
 # The most processes by default; each holds its compiled programs, a few hundred MB.
@@ -34,45 +34,46 @@ def reports(
     Args:
         places: positions in `SHIPPED`.
         settings: arguments of `verify`.
-        jobs: how many processes.
+        jobs: how many processes; 1 is this one.
         cache: where compiled programs are kept.
     """
-    with _pool(jobs, cache) as pool:
-        yield from pool.map(_verified, places, itertools.repeat(settings))
+    if jobs == 1:
+        return in_background(_verified(place, settings) for place in places)
+    begin = functools.partial(keep_compiled, cache)
+    return in_processes(_verified, places, itertools.repeat(settings), jobs=jobs, begin=begin)
 
 
-def reports_by_seed(places: Sequence[int], seeds: range, settings: Options, jobs: int) -> Iterator[Report]:
-    """Yield the report on each rule at `places` at each of `seeds`, from `jobs` processes."""
-    with _pool(jobs, None) as pool:
-        for found in pool.map(_verified_at, places, itertools.repeat(seeds), itertools.repeat(settings)):
-            yield from found
+def reports_by_seed(
+    places: Sequence[int], seeds: range, settings: Draws, jobs: int, cache: Path | None = None
+) -> Iterator[Report]:
+    """Yield the report on each rule at `places` at each of `seeds`, from `jobs` processes; 1 is this one."""
+    if jobs == 1:
+        return in_background(one for place in places for one in _verified_at(place, seeds, settings))
+    begin = functools.partial(keep_compiled, cache)
+    rows = itertools.repeat(seeds), itertools.repeat(settings)
+    found = in_processes(_verified_at, places, *rows, jobs=jobs, begin=begin)
+    return itertools.chain.from_iterable(found)
 
 
-def keep_compiled(folder: Path) -> None:
-    """Switch on JAX's persistent compilation cache in this process, for small programs too."""
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+def keep_compiled(folder: Path | None) -> None:
+    """Switch on JAX's persistent compilation cache, for small programs too; None leaves it as it is."""
+    if folder is not None:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
-@contextlib.contextmanager
-def _pool(jobs: int, cache: Path | None) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of spawned processes; a forked one would share the locks of JAX's threads."""
-    spawned = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=spawned, initializer=_begin, initargs=(cache,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
+def default_cache() -> Path | None:
+    """Return the folder in the user's cache in which compiled programs are kept.
 
-
-def _begin(cache: Path | None) -> None:
-    if cache:
-        keep_compiled(cache)
+    None where JAX's own settings name a folder already.
+    """
+    chosen = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    return None if chosen else platformdirs.user_cache_path("backproof") / "compiled"
 
 
 def _verified(place: int, settings: Options) -> Report:
     return verify(SHIPPED[place], dtypes=PRECISIONS, **settings)
 
 
-def _verified_at(place: int, seeds: range, settings: Options) -> list[Report]:
-    return list(verify_seeds(SHIPPED[place], seeds, dtypes=PRECISIONS, **without_seed(settings)))
+def _verified_at(place: int, seeds: range, settings: Draws) -> list[Report]:
+    return list(verify_seeds(SHIPPED[place], seeds, dtypes=PRECISIONS, **of_many_seeds(settings)))

@@ -2,18 +2,21 @@
 
 import argparse
 import time
+from pathlib import Path
 
 from rich.console import Console
 
 from backproof.arguments import parse_many
-from backproof.catalogue import PRECISIONS, SHIPPED
+from backproof.catalogue import SHIPPED
 from backproof.cli import derivations
-from backproof.cli.options import Options
-from backproof.cli.shipped import default_jobs, keep_compiled, reports
+from backproof.cli.options import Options, draws_of
+from backproof.cli.shipped import default_cache, default_jobs, keep_compiled, reports
 from backproof.cli.target import is_path, load_target
+from backproof.cli.workers import in_background
 from backproof.errors import UsageError, message
 from backproof.reporting import print_reports, write_json
 from backproof.verification import Report, verify
+from backproof.verification.running.clock import watching
 
 # With --self-test --full every shipped rule is verified at this many seeds: more than 10,000 pairs.
 SEEDS = 313
@@ -26,11 +29,11 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UsageError: a target cannot be found, or the options do not go together.
     """
-    settings = Options(seed=arguments.seed)
+    settings = Options(seed=arguments.seed, budget=arguments.budget)
     if arguments.examples is not None:
         settings["examples"] = arguments.examples
-    if arguments.compilation_cache:
-        keep_compiled(arguments.compilation_cache)
+    cache = None if arguments.no_compilation_cache else arguments.compilation_cache or default_cache()
+    keep_compiled(cache)
     console = Console()
     if arguments.self_test:
         # the cases import a good deal that no other command needs
@@ -38,7 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
 
         seeds = (SEEDS if arguments.full else 0) if arguments.seeds is None else arguments.seeds
         jobs = arguments.jobs or default_jobs()
-        return self_test(settings, console, seeds=seeds, every_mutant=arguments.full, jobs=jobs)
+        return self_test(
+            draws_of(settings), console, seeds=seeds, every_mutant=arguments.full, jobs=jobs, cache=cache
+        )
     if arguments.full or arguments.seeds is not None:
         raise UsageError(
             message(
@@ -58,25 +63,28 @@ def run(arguments: argparse.Namespace) -> int:
             )
         )
     if not arguments.targets and arguments.of is None:
-        return _catalogue(settings, console, arguments)
+        return _catalogue(settings, console, arguments, cache)
     if any(is_path(target) for target in arguments.targets):
-        return derivations.run(arguments, settings, console)
-    report = _target(arguments, settings)
+        return derivations.run(arguments, draws_of(settings), console)
+    with console.status("verifying …") as status, watching(lambda said: status.update(f"verifying … {said}")):
+        (report,) = in_background(_target(arguments, settings) for _ in range(1))
     console.print(str(report), markup=False, highlight=False, soft_wrap=True)
     if arguments.json:
         write_json([report], arguments.json)
     return 0 if report.ok else 1
 
 
-def _catalogue(settings: Options, console: Console, arguments: argparse.Namespace) -> int:
+def _catalogue(settings: Options, console: Console, arguments: argparse.Namespace, cache: Path | None) -> int:
     began, jobs = time.perf_counter(), arguments.jobs or default_jobs()
-    if jobs == 1:
-        found = (verify(one, dtypes=PRECISIONS, **settings) for one in SHIPPED)
-    else:
-        found = reports(range(len(SHIPPED)), settings, jobs, arguments.compilation_cache)
-    finished = print_reports(found, console)
+    found = reports(range(len(SHIPPED)), settings, jobs, cache)
+    finished = print_reports(found, console, [one.name for one in SHIPPED])
     good = sum(report.ok for report in finished)
-    console.print(f"\n{good} of {len(finished)} good, in {time.perf_counter() - began:.0f} s")
+    console.print(
+        f"\n{good} of {len(finished)} good, in {time.perf_counter() - began:.0f} s", highlight=False
+    )
+    if cache is not None and not arguments.compilation_cache:
+        said = f"Compiled programs are kept in {cache}; --no-compilation-cache keeps none."
+        console.print(said, style="dim", highlight=False, soft_wrap=True)
     if arguments.json:
         write_json(finished, arguments.json)
     return 0 if good == len(finished) else 1

@@ -127,6 +127,7 @@ class Campaign:
             require_oracle(evaluators, point)
         if looked.long is not None:
             require_oracle(evaluators, looked.long, by_hand_only=True)
+        clock.says(f"judging {len(looked.looks)} points")
         judged = tuple(judge_all(evaluators, looked.looks, clock))
         if self.claim.points.related:
             judged = without_varied(judged, [look.point for look in looked.looks if look.varied])
@@ -243,6 +244,7 @@ class Campaign:
         everywhere = [look.point for look in looks]
         # the value is compared where the caller brings infinities, and where the function has a pole
         given = [point for point in looked.infinite if self._has_value(point)]
+        clock.says(f"{len(everywhere)} points agree or are subgradients; laws of conduct and low precision")
         unlawful = None
         if not clock.over("the laws of conduct"):
             unlawful = _unlawful(evaluators, generic, LAWFUL, settings.repeats) or _forward_apart(

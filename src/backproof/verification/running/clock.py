@@ -1,6 +1,21 @@
 """The time that a verification may take, and what it left out to keep to that."""
 
+import contextlib
 import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+
+_WATCHER: ContextVar[Callable[[str], None] | None] = ContextVar("_WATCHER", default=None)
+
+
+@contextlib.contextmanager
+def watching(watcher: Callable[[str], None]) -> Iterator[None]:
+    """Have every verification in this context say what it does to `watcher`."""
+    token = _WATCHER.set(watcher)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(token)
 
 
 class Clock:
@@ -21,6 +36,12 @@ class Clock:
     def seconds(self) -> float:
         """The seconds since it began."""
         return time.perf_counter() - self._began
+
+    def says(self, what: str) -> None:
+        """Tell whoever watches what is being done."""
+        watcher = _WATCHER.get()
+        if watcher is not None:
+            watcher(what)
 
     def over(self, what: str) -> bool:
         """Return whether the budget is used up, and if so note that something is left out."""

@@ -118,6 +118,7 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]], clock: Cl
     for number, group in enumerate(groups):
         if seen and clock.over(f"{len(groups) - number} of {len(groups)} shapes"):
             break
+        clock.says(f"shape {number + 1} of {len(groups)}: {group[0].shapes}")
         kept = _fitting(claim, group)
         found = found._replace(
             left_out=found.left_out + max(0, len(group) - len(kept)),
