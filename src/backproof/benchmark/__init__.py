@@ -7,6 +7,7 @@ from backproof.benchmark.libraries import FailedError, Peer, race
 from backproof.benchmark.record import Benchmark, Environment, Settings, environment
 from backproof.benchmark.stacks import Row, Table, compiled_deep, in_sweep, recomputed
 from backproof.benchmark.timing import Spread
+from backproof.benchmark.verdicts import VerdictCost, verdict_costs
 
 __all__ = [
     "FULL",
@@ -24,6 +25,7 @@ __all__ = [
     "Speed",
     "Spread",
     "Table",
+    "VerdictCost",
     "compare_each",
     "compiled_deep",
     "environment",
@@ -34,4 +36,5 @@ __all__ = [
     "recomputed",
     "sizes",
     "speed",
+    "verdict_costs",
 ]

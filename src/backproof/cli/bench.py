@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UsageError: a dtype is unknown, or the plot cannot be drawn.
     """
+    if arguments.verify:
+        return _verdicts(arguments, Console(highlight=False, soft_wrap=True, markup=False))
     grid = _grid(arguments)
     asked = benchmark.sizes(grid)
     if arguments.plot:
@@ -46,6 +49,16 @@ def run(arguments: argparse.Namespace) -> int:
         from backproof.reporting.plot import plot
 
         plot(found, arguments.plot)
+    return 0
+
+
+def _verdicts(arguments: argparse.Namespace, console: Console) -> int:
+    """Measure what a verdict costs, print it, write the file, and return 0."""
+    console.print(f"{pages.where(benchmark.environment())}\n\n{pages.VERDICT_HEADING}")
+    with _compiling_anew():
+        found = [*_shown(benchmark.verdict_costs(), pages.verdict_line, "verifying", console)]
+    if arguments.json:
+        write_text(json.dumps([one.to_json() for one in found], indent=2), arguments.json)
     return 0
 
 

@@ -193,6 +193,8 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
         help="leave out sizes whose step would take longer; default: 0.2, or 10 with --full")  # fmt: skip
     add("--peers", action="store_true",
         help="also train on the digits with PyTorch, flax and equinox, where they are installed")  # fmt: skip
+    add("--verify", action="store_true",
+        help="measure instead what a verdict costs, beside jax.test_util.check_grads")  # fmt: skip
     add("--json", metavar="FILE", type=new_file, help="also write all results to FILE as JSON")
     add("--plot", metavar="FILE.png", type=new_file, help="draw the results; needs backproof[plot]")
 

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 
-from backproof.benchmark import Comparison, Environment, LeftOut, Peer, Spread, Table
+from backproof.benchmark import Comparison, Environment, LeftOut, Peer, Spread, Table, VerdictCost
 
 HEADING = (
     f"{'width':>5} {'depth':>5} {'batch':>5} {'dtype':8} {'by hand':>8}   {'time':>5} {'quartiles':11} "
@@ -12,6 +12,10 @@ HEADING = (
 EXPLANATION = (
     "time, compile, memory, operations: by hand divided by autodiff, so below 1 means less by hand;\n"
     "limit: the reached fraction of this device's matrix-multiplication limit; 1 means the products alone"
+)
+VERDICT_HEADING = (
+    "seconds of CPU, and in brackets how many times check_grads they are; nothing is compiled before\n"
+    f"{'rule':26} {'check_grads':>11} {'first verdict':>15} {'the same again':>15} {'with a slip':>15}"
 )
 
 
@@ -34,6 +38,13 @@ def line(found: Comparison | LeftOut) -> str:
         f"{number(found.memory):>7} {number(found.flops):>10}   "
         f"{found.hand_of_limit.median:11.2f} {found.autodiff_of_limit.median:8.2f}"
     )
+
+
+def verdict_line(found: VerdictCost) -> str:
+    """Return the line of one rule of the basket, in the columns of `VERDICT_HEADING`."""
+    shown = (found.first, found.second, found.wrong)
+    figures = " ".join(f"{one:7.2f} ({one / found.check_grads:4.1f})" + " " for one in shown)
+    return f"{found.name:26} {found.check_grads:11.2f}  {figures} {' / '.join(found.verdicts)}"
 
 
 def table(shown: Table) -> str:
