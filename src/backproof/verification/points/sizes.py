@@ -51,10 +51,11 @@ def menu(specs: list[Specification]) -> list[dict[str, Any]]:
     and each name 0. Where there is a `*` axis, that axis is empty instead. A least size stands for 1, and
     a name that has one is never 0.
 
-    Each shows what the others cannot. Distinct sizes show a transpose, or an axis taken for another. A 1 shows
-    broadcasting along that axis alone, and what a mean or a variance over one entry divides by; all 1, that
-    nothing else is needed. The same size everywhere shows code that knows an axis by its size. Larger ones, in
-    another order, show what fits the first sizes by chance, and 0 a sum, a mean or a reshape of nothing.
+    Each shows what the others cannot. Distinct sizes show a transpose, or an axis taken for another. A 1
+    shows broadcasting along that axis alone, and what a mean or a variance over one entry divides by; all 1,
+    that nothing else is needed. The same size everywhere shows code that knows an axis by its size. Larger
+    ones, in another order, show what fits the first sizes by chance, and 0 a sum, a mean or a reshape of
+    nothing.
     """
     names, least = list(dict.fromkeys(name for spec in specs for name in names_of(spec))), least_of(specs)
     if not names:
