@@ -40,6 +40,7 @@ FUNCTIONS = {
     "branches": lambda x: lax.cond(x.sum() > 0, jnp.sin, jnp.cos, x),
     "a guard": lambda x: jnp.where(x > 0, x * 2, jnp.exp(x)),
     "solvers": lambda x: (jnp.linalg.solve(SQUARE, x[0]), jnp.linalg.cholesky(SQUARE * x[0, 0] ** 2)),
+    "a reduction with a literal": lambda x: lax.reduce(x, np.float64(0), lambda a, b: a + b, (0,)),
     "complex numbers": lambda x: jnp.abs(jnp.fft.fft(x)),
     "float32 inside": lambda x: x.astype(jnp.float32).astype(x.dtype) ** 2,
     "library functions": lambda x: jnp.tanh(x) ** 3 / (1 + jnp.abs(x) ** 1.7),

@@ -12,7 +12,7 @@ from backproof.numerics.coverage import covers
 from backproof.numerics.interpreter import CONTROL, run
 from backproof.numerics.noise import measure
 from backproof.numerics.primitives import NUMPY
-from backproof.numerics.tolerance import AGREES_WITHIN
+from backproof.numerics.tolerance import AGREES_WITHIN, MACHINERY
 from backproof.numerics.tracing import float64, inner_programs, trace
 
 RNG = np.random.default_rng(0)
@@ -46,6 +46,9 @@ CASES = {
     "round": (lambda x: (lax.round(x), lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)), INTS / 2),
     "clamp": (lambda x: lax.clamp(-0.5, x, 0.7), X), "select_n": (lax.select_n, B, X, Y),
     "erf": (lax.erf, X), "erfc": (lax.erfc, X), "erf_inv": (lax.erf_inv, U), "lgamma": (lax.lgamma, P),
+    "bessel_i0e": (lax.bessel_i0e, X * 3), "bessel_i1e": (lax.bessel_i1e, X * 3),
+    "igamma": (lax.igamma, P, P[::-1] * 2), "igammac": (lax.igammac, P, P[::-1] * 2),
+    "regularized_incomplete_beta": (lax.betainc, P, P[::-1], np.abs(U)),
     "digamma": (lax.digamma, P), "convert_element_type": (lambda x: x.astype(jnp.float32) * x.astype(jnp.float32), X),
     "broadcast_in_dim": (lambda x: lax.broadcast_in_dim(x, (2, 3, 5, 4), (1, 3)), X),
     "reshape": (lambda x: (x.reshape(2, 6), lax.reshape(x, (6, 2), (1, 0))), X), "transpose": (lambda x: x.T, X), "squeeze": (lambda x: x[:1].squeeze(0), X),
@@ -156,12 +159,35 @@ def test_a_loop_under_vmap_ends_for_each_sample_by_itself():
 
 
 def test_an_unknown_primitive_is_run_by_jax():
-    assert "igamma" not in NUMPY
+    assert "zeta" not in NUMPY
     with float64():
-        expected = np.asarray(jax.jit(lax.igamma)(P, P + 1))
-    measured = measure(lax.igamma, P, P + 1)
+        expected = np.asarray(jax.jit(lax.zeta)(P + 1, P))
+    measured = measure(lax.zeta, P + 1, P)
     assert np.all(units(measured.value, expected, measured.noise) <= AGREES_WITHIN)
     assert np.all(measured.noise > 0)
+
+
+@pytest.mark.parametrize("function", [lax.igamma, lax.igammac])
+def test_outside_its_domain_an_incomplete_gamma_function_is_what_it_is_in_xla(function):
+    a, x = (side.ravel() for side in np.meshgrid([-1.5, 0.0, 2.5, np.nan], [-1.0, 0.0, 3.0, np.inf, np.nan]))
+    with float64():
+        expected = np.asarray(jax.jit(function)(a, x))
+    assert_same_places(measure(function, a, x).value, expected)
+
+
+def test_outside_its_domain_an_incomplete_beta_function_is_what_it_is_in_xla():
+    sides = np.meshgrid([-1.5, 0.0, 2.5], [-1.0, 0.0, 3.0], [-0.5, 0.0, 0.25, 1.0, 1.5])
+    a, b, x = (side.ravel() for side in sides)
+    with float64():
+        expected = np.asarray(jax.jit(lax.betainc)(a, b, x))
+    assert_same_places(measure(lax.betainc, a, b, x).value, expected)
+
+
+def assert_same_places(found, expected):
+    """Check that two results are NaN at the same places, and agree elsewhere."""
+    assert np.array_equal(np.isnan(found), np.isnan(expected))
+    there = ~np.isnan(expected)
+    assert np.all(agree(found[there], expected[there], MACHINERY))
 
 
 @pytest.mark.as_user

@@ -2,6 +2,7 @@
 
 import itertools
 import types
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import pytest
 import backproof as bp
 from backproof.numerics.effort import EFFORT
 from backproof.verification import memory
-from backproof.verification.fingerprint import Fingerprint
+from backproof.verification.fingerprint import LIBRARIES, Fingerprint, _stands_in_library
 
 pytestmark = pytest.mark.as_user
 N = [bp.array("n", low=-3, high=3)]
@@ -92,6 +93,131 @@ def test_what_a_function_reads_belongs_to_the_claim(cell):
     assert verdict(jnp.square, cells.back) == "WRONG"
 
 
+CALLED = """
+def back(args, ct):
+    return (called(args[0]) * ct,)
+"""
+REACHES = {
+    "a function mapped by JAX": "called = jax.vmap(helper)" + CALLED,
+    "a checkpoint": "called = jax.checkpoint(helper)" + CALLED,
+    "a compiled function": "called = jax.jit(lambda x: helper(x))" + CALLED,
+    "a partial": "called = functools.partial(helper)" + CALLED,
+    "a method": """
+class Layer:
+    def go(self, x):
+        return helper(x)
+called = lambda x: Layer().go(x)
+"""
+    + CALLED,
+    "an object": """
+class Layer:
+    def __call__(self, x):
+        return helper(x)
+called = Layer()
+"""
+    + CALLED,
+    "a frozen record": """
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    n: int
+    def __call__(self, x):
+        return helper(x)
+called = Layer(1)
+"""
+    + CALLED,
+    "a namespace": "space = types.SimpleNamespace(f=2)\ncalled = lambda x: space.f * x" + CALLED,
+    "a class constant": "class C:\n    f = 2\ncalled = lambda x: C.f * x" + CALLED,
+    "an attribute of a function": "called = lambda x: back.f * x" + CALLED + "back.f = 2",
+    "a comprehension": "def back(args, ct):\n    return tuple(helper(a) * ct for a in args)",
+}
+CHANGES = {
+    "a namespace": "space.f = 3",
+    "a class constant": "C.f = 3",
+    "an attribute of a function": "back.f = 3",
+}
+
+
+@pytest.mark.parametrize("name", REACHES)
+def test_whatever_stands_between_a_function_and_what_it_reads_a_change_is_seen(name):
+    head = "import dataclasses, functools, jax, types\nF = 2\ndef helper(x):\n    return F * x\n"
+    cells = module(head + REACHES[name])
+    assert verdict(jnp.square, lambda args, ct: cells.back(args, ct)) == "AGREES"
+    exec(CHANGES.get(name, "F = 3"), cells.__dict__)
+    # what JAX itself has compiled is old, whoever calls it
+    jax.clear_caches()
+    assert verdict(jnp.square, lambda args, ct: cells.back(args, ct)) == "WRONG"
+    exec(CHANGES.get(name, "F = 3").replace("3", "2"), cells.__dict__)
+    jax.clear_caches()
+    assert verdict(jnp.square, cells.back) == "AGREES"
+
+
+def test_a_rule_of_its_own_made_by_jax_is_looked_into():
+    cells = module(
+        "import jax\nF = 2\n@jax.custom_jvp\ndef square(x):\n    return x * x\n"
+        "square.defjvps(lambda t, ans, x: F * x * t)"
+    )
+    settings = {**QUICK, "of": jnp.square, "args": N}
+    assert bp.verify(cells.square, **settings).verdict == "AGREES"
+    cells.F = 3
+    assert bp.verify(cells.square, **settings).verdict == "WRONG"
+
+
+def test_a_claim_is_not_remembered_by_an_object_that_has_changed_since():
+    def make(factors):
+        return lambda args, ct: (factors[0] * args[0] * ct,)
+
+    first, args = [2.0], [bp.array("n", low=-3, high=3)]
+    assert verdict(jnp.square, make(first), args) == "AGREES"
+    first[0] = 3.0
+    assert verdict(jnp.square, make([2.0]), args, dtypes=("float16",)) == "AGREES"
+
+
+class Raising:
+    """An object that cannot be looked into."""
+
+    def __getattr__(self, name):
+        raise RuntimeError("planted")
+
+
+ODD = {
+    "an object that raises": Raising,
+    "an array of objects": lambda: np.array([1, None]),
+    "an object": object,
+    "a long list": lambda: [0.5] * 30_000,
+    "an object without an end": mock.MagicMock,
+}
+
+
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD.keys())
+def test_what_cannot_be_looked_into_is_verified_and_not_remembered(make):
+    odd = make()
+    back = lambda args, ct: (2 * args[0] * ct + 0 * (odd is None),)
+    assert verdict(jnp.square, back) == "AGREES"
+    assert memory._REMEMBERED == []
+
+
+def test_an_array_that_was_deleted_is_no_error():
+    gone = jnp.ones(3)
+    gone.delete()
+    back = lambda args, ct: (2 * args[0] * ct * (1 if gone is not None else 0),)
+    assert verdict(jnp.square, back) == "AGREES"
+
+
+def test_a_folder_beside_a_library_is_not_in_it():
+    library = str(LIBRARIES[-1])
+    assert _stands_in_library(f"{library}/rules.py")
+    assert not _stands_in_library(f"{library}_mine/rules.py")
+
+
+def test_no_result_is_kept_between_calls():
+    back = lambda args, ct: (2 * args[0] * ct,)
+    for seed in (0, 1):
+        verdict(jnp.square, back, seed=seed, second_order=True)
+    campaign = memory._REMEMBERED[0].campaign
+    sides = (campaign.evaluators, campaign.second)
+    assert [len(one._remembered) for side in sides for one in (side.hand, side.truth, side.primal)] == [0] * 6
+
+
 def test_a_closure_and_an_array_that_changes_in_place_belong_to_the_claim():
     factor = np.array([2.0])
     back = lambda args, ct: (factor * args[0] * ct,)
@@ -123,13 +249,15 @@ def test_a_seed_and_a_precision_are_settings_of_a_call_and_need_no_other_claim()
 
 def test_what_is_kept_is_bounded():
     for factor in range(EFFORT.campaigns + 3):
-        memory.remember(_Campaign(), Fingerprint(factor=factor), Fingerprint(factor=factor))
+        memory.remember(_Campaign(), {"factor": factor}, Fingerprint(factor=factor))
     assert len(memory._REMEMBERED) == EFFORT.campaigns
-    assert memory.recalled(Fingerprint(factor=0)) is None
-    assert memory.recalled(Fingerprint(factor=EFFORT.campaigns)) is not None
+    assert recalled(factor=0) is None
+    assert recalled(factor=EFFORT.campaigns) is not None
+
+
+def recalled(**call):
+    return memory.recalled(call, Fingerprint(**call))
 
 
 class _Campaign:
-    """Stands for a campaign whose results are freed."""
-
-    evaluators = types.SimpleNamespace(release=lambda: None)
+    """Stands for a campaign."""

@@ -20,6 +20,7 @@ class Effort:
             among thousands of entries all four spreads of one may be small by chance.
         tie_replicas: perturbed runs that tell a tie from two numbers that differ, beside one-sided runs.
         campaigns: claims whose programs are kept from one call of `verify` to the next.
+        fingerprint: parts of a call that are compared with an earlier one; a call with more is not kept.
         batches: how many points of one shape are run as one.
         batched: entries of the points that are filled up to such a number.
         remembered: measurements that an evaluator keeps, since one point is evaluated again and again.
@@ -80,6 +81,7 @@ class Effort:
     more_replicas: int = 16
     tie_replicas: int = 2
     campaigns: int = 32
+    fingerprint: int = 20_000
     batches: tuple[int, ...] = (32, 256)
     batched: int = 2**16
     remembered: int = 64

@@ -37,7 +37,10 @@ class PairedRun:
         """Return the results of a program in both runs."""
         env: dict[Any, Values] = dict(zip(jaxpr.constvars, consts, strict=True))
         env.update(zip(jaxpr.invars, args, strict=True))
-        read = lambda atom: (atom.val,) if isinstance(atom, Literal) else env[atom]  # noqa: E731
+
+        def read(atom: Any) -> Values:
+            return (np.asarray(atom.val, _dtype(atom)),) if isinstance(atom, Literal) else env[atom]
+
         for eqn in jaxpr.eqns:
             env.update(zip(eqn.outvars, self._apply(eqn, [read(atom) for atom in eqn.invars]), strict=True))
         return [read(atom) for atom in jaxpr.outvars]
@@ -240,6 +243,10 @@ def _ordered(eqn: Any, operands: list[Values], first: list[Any]) -> list[Values]
     seconds = [jnp.take_along_axis(v[-1], order, axis) for v in operands]
     pairs = list(zip(first, seconds, strict=False))
     return [*((a, b) if is_inexact(a) else (a,) for a, b in pairs), *((one,) for one in first[len(pairs) :])]
+
+
+def _dtype(atom: Any) -> Any:
+    return atom.aval.dtype
 
 
 def consts_of(program: ClosedJaxpr) -> list[Values]:

@@ -45,12 +45,12 @@ from backproof.verification.judging.repeats import (
     is_the_same_again,
 )
 from backproof.verification.judging.second_order import SecondOrder, judge_second_order, second_order
-from backproof.verification.points.draws import Drawn, Long, text_of_shapes
+from backproof.verification.points.draws import Drawn, Long
 from backproof.verification.points.hypothesis_draws import draw
 from backproof.verification.precisions import accuracy_in, precisions_of
 from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluators import Evaluators
-from backproof.verification.running.looks import Looks, does_not_run, key_of, look_at
+from backproof.verification.running.looks import Looks, does_not_compile, key_of, look_at
 from backproof.verification.running.low_precision import LowPrecision
 from backproof.verification.running.one_sided import is_pole
 from backproof.verification.running.oracle import require_oracle
@@ -97,6 +97,12 @@ class Campaign:
         """The evaluators of the derivative of the derivative."""
         return Evaluators(second_order(self.claim))
 
+    def release(self) -> None:
+        """Free the results that are kept; the programs stay."""
+        self.evaluators.release()
+        if "second" in vars(self):
+            self.second.release()
+
     def saturated(self, low: LowPrecision) -> list[Row]:
         """Return the sums that saturate in a low precision; their numbers do not depend on the seed."""
         key = low.dtype, low.compiles
@@ -117,7 +123,7 @@ class Campaign:
         if looked.broken:
             return replace(found, broken=self._better_named(looked.broken) or looked.broken)
         generic = self._generic(groups, looked, settings.seed)
-        broken = self._does_not_compile(generic)
+        broken = does_not_compile(evaluators, generic)
         if broken:
             return replace(found, broken=broken)
         unlawful = self._unrepeatable(generic, settings.repeats)
@@ -137,22 +143,13 @@ class Campaign:
         wrong = [one.point for one in found.judged if one.outcome is Outcome.WRONG]
         if wrong and is_right_again(evaluators, wrong[0], settings.repeats):
             return replace(found, unlawful=Unlawful("not-deterministic", DIFFERENT_RESULTS, wrong[0]))
-        if not (self.claim.forward or clock.over("finite differences")):
+        if not (self.claim.forward or clock.over("finite differences", required=True)):
             found = self._asked_differences(found, generic)
         if looked.looks and not wrong:
             found = self._with_conduct(found, looked, groups, generic, settings, clock)
         reach = reach_of(self.claim, found, looked, settings.repeats, precisions_of(groups, settings), clock)
-        return replace(found, reach=reach, unreached=(*found.unreached, *unreached(reach)))
-
-    def _does_not_compile(self, generic: Sequence[Point]) -> Broken | None:
-        """Return the finding that the hand-written side can be traced, but not compiled and run."""
-        for point in generic[-1:]:
-            try:
-                self.evaluators.compiled(point)
-            except Exception as error:
-                # The code could be traced, so what it raises now is its own.
-                return does_not_run(error, text_of_shapes(point.args))
-        return None
+        late = [f"there was no time left for {what}" for what in clock.missing]
+        return replace(found, reach=reach, unreached=(*found.unreached, *unreached(reach), *late))
 
     def _unrepeatable(self, generic: Sequence[Point], repeats: int) -> Unlawful | None:
         """Return the law that is broken where the derivative cannot be repeated."""
@@ -246,7 +243,7 @@ class Campaign:
         given = [point for point in looked.infinite if self._has_value(point)]
         clock.says(f"{len(everywhere)} points agree or are subgradients; laws of conduct and low precision")
         unlawful = None
-        if not clock.over("the laws of conduct"):
+        if not clock.over("the laws of conduct", required=True):
             unlawful = _unlawful(evaluators, generic, LAWFUL, settings.repeats) or _forward_apart(
                 evaluators, [*everywhere, *given]
             )

@@ -82,13 +82,17 @@ def verify(
     """
     clock = Clock(budget)
     settings = _settings(examples, seed, dtypes, second_order, repeats, budget)
-    call = {"fn": fn, "of": of, "vjp": vjp, "grad": grad, "jvp": jvp, "args": args, "argnums": argnums}
-    before = Fingerprint(**call, declared=declared)
-    known = recalled(before)
-    campaign = known or Campaign(_declared(_claim(**call), fn, of, args, declared))
-    report = _report(campaign, in_words(declared or {}), settings, clock)
+    claimed = {"fn": fn, "of": of, "vjp": vjp, "grad": grad, "jvp": jvp, "args": args, "argnums": argnums}
+    call = {**claimed, "declared": declared}
+    before = Fingerprint(**call)
+    known = recalled(call, before)
+    campaign = known or Campaign(_declared(_claim(**claimed), fn, of, args, declared))
+    try:
+        report = _report(campaign, in_words(declared or {}), settings, clock)
+    finally:
+        campaign.release()
     if known is None:
-        remember(campaign, before, Fingerprint(**call, declared=declared))
+        remember(campaign, call, before)
     return report
 
 

@@ -2,28 +2,42 @@
 
 Two calls with equal fingerprints verify the same claim, so that the second can use what the first has traced.
 A function is known by its code, the values that it closes over, and the globals that it names, to any depth
-in the user's own code. So a helper that was defined anew, or a constant that was changed, is another claim.
+in the user's own code; so a helper that was defined anew, or a constant that was changed, is another claim.
+Where something is reached that cannot be looked into, such as an object of a library that may change, the
+fingerprint says so, and nothing is kept: to trace again costs a second, and a verdict on old code is wrong.
 """
 
+import dis
+import enum
 import functools
 import hashlib
+import itertools
+import sys
 import sysconfig
 import types
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.core import Tracer
 
+from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import is_key
 
-SCALARS = (type(None), bool, int, float, complex, str, bytes, types.CodeType, type)
-# Code of others is known by its function: it is not edited while a process runs.
+SCALARS = (type(None), bool, int, float, complex, str, bytes)
+# Objects that never change, whatever library they come from; they are known by their identity.
+FIXED = (
+    np.ufunc, np.dtype, enum.Enum, types.BuiltinFunctionType, types.MethodDescriptorType, types.ModuleType,
+    types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, jax.Device,
+    jax.sharding.PartitionSpec, jax.sharding.Mesh, jax.sharding.Sharding, jax.numpy.ufunc,
+)  # fmt: skip
+# What `jax.jit`, `jax.custom_vjp` and their like return: the functions in it are looked into.
+WRAPPERS = (jax.custom_vjp, jax.custom_jvp, jax.custom_batching.custom_vmap, jax.stages.Wrapped)
+# Code of others is not edited while a process runs.
 LIBRARIES = tuple(
-    str(Path(place).resolve())
+    Path(place).resolve()
     for place in (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), Path(__file__).parents[1])
     if place
 )
@@ -33,9 +47,16 @@ SETTINGS = (
     "jax_numpy_dtype_promotion", "jax_numpy_rank_promotion", "jax_default_prng_impl",
     "jax_threefry_partitionable", "jax_debug_nans",
 )  # fmt: skip
-# The functions inside those that `jax.jit`, `jax.custom_vjp` and `jax.custom_jvp` return.
-RULED = ("__wrapped__", "fun", "fwd", "bwd", "jvp")
+# Names in the dictionary of a class or a module that say nothing about what its code computes.
+BOOKKEEPING = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__"})
 Place = tuple[Any, ...]
+
+
+class Named(NamedTuple):
+    """Holds the names that a code reads: globals, and attributes of anything."""
+
+    globals: frozenset[str]
+    attributes: frozenset[str]
 
 
 class Fingerprint:
@@ -44,106 +65,146 @@ class Fingerprint:
     Attributes:
         parts: what stands at each place, in a form that can be compared.
         held: the objects that are known by their identity, kept so that no other can take it over.
+        is_whole: whether all that was reached could be looked into.
     """
 
     def __init__(self, **named: Any) -> None:
         """Take the fingerprint of named values and of JAX's settings."""
         self.parts: dict[Place, Any] = {(name,): getattr(jax.config, name, None) for name in SETTINGS}
         self.held: list[Any] = []
+        self.is_whole = True
         self._visited: set[int] = set()
-        self._alive: list[Any] = []  # so that no identity is used twice
-        for name, value in named.items():
-            self._visit(value, (name,))
+        try:
+            for name, value in named.items():
+                self._visit(value, (name,))
+        except Exception:
+            # Any object of the user may raise where it is looked into; then it is not known.
+            self.is_whole = False
 
     def _visit(self, value: Any, place: Place) -> None:
-        inside = dict(self._inside(value))
-        self.parts[place] = self._own(value)
-        if inside and id(value) not in self._visited:
-            self._visited.add(id(value))
-            self._alive += [value, *inside.values()]
-            for name, part in inside.items():
-                self._visit(part, (*place, name))
+        if len(self.parts) > EFFORT.fingerprint or not self.is_whole:
+            self.is_whole = False
+            return
+        own, inside = self._seen(value)
+        self.parts[place] = own
+        if not inside or id(value) in self._visited:
+            return
+        self._visited.add(id(value))
+        self.held += [value, *inside.values()]  # alive, so that no identity is used twice
+        for name, part in inside.items():
+            self._visit(part, (*place, name))
 
-    def _own(self, value: Any) -> Any:
-        """Return what is known of a value apart from what is inside it."""
+    def _seen(self, value: Any) -> tuple[Any, dict[Any, Any]]:
+        """Return what is known of a value in itself, and what it consists of, each part with its name."""
+        kind = type(value)
         if isinstance(value, SCALARS):
-            return type(value), repr(value) if isinstance(value, float) else value
-        if isinstance(value, np.ndarray | np.generic) and value.dtype != object:
-            content = hashlib.blake2b(np.ascontiguousarray(value).tobytes()).digest()
-            return type(value), value.shape, str(value.dtype), content
-        if _is_array(value):
-            return value.shape, str(value.dtype)
-        if isinstance(value, types.FunctionType) and not _is_of_library(value):
-            return value.__code__, id(value.__globals__)
-        if isinstance(value, list | tuple | dict | functools.partial) or is_dataclass(value):
-            return type(value), len(value) if isinstance(value, list | tuple | dict) else 0
-        self.held.append(value)
-        return id(value)
-
-    def _inside(self, value: Any) -> Iterator[tuple[Any, Any]]:
-        """Yield what a value consists of, each part with its name."""
+            return (kind, repr(value) if isinstance(value, float | complex) else value), {}
+        if isinstance(value, itertools.count):  # a counter of the user
+            return (kind, repr(value)), {}
+        if isinstance(value, np.ndarray | np.generic | jax.Array):
+            return (kind, *_numbers(value)), {}
+        if isinstance(value, list | tuple):
+            return (kind, len(value)), dict(enumerate(value))
         if isinstance(value, dict):
-            yield from value.items()
-        elif isinstance(value, list | tuple):
-            yield from enumerate(value)
-        elif _is_array(value):
-            yield "numbers", np.asarray(jax.random.key_data(value) if is_key(value) else value)
-        elif isinstance(value, functools.partial):
-            yield from {"func": value.func, "args": value.args, "keywords": value.keywords}.items()
-        elif isinstance(value, types.MethodType):
-            yield from {"self": value.__self__, "function": value.__func__}.items()
-        elif isinstance(value, types.FunctionType):
-            if not _is_of_library(value):
-                yield from _read_by(value)
-        elif is_dataclass(value) and not isinstance(value, type):
-            yield from ((one.name, getattr(value, one.name)) for one in fields(value))
-        else:
-            yield from (
-                (name, getattr(value, name)) for name in RULED if callable(getattr(value, name, None))
-            )
+            return (kind, len(value)), dict(value)
+        if isinstance(value, set | frozenset) and all(isinstance(one, SCALARS) for one in value):
+            return (kind, frozenset(value)), {}
+        if is_dataclass(kind) and kind.__dataclass_params__.frozen:
+            return kind, {**vars(value), "class": kind}
+        if isinstance(value, functools.partial):
+            return kind, {"func": value.func, "args": value.args, "keywords": value.keywords}
+        if isinstance(value, types.MethodType):
+            return kind, {"self": value.__self__, "function": value.__func__}
+        if isinstance(value, types.FunctionType):
+            return _of_function(value)
+        if isinstance(value, staticmethod | classmethod | property | functools.cached_property):
+            parts = ("__func__", "fget", "func")
+            return kind, {name: getattr(value, name) for name in parts if hasattr(value, name)}
+        self.held.append(value)
+        if isinstance(value, type):
+            return id(value), {} if _is_of_library(value) else _of_space(value, value.__bases__)
+        if isinstance(value, WRAPPERS) and kind.__module__.startswith("jax"):  # a mock is anything
+            inside = {name: one for name, one in vars(value).items() if callable(one)}
+            return id(value), {**inside, "__wrapped__": getattr(value, "__wrapped__", None)}
+        if isinstance(value, FIXED):
+            return id(value), {}
+        self.is_whole = self.is_whole and not _may_change(value)
+        return id(value), {**getattr(value, "__dict__", {}), "class": kind}
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, jax.Array) and not isinstance(value, Tracer)
-
-
-def _read_by(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """Yield what a function reads: its defaults, what it closes over, and the globals that it names."""
-    yield "defaults", function.__defaults__
-    yield "keyword defaults", function.__kwdefaults__
+def _of_function(function: types.FunctionType) -> tuple[Any, dict[Any, Any]]:
+    """Return the code of a function, and what it reads; of a library's function, what it closes over."""
+    inside: dict[Any, Any] = {"defaults": (function.__defaults__, function.__kwdefaults__)}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            yield f"closure {name}", cell.cell_contents
-        except ValueError:
-            continue  # it is not set yet
-    spaces: list[Mapping[str, Any]] = [function.__globals__]
-    names = sorted(set(_names_in(function.__code__)))
-    modules = [function.__globals__.get(name) for name in names]
-    spaces += [vars(one) for one in modules if isinstance(one, types.ModuleType) and not _is_library(one)]
-    for number, space in enumerate(spaces):
-        found = ((name, space[name]) for name in names if name in space)
-        yield from (
-            (f"global {number} {name}", one) for name, one in found if not isinstance(one, types.ModuleType)
-        )
+        if cell != types.CellType():  # one that is not set yet
+            inside[f"closure {name}"] = cell.cell_contents
+    inside |= {f"attribute {name}": one for name, one in vars(function).items()}
+    if _stands_in_library(function.__code__.co_filename):
+        return (function.__code__, id(function.__globals__)), inside
+    names = _names_in(function.__code__)
+    for name in sorted(names.globals & set(function.__globals__)):
+        inside |= _of_global(name, function.__globals__[name], names.attributes)
+    return (function.__code__, id(function.__globals__)), inside
 
 
-def _names_in(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for one in code.co_consts:
-        if isinstance(one, types.CodeType):
-            yield from _names_in(one)
+def _of_global(name: str, value: Any, attributes: frozenset[str]) -> dict[Any, Any]:
+    """Return a global; of a module of the user, what stands in it under the attributes that are read."""
+    if not isinstance(value, types.ModuleType):
+        return {f"global {name}": value}
+    if _is_of_library(value):
+        return {}
+    found: dict[Any, Any] = {}
+    for attribute in sorted(attributes & set(vars(value))):
+        found |= _of_global(f"{name}.{attribute}", vars(value)[attribute], attributes)
+    return found
 
 
-def _is_of_library(function: types.FunctionType) -> bool:
-    return _stands_in_library(function.__code__.co_filename)
+def _of_space(owner: type, bases: tuple[type, ...]) -> dict[Any, Any]:
+    """Return what stands in the namespace of a class, and its bases."""
+    own = {name: one for name, one in vars(owner).items() if name not in BOOKKEEPING}
+    return {**own, "bases": bases}
 
 
-def _is_library(module: types.ModuleType) -> bool:
+def _numbers(value: Any) -> tuple[Any, ...]:
+    """Return the shape, the dtype and a digest of the numbers of an array."""
+    if isinstance(value, Tracer):
+        raise TypeError("an array that is being traced has no numbers")
+    held = np.asarray(jax.random.key_data(value) if is_key(value) else value)
+    if held.dtype == object:
+        raise TypeError("an array of objects has no numbers")
+    return held.shape, str(held.dtype), hashlib.blake2b(np.ascontiguousarray(held).tobytes()).digest()
+
+
+def _may_change(value: Any) -> bool:
+    """Return whether an object may change in ways that its attributes do not show: it is of a library."""
+    return _is_of_library(type(value)) or not hasattr(value, "__dict__")
+
+
+@functools.lru_cache(maxsize=4096)
+def _names_in(code: types.CodeType) -> Named:
+    """Return the names that a code, and the code inside it, reads."""
+    inner = [_names_in(one) for one in code.co_consts if isinstance(one, types.CodeType)]
+    read = {True: set(), False: set()}
+    for instruction in dis.get_instructions(code):
+        if instruction.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD", "IMPORT")):
+            read[instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")].add(str(instruction.argval))
+    return Named(
+        frozenset(read[True]).union(*(one.globals for one in inner)),
+        frozenset(read[False]).union(*(one.attributes for one in inner)),
+    )
+
+
+def _is_of_library(owner: Any) -> bool:
+    """Return whether a class or a module is of the standard library, an installed package or backproof."""
+    if isinstance(owner, types.ModuleType):
+        file = getattr(owner, "__file__", None)
+        return file is None or _stands_in_library(file)
+    module = sys.modules.get(owner.__module__)
     file = getattr(module, "__file__", None)
-    return file is None or _stands_in_library(file)
+    return owner.__module__ == "builtins" or (file is not None and _stands_in_library(file))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def _stands_in_library(file: str) -> bool:
-    resolved = str(Path(file).resolve())
-    return any(resolved.startswith(place) for place in LIBRARIES)
+    resolved = Path(file).resolve()
+    return any(resolved.is_relative_to(place) for place in LIBRARIES)

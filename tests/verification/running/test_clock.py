@@ -26,12 +26,21 @@ def test_a_clock_notes_what_is_left_out_once_the_budget_is_used_up():
 
 def test_without_time_the_smallest_shape_is_judged_and_the_rest_is_said_to_be_left_out():
     report = bp.verify(of=jnp.square, vjp=RIGHT, args=N, budget=AT_ONCE, dtypes=())
-    assert report.verdict == "AGREES"
+    assert report.verdict == "INCONCLUSIVE"
+    assert "there was no time left for" in report.explanation
+    assert "the laws of conduct" in report.explanation
     assert len(report.reach.axes["n"]) == 1
     assert report.reach.left_out[0].endswith("shapes")
-    assert "the laws of conduct" in report.reach.left_out
+    assert "the second derivative" in report.reach.left_out
     assert "left out after 1e-09 s: " in str(report)
     assert json.loads(report.to_json())["reach"]["left_out"] == list(report.reach.left_out)
+
+
+def test_a_slip_at_sizes_for_which_no_time_was_left_is_not_passed():
+    """The first size is 1, at which a gradient that is doubled for two rows and more looks right."""
+    doubled = lambda args, ct: (2 * args[0] * ct * (2 if args[0].shape[0] > 1 else 1),)
+    report = bp.verify(of=jnp.square, vjp=doubled, args=N, budget=AT_ONCE, dtypes=())
+    assert report.verdict == "INCONCLUSIVE"
 
 
 def test_a_declared_precision_for_which_no_time_was_left_is_inconclusive():

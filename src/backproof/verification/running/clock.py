@@ -24,12 +24,14 @@ class Clock:
     Attributes:
         budget: how many seconds it may take; None for as many as it needs.
         left_out: what was left out when they were used up.
+        missing: what of that a good verdict needs.
     """
 
     def __init__(self, budget: float | None = None) -> None:
         """Begin now."""
         self.budget = budget
         self.left_out: list[str] = []
+        self.missing: list[str] = []
         self._began = time.perf_counter()
 
     @property
@@ -43,8 +45,14 @@ class Clock:
         if watcher is not None:
             watcher(what)
 
-    def over(self, what: str) -> bool:
-        """Return whether the budget is used up, and if so note that something is left out."""
+    def over(self, what: str, *, required: bool = False) -> bool:
+        """Return whether the budget is used up, and if so note that something is left out.
+
+        Args:
+            what: what is left out then.
+            required: whether a good verdict needs it.
+        """
         is_over = self.budget is not None and self.seconds > self.budget
         self.left_out += [what] if is_over else []
+        self.missing += [what] if is_over and required else []
         return is_over

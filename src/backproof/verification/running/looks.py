@@ -1,11 +1,8 @@
 """Both sides at every drawn point where the function exists and is finite, shape by shape."""
 
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
-
-import jax
-import numpy as np
 
 from backproof.errors import UsageError
 from backproof.numerics.effort import EFFORT
@@ -14,7 +11,7 @@ from backproof.numerics.noise import Measured
 from backproof.numerics.tracing import float64, form_of
 from backproof.verification.claims.claim import Claim
 from backproof.verification.claims.contract import Broken, broken_contract, no_such_function
-from backproof.verification.points.draws import Drawn
+from backproof.verification.points.draws import Drawn, text_of_shapes
 from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.evaluators import Evaluators
@@ -116,7 +113,10 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]], clock: Cl
     claim, found = evaluators.claim, Looks()
     seen: list[Seen] = []
     for number, group in enumerate(groups):
-        if seen and clock.over(f"{len(groups) - number} of {len(groups)} shapes"):
+        rest = groups[number:]
+        # a long axis, or an empty one, is more than every verdict needs
+        required = any(one[0].kind is None and not one[0].empty for one in rest)
+        if seen and clock.over(f"{len(rest)} of {len(groups)} shapes", required=required):
             break
         clock.says(f"shape {number + 1} of {len(groups)}: {group[0].shapes}")
         kept = _fitting(claim, group)
@@ -128,7 +128,7 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]], clock: Cl
         if points is None or (kept[0].empty and not _differentiable(claim, points[0])):
             found = found._replace(absent=found.absent + len(kept))
             continue
-        one = _seen(evaluators, points, kept, asked=bool(seen) and not kept[0].empty)
+        one = _seen(evaluators, points, kept)
         if one.broken and not kept[0].empty:
             return found._replace(broken=one.broken)
         if one.broken:
@@ -148,43 +148,28 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]], clock: Cl
     )
 
 
-def _seen(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn], *, asked: bool) -> Seen:
-    """Return both sides at points of one shape.
-
-    Args:
-        evaluators: the evaluators of the claim.
-        points: the points.
-        draws: the draws that they come from.
-        asked: whether the form of the result was right at another shape, in the dtypes that are declared.
-    """
+def _seen(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn]) -> Seen:
+    """Return both sides at points of one shape."""
     there = _finite(evaluators, points, draws)
     finite = [point for point, is_there in zip(points, there, strict=True) if is_there]
     beyond = [(point, one) for point, one, ok in zip(points, draws, there, strict=True) if not ok]
     # nobody asked for other integers than those of an example
     infinite = [point for point, one in beyond if not one.varied]
     hands, own, witness = [], Witness(), Witness()
-    # what is wrong with the form shows in the results; where there are none, and at first, it is asked for
-    broken = None if finite and asked else broken_contract(evaluators.claim, draws[0].build())
-    truths = evaluators.truth.each(finite, witness) if finite and not broken else []
-    if truths:
+    broken = broken_contract(evaluators.claim, draws[0].build())
+    if finite and not broken:
         broken, hands = _by_hand(evaluators, finite, draws[0].shapes, own)
-        if broken or (asked and _forms(hands) != _forms(one.value for one in truths)):
-            broken = broken_contract(evaluators.claim, draws[0].build()) or broken
     if broken:
         return Seen(broken=broken)
     missed = [_watched(evaluators.truth, infinite)] if infinite else []
     if not finite:
         return Seen((), infinite, missed=missed, unasked=len(beyond) - len(infinite))
+    truths = evaluators.truth.each(finite, witness)
     varied = [one.varied for one, ok in zip(draws, there, strict=True) if ok]
     sides = zip(finite, hands, truths, strict=True)
     looks = [Look(*one, witness.tied, is_varied) for one, is_varied in zip(sides, varied, strict=True)]
     met = [witness, _watched(evaluators.hand, finite) if evaluators.claim.host else own]
     return Seen(looks, infinite, met, missed, len(beyond) - len(infinite))
-
-
-def _forms(results: Iterable[Any]) -> list[Any]:
-    """Return the tree and the shapes of each result."""
-    return [(jax.tree.structure(one), [np.shape(leaf) for leaf in jax.tree.leaves(one)]) for one in results]
 
 
 def _finite(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn]) -> list[bool]:
@@ -207,10 +192,21 @@ def _by_hand(
         return None, evaluators.by_hand(points, witness)
     except Exception as error:
         # The code could be traced, so what it raises at run time, say in a kernel, is its own.
-        return does_not_run(error, shapes), []
+        return _does_not_run(error, shapes), []
 
 
-def does_not_run(error: Exception, shapes: str) -> Broken:
+def does_not_compile(evaluators: Evaluators, generic: Sequence[Point]) -> Broken | None:
+    """Return the finding that the hand-written side can be traced, but not compiled and run at a point."""
+    for point in generic[-1:]:
+        try:
+            evaluators.compiled(point)
+        except Exception as error:
+            # The code could be traced, so what it raises now is its own.
+            return _does_not_run(error, text_of_shapes(point.args))
+    return None
+
+
+def _does_not_run(error: Exception, shapes: str) -> Broken:
     """Return the finding that the hand-written side raises where it runs."""
     said = f"{type(error).__name__}: {error}".splitlines()[0]
     return "contract-raises", f"run at {shapes}, the hand-written side raises {said}"
