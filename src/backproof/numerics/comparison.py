@@ -43,6 +43,17 @@ def same_bits(one: Any, other: Any) -> bool:
     return all(np.array_equal(a, b, equal_nan=is_inexact(a)) for a, b in leaves)
 
 
+def same_within(one: Any, other: Any, part: float) -> bool:
+    """Return whether two results have one form, and differ nowhere by more than this part of an entry."""
+    if jax.tree.map(np.shape, one) != jax.tree.map(np.shape, other):
+        return False
+    leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return all(
+        np.all((a == b) | (np.abs(a - b) <= part * np.abs(a))) if is_inexact(a) else np.array_equal(a, b)
+        for a, b in leaves
+    )
+
+
 class Entry(NamedTuple):
     """Holds the entry of a result at which the two sides are furthest apart."""
 

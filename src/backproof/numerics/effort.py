@@ -26,7 +26,7 @@ class Effort:
         remembered: measurements that an evaluator keeps, since one point is evaluated again and again.
         large_remembered: the same for large points.
         kernels: kernels that are kept compiled; each runs for every replica of every point.
-        interpreted: entries that the interpreter may compute where arrays are large: two to three seconds.
+        interpreted: entries that the interpreter may compute where arrays are large: one to two seconds.
         large: a point with more entries than this is large; it is evaluated once where others are
             evaluated repeatedly.
         entries: entries judged in float64 at one shape; large arrays get fewer points, never none.
@@ -87,7 +87,7 @@ class Effort:
     remembered: int = 64
     large_remembered: int = 3
     kernels: int = 256
-    interpreted: int = 2**26
+    interpreted: int = 2**25
     large: int = 2**16
     entries: int = 2**20
     native_entries: int = 2**17

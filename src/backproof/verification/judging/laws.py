@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backproof.numerics.comparison import Entry, difference, same_bits, units
+from backproof.numerics.comparison import Entry, difference, same_within, units
 from backproof.numerics.interpreter import run
 from backproof.numerics.leaves import (
     PyTree,
@@ -234,8 +234,8 @@ def _mapped_over(
 
 def _apart(evaluators: Evaluators, place: Point, together: Any) -> str | None:
     """Return both results, alone and under vmap, in words where they differ; None where they agree."""
-    alone = evaluators.hand(place).value
-    if same_bits(alone, together):
+    alone = evaluators.hand.value(place)
+    if same_within(alone, together, FEW_ROUNDINGS):
         return None
     # of leaves: nodes of a user's own class compare by identity
     shapes = [tuple(map(np.shape, jax.tree.leaves(side))) for side in (alone, together)]
