@@ -15,7 +15,8 @@ from jax.interpreters.partial_eval import dce_jaxpr
 
 from backproof.numerics.leaves import is_inexact, shapes_of
 
-_FORMS: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
+# The forms of results that are known, kept as long as their function.
+FORMS: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
 # The name of a program that is computed as one operation.
 AS_A_WHOLE = "backproof_as_a_whole"
 SINGLE = (np.float32, np.complex64)
@@ -65,7 +66,7 @@ def cpu() -> Any:
 def form_of(f: Callable[..., Any], *args: Any) -> Any:
     """Return the shapes and dtypes of `f(*args)` under JAX's current settings; what is known is kept."""
     try:
-        forms = _FORMS.setdefault(f, {})
+        forms = FORMS.setdefault(f, {})
     except TypeError:  # an object of a class that has no hash or takes no weak reference
         return jax.eval_shape(f, *args)
     key = shapes_of(args), jnp.result_type(float)

@@ -7,6 +7,7 @@ a counter in the user's code, is no part of that.
 from typing import Any, NamedTuple
 
 from backproof.numerics.effort import EFFORT
+from backproof.numerics.tracing import FORMS
 from backproof.verification.campaign import Campaign
 from backproof.verification.fingerprint import Fingerprint, Place
 
@@ -32,6 +33,7 @@ _REMEMBERED: list[_Remembered] = []
 def forget() -> None:
     """Free what `verify` keeps from call to call: traced and compiled programs of the last claims."""
     _REMEMBERED.clear()
+    FORMS.clear()
 
 
 def recalled(call: dict[str, Any], now: Fingerprint) -> Campaign | None:
