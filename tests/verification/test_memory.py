@@ -247,6 +247,14 @@ def test_a_seed_and_a_precision_are_settings_of_a_call_and_need_no_other_claim()
     assert len(memory._REMEMBERED) == 1
 
 
+def test_calls_that_hold_arrays_are_told_apart():
+    back = lambda args, ct: (2 * args[0] * ct,)
+    examples = [(np.ones(3, np.float32) * factor,) for factor in (1, 2)]
+    seen = [verdict(jnp.square, back, args) for args in (*examples, *examples)]
+    assert seen == ["AGREES"] * 4
+    assert len(memory._REMEMBERED) == 2
+
+
 def test_what_is_kept_is_bounded():
     for factor in range(EFFORT.campaigns + 3):
         memory.remember(_Campaign(), {"factor": factor}, Fingerprint(factor=factor))

@@ -4,7 +4,8 @@ A campaign is used again if the call has the same fingerprint. What changed whil
 a counter in the user's code, is no part of that.
 """
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.tracing import FORMS
@@ -12,7 +13,8 @@ from backproof.verification.campaign import Campaign
 from backproof.verification.fingerprint import Fingerprint, Place
 
 
-class _Remembered(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class _Remembered:
     """Holds a campaign, the call that made it, and the parts of its fingerprint."""
 
     call: dict[str, Any]
