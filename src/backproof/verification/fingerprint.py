@@ -123,7 +123,7 @@ class Fingerprint:
         self.held.append(value)
         if isinstance(value, type):
             return id(value), {} if _is_of_library(value) else _of_space(value, value.__bases__)
-        if isinstance(value, WRAPPERS) and kind.__module__.startswith("jax"):  # a mock is anything
+        if kind.__module__.startswith("jax") and isinstance(value, WRAPPERS):  # a mock is anything
             inside = {name: one for name, one in vars(value).items() if callable(one)}
             return id(value), {**inside, "__wrapped__": getattr(value, "__wrapped__", None)}
         if isinstance(value, FIXED):
