@@ -3,8 +3,8 @@
 The truth is autodiff in float64 at exactly the inputs of the low precision. One rule holds in every
 precision: the error of an entry is divided by what autodiff achieves there in the same precision, which is
 its own error or its spread when each of its roundings, or each input, is varied. That is never less than a
-unit in the last place of the entry, nor than one of float32 of the largest entry in its row, since an entry
-near 0 may be a sum of terms as large as the others.
+unit in the last place of the entry, nor than one of float32 of the largest entry in its row, or of the
+cotangent if that is larger: an entry near 0 may be a sum of terms as large as those.
 """
 
 from collections.abc import Sequence
@@ -180,7 +180,7 @@ def _row(dtype: str, leaf: str, point: Point, mine: Any, true: Any, own: Any, sp
         achieved = np.maximum.reduce([np.abs(own - true), spread, unit * np.abs(true)])
         size = np.abs(true)
         row = np.max(size, axis=-1, keepdims=True) if true.ndim else size
-        scale = np.where(row > 0, row, max_of(point.direction))
+        scale = np.maximum(row, max_of(point.direction))
         least = epsilon(np.float32) * scale + float(jnp.finfo(dtype).tiny)
         allowed = np.maximum(achieved, least)
         ratio = np.where(np.isfinite(error), error / allowed, np.inf)
