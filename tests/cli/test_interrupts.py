@@ -13,6 +13,20 @@ import pytest
 from backproof.cli.workers import in_background, in_processes
 
 INTERRUPTED = 130
+# The command, which says when it asks for the first report.
+BEGINNING = """
+import sys
+from backproof.cli import verify
+reports = verify.reports
+
+def telling(*given):
+    print("begun", flush=True)
+    yield from reports(*given)
+
+verify.reports = telling
+from backproof.cli import main
+sys.exit(main())
+"""
 
 
 def test_what_is_made_in_the_background_comes_in_order_and_so_does_its_error():
@@ -53,11 +67,11 @@ def test_processes_give_their_results_in_order_and_are_killed_when_nobody_listen
 @pytest.mark.as_user
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_command_that_is_interrupted_prints_what_it_knows(jobs, tmp_path):
-    command = [sys.executable, "-u", "-m", "backproof", "verify", "--jobs", jobs, "--examples", "20"]
+    command = [sys.executable, "-c", BEGINNING, "verify", "--jobs", jobs, "--examples", "20"]
     run = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    time.sleep(8)
+    assert run.stdout.readline() == "begun\n"
     os.killpg(run.pid, signal.SIGINT)
     said, errors = run.communicate(timeout=60)
     assert run.returncode == INTERRUPTED

@@ -44,6 +44,25 @@ def run(arguments: argparse.Namespace) -> int:
         return self_test(
             draws_of(settings), console, seeds=seeds, every_mutant=arguments.full, jobs=jobs, cache=cache
         )
+    _require_together(arguments)
+    if not arguments.targets and arguments.of is None:
+        return _catalogue(settings, console, arguments, cache)
+    if any(is_path(target) for target in arguments.targets):
+        return derivations.run(arguments, draws_of(settings), console)
+    with console.status("verifying …") as status, watching(lambda said: status.update(f"verifying … {said}")):
+        (report,) = in_background(_target(arguments, settings) for _ in range(1))
+    console.print(str(report), markup=False, highlight=False, soft_wrap=True)
+    if arguments.json:
+        write_json([report], arguments.json)
+    return 0 if report.ok else 1
+
+
+def _require_together(arguments: argparse.Namespace) -> None:
+    """Require what some options go with.
+
+    Raises:
+        UsageError: an option stands alone.
+    """
     if arguments.full or arguments.seeds is not None:
         raise UsageError(
             message(
@@ -62,16 +81,6 @@ def run(arguments: argparse.Namespace) -> int:
                 do="name a .py file or a folder, or drop it",
             )
         )
-    if not arguments.targets and arguments.of is None:
-        return _catalogue(settings, console, arguments, cache)
-    if any(is_path(target) for target in arguments.targets):
-        return derivations.run(arguments, draws_of(settings), console)
-    with console.status("verifying …") as status, watching(lambda said: status.update(f"verifying … {said}")):
-        (report,) = in_background(_target(arguments, settings) for _ in range(1))
-    console.print(str(report), markup=False, highlight=False, soft_wrap=True)
-    if arguments.json:
-        write_json([report], arguments.json)
-    return 0 if report.ok else 1
 
 
 def _catalogue(settings: Options, console: Console, arguments: argparse.Namespace, cache: Path | None) -> int:

@@ -114,6 +114,7 @@ class Campaign:
         """Return the findings about the claim."""
         evaluators, groups = self.evaluators, self._drawn(settings)
         looked = look_at(evaluators, groups, clock)
+        groups = groups[: looked.tried]
         found = Findings(
             drawn=sum(map(len, groups)) + looked.added,
             left_out=looked.left_out,
@@ -148,7 +149,7 @@ class Campaign:
         if looked.looks and not wrong:
             found = self._with_conduct(found, looked, groups, generic, settings, clock)
         reach = reach_of(self.claim, found, looked, settings.repeats, precisions_of(groups, settings), clock)
-        late = [f"there was no time left for {what}" for what in clock.missing]
+        late = [f"there was no time left for {', '.join(clock.missing)}"] * bool(clock.missing)
         return replace(found, reach=reach, unreached=(*found.unreached, *unreached(reach), *late))
 
     def _unrepeatable(self, generic: Sequence[Point], repeats: int) -> Unlawful | None:

@@ -81,7 +81,7 @@ def verify(
         UsageError: the call does not say what is to be checked, or where.
     """
     clock = Clock(budget)
-    settings = _settings(examples, seed, dtypes, second_order, repeats, budget)
+    settings = _settings(examples, seed, dtypes, second_order, repeats)
     claimed = {"fn": fn, "of": of, "vjp": vjp, "grad": grad, "jvp": jvp, "args": args, "argnums": argnums}
     call = {**claimed, "declared": declared}
     before = Fingerprint(**call)
@@ -140,7 +140,7 @@ def verify_seeds(
     """Yield what `verify(rule, seed=…)` returns for each seed; all of them share the compiled programs."""
     campaign = Campaign(_claim(rule, None, None, None, None, None, None))
     for seed in seeds:
-        yield _report(campaign, {}, _settings(examples, seed, dtypes, second_order, 2, None), Clock())
+        yield _report(campaign, {}, _settings(examples, seed, dtypes, second_order, 2), Clock())
 
 
 def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings, clock: Clock) -> Report:
@@ -162,22 +162,8 @@ def _fitting(settings: Settings, claim: Claim) -> Settings:
 
 
 def _settings(
-    examples: int,
-    seed: int,
-    dtypes: Sequence[str] | None,
-    second_order: bool,
-    repeats: int,
-    budget: float | None,
+    examples: int, seed: int, dtypes: Sequence[str] | None, second_order: bool, repeats: int
 ) -> Settings:
-    if budget is not None and not budget > 0:
-        raise UsageError(
-            message(
-                must="budget must be a number of seconds above 0, or None",
-                found=f"budget={budget!r}",
-                where="verify",
-                do="pass e.g. budget=60, or leave it out",
-            )
-        )
     for name, number, least in (("examples", examples, 1), ("repeats", repeats, 2)):
         if number < least:
             raise UsageError(
@@ -201,8 +187,12 @@ def _settings(
     return Settings(examples, seed, None if dtypes is None else tuple(dtypes), second_order, repeats)
 
 
-def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: Any) -> Claim:
-    by_keyword = [way for way in (vjp, grad, jvp) if way is not None]
+def _require_one_derivative(fn: Any, by_keyword: Sequence[Any], args: Any) -> None:
+    """Require that a call gives one derivative, and no arguments where the rule has its own.
+
+    Raises:
+        UsageError: it does not.
+    """
     if (fn is not None) + len(by_keyword) != 1:
         raise UsageError(
             message(
@@ -222,6 +212,10 @@ def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: 
                 do="leave args out, or change the domain with rule._replace(domain=…)",
             )
         )
+
+
+def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: Any) -> Claim:
+    _require_one_derivative(fn, [way for way in (vjp, grad, jvp) if way is not None], args)
     if isinstance(fn, Rule):
         return of_rules.of_rule(fn, of)
     if isinstance(fn, Loss):

@@ -48,15 +48,27 @@ SETTINGS = (
     "jax_threefry_partitionable", "jax_debug_nans",
 )  # fmt: skip
 # Names in the dictionary of a class or a module that say nothing about what its code computes.
-BOOKKEEPING = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__"})
+BOOKKEEPING = frozenset(
+    {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__annotate_func__",
+     "__annotations_cache__", "__dataclass_fields__", "__dataclass_params__", "__match_args__"}
+)  # fmt: skip
+# The operations of Python's byte code that read a name, by the field of `Named` that holds it.
+READS = {
+    "globals": ("LOAD_GLOBAL", "LOAD_NAME"),
+    "attributes": ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"),
+    "modules": ("IMPORT_NAME",),
+}
+# Functions through which a code reads what its names do not tell.
+INDIRECT = frozenset({"globals", "vars", "eval", "exec", "__import__"})
 Place = tuple[Any, ...]
 
 
 class Named(NamedTuple):
-    """Holds the names that a code reads: globals, and attributes of anything."""
+    """Holds the names that a code reads: globals, attributes of anything, and modules that it imports."""
 
     globals: frozenset[str]
     attributes: frozenset[str]
+    modules: frozenset[str]
 
 
 class Fingerprint:
@@ -126,7 +138,7 @@ class Fingerprint:
         if kind.__module__.startswith("jax") and isinstance(value, WRAPPERS):  # a mock is anything
             inside = {name: one for name, one in vars(value).items() if callable(one)}
             return id(value), {**inside, "__wrapped__": getattr(value, "__wrapped__", None)}
-        if isinstance(value, FIXED):
+        if isinstance(value, FIXED) or kind is object:  # a bare object is a mark that only is or is not
             return id(value), {}
         self.is_whole = self.is_whole and not _may_change(value)
         return id(value), {**getattr(value, "__dict__", {}), "class": kind}
@@ -135,27 +147,48 @@ class Fingerprint:
 def _of_function(function: types.FunctionType) -> tuple[Any, dict[Any, Any]]:
     """Return the code of a function, and what it reads; of a library's function, what it closes over."""
     inside: dict[Any, Any] = {"defaults": (function.__defaults__, function.__kwdefaults__)}
+    names = _names_in(function.__code__)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         if cell != types.CellType():  # one that is not set yet
-            inside[f"closure {name}"] = cell.cell_contents
+            inside |= _of_name(f"closure {name}", cell.cell_contents, names.attributes)
     inside |= {f"attribute {name}": one for name, one in vars(function).items()}
     if _stands_in_library(function.__code__.co_filename):
         return (function.__code__, id(function.__globals__)), inside
-    names = _names_in(function.__code__)
+    if names.globals & INDIRECT:
+        raise TypeError("what this code reads cannot be known from its names")
     for name in sorted(names.globals & set(function.__globals__)):
-        inside |= _of_global(name, function.__globals__[name], names.attributes)
+        inside |= _of_name(f"global {name}", function.__globals__[name], names.attributes)
+    for module in _imported(names.modules, function.__globals__.get("__package__")):
+        inside |= _of_name(f"import {module.__name__}", module, names.attributes)
     return (function.__code__, id(function.__globals__)), inside
 
 
-def _of_global(name: str, value: Any, attributes: frozenset[str]) -> dict[Any, Any]:
-    """Return a global; of a module of the user, what stands in it under the attributes that are read."""
+def _of_name(name: str, value: Any, attributes: frozenset[str]) -> dict[Any, Any]:
+    """Return what a name stands for; of a module of the user, what it holds under the attributes read."""
     if not isinstance(value, types.ModuleType):
-        return {f"global {name}": value}
+        return {name: value}
     if _is_of_library(value):
         return {}
     found: dict[Any, Any] = {}
     for attribute in sorted(attributes & set(vars(value))):
-        found |= _of_global(f"{name}.{attribute}", vars(value)[attribute], attributes)
+        found |= _of_name(f"{name}.{attribute}", vars(value)[attribute], attributes)
+    return found
+
+
+def _imported(names: frozenset[str], package: str | None) -> list[types.ModuleType]:
+    """Return the modules that a function imports where it runs, those that hold them included.
+
+    Raises:
+        TypeError: one of them is not imported yet, so that what stands in it cannot be known.
+    """
+    found = []
+    for name in sorted(names):
+        places = [name, ".".join([package or "", name]).strip(".")]
+        whole = next((place for place in places if place in sys.modules), None)
+        if whole is None:
+            raise TypeError(f"the module {name} is not imported yet")
+        parts = whole.split(".")
+        found += [sys.modules[".".join(parts[:number])] for number in range(1, len(parts) + 1)]
     return found
 
 
@@ -184,14 +217,12 @@ def _may_change(value: Any) -> bool:
 def _names_in(code: types.CodeType) -> Named:
     """Return the names that a code, and the code inside it, reads."""
     inner = [_names_in(one) for one in code.co_consts if isinstance(one, types.CodeType)]
-    read = {True: set(), False: set()}
+    read = {field: set[str]() for field in READS}
     for instruction in dis.get_instructions(code):
-        if instruction.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD", "IMPORT")):
-            read[instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")].add(str(instruction.argval))
-    return Named(
-        frozenset(read[True]).union(*(one.globals for one in inner)),
-        frozenset(read[False]).union(*(one.attributes for one in inner)),
-    )
+        for field, operations in READS.items():
+            if instruction.opname in operations:
+                read[field].add(str(instruction.argval))
+    return Named(*(frozenset(read[field]).union(*(getattr(one, field) for one in inner)) for field in READS))
 
 
 def _is_of_library(owner: Any) -> bool:

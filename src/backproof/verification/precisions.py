@@ -67,11 +67,11 @@ def accuracy_in(
         saturated: gives the sums that saturate in a precision.
         clock: the time that is left.
     """
-    judged = [dtype for dtype in precisions.judged if not clock.over(dtype)]
+    declared = () if precisions.advised is None else precisions.judged
+    judged = [dtype for dtype in precisions.judged if not clock.over(dtype, required=True)]
     advised = (
         None if precisions.advised is None else [one for one in precisions.advised if not clock.over(one)]
     )
-    late = [f"there was no time left to judge it in {one}" for one in precisions.judged if one not in judged]
     menu = [group for group in groups if group[0].kind is None]  # without the draws with a long axis
     filled = [group for group in menu if not group[0].empty]
     full = [group for group in filled if group[0].size <= EFFORT.entries] or filled[:1]
@@ -92,10 +92,9 @@ def accuracy_in(
     why = {dtype: _refused(low[dtype], full) for dtype, rows in seen.items() if not rows}
     refused = {dtype: f"the code was not judged in {dtype}: {said}" for dtype, said in why.items() if said}
     notes = [advice(lost[dtype][0]) for dtype in advised or () if lost[dtype]]
-    declared = () if advised is None else judged
     notes += [said for dtype, said in refused.items() if dtype not in declared]
     unreached = [refused[dtype] for dtype in declared if dtype in refused]
-    return Accuracy(tuple(found), tuple(notes), (*unreached, *late))
+    return Accuracy(tuple(found), tuple(notes), tuple(unreached))
 
 
 def _every_kind(points: Points, draws: Sequence[Drawn]) -> list[Drawn]:

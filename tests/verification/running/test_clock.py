@@ -29,7 +29,7 @@ def test_without_time_the_smallest_shape_is_judged_and_the_rest_is_said_to_be_le
     assert report.verdict == "INCONCLUSIVE"
     assert "there was no time left for" in report.explanation
     assert "the laws of conduct" in report.explanation
-    assert len(report.reach.axes["n"]) == 1
+    assert len(report.reach.axes["n"]) == len(report.shapes) == 1
     assert report.reach.left_out[0].endswith("shapes")
     assert "the second derivative" in report.reach.left_out
     assert "left out after 1e-09 s: " in str(report)
@@ -46,7 +46,7 @@ def test_a_slip_at_sizes_for_which_no_time_was_left_is_not_passed():
 def test_a_declared_precision_for_which_no_time_was_left_is_inconclusive():
     report = bp.verify(of=jnp.square, vjp=RIGHT, args=N, budget=AT_ONCE)
     assert report.verdict == "INCONCLUSIVE"
-    assert "no time left to judge it in float32" in report.explanation
+    assert "no time left for" in report.explanation
     assert report.reach.precisions == report.reach.advised == ()
 
 

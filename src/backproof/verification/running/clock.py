@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
+from backproof.errors import UsageError, message
+
 _WATCHER: ContextVar[Callable[[str], None] | None] = ContextVar("_WATCHER", default=None)
 
 
@@ -28,7 +30,20 @@ class Clock:
     """
 
     def __init__(self, budget: float | None = None) -> None:
-        """Begin now."""
+        """Begin now.
+
+        Raises:
+            UsageError: the budget is not a number of seconds above 0.
+        """
+        if budget is not None and not budget > 0:
+            raise UsageError(
+                message(
+                    must="budget must be a number of seconds above 0, or None",
+                    found=f"budget={budget!r}",
+                    where="verify",
+                    do="pass e.g. budget=60, or leave it out",
+                )
+            )
         self.budget = budget
         self.left_out: list[str] = []
         self.missing: list[str] = []

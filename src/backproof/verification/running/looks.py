@@ -78,6 +78,7 @@ class Looks(NamedTuple):
         added: how many points of plain numbers were added to the drawn ones.
         first: the first point that was evaluated at each large shape.
         long: a point with the longest axis that was tried.
+        tried: how many shapes were looked at.
         broken: the cause and the sentence where the result has the wrong form, which ends the run.
         refused: shapes with an empty axis that the hand-written side alone refuses.
         answers: the answers of each comparison in either program at the points that can be judged.
@@ -91,6 +92,7 @@ class Looks(NamedTuple):
     added: int = 0
     first: tuple[tuple[Key, Point], ...] = ()
     long: Point | None = None
+    tried: int = 0
     broken: Broken | None = None
     refused: tuple[Refused, ...] = ()
     answers: Answers = NOTHING
@@ -118,6 +120,7 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]], clock: Cl
         required = any(one[0].kind is None and not one[0].empty for one in rest)
         if seen and clock.over(f"{len(rest)} of {len(groups)} shapes", required=required):
             break
+        found = found._replace(tried=number + 1)
         clock.says(f"shape {number + 1} of {len(groups)}: {group[0].shapes}")
         kept = _fitting(claim, group)
         found = found._replace(
