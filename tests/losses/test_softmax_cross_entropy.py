@@ -127,7 +127,7 @@ def test_a_softmax_over_the_batch_is_caught():
 def test_the_unfused_gradient_is_caught_at_a_saturated_softmax():
     # S3.8 as written: −t_j / p_j · ∂p_j/∂z_k, summed over j
     def unfused(residuals):
-        p, t = residuals
+        p, t, _ = residuals
         row = t / p
         return p * (row * p).sum(-1, keepdims=True) - p * row
 
@@ -175,7 +175,10 @@ def test_a_target_that_does_not_fit_is_refused_at_trace_time(prediction, target,
 
 @pytest.mark.parametrize(("width", "batch"), [(64, 32), (64, 256), (32, 512)])
 def test_a_step_holds_no_more_than_autodiff_of_it(width, batch):
-    """A one-hot array of the size of the prediction, kept for the backward pass, would be seen here."""
+    """A one-hot array of the size of the prediction, kept for the backward pass, would be seen here.
+
+    One number a sample is kept more: what the other classes share.
+    """
     network, loss = bp.mlp([width, width, width], bp.rules.relu), mean(softmax_cross_entropy)
     x, labels = jnp.ones((batch, width)), jnp.zeros(batch, jnp.int32)
     params, _ = network.init(jax.random.key(0), jax.eval_shape(lambda: x))
@@ -187,4 +190,5 @@ def test_a_step_holds_no_more_than_autodiff_of_it(width, batch):
         analysis = jax.jit(gradient).lower(params, x, labels).compile().memory_analysis()
         return analysis.temp_size_in_bytes
 
-    assert held(bp.value_and_grad(network, loss)) <= held(jax.value_and_grad(value))
+    per_sample = batch * x.dtype.itemsize
+    assert held(bp.value_and_grad(network, loss)) <= held(jax.value_and_grad(value)) + 2 * per_sample

@@ -11,7 +11,7 @@ number that nobody notices.
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from backproof.arguments import array, integers
 from backproof.losses._targets import require_like, require_target_shape
@@ -19,31 +19,32 @@ from backproof.rule import Loss
 from backproof.rules._affine import require_floating_rows
 
 Target = Int[Array, "*batch"] | Float[Array, "*batch k"]
-Residuals = tuple[Float[Array, "*batch k"], Target]
+# p, the target, and for labels Σ_{j≠y} p_j.
+Residuals = tuple[Float[Array, "*batch k"], Target, Float[Array, "*batch 1"] | None]
 
 
 def softmax_cross_entropy_forward(
     prediction: Float[Array, "*batch k"], target: Target
 ) -> tuple[Float[Array, ""], Residuals]:
-    """Return J, and (p, target)."""
+    """Return J, and what the backward pass reads: p, the target and, for labels, Σ_{j≠y} p_j."""
     z, t = prediction, dense(prediction, target)
     top = jnp.max(z, axis=-1, keepdims=True, initial=-jnp.inf)
     shifted = z - lax.stop_gradient(top)  # p does not depend on the shift
     e = jnp.exp(shifted)
     total = e.sum(axis=-1, keepdims=True)
     log_p = shifted - jnp.log(total)
-    return jnp.where(t == 0, 0, -t * log_p).sum(), (e / total, target)
+    others = (e - e * _made_once(t)).sum(axis=-1, keepdims=True) / total if are_labels(target) else None
+    return jnp.where(t == 0, 0, -t * log_p).sum(), (e / total, target, others)
 
 
 def softmax_cross_entropy_backward(residuals: Residuals) -> Float[Array, "*batch k"]:
     """Return ∂J/∂z = p Σt − t."""
-    p, target = residuals
-    if are_labels(target):  # p_j for j ≠ y, and −Σ_{j≠y} p_j, without an array of ones and zeros
-        is_label, known = _classes(p, target)
-        others = jnp.where(is_label, 0, p).sum(axis=-1, keepdims=True)
-        return jnp.where(known, jnp.where(is_label, -others, p), jnp.nan)
+    p, target, others = residuals
     t = dense(p, target)
-    return p * t.sum(axis=-1, keepdims=True) - t
+    if others is None:
+        return p * t.sum(axis=-1, keepdims=True) - t
+    t = _made_once(t)
+    return (p - p * t) - others * t  # p_j for j ≠ y, and −Σ_{j≠y} p_j for y
 
 
 def dense(z: Float[Array, "*batch k"], target: Target) -> Float[Array, "*batch k"]:
@@ -62,17 +63,19 @@ def dense(z: Float[Array, "*batch k"], target: Target) -> Float[Array, "*batch k
         "softmax_cross_entropy",
         "pass one integer label for each sample, or a dense target that is floating",
     )
-    is_label, known = _classes(z, target)
-    return jnp.where(known, is_label.astype(jnp.result_type(z)), jnp.nan)
-
-
-def _classes(
-    z: Float[Array, "*batch k"], target: Target
-) -> tuple[Bool[Array, "*batch k"], Bool[Array, "*batch 1"]]:
-    """Return the mask of the label's entry in each sample, and whether the label has one."""
     labels = jnp.asarray(target).astype(jnp.int32)[..., None]
-    known = (labels >= 0) & (labels < z.shape[-1])
-    return lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1) == labels, known
+    is_label = lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1) == labels
+    is_known = (labels >= 0) & (labels < z.shape[-1])
+    return jnp.where(is_known, is_label.astype(jnp.result_type(z)), jnp.nan)
+
+
+def _made_once(t: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
+    """Return the same numbers, which XLA then makes once, while the layers run.
+
+    Else it makes them anew in each place that reads them, on the way from the loss to the sweep: on two CPU
+    cores a training step takes 1.07 and not 1.00 times that of autodiff (784-512-512-10, batch 256).
+    """
+    return jnp.where(t == 0, 0, t)
 
 
 def are_labels(target: Target) -> bool:
