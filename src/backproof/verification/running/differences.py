@@ -39,13 +39,18 @@ def along(primal: Evaluator, point: Point, step: Any) -> Slope:
     small = not point.is_large
     widths = [FIRST_STEP * 0.5**rung for rung in range(EFFORT.rungs if small else EFFORT.rungs_at_large)]
     held = np.longdouble if small else np.float64
-    ahead, behind = (
-        [Point(moved(point.args, step, side * width, held), point.direction) for width in widths]
-        for side in (1, -1)
-    )
-    one, other = (primal.values(points, wide=small) for points in (ahead, behind))
-    apart = inner_products(one, other, stack(ahead).direction, len(ahead))
-    ladder = [one / (2 * width) for one, width in zip(apart, widths, strict=True)]
+
+    def apart(widths: list[float]) -> np.ndarray:
+        ahead, behind = (
+            [Point(moved(point.args, step, side * width, held), point.direction) for width in widths]
+            for side in (1, -1)
+        )
+        one, other = (primal.values(points, wide=small) for points in (ahead, behind))
+        return inner_products(one, other, stack(ahead).direction, len(ahead))
+
+    # the rungs of a large point, one after another, need the memory of one
+    found = apart(widths) if small else np.concatenate([apart([width]) for width in widths])
+    ladder = [one / (2 * width) for one, width in zip(found, widths, strict=True)]
     return _extrapolated(ladder, 4, _rounding(primal, point, wide=small) / widths[-1])
 
 
