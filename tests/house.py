@@ -13,7 +13,7 @@ FLOORS = (
     "benchmark", "reporting", "cli", "__main__", "__init__",
 )  # fmt: skip
 # The rooms of the verifier in the order of a run; its other files stand above them.
-ROOMS = ("points", "claims", "running", "aiming", "judging", "diagnosis")
+ROOMS = ("points", "claims", "running", "aiming", "judging", "blame", "diagnosis")
 
 
 def files(root=SRC):

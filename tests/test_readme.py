@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import linecache
 import pathlib
 import re
 
@@ -30,18 +31,27 @@ def without_measurements(text):
     """
     text = re.sub(r"\d+ examples, seed", "… examples, seed", text)
     text = re.sub(r"no evidence at \d+ points", "no evidence at … points", text)
+    text = re.sub(r"right at all \d+ points", "right at all … points", text)
     text = re.sub(r"within \S+ noise units", "within … noise units", text)
     return re.sub(r"\(\S+ noise units apart\)", "(… noise units apart)", text).strip()
 
 
+def compiled(lines, text):
+    """Return a block as if it stood in a file below those before it, with a source that can be read."""
+    below = "\n" * len(lines) + text
+    lines += text.splitlines()
+    linecache.cache["example.py"] = (0, None, below.splitlines(keepends=True), "example.py")
+    return compile(below, "example.py", "exec")
+
+
 def run(section, names):
     """Run the blocks of a section in order, and compare what they print with the text below them."""
-    printed = []
+    printed, lines = [], []
     for kind, text in blocks(section):
         if kind == "python":
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
-                exec(compile(text, "README.md", "exec"), names)
+                exec(compiled(lines, text), names)
             printed.append(out.getvalue())
         elif kind == "text":
             assert without_measurements(printed.pop()) == without_measurements(text)

@@ -75,6 +75,14 @@ class Effort:
         callees: how deep in the functions that a function calls its names are read.
         asked_on_host: shapes at which NumPy code is called for the form of its result.
         slips_of_a_kind: slips of one kind that are planted in one line.
+        blamed: entries of a point at which the line that is wrong is looked for.
+        effects: entries of an expression up to which its effect on the result is written as a matrix.
+        forward_parts: parts of an expression of the function that is offered to the code by hand.
+        lanes: values of an expression that are tried at a time.
+        tiers: groups of expressions among which it is looked for, by how many right entries they feed.
+        rewrites: ways to write an expression that are run because their values are not known before.
+        newton: steps of Newton's method towards a value of an expression that makes the result right.
+        trials: mends that are run at every judged point.
     """
 
     replicas: int = 4
@@ -131,6 +139,14 @@ class Effort:
     callees: int = 4
     asked_on_host: int = 20
     slips_of_a_kind: int = 2
+    blamed: int = 400
+    effects: int = 64
+    forward_parts: int = 40
+    lanes: int = 128
+    tiers: int = 2
+    rewrites: int = 120
+    newton: int = 16
+    trials: int = 6
 
 
 EFFORT = Effort()

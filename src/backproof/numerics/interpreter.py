@@ -53,7 +53,7 @@ def run(
     """Return `1 + replicas` outputs of the program, as pytrees of NumPy arrays; the first is unperturbed."""
     rng = np.random.default_rng(seed)
     how = Arithmetic(replicas, wide, rng, substitution, crossing, witness=witness)
-    return _outputs(program, [(_held(leaf, wide),) for leaf in jax.tree.leaves(tuple(args))], how)
+    return _outputs(program, [(held(leaf, wide),) for leaf in jax.tree.leaves(tuple(args))], how)
 
 
 def one_sided(program: Program, args: Sequence[Any], moved: Sequence[Any]) -> tuple[Any, Any]:
@@ -66,10 +66,10 @@ def one_sided(program: Program, args: Sequence[Any], moved: Sequence[Any]) -> tu
     """
     how = Arithmetic(EFFORT.tie_replicas, wide=False, rng=np.random.default_rng(0), sided=True)
     pairs = zip(jax.tree.leaves(tuple(args)), jax.tree.leaves(tuple(moved)), strict=True)
-    held = [(_held(here, wide=False), _held(there, wide=False)) for here, there in pairs]
+    sides = [(held(here, wide=False), held(there, wide=False)) for here, there in pairs]
     lanes = [
         (here,) if not is_inexact(here) or here is there else (*[here] * (how.lanes - 2), there, here)
-        for here, there in held
+        for here, there in sides
     ]
     *_, next_to, limit = _outputs(program, lanes, how)
     return next_to, limit
@@ -77,12 +77,13 @@ def one_sided(program: Program, args: Sequence[Any], moved: Sequence[Any]) -> tu
 
 def _outputs(program: Program, leaves: list[Values], how: Arithmetic) -> list[Any]:
     with float64(), np.errstate(all="ignore"):
-        consts = [(_held(const, how.wide),) for const in program.jaxpr.consts]
+        consts = [(held(const, how.wide),) for const in program.jaxpr.consts]
         outs = _evaluate(program.jaxpr.jaxpr, consts, leaves, how)
     return [program.tree.unflatten([pick(out, r) for out in outs]) for r in range(how.lanes)]
 
 
-def _held(value: Any, wide: bool) -> Any:
+def held(value: Any, wide: bool) -> Any:
+    """Return an array as the interpreter holds it."""
     if is_key(value):
         return value  # a PRNG key stays as JAX holds it
     array = np.asarray(value)
@@ -101,12 +102,13 @@ def _evaluate(
         return env[atom]
 
     for eqn in jaxpr.eqns:
-        outs = _apply(eqn, [read(atom) for atom in eqn.invars], how)
+        outs = apply(eqn, [read(atom) for atom in eqn.invars], how)
         env.update(zip(eqn.outvars, outs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
+def apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
+    """Return the results of one operation, in every run."""
     if how.substitution is not None and how.substitution.eqn is eqn:
         return [_substituted(eqn, operands, how.substitution)]
     control = CONTROL.get(eqn.primitive.name)
@@ -189,7 +191,7 @@ def _widened(params: dict[str, Any], wide: bool) -> dict[str, Any]:
 
 
 def _call(inner: ClosedJaxpr | Jaxpr, operands: Sequence[Values], how: Arithmetic) -> list[Values]:
-    consts = [(_held(c, how.wide),) for c in inner.consts] if isinstance(inner, ClosedJaxpr) else []
+    consts = [(held(c, how.wide),) for c in inner.consts] if isinstance(inner, ClosedJaxpr) else []
     return _evaluate(_inner(inner), consts, operands, how)
 
 

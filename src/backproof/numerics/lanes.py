@@ -67,6 +67,27 @@ class Arithmetic:
         return self.sided and run == self.lanes - 1
 
 
+@dataclass(frozen=True)
+class Lanes(Arithmetic):
+    """Says that several values are carried as they are, each with its own decisions and no rounding varied.
+
+    Attributes:
+        count: how many.
+    """
+
+    count: int = 1
+
+    @property
+    def lanes(self) -> int:
+        """How many values are carried."""
+        return self.count
+
+    def is_replica(self, run: int) -> bool:
+        """Return False: no rounding is varied."""
+        del run
+        return False
+
+
 @dataclass
 class Witness:
     """Holds what a run has met; the run fills it in.

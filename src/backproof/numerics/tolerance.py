@@ -126,6 +126,19 @@ MANY, FEW = 4096, 64
 # of float64.
 HALF_THE_DIGITS = 2.0**-26
 
+# --- the line that is wrong --------------------------------------------------------------------------------
+
+# Looking for a mend, a result counts as right within this part of the largest entry; only what is then right
+# within noise at every judged point is a mend.
+NEAR = 1e-9
+# A change of the result counts as none below this part of that.
+UNMOVED = 1e-3
+# What a value can make right is made right up to this part of what is wrong, in a system of equations that
+# may be nearly singular.
+SOLVED = 1e-6
+# Two values this close, for their size, need no second look.
+CLOSE = 1e-12
+
 # --- constants of the code ---------------------------------------------------------------------------------
 
 # A smaller constant only guards a division by 0: even its square root, 10^-15, is next to no number drawn.

@@ -70,6 +70,7 @@ def conclude(
         shapes=found.shapes,
         notes=_notes(found, diagnosis),
         reach=found.reach,
+        blame=diagnosis.blame if diagnosis and finding.verdict is Verdict.WRONG else None,
     )
 
 

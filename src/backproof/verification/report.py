@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from backproof.verification.blame.blame import Blame
 from backproof.verification.claims.pasting import pasted
 from backproof.verification.reach import Reach
 
@@ -108,6 +109,8 @@ class Report:
         shapes: the argument shapes that were tried.
         notes: what else a reader should know, e.g. that a leaf is zero at every point.
         reach: what was looked at, and what gave no evidence.
+        blame: the line of the code by hand that is wrong: `file`, `line`, its `text`, and `why`; where
+            several are in question, `line` is None and `lines` has them. None where nothing is known.
     """
 
     name: str
@@ -123,6 +126,13 @@ class Report:
     shapes: Sequence[str] = field(default_factory=tuple)
     notes: Sequence[str] = field(default_factory=tuple)
     reach: Reach = field(default_factory=Reach)
+    blame: Blame | None = None
+
+    @property
+    def mend(self) -> str | None:
+        """How the wrong line should read, seen to be right at every point looked at; None if not known."""
+        found = self.blame
+        return f"line {found.line}: {found.text}  →  {found.mend}" if found and found.mend else None
 
     @property
     def ok(self) -> bool:
@@ -136,7 +146,8 @@ class Report:
             head += f" ({self.cause})"
         near = f"right entries within {self.worst:.2g} noise units (1 is the rounding measured there)"
         tried = f"  {self.examples} examples, seed {self.seed}; {near}"
-        lines = [head, *([f"  {self.explanation}"] if self.explanation else []), tried]
+        blamed = [f"  {line}" for line in self.blame.said()] if self.blame else []
+        lines = [head, *([f"  {self.explanation}"] if self.explanation else []), *blamed, tried]
         if self.verdict not in (Verdict.WRONG, Verdict.UNSTABLE):  # a fault stands wherever else one looked
             lines += [f"  {line}" for line in self.reach.lines()]
         lines += [f"  note: {note}" for note in self.notes]
@@ -167,6 +178,8 @@ class Report:
                 "notes": list(self.notes),
                 "reach": self.reach.to_json(),
                 "counterexample": example,
+                "blame": self.blame and self.blame._asdict(),
+                "mend": self.mend,
             }
         )
 

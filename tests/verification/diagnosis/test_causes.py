@@ -12,6 +12,7 @@ from jax.custom_batching import custom_vmap
 
 import backproof as bp
 from backproof.verification import Verdict
+from backproof.verification.blame.edits import SLIPS as MENDED
 from backproof.verification.diagnosis import causes, program_slips
 from backproof.verification.diagnosis.layers import CAUSES
 from backproof.verification.diagnosis.pattern import PARTIAL
@@ -23,7 +24,7 @@ N, M_N = bp.array("n"), bp.array("m n")
 TWO = [bp.array("n", where=lambda x: x.size > 1)]
 # test_program_slips and test_layers produce these
 SLIPS = {*CAUSES.values(), *(slip.cause for slips in program_slips.SLIPS.values() for slip in slips)}
-OTHERS = {"second-order", "accuracy", "reference", "unknown", "not-deterministic", "copied-guard"}
+OTHERS = {"second-order", "accuracy", "reference", "unknown", "not-deterministic", "copied-guard", *MENDED}
 CONTRACT = {"contract-raises", "contract-tree", "contract-shape", "contract-dtype", "missing-sum"}
 
 
@@ -124,7 +125,7 @@ PLANTED = {
     "partial-missing": (half_square, at(large, 0.0), [N]),
     "partial-sign": (half_square, at(large, -1.0), [N]),
     "partial-factor": (half_square, at(large, 1.001), [N]),
-    "unknown": (half_square, lambda a, ct: (ct * (a[0] + 1e-3 * jnp.sin(7 * a[0]) + 1e-3),), [N]),
+    "unknown": (jnp.arctan, lambda a, ct: (ct * jnp.cos(a[0] + 1e-3 * jnp.sin(7 * a[0])),), [N]),
 }  # fmt: skip
 
 
@@ -138,9 +139,7 @@ def test_an_error_of_its_kind_is_called_by_its_name(name):
 
 NAMELESS = {
     "another function's slope": (jnp.tanh, lambda a, ct: (ct * jnp.cos(a[0]),), [N]),
-    "a shifted argument": (jnp.sin, lambda a, ct: (ct * jnp.cos(a[0] + 1e-3),), [N]),
-    "noise added": (jnp.sin, lambda a, ct: (ct * (jnp.cos(a[0]) + 1e-6 * jnp.sin(999 * a[0]) + 1e-6),), [N]),
-    "another slope at both ends": (jax.nn.softplus, lambda a, ct: (ct * jax.nn.sigmoid(2 * a[0]),), [N]),
+    "another slope at both ends": (jax.nn.softplus, lambda a, ct: (ct * jnp.tanh(2 * a[0]),), [N]),
 }  # fmt: skip
 
 
@@ -149,6 +148,21 @@ NAMELESS = {
 def test_an_error_without_a_name_gets_none(what):
     report = verified(*NAMELESS[what])
     assert (report.verdict, report.cause) == (Verdict.WRONG, "unknown")
+
+
+WITH_A_MEND = {
+    "a shifted argument": (jnp.sin, lambda a, ct: (ct * jnp.cos(a[0] + 1e-3),), [N]),
+    "noise added": (jnp.sin, lambda a, ct: (ct * (jnp.cos(a[0]) + 1e-6 * jnp.sin(999 * a[0]) + 1e-6),), [N]),
+    "a slope twice as steep inside": (jax.nn.softplus, lambda a, ct: (ct * jax.nn.sigmoid(2 * a[0]),), [N]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", sorted(WITH_A_MEND))
+def test_an_error_that_a_mend_of_its_line_explains_is_named_by_that(what):
+    report = verified(*WITH_A_MEND[what])
+    assert report.cause in MENDED
+    assert report.blame.mend in str(report)
+    assert report.explanation.startswith(MENDED[report.cause])
 
 
 def test_the_second_order_accuracy_and_reference_are_named():
@@ -179,7 +193,7 @@ def test_every_name_is_produced_by_a_test():
 
 def test_a_sign_that_every_input_has_is_no_cause():
     slightly_off = lambda a, ct: (ct * (3 * a[0] ** 2 + 0.3 * a[0] ** 4),)
-    assert verified(lambda x: x**3, slightly_off, [bp.array("n", low=1, high=2)]).cause == "unknown"
+    assert verified(lambda x: x**3, slightly_off, [bp.array("n", low=1, high=2)]).cause == "surplus"
 
 
 def test_a_function_of_several_results_has_no_slope_at_its_output():

@@ -34,6 +34,9 @@ the leaf is right. The first cause in this list that passes is named.
 | `copied-guard` | autodiff differentiates a guard there, and so does the hand-written side |
 | `accuracy` | the formula is right, its arithmetic loses the digits |
 | `reference` | autodiff itself is not finite, or disagrees with finite differences |
+| `surplus`, `wrong-value`, `wrong-function`, `wrong-number`, `wrong-count`, `wrong-axis`, \
+`wrong-operator`, `swapped-operands`, `sum-for-mean`, `mean-for-sum`, `dropped-mask`, `conjugate` | the line \
+in the report, mended so, gives the right result at every point looked at |
 | `unknown` | none of these |
 """
 

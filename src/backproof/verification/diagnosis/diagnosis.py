@@ -1,10 +1,13 @@
 """The diagnosis of the gravest finding: its smallest example, its cause, and the other wrong leaves."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from backproof.verification.blame.blame import Blame, blame
+from backproof.verification.blame.edits import SLIPS
 from backproof.verification.diagnosis.causes import Named, name_cause
 from backproof.verification.diagnosis.failure import failure_at
 from backproof.verification.diagnosis.layers import first_wrong_layer
@@ -25,12 +28,14 @@ class Diagnosis(NamedTuple):
         named: the cause and its sentence; None at a kink, where nothing is wrong.
         difference: the finite difference for the entry shown, where there is one.
         notes: the first wrong layer, and the other leaves that are wrong.
+        blame: the line of the code by hand that is wrong, where it is known.
     """
 
     small: Judgement
     named: Named | None = None
     difference: float | None = None
     notes: tuple[str, ...] = ()
+    blame: Blame | None = None
 
 
 def diagnose(evaluators: Evaluators, judged: Sequence[Judgement]) -> Diagnosis | None:
@@ -49,6 +54,7 @@ def _of_failing(
     small = plainer(evaluators, failing[0])
     named = name_cause(evaluators, failing, small, judged)
     notes: list[str] = []
+    found: Blame | None = None
     if small.outcome is Outcome.WRONG:
         rule = evaluators.claim.rule
         layer = rule and first_wrong_layer(rule, [one.point for one in (small, *failing)])
@@ -57,7 +63,16 @@ def _of_failing(
         if layer and layer.cause and named[0] == "unknown":
             named = layer.cause, f"layer {layer.layer} of {layer.of} has this slip: {layer.slip}"
         notes += _other_leaves(evaluators, small, failing)
-    return Diagnosis(small, named, _difference(evaluators, small), tuple(notes))
+        try:
+            found = blame(evaluators, judged)
+        except Exception as error:
+            # The verdict stands, whatever the user's code does where it is taken apart to be explained.
+            notes.append(
+                f"the wrong line was not looked for: {type(error).__name__}: {error}".splitlines()[0]
+            )
+    if found and found.mend and named[0] == "unknown":
+        named = found.cause, f"{SLIPS[found.cause]} in line {found.line} of {Path(found.file).name}"
+    return Diagnosis(small, named, _difference(evaluators, small), tuple(notes), found)
 
 
 def _difference(evaluators: Evaluators, small: Judgement) -> float | None:

@@ -14,11 +14,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from backproof.numerics.comparison import difference, worst_entry
+from backproof.numerics.comparison import Entry, difference, units, worst_entry
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import is_floating
+from backproof.numerics.leaves import is_floating, is_inexact, largest, leaves_with_paths
 from backproof.numerics.noise import Measured
-from backproof.numerics.tolerance import FAR
+from backproof.numerics.tolerance import AGREES_WITHIN, FAR
 from backproof.verification.claims.contract import broken_contract
 from backproof.verification.judging.judge import Judgement, Outcome, is_right_at_kink, judge_alone
 from backproof.verification.points.draws import Drawn
@@ -26,19 +26,24 @@ from backproof.verification.points.sizes import FILLED, LARGER, LENGTHS
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point, point_of
 
+# The part of the value by hand, and of the direction, that the right value must have in order to be seen.
+VISIBLE = 0.01
 PLAIN = (1.0, -1.0, 2.0, 0.5, -2.0, 3.0, -3.0, 0.0)
 
 
 def plainer(evaluators: Evaluators, found: Judgement) -> Judgement:
-    """Return a judgement with the same outcome at a smaller and plainer point, or `found` itself."""
+    """Return a judgement with the same outcome at a smaller and plainer point, or `found` itself.
+
+    If possible, the value that is right is a number to be seen beside the wrong one: neither 0 nor tiny.
+    """
     found = _shorter(evaluators, _smaller(evaluators, found))
     if found.point.is_large:
         return _all_ones(evaluators, found)
     points = evaluators.claim.points
     quick = with_plain_numbers(found.point, points.admits, _differs_in(evaluators, found), points.plainer)
     same = _same_failure(evaluators, judge_alone(evaluators, quick), found)
-    if same:
-        return same
+    if same and (visible_entry(evaluators, same) or not visible_entry(evaluators, found)):
+        return _shown(evaluators, same)
     budget = itertools.count()
     careful = with_plain_numbers(
         found.point,
@@ -49,7 +54,36 @@ def plainer(evaluators: Evaluators, found: Judgement) -> Judgement:
         ),
         points.plainer,
     )
-    return _same_failure(evaluators, judge_alone(evaluators, careful), found) or found
+    return _shown(evaluators, _same_failure(evaluators, judge_alone(evaluators, careful), found) or found)
+
+
+def visible_entry(evaluators: Evaluators, found: Judgement) -> Entry | None:
+    """Return the entry furthest apart among those of the failing leaf whose right value can be seen.
+
+    It can be seen beside the value by hand, and beside the direction.
+    """
+    if found.outcome is not Outcome.WRONG or found.worst is None:
+        return None
+    paths = [path for path, _ in leaves_with_paths(found.hand)]
+    which = paths.index(found.worst.leaf)
+    noises = evaluators.noise_of_both(found.point)
+    mine, true, noise = (np.asarray(jax.tree.leaves(one)[which]) for one in (found.hand, found.truth, noises))
+    if not is_inexact(true):
+        return None
+    with np.errstate(all="ignore"):
+        apart = units(mine, true, noise)
+        least = VISIBLE * np.maximum(np.abs(mine), min(1.0, largest(found.point.direction)))
+        telling = (apart > AGREES_WITHIN) & np.isfinite(mine) & np.isfinite(true) & (np.abs(true) >= least)
+    if not np.any(telling):
+        return None
+    at = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.where(telling, apart, -1))), apart.shape))
+    return Entry(found.worst.leaf, at, mine[at], true[at], float(noise[at]), float(apart[at]))
+
+
+def _shown(evaluators: Evaluators, found: Judgement) -> Judgement:
+    """Return a judgement with the entry to be shown: one whose right value can be seen, if there is one."""
+    entry = visible_entry(evaluators, found)
+    return found._replace(worst=entry) if entry else found
 
 
 def _all_ones(evaluators: Evaluators, found: Judgement) -> Judgement:
@@ -76,12 +110,15 @@ def _all_ones(evaluators: Evaluators, found: Judgement) -> Judgement:
 def _smaller(evaluators: Evaluators, found: Judgement) -> Judgement:
     """Return a judgement with the same failure at the smallest sizes that show it, or `found` itself."""
     size = sum(np.size(leaf) for leaf in jax.tree.leaves(found.point.args))
-    for drawn in [one for one in evaluators.claim.points.small() if one.size < size][: EFFORT.small_draws]:
+    first, is_visible = None, visible_entry(evaluators, found) is not None
+    draws = [one for one in evaluators.claim.points.small() if one.size < size or not is_visible]
+    for drawn in draws[: EFFORT.small_draws]:
         judged = _judged_at(evaluators, drawn)
         same = _same_failure(evaluators, judged, found) if judged else None
-        if same:
+        if same and visible_entry(evaluators, same):
             return same
-    return found
+        first = first or (same if drawn.size < size else None)
+    return found if is_visible else first or found
 
 
 def _shorter(evaluators: Evaluators, found: Judgement) -> Judgement:
@@ -130,11 +167,16 @@ def _same_failure(evaluators: Evaluators, one: Judgement, other: Judgement) -> J
 
 def _differs_in(evaluators: Evaluators, found: Judgement) -> Any:
     """Return a quick test of whether the two sides differ in the same leaf; it ignores kinks."""
+    is_visible = visible_entry(evaluators, found) is not None
 
     def differs(point: Point) -> bool:
         leaf = found.worst.leaf if found.worst else None
-        entry = difference(evaluators.hand(point).value, evaluators.truth(point), leaf)
-        return bool(entry and found.worst)
+        hand, truth = evaluators.hand(point).value, evaluators.truth(point)
+        entry = difference(hand, truth, leaf)
+        if not (entry and found.worst):
+            return False
+        seen = Judgement(Outcome.WRONG, point, hand, truth.value, entry)
+        return not is_visible or visible_entry(evaluators, seen) is not None
 
     return differs
 

@@ -1,0 +1,139 @@
+"""The line of the hand-written code that is wrong, and what should stand there.
+
+An expression is a suspect if it feeds every wrong entry of the result and if some value of it would make the
+whole result right. Among its suspects the slips that people make are turned back, one at a time; what makes
+the result right where it was looked for is then run, as the source would read, at every judged point. Only
+what is right at all of them is called a mend.
+"""
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from backproof.numerics.effort import EFFORT
+from backproof.verification.blame.edits import plain_text
+from backproof.verification.blame.failing import failing_points
+from backproof.verification.blame.places import feeds, is_alias
+from backproof.verification.blame.respelled import respelled, without_comment
+from backproof.verification.blame.search import Suspect, can_be_right, suspects
+from backproof.verification.blame.seen import Seen
+from backproof.verification.blame.trial import points_mended
+from backproof.verification.blame.tries import Tried, by_forward, plainly
+from backproof.verification.blame.watched import Watching
+from backproof.verification.judging.judge import Judgement
+from backproof.verification.running.evaluators import Evaluators
+
+
+class Blame(NamedTuple):
+    """Holds the line of the hand-written code that is wrong.
+
+    Attributes:
+        file: the file.
+        line: the number of the line; None where several are in question.
+        text: the line, or the lines in question.
+        why: what shows it.
+        lines: the numbers of all lines in question.
+        mend: how the line should read; empty where that is not known.
+        cause: the name of the slip; empty where there is no mend.
+    """
+
+    file: str
+    line: int | None
+    text: str
+    why: str
+    lines: tuple[int, ...] = ()
+    mend: str = ""
+    cause: str = ""
+
+    def said(self) -> list[str]:
+        """Return the lines of a report on it."""
+        name = Path(self.file).name
+        if self.line is None:
+            texts = zip(self.lines, self.text.splitlines(), strict=True)
+            return [f"{self.why}:", *(f"  {name}:{line}  {text}" for line, text in texts)]
+        shown = f"{name}:{self.line}  {self.text}"
+        return (
+            [shown, f"should read  {self.mend}", f"({self.why})"] if self.mend else [shown, f"({self.why})"]
+        )
+
+
+def blame(evaluators: Evaluators, judged: Sequence[Judgement]) -> Blame | None:
+    """Return the line that is wrong; None where the code cannot be read or traced, or nothing is known.
+
+    Args:
+        evaluators: the evaluators of the claim.
+        judged: the judgement of each point that was looked at.
+    """
+    claim = evaluators.claim
+    if claim.host or claim.by_point:
+        return None
+    watching = Watching()
+    try:
+        hand = watching.rebuilt(claim.hand)
+        points = failing_points(evaluators, watching, hand, judged)
+    except Exception:
+        # Code that inspects itself, or its arguments' types, may not run with marks in it.
+        return None
+    if not points:
+        return None
+    found = suspects(watching, points)
+    for spared in sorted({one.spared for one in found})[: EFFORT.tiers]:
+        tier = [one for one in found if one.spared == spared]
+        mended = _mended(evaluators, watching, points, tier, judged)
+        if mended:
+            return mended
+    return _in_question(watching, points, found)
+
+
+def _mended(
+    evaluators: Evaluators,
+    watching: Watching,
+    points: Sequence[Seen],
+    tier: Sequence[Suspect],
+    judged: Sequence[Judgement],
+) -> Blame | None:
+    """Return the plainest mend of some suspects that is right at every judged point."""
+    ways = (plainly, by_forward)
+    tried: set[tuple[int, str]] = set()
+    for way in ways:
+        edits = sorted(way(evaluators, watching, points, tier), key=lambda one: one.order)
+        new = [one for one in edits if (one.number, plain_text(one.text)) not in tried][: EFFORT.trials]
+        for one in new:
+            tried.add((one.number, plain_text(one.text)))
+            count = points_mended(evaluators, watching, one.number, one.text, judged)
+            if count:
+                return _with_mend(one, count)
+    return None
+
+
+def _with_mend(tried: Tried, count: int) -> Blame:
+    at = tried.at
+    line = without_comment(at.source.line(at.line))
+    why = f"written so, the result is right at all {count} points looked at"
+    return Blame(at.source.file, at.line, line, why, (at.line,), respelled(at, tried.text), tried.cause)
+
+
+def _in_question(watching: Watching, points: Sequence[Seen], found: Sequence[Suspect]) -> Blame | None:
+    """Return the lines of the suspects that feed the fewest right entries, and of the numbers in them."""
+    least = min((one.spared for one in found), default=0)
+    places = [watching.expressions[one.number] for one in found if one.spared == least]
+    places = [one for one in places if not is_alias(watching, one)]
+    if not places:
+        return None
+    counts = [
+        one
+        for number, one in watching.expressions.items()
+        if not isinstance(one.node, ast.Constant)
+        and all(number in seen.statics for seen in points)
+        and any(feeds(one, place, is_static=True) for place in places)
+    ]
+    file = places[0].source.file
+    lines = tuple(sorted({one.line for one in (*places, *counts) if one.source.file == file}))
+    texts = [without_comment(places[0].source.line(line)) for line in lines]
+    least_spared = [one for one in found if one.spared == least]
+    if len(lines) == 1 and least == 0 and any(can_be_right(points, one) for one in least_spared):
+        why = "only this line feeds every wrong entry and no right one"
+        return Blame(file, lines[0], texts[0], why, lines)
+    why = "one of these lines" if len(lines) > 1 else "this line, perhaps with another,"
+    return Blame(file, None, "\n".join(texts), f"{why} makes every wrong entry wrong", lines)

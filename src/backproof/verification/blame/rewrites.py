@@ -1,0 +1,115 @@
+"""Slips that no value shows: another axis, a sum for a mean, a count, an operator. They are tried by running.
+
+A count or an axis is a plain number in the code, so that the program must be traced anew for each of them.
+"""
+
+import ast
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from backproof.verification.blame.marking import Expression
+from backproof.verification.blame.vocabulary import Term
+
+OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
+}  # fmt: skip
+REDUCTIONS = {"sum": "mean", "mean": "sum"}
+AXES = (-1, 0, 1, -2)
+
+
+class Rewrite(NamedTuple):
+    """Holds one other way to write an expression, whose value is not known before it has run.
+
+    Attributes:
+        cause: the name of the slip that it turns back.
+        text: what stands in the place of the expression.
+        rank: how plain it is, the plainest lowest.
+    """
+
+    cause: str
+    text: str
+    rank: float
+
+
+def rewrites_of(one: Expression, scalars: Sequence[Term], *, is_static: bool) -> Iterator[Rewrite]:
+    """Yield the rewrites of an expression.
+
+    Args:
+        one: the expression.
+        scalars: the numbers in scope.
+        is_static: whether its value is a plain number.
+    """
+    node = one.node
+    if is_static:
+        yield from _numbers(node, one.text, scalars)
+    elif isinstance(node, ast.Call):
+        yield from _calls(node)
+    elif isinstance(node, ast.BinOp):
+        yield from _operators(node)
+
+
+def _numbers(node: ast.expr, text: str, scalars: Sequence[Term]) -> Iterator[Rewrite]:
+    written = ast.unparse(node)
+    if isinstance(node, ast.Constant):
+        number: Any = node.value
+        for other in (-number, number + 1, number - 1, 2 * number, number / 2):
+            if other != number:
+                yield Rewrite("wrong-number", repr(int(other) if other == int(other) else other), 1.0)
+        return
+    for template in ("{} + 1", "{} - 1", "2 * ({})", "({}) / 2", "-({})", "1 / ({})", "({}) ** 0.5"):
+        yield Rewrite("wrong-count", template.format(written), 1.0)
+    if isinstance(node, ast.BinOp):
+        for part in (node.left, node.right):
+            if not isinstance(part, ast.Constant):
+                yield Rewrite("wrong-count", ast.unparse(part), 0.5)
+    for one in scalars:
+        if one.text != written:
+            yield Rewrite("wrong-count", one.text, 0.5 + one.rank)
+
+
+def _calls(node: ast.Call) -> Iterator[Rewrite]:
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    if name in REDUCTIONS:
+        changed: Any = copy.deepcopy(node)
+        changed.func.attr = REDUCTIONS[name]
+        yield Rewrite("sum-for-mean" if name == "sum" else "mean-for-sum", ast.unparse(changed), 0.8)
+        yield from _axes(node)
+    plain = [one for one in node.args if not isinstance(one, ast.Starred)]
+    if name in ("where", "subtract", "divide", "dot", "matmul", "outer") and len(plain) >= 2:
+        turned = copy.deepcopy(node)
+        turned.args[-2:] = turned.args[:-3:-1]
+        yield Rewrite("swapped-operands", ast.unparse(turned), 1.0)
+
+
+def _axes(node: ast.Call) -> Iterator[Rewrite]:
+    """Yield a reduction over each other axis."""
+    is_method = not (isinstance(node.func, ast.Attribute) and _is_module(node.func.value))
+    place = 0 if is_method else 1
+    for axis in AXES:
+        changed = copy.deepcopy(node)
+        value = ast.parse(str(axis), mode="eval").body
+        named = [one for one in changed.keywords if one.arg == "axis"]
+        if named:
+            named[0].value = value
+        elif len(changed.args) > place:
+            changed.args[place] = value
+        else:
+            continue
+        if ast.unparse(changed) != ast.unparse(node):
+            yield Rewrite("wrong-axis", ast.unparse(changed), 1.2)
+
+
+def _is_module(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("jnp", "np", "numpy", "jax")
+
+
+def _operators(node: ast.BinOp) -> Iterator[Rewrite]:
+    other = OPERATORS.get(type(node.op))
+    if other is not None:
+        changed = ast.BinOp(node.left, other(), node.right)
+        signs = isinstance(node.op, ast.Add | ast.Sub)
+        yield Rewrite("term-sign" if signs else "wrong-operator", ast.unparse(changed), 0.8)
+    if isinstance(node.op, ast.MatMult | ast.Sub | ast.Div):
+        turned = ast.BinOp(node.right, node.op, node.left)
+        yield Rewrite("swapped-operands", ast.unparse(turned), 1.0)

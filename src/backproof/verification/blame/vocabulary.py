@@ -1,0 +1,168 @@
+"""What stands at hand where an expression is: the values in scope, as a person would write them."""
+
+import ast
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backproof.numerics.leaves import is_inexact
+from backproof.verification.blame.marking import Expression
+from backproof.verification.blame.seen import Seen
+from backproof.verification.blame.watched import Watching
+
+# How plain a number with a name is.
+NAMED = 0.5
+
+
+class Term(NamedTuple):
+    """Holds something that could be written, and its value at each point.
+
+    Attributes:
+        text: how it is written.
+        values: its values, arrays or numbers.
+        rank: how plain it is, the plainest lowest.
+    """
+
+    text: str
+    values: tuple[Any, ...]
+    rank: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of its first value."""
+        return np.shape(self.values[0])
+
+    def holds(self, other: "Term") -> bool:
+        """Return whether another term, which is no name, is written in it."""
+        return not other.text.isidentifier() and other.text in self.text
+
+    @property
+    def dimensions(self) -> set[int]:
+        """How many axes its values have."""
+        return set(map(np.ndim, self.values))
+
+
+def terms_at(watching: Watching, at: Expression, points: Sequence[Seen]) -> list[Term]:
+    """Return the arrays that could be written in place of an expression or beside it, no value twice."""
+    return distinct([one for one in _in_scope(watching, at, points) if all(map(_is_usable, one.values))])
+
+
+def conditions_at(watching: Watching, at: Expression, points: Sequence[Seen]) -> list[Term]:
+    """Return the conditions in scope, and whether a value in scope is positive."""
+    scope = _in_scope(watching, at, points)
+    found = [one for one in scope if all(np.asarray(v).dtype == bool for v in one.values)]
+    signs = [
+        Term(f"{one.text} > 0", tuple(v > 0 for v in one.values), one.rank + 0.5)
+        for one in scope
+        if all(is_real(v) for v in one.values) and one.rank < 1
+    ]
+    telling = [one for one in signs if not all(np.all(v) or not np.any(v) for v in one.values)]
+    return distinct([*found, *telling])
+
+
+def known_at(watching: Watching, at: Expression, points: Sequence[Seen]) -> list[Term]:
+    """Return every value in scope, numbers and whole numbers among them."""
+    numbers = [
+        Term(_text(one), tuple(seen.statics[number] for seen in points), _rank(one))
+        for number, one in watching.expressions.items()
+        if _stands_before(one, at) and all(number in seen.statics for seen in points)
+    ]
+    return [*_in_scope(watching, at, points), *numbers]
+
+
+def is_real(value: Any) -> bool:
+    """Return whether a value is an array of real numbers."""
+    return _is_usable(value) and not np.iscomplexobj(value)
+
+
+def _in_scope(watching: Watching, at: Expression, points: Sequence[Seen]) -> list[Term]:
+    found: list[Term] = []
+    for number, one in watching.expressions.items():
+        if not _stands_before(one, at):
+            continue
+        values = tuple(v[0] for v in (seen.values_of(number) for seen in points) if len(v) == 1)
+        if len(values) == len(points):
+            found.append(Term(_text(one), values, _rank(one)))
+    return found
+
+
+def distinct(terms: Sequence[Term]) -> list[Term]:
+    """Return the plainest of those terms that have the same values."""
+    kept: dict[Any, Term] = {}
+    for one in sorted(terms, key=lambda term: (term.rank, len(term.text))):
+        key = tuple((np.shape(v), np.asarray(v, complex).round(12).tobytes()) for v in one.values)
+        kept.setdefault(key, one)
+    return list(kept.values())
+
+
+def scalars_at(watching: Watching, at: Expression, points: Sequence[Seen]) -> list[Term]:
+    """Return the numbers that a person might have forgotten, or written too often."""
+    found = [Term(text, (value,) * len(points), 1.0) for text, value in (("2", 2), ("0.5", 0.5))]
+    for number, one in watching.expressions.items():
+        if not _stands_before(one, at):
+            continue
+        held = tuple(seen.statics[number] for seen in points if number in seen.statics)
+        if len(held) == len(points) and not isinstance(one.node, ast.Constant):
+            found.append(Term(_text(one), held, NAMED))
+    for term in terms_at(watching, at, points):
+        if term.text.isidentifier():
+            for axis in range(min(term.dimensions)):
+                sizes = tuple(np.shape(v)[axis] for v in term.values)
+                found.append(Term(f"{term.text}.shape[{axis}]", sizes, 1.2 + 0.01 * axis))
+    whole = [one for one in distinct(found) if all(v not in (0, 1) for v in one.values)]
+    sizes = [one for one in whole if "shape" in one.text]
+    roots = [
+        Term(f"{one.text} ** 0.5", tuple(v**0.5 for v in one.values), one.rank + 0.5)
+        for one in whole
+        if (one in sizes or one.rank == NAMED) and all(v > 0 for v in one.values)
+    ]
+    less = [
+        Term(f"({one.text} - 1)", tuple(v - 1 for v in one.values), one.rank + 0.5)
+        for one in sizes
+        if all(v > 1 for v in one.values)
+    ]
+    return distinct([*whole, *roots, *less])
+
+
+def _stands_before(one: Expression, at: Expression) -> bool:
+    """Return whether a value is known where another expression stands, as the lines are written."""
+    if one.source.file != at.source.file or _text(one).startswith("_"):
+        return False
+    if one.function != at.function and not _encloses(one, at):
+        return False
+    if one.name:
+        return one.line < at.statement.lineno or isinstance(one.statement, ast.Lambda)
+    if _span(one) == _span(at):
+        return False
+    return one.line < at.statement.lineno or one.statement is at.statement or _same_place(one, at)
+
+
+def _span(one: Expression) -> tuple[Any, ...]:
+    node = one.node
+    return node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
+
+
+def _same_place(one: Expression, at: Expression) -> bool:
+    return one.statement.lineno == at.statement.lineno
+
+
+def _encloses(one: Expression, at: Expression) -> bool:
+    definition = one.source.definition
+    inside = definition.lineno <= at.line <= (definition.end_lineno or 0)
+    return inside and one.function[1] == definition.lineno
+
+
+def _is_usable(value: Any) -> bool:
+    return is_inexact(value) and bool(np.all(np.isfinite(value)))
+
+
+def _text(one: Expression) -> str:
+    return one.name or ast.unparse(one.node)
+
+
+def _rank(one: Expression) -> float:
+    """Return how plain an expression is: a name, an entry of something, or more."""
+    if one.name or isinstance(one.node, ast.Name):
+        return 0.0
+    return 0.5 + 0.1 * sum(isinstance(node, ast.expr) for node in ast.walk(one.node))
