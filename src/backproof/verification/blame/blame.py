@@ -135,5 +135,5 @@ def _in_question(watching: Watching, points: Sequence[Seen], found: Sequence[Sus
     if len(lines) == 1 and least == 0 and any(can_be_right(points, one) for one in least_spared):
         why = "only this line feeds every wrong entry and no right one"
         return Blame(file, lines[0], texts[0], why, lines)
-    why = "one of these lines" if len(lines) > 1 else "this line, perhaps with another,"
-    return Blame(file, None, "\n".join(texts), f"{why} makes every wrong entry wrong", lines)
+    where = "one of these lines" if len(lines) > 1 else "this line, perhaps with another"
+    return Blame(file, None, "\n".join(texts), f"every wrong entry comes from {where}", lines)

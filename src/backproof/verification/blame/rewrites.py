@@ -51,8 +51,8 @@ def rewrites_of(one: Expression, scalars: Sequence[Term], *, is_static: bool) ->
 
 def _numbers(node: ast.expr, text: str, scalars: Sequence[Term]) -> Iterator[Rewrite]:
     written = ast.unparse(node)
-    if isinstance(node, ast.Constant):
-        number: Any = node.value
+    number = _literal(node)
+    if number is not None:
         for other in (-number, number + 1, number - 1, 2 * number, number / 2):
             if other != number:
                 yield Rewrite("wrong-number", repr(int(other) if other == int(other) else other), 1.0)
@@ -66,6 +66,17 @@ def _numbers(node: ast.expr, text: str, scalars: Sequence[Term]) -> Iterator[Rew
     for one in scalars:
         if one.text != written:
             yield Rewrite("wrong-count", one.text, 0.5 + one.rank)
+
+
+def _literal(node: ast.expr) -> Any:
+    """Return the number that is written, with its sign; None if it is no plain number."""
+    if (
+        isinstance(node, ast.UnaryOp)
+        and isinstance(node.op, ast.USub)
+        and isinstance(node.operand, ast.Constant)
+    ):
+        return -_literal(node.operand)
+    return node.value if isinstance(node, ast.Constant) else None
 
 
 def _calls(node: ast.Call) -> Iterator[Rewrite]:
