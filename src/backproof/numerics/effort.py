@@ -82,7 +82,8 @@ class Effort:
         tiers: groups of expressions among which it is looked for, by how many right entries they feed.
         rewrites: ways to write an expression that are run because their values are not known before.
         newton: steps of Newton's method towards a value of an expression that makes the result right.
-        trials: mends that are run at every judged point.
+        trials: mends that are run at every point looked at.
+        doubtful_mends: points at which a mend differs from autodiff at first sight, and which are judged.
     """
 
     replicas: int = 4
@@ -147,6 +148,7 @@ class Effort:
     rewrites: int = 120
     newton: int = 16
     trials: int = 6
+    doubtful_mends: int = 24
 
 
 EFFORT = Effort()

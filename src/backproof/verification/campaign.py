@@ -139,7 +139,11 @@ class Campaign:
         if self.claim.points.related:
             judged = without_varied(judged, [look.point for look in looked.looks if look.varied])
         found = replace(
-            found, judged=judged, unjudged=unjudged(looked), unreached=(*unrelated(judged), *unasked(judged))
+            found,
+            looks=looked.looks,
+            judged=judged,
+            unjudged=unjudged(looked),
+            unreached=(*unrelated(judged), *unasked(judged)),
         )
         wrong = [one.point for one in found.judged if one.outcome is Outcome.WRONG]
         if wrong and is_right_again(evaluators, wrong[0], settings.repeats):

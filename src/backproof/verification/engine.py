@@ -150,7 +150,9 @@ def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings,
         found = campaign.investigate(_fitting(settings, claim), clock)
         judged = [one.point for one in found.judged if one.outcome is not Outcome.NO_EVIDENCE]
         found = replace(found, notes=(*claim.notes, *excused(claim, judged), *found.notes))
-        diagnosis = diagnose(campaign.evaluators, found.judged) if needs_diagnosis(found) else None
+        diagnosis = (
+            diagnose(campaign.evaluators, found.judged, found.looks) if needs_diagnosis(found) else None
+        )
     return conclude(claim, found, diagnosis, declared, seed=settings.seed, seconds=clock.seconds)
 
 

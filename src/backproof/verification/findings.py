@@ -8,7 +8,7 @@ from backproof.verification.claims.contract import Broken
 from backproof.verification.judging.accuracy import Row
 from backproof.verification.judging.judge import Judgement
 from backproof.verification.reach import NoEvidence, Reach
-from backproof.verification.running.looks import Refused
+from backproof.verification.running.looks import Look, Refused
 from backproof.verification.running.point import Point
 
 
@@ -48,6 +48,7 @@ class Findings:
         drawn: how many points were drawn, including those that were added.
         left_out: how many of them were left out, because their arrays are large.
         shapes: the argument shapes that were tried.
+        looks: both sides at every point that was looked at.
         judged: the judgement of each point that was examined.
         unjudged: the points that were not, by reason.
         refused: shapes with an empty axis that the hand-written side alone refuses.
@@ -69,6 +70,7 @@ class Findings:
     drawn: int = 0
     left_out: int = 0
     shapes: tuple[str, ...] = ()
+    looks: tuple[Look, ...] = ()
     judged: tuple[Judgement, ...] = ()
     unjudged: tuple[NoEvidence, ...] = ()
     refused: tuple[Refused, ...] = ()

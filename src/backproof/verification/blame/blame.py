@@ -2,7 +2,7 @@
 
 An expression is a suspect if it feeds every wrong entry of the result and if some value of it would make the
 whole result right. Among its suspects the slips that people make are turned back, one at a time; what makes
-the result right where it was looked for is then run, as the source would read, at every judged point. Only
+the result right where it was looked for is then run, as the source would read, at every point looked at. Only
 what is right at all of them is called a mend.
 """
 
@@ -23,6 +23,7 @@ from backproof.verification.blame.tries import Tried, by_forward, plainly
 from backproof.verification.blame.watched import Watching
 from backproof.verification.judging.judge import Judgement
 from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.looks import Look
 
 
 class Blame(NamedTuple):
@@ -58,12 +59,13 @@ class Blame(NamedTuple):
         )
 
 
-def blame(evaluators: Evaluators, judged: Sequence[Judgement]) -> Blame | None:
+def blame(evaluators: Evaluators, judged: Sequence[Judgement], looks: Sequence[Look]) -> Blame | None:
     """Return the line that is wrong; None where the code cannot be read or traced, or nothing is known.
 
     Args:
         evaluators: the evaluators of the claim.
-        judged: the judgement of each point that was looked at.
+        judged: the judgements of points.
+        looks: both sides at every point that was looked at.
     """
     claim = evaluators.claim
     if claim.host or claim.by_point:
@@ -80,7 +82,7 @@ def blame(evaluators: Evaluators, judged: Sequence[Judgement]) -> Blame | None:
     found = suspects(watching, points)
     for spared in sorted({one.spared for one in found})[: EFFORT.tiers]:
         tier = [one for one in found if one.spared == spared]
-        mended = _mended(evaluators, watching, points, tier, judged)
+        mended = _mended(evaluators, watching, points, tier, looks)
         if mended:
             return mended
     return _in_question(watching, points, found)
@@ -91,9 +93,9 @@ def _mended(
     watching: Watching,
     points: Sequence[Seen],
     tier: Sequence[Suspect],
-    judged: Sequence[Judgement],
+    looks: Sequence[Look],
 ) -> Blame | None:
-    """Return the plainest mend of some suspects that is right at every judged point."""
+    """Return the plainest mend of some suspects that is right at every point."""
     ways = (plainly, by_forward)
     tried: set[tuple[int, str]] = set()
     for way in ways:
@@ -101,7 +103,7 @@ def _mended(
         new = [one for one in edits if (one.number, plain_text(one.text)) not in tried][: EFFORT.trials]
         for one in new:
             tried.add((one.number, plain_text(one.text)))
-            count = points_mended(evaluators, watching, one.number, one.text, judged)
+            count = points_mended(evaluators, watching, one.number, one.text, looks)
             if count:
                 return _with_mend(one, count)
     return None

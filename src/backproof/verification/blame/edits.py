@@ -50,7 +50,8 @@ SLIPS = {
 }
 # A function of one value, and how it is written; the module's name in the code takes the place of `jnp`.
 FUNCTIONS: tuple[tuple[str, Callable[[Any], Any]], ...] = (
-    ("-{}", np.negative), ("{} ** 2", np.square), ("1 / {}", np.reciprocal), ("1 - {}", lambda v: 1 - v),
+    ("-{}", np.negative), ("jnp.zeros_like({})", np.zeros_like),
+    ("{} ** 2", np.square), ("1 / {}", np.reciprocal), ("1 - {}", lambda v: 1 - v),
     ("1 + {}", lambda v: 1 + v), ("jnp.exp({})", np.exp), ("jnp.log({})", np.log), ("jnp.sqrt({})", np.sqrt),
     ("jnp.tanh({})", np.tanh), ("jnp.sin({})", np.sin), ("jnp.cos({})", np.cos), ("jnp.abs({})", np.abs),
     ("jnp.sign({})", np.sign), ("1 - {} ** 2", lambda v: 1 - v**2),
@@ -128,7 +129,8 @@ def _turned_itself(own: Term) -> Iterator[Edit]:
 
 def _changed(own: Term) -> Iterator[Edit]:
     for template, function in FUNCTIONS:
-        cause, rank = ("sign", 1.0) if template == "-{}" else ("wrong-function", 2.0)
+        plain = {"-{}": ("sign", 1.0), "jnp.zeros_like({})": ("surplus", 1.0)}
+        cause, rank = plain.get(template, ("wrong-function", 2.0))
         if "-1" in template and 0 in own.dimensions:
             continue
         values = tuple(function(v) for v in own.values)

@@ -18,7 +18,8 @@ LIBRARIES = tuple(
 BACKPROOF = Path(__file__).resolve().parents[2]
 # Backward passes that come with backproof are somebody's code like any other.
 SHIPPED = tuple(
-    BACKPROOF / name for name in ("rules", "losses", "network.py", "compose.py", "stack.py", "depth.py")
+    BACKPROOF / name
+    for name in ("rules", "losses", "selftest", "network.py", "compose.py", "stack.py", "depth.py")
 )
 
 

@@ -15,6 +15,7 @@ from backproof.verification.diagnosis.smallest import plainer
 from backproof.verification.judging.judge import Judgement, Outcome
 from backproof.verification.running.differences import difference_at
 from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.looks import Look
 
 # The gravest first.
 GRAVE = (Outcome.WRONG, Outcome.UNSTABLE)
@@ -38,18 +39,27 @@ class Diagnosis(NamedTuple):
     blame: Blame | None = None
 
 
-def diagnose(evaluators: Evaluators, judged: Sequence[Judgement]) -> Diagnosis | None:
-    """Return the diagnosis of the gravest outcome among some points, else of a kink; None if all agree."""
+def diagnose(evaluators: Evaluators, judged: Sequence[Judgement], looks: Sequence[Look]) -> Diagnosis | None:
+    """Return the diagnosis of the gravest outcome among some points, else of a kink; None if all agree.
+
+    Args:
+        evaluators: the evaluators of the claim.
+        judged: the judgements of points.
+        looks: both sides at every point that was looked at.
+    """
     for outcome in GRAVE:
         failing = [one for one in judged if one.outcome is outcome]
         if failing:
-            return _of_failing(evaluators, failing, judged)
+            return _of_failing(evaluators, failing, judged, looks)
     kinked = [one for one in judged if one.outcome is Outcome.SUBGRADIENT]
     return Diagnosis(plainer(evaluators, kinked[0])) if kinked else None
 
 
 def _of_failing(
-    evaluators: Evaluators, failing: Sequence[Judgement], judged: Sequence[Judgement]
+    evaluators: Evaluators,
+    failing: Sequence[Judgement],
+    judged: Sequence[Judgement],
+    looks: Sequence[Look],
 ) -> Diagnosis:
     small = plainer(evaluators, failing[0])
     named = name_cause(evaluators, failing, small, judged)
@@ -64,7 +74,7 @@ def _of_failing(
             named = layer.cause, f"layer {layer.layer} of {layer.of} has this slip: {layer.slip}"
         notes += _other_leaves(evaluators, small, failing)
         try:
-            found = blame(evaluators, judged)
+            found = blame(evaluators, judged, looks)
         except Exception as error:
             # The verdict stands, whatever the user's code does where it is taken apart to be explained.
             notes.append(

@@ -34,7 +34,7 @@ from backproof.verification.judging.kinks import is_between, is_subgradient, jum
 from backproof.verification.judging.reference import Vote, vote
 from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluators import Evaluators
-from backproof.verification.running.looks import Look
+from backproof.verification.running.looks import Look, by_shape
 from backproof.verification.running.point import Point
 
 
@@ -260,7 +260,7 @@ def judge_all(evaluators: Evaluators, looks: Sequence[Look], clock: Clock) -> li
     """
     agreeing: list[Judgement] = []
     suspects: list[tuple[Look, bool]] = []
-    for group in _by_shape(looks):
+    for group in by_shape(looks):
         tied = [look for look in group if _can_be_guarded(evaluators, look)]
         marked = zip(tied, may_be_guarded(evaluators, tied) if tied else (), strict=True)
         guarded = {id(look) for look, is_guarded in marked if is_guarded}
@@ -286,13 +286,8 @@ def _without_direction(one: Judgement) -> Judgement:
     return one._replace(outcome=Outcome.NO_EVIDENCE, reason=NO_DIRECTION) if one.worst else one
 
 
-def _by_shape(looks: Sequence[Look]) -> list[list[Look]]:
-    by_shape = itertools.groupby(looks, key=lambda look: shapes_of(look.point.args))
-    return [list(group) for _, group in by_shape]
-
-
 def _in_turn(suspects: Sequence[tuple[Look, bool]]) -> list[tuple[Look, bool]]:
     """Return the first suspect at each shape, then the second at each, and so on."""
-    by_shape = itertools.groupby(suspects, key=lambda one: shapes_of(one[0].point.args))
-    rounds = itertools.zip_longest(*(list(group) for _, group in by_shape))
+    groups = itertools.groupby(suspects, key=lambda one: shapes_of(one[0].point.args))
+    rounds = itertools.zip_longest(*(list(group) for _, group in groups))
     return [one for one_round in rounds for one in one_round if one is not None]

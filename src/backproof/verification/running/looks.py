@@ -1,5 +1,6 @@
 """Both sides at every drawn point where the function exists and is finite, shape by shape."""
 
+import itertools
 import types
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 from backproof.errors import UsageError
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.lanes import Witness
+from backproof.numerics.leaves import shapes_of
 from backproof.numerics.noise import Measured
 from backproof.numerics.tracing import float64, form_of
 from backproof.verification.claims.claim import Claim
@@ -102,6 +104,12 @@ class Looks(NamedTuple):
 def key_of(one: Drawn) -> Key:
     """Return the key of a draw's group; keys sort the smallest groups first and the empty ones last."""
     return one.empty, one.size, one.shapes, one.tree
+
+
+def by_shape(looks: Sequence[Look]) -> list[list[Look]]:
+    """Return the looks in groups of neighbours at points of one shape."""
+    groups = itertools.groupby(looks, key=lambda look: shapes_of(look.point.args))
+    return [list(group) for _, group in groups]
 
 
 def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]], clock: Clock) -> Looks:
