@@ -19,7 +19,7 @@ from backproof.verification.blame.respelled import respelled, without_comment
 from backproof.verification.blame.search import Suspect, can_be_right, suspects
 from backproof.verification.blame.seen import Seen
 from backproof.verification.blame.trial import points_mended
-from backproof.verification.blame.tries import Tried, by_forward, plainly
+from backproof.verification.blame.tries import Tried, by_forward, plainly, with_sums
 from backproof.verification.blame.watched import Watching
 from backproof.verification.judging.judge import Judgement
 from backproof.verification.running.evaluators import Evaluators
@@ -96,7 +96,7 @@ def _mended(
     looks: Sequence[Look],
 ) -> Blame | None:
     """Return the plainest mend of some suspects that is right at every point."""
-    ways = (plainly, by_forward)
+    ways = (plainly, with_sums, by_forward)
     tried: set[tuple[int, str]] = set()
     for way in ways:
         edits = sorted(way(evaluators, watching, points, tier), key=lambda one: one.order)

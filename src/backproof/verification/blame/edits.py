@@ -78,28 +78,49 @@ class Scope(NamedTuple):
     conditions: Sequence[Term] = ()
 
 
-def edits_of(own: Term, scope: Scope) -> Iterator[Edit]:
-    """Yield the edits of an expression whose results have its shape."""
+Making = Callable[["Term", "Scope"], Iterator[Edit]]
+
+
+def edits_of(own: Term, scope: Scope, making: Making) -> Iterator[Edit]:
+    """Yield the edits of an expression whose results have its shape.
+
+    Args:
+        own: the expression.
+        scope: what stands at hand there.
+        making: makes the edits.
+    """
     again = 0.0 if own.text.isidentifier() else REPEATED
     with np.errstate(all="ignore"):
-        for edit in _all(own, scope):
+        for edit in making(own, scope):
             if edit.text.count(own.text) > 1:
                 edit = edit._replace(rank=edit.rank + again)
             if all(np.shape(v) == np.shape(w) for v, w in zip(edit.values, own.values, strict=True)):
                 yield edit
 
 
-def _all(own: Term, scope: Scope) -> Iterator[Edit]:
-    others = [one for one in (*scope.terms, *_turned(scope.terms)) if one.text != own.text]
+def short_edits(own: Term, scope: Scope) -> Iterator[Edit]:
+    """Yield the edits with one value, number, condition or function more or less."""
+    others = _others(own, scope)
     yield from _replaced(own, others)
     yield from _scaled(own, scope.scalars)
     yield from _turned_itself(own)
     yield from _changed(own)
     yield from _masked(own, scope.conditions)
-    # what is in it already would only be taken back
-    outside = [one for one in others if not own.holds(one)]
-    yield from _combined(own, outside)
-    yield from _with_sums(own, outside)
+    yield from _combined(own, _outside(own, others))
+
+
+def long_edits(own: Term, scope: Scope) -> Iterator[Edit]:
+    """Yield the edits with a product of two values, or a sum over an axis, more."""
+    yield from _with_sums(own, _outside(own, _others(own, scope)))
+
+
+def _others(own: Term, scope: Scope) -> list[Term]:
+    return [one for one in (*scope.terms, *_turned(scope.terms)) if one.text != own.text]
+
+
+def _outside(own: Term, others: Sequence[Term]) -> list[Term]:
+    """Return what is not in an expression already, where it would only be taken back."""
+    return [one for one in others if not own.holds(one)]
 
 
 def _replaced(own: Term, others: Sequence[Term]) -> Iterator[Edit]:

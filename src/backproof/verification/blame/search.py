@@ -7,7 +7,7 @@ import numpy as np
 
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.tolerance import CLOSE, NEAR, SOLVED, UNMOVED
-from backproof.verification.blame.edits import Edit, Scope, edits_of
+from backproof.verification.blame.edits import Edit, Making, Scope, edits_of
 from backproof.verification.blame.seen import Seen
 from backproof.verification.blame.vocabulary import Term
 from backproof.verification.blame.watched import Expression, Watching
@@ -74,12 +74,14 @@ def _suspected(seen: Seen, number: int) -> tuple[np.ndarray | None, int, bool] |
     return effect, spared, False
 
 
-def edits_that_mend(watching: Watching, points: Sequence[Seen], suspect: Suspect, scope: Scope) -> list[Edit]:
+def edits_that_mend(
+    watching: Watching, points: Sequence[Seen], suspect: Suspect, scope: Scope, making: Making
+) -> list[Edit]:
     """Return the edits of an expression that make the result right at the points, the plainest first."""
     own = _own(watching.expressions[suspect.number], points, suspect.number)
     if own is None:
         return []
-    edits = list(edits_of(own, scope))
+    edits = list(edits_of(own, scope, making))
     for which, seen in enumerate(points):
         edits = _mending(seen, suspect, edits, own, which)
     return sorted(edits, key=lambda one: one.rank)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.verification.blame.edits import ALIAS, Scope
+from backproof.verification.blame.edits import ALIAS, Making, Scope, long_edits, short_edits
 from backproof.verification.blame.forward import forward_terms
 from backproof.verification.blame.marking import Expression
 from backproof.verification.blame.places import feeds, is_alias, is_bare
@@ -41,25 +41,33 @@ class Tried(NamedTuple):
 def plainly(
     evaluators: Evaluators, watching: Watching, points: Sequence[Seen], tier: Sequence[Suspect]
 ) -> Iterator[Tried]:
-    """Yield the edits with what the code by hand holds."""
-    yield from _by_values(watching, points, tier)
+    """Yield the short edits with what the code by hand holds, and those that have to run."""
+    yield from _by_values(watching, points, tier, short_edits)
     yield from _by_running(evaluators, watching, points, tier)
 
 
-def _by_values(watching: Watching, points: Sequence[Seen], tier: Sequence[Suspect]) -> Iterator[Tried]:
+def with_sums(
+    evaluators: Evaluators, watching: Watching, points: Sequence[Seen], tier: Sequence[Suspect]
+) -> Iterator[Tried]:
+    """Yield the edits with a product or a sum of what the code by hand holds."""
+    del evaluators
+    yield from _by_values(watching, points, tier, long_edits)
+
+
+def _by_values(
+    watching: Watching, points: Sequence[Seen], tier: Sequence[Suspect], making: Making
+) -> Iterator[Tried]:
     """Yield the edits whose value is known before they run."""
     for one in tier:
         if one.is_narrow:
             continue
         at = watching.expressions[one.number]
         scope = Scope(*(known(watching, at, points) for known in (terms_at, scalars_at, conditions_at)))
-        is_only_use, is_returned = (
-            is_alias(watching, at),
-            is_bare(at) and isinstance(at.statement, ast.Return),
-        )
+        is_only_use = is_alias(watching, at)
+        is_returned = is_bare(at) and isinstance(at.statement, ast.Return)
         # hardly anyone binds a second name to a value
         is_all = isinstance(at.node, ast.Name) and is_bare(at) and not is_returned
-        for edit in edits_that_mend(watching, points, one, scope):
+        for edit in edits_that_mend(watching, points, one, scope, making):
             if is_only_use and not is_all and (is_returned or edit.text.count(at.text) < 2):
                 continue  # it would be written where the name is bound
             yield Tried(one.number, at, edit.cause, edit.text, edit.rank - ALIAS * is_all)
@@ -133,5 +141,5 @@ def by_forward(
         if one.is_narrow or is_alias(watching, at):
             continue
         scope = Scope(forward_terms(primal, forward, known_at(watching, at, points), at.source.names), ())
-        for edit in edits_that_mend(watching, points, one, scope):
+        for edit in edits_that_mend(watching, points, one, scope, short_edits):
             yield Tried(one.number, at, edit.cause, edit.text, edit.rank)
