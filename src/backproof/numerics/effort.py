@@ -76,6 +76,8 @@ class Effort:
         asked_on_host: shapes at which NumPy code is called for the form of its result.
         slips_of_a_kind: slips of one kind that are planted in one line.
         blamed: entries of a point at which the line that is wrong is looked for.
+        blamed_work: expressions times operations of a program in which the wrong line is looked for.
+        rewritten: operations of a program times rewrites of it that are run.
         effects: entries of an expression up to which its effect on the result is written as a matrix.
         forward_parts: parts of an expression of the function that is offered to the code by hand.
         lanes: values of an expression that are tried at a time.
@@ -141,6 +143,8 @@ class Effort:
     asked_on_host: int = 20
     slips_of_a_kind: int = 2
     blamed: int = 400
+    blamed_work: int = 2**18
+    rewritten: int = 2**14
     effects: int = 64
     forward_parts: int = 40
     lanes: int = 128

@@ -23,6 +23,7 @@ from backproof.verification.blindness import unseen
 from backproof.verification.claims.claim import Claim
 from backproof.verification.claims.contract import Broken
 from backproof.verification.diagnosis.missing_sum import missing_sum
+from backproof.verification.diagnosis.second_example import plainest_second
 from backproof.verification.evidence import (
     coarse,
     on_one_device,
@@ -138,13 +139,8 @@ class Campaign:
         judged = tuple(judge_all(evaluators, looked.looks, clock))
         if self.claim.points.related:
             judged = without_varied(judged, [look.point for look in looked.looks if look.varied])
-        found = replace(
-            found,
-            looks=looked.looks,
-            judged=judged,
-            unjudged=unjudged(looked),
-            unreached=(*unrelated(judged), *unasked(judged)),
-        )
+        late = (*unrelated(judged), *unasked(judged))
+        found = replace(found, looks=looked.looks, judged=judged, unjudged=unjudged(looked), unreached=late)
         wrong = [one.point for one in found.judged if one.outcome is Outcome.WRONG]
         if wrong and is_right_again(evaluators, wrong[0], settings.repeats):
             return replace(found, unlawful=Unlawful("not-deterministic", DIFFERENT_RESULTS, wrong[0]))
@@ -266,7 +262,7 @@ class Campaign:
             unlawful=unlawful,
             rows=accuracy.rows,
             unreached=(*found.unreached, *accuracy.unreached),
-            second=second.wrong,
+            second=second.wrong and plainest_second(evaluators, self.second, second.wrong),
             notes=(
                 *found.notes,
                 *cut_short(self.costs, self.lengths),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backproof.verification.claims.calls import call_of_second
 from backproof.verification.claims.claim import Claim
 from backproof.verification.diagnosis.diagnosis import Diagnosis
 from backproof.verification.findings import Findings
@@ -85,14 +86,19 @@ def _finding(
         return Finding(Verdict.REFERENCE_SUSPECT, "reference", text)
     if diagnosis and diagnosis.named:
         verdict = VERDICTS[diagnosis.small.outcome]
-        example = _counterexample(diagnosis.small, diagnosis.difference, claim.call)
+        example = _counterexample(claim, diagnosis.small, diagnosis.difference, claim.call)
         return Finding(verdict, *diagnosis.named, example)
     if found.unlawful:
         place = _place(found.unlawful.point)
         return Finding(Verdict.WRONG, found.unlawful.cause, found.unlawful.sentence, place)
     if found.second:
         text = "the gradient is right, but differentiating it again gives a wrong second derivative"
-        return Finding(Verdict.WRONG, "second-order", text, _counterexample(found.second))
+        return Finding(
+            Verdict.WRONG,
+            "second-order",
+            text,
+            _counterexample(claim, found.second, call=call_of_second(claim.call)),
+        )
     if found.rows:
         return _inaccurate(claim, found.rows[0])
     if found.doubt:
@@ -106,7 +112,7 @@ def _finding(
         return Finding(Verdict.INCONCLUSIVE, None, f"no verdict is possible: {'; '.join(found.unreached)}")
     if diagnosis:
         small = diagnosis.small
-        return Finding(Verdict.SUBGRADIENT, None, _convention(claim, small), _counterexample(small))
+        return Finding(Verdict.SUBGRADIENT, None, _convention(claim, small), _counterexample(claim, small))
     if declared:
         said = ", ".join(f"{name} is {what}" for name, what in declared.items())
         text = f"as declared, {said}; what is declared was not compared, and everything else agrees"
@@ -169,14 +175,14 @@ def _convention(claim: Claim, found: Judgement) -> str:
 
 
 def _counterexample(
-    found: Judgement, difference: float | None = None, call: str = ""
+    claim: Claim, found: Judgement, difference: float | None = None, call: str = ""
 ) -> Counterexample | None:
     if found.worst is None:
         return None
     point = found.point
     source = "its sides" if found.guarded and np.all(np.isfinite(found.worst.truth)) else "autodiff"
     example = Counterexample(point.args, point.direction, *found.worst, difference=difference, call=call)
-    return replace(example, source=source)
+    return replace(example, source=source, direction="tangents" if claim.forward else "cotangent")
 
 
 def _place(point: Point) -> Counterexample:

@@ -52,6 +52,7 @@ class Counterexample:
             All its lines but the last prepare the call.
         unit: the words after the distance: noise units, or in low precision another measure.
         source: who says what the value should be: autodiff, or where that is not the derivative, the sides.
+        direction: the name of `cotangent` in the code: `tangents` for a jvp.
     """
 
     args: tuple[Any, ...]
@@ -66,6 +67,7 @@ class Counterexample:
     call: str = ""
     unit: str = "noise units apart"
     source: str = "autodiff"
+    direction: str = "cotangent"
 
     @property
     def place(self) -> str:
@@ -74,8 +76,8 @@ class Counterexample:
 
     @property
     def repro(self) -> str:
-        """Python that rebuilds the example: `args` and `cotangent`."""
-        return f"args = {pasted(self.args)}\ncotangent = {pasted(self.cotangent)}"
+        """Python that rebuilds the example: `args` and `cotangent`, or `tangents` for a jvp."""
+        return f"args = {pasted(self.args)}\n{self.direction} = {pasted(self.cotangent)}"
 
     @property
     def replay(self) -> str:

@@ -77,7 +77,7 @@ def blame(evaluators: Evaluators, judged: Sequence[Judgement], looks: Sequence[L
     except Exception:
         # Code that inspects itself, or its arguments' types, may not run with marks in it.
         return None
-    if not points:
+    if not points or len(points[0].marks) * len(points[0].recording.steps) > EFFORT.blamed_work:
         return None
     found = suspects(watching, points)
     for spared in sorted({one.spared for one in found})[: EFFORT.tiers]:

@@ -127,8 +127,10 @@ def _replaced(own: Term, others: Sequence[Term]) -> Iterator[Edit]:
     for one in others:
         inside = one.text in own.text and len(one.text) < len(own.text)
         # hardly anyone calls a function that is too much
-        cause, rank = ("surplus", 0.5 + CALL * own.text.endswith(")")) if inside else ("wrong-value", 1.0)
-        yield Edit(cause, one.text, one.values, rank + one.rank)
+        if inside:
+            yield Edit("surplus", one.text, one.values, 0.5 + CALL * own.text.endswith(")"))
+        else:
+            yield Edit("wrong-value", one.text, one.values, 1.0 + one.rank)
 
 
 def _scaled(own: Term, scalars: Sequence[Term]) -> Iterator[Edit]:

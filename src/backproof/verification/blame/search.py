@@ -1,5 +1,6 @@
 """Which expressions may be the wrong ones, and which edits of them make the result right."""
 
+import ast
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -91,7 +92,7 @@ def _own(at: Expression, points: Sequence[Seen], number: int) -> Term | None:
     values = [seen.values_of(number) for seen in points]
     if any(len(one) != 1 for one in values):
         return None
-    return Term(at.text, tuple(one[0] for one in values), 0.0)
+    return Term(ast.unparse(at.node), tuple(one[0] for one in values), 0.0)
 
 
 def _mending(seen: Seen, suspect: Suspect, edits: Sequence[Edit], own: Term, which: int) -> list[Edit]:

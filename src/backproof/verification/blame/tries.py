@@ -85,7 +85,8 @@ def _by_running(
             continue
         rewrites = _rewrites(watching, points, number, one, is_static=is_static)
         every += [Tried(number, one, edit.cause, edit.text, edit.rank) for edit in rewrites]
-    for one in sorted(every, key=lambda one: one.order)[: EFFORT.rewrites]:
+    affordable = min(EFFORT.rewrites, EFFORT.rewritten // len(points[0].recording.steps))
+    for one in sorted(every, key=lambda one: one.order)[:affordable]:
         if _runs_right(evaluators, watching, points, one.number, one.text):
             yield one
 
@@ -115,6 +116,11 @@ def _rewrites(
     """Yield the rewrites of an expression; where it is smaller than other values, those times it as well."""
     scalars = scalars_at(watching, one, points) if is_static else ()
     yield from rewrites_of(one, scalars, is_static=is_static)
+    if is_static and isinstance(one.node, ast.Constant):
+        for term in terms_at(watching, one, points):
+            if term.text.isidentifier():
+                yield Rewrite("dropped-term", f"{one.text} - {term.text}", 2.3)
+                yield Rewrite("dropped-term", f"{one.text} - {term.text} ** 2", 2.3)
     values = [seen.values_of(number) for seen in points]
     if is_static or not all(len(several) == 1 for several in values):
         return

@@ -37,7 +37,14 @@ def call_of_jvp(jvp: Any, held: StaticArguments) -> str:
     """Return the call of `jvp(args, tangents)`; a static argument has the tangent None."""
     before, form = _form(jvp, "hand")
     nothing = StaticArguments(dict.fromkeys(held.values), held.args)
-    return before + form.format(f"{_full('args', held)}, {_full('cotangent', nothing)}")
+    return before + form.format(f"{_full('args', held)}, {_full('tangents', nothing)}")
+
+
+def call_of_second(call: str) -> str:
+    """Return the pullback of a derivative from its call; `cotangent` holds that of the call, and weights."""
+    *before, last = call.split("\n")
+    inner = last.replace("cotangent", "cotangent[0]")
+    return "\n".join([*before, f"jax.vjp(lambda *args: {inner}, *args)[1](cotangent[1])"]) if call else ""
 
 
 def call_of_function(fn: Any, held: StaticArguments) -> str:

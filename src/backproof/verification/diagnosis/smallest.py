@@ -29,6 +29,7 @@ from backproof.verification.running.point import Point, point_of
 # The part of the value by hand, and of the direction, that the right value must have in order to be seen.
 VISIBLE = 0.01
 PLAIN = (1.0, -1.0, 2.0, 0.5, -2.0, 3.0, -3.0, 0.0)
+PLAIN_COMPLEX = (1j, -1j, 1 + 1j, 1 - 1j, 1 + 2j)
 
 
 def plainer(evaluators: Evaluators, found: Judgement) -> Judgement:
@@ -209,7 +210,7 @@ def with_plain_numbers(
     for which, plainest in members(point.args) if members else ():
         same = [i for i, one in enumerate(plainest) if np.array_equal(one, leaves[which])]
         try_all(which, plainest[: same[0]] if same else plainest)
-    numbers = [i for i, leaf in enumerate(leaves) if is_floating(leaf)]
+    numbers = [i for i, leaf in enumerate(leaves) if is_inexact(leaf)]
     for which in [i for i in numbers if leaves[i].size <= EFFORT.by_entry]:
         for index in np.ndindex(np.shape(leaves[which])):
             plain = _plainer_than(leaves[which][index])
@@ -217,7 +218,7 @@ def with_plain_numbers(
     for which in [i for i in numbers if leaves[i].size]:
         # large leaves, and those whose entries belong together: a tie breaks if one of them moves
         leaf = leaves[which]
-        tied = float(leaf.flat[0]) if np.all(leaf == leaf.flat[0]) else np.nan
+        tied = leaf.flat[0] if np.all(leaf == leaf.flat[0]) else leaf.dtype.type(np.nan)
         plain = () if np.all(np.isin(leaf, PLAIN)) and np.isnan(tied) else _plainer_than(tied)
         try_all(which, [np.full_like(leaf, value) for value in plain])
     return Point(*tree.unflatten(leaves))
@@ -229,10 +230,16 @@ def _with_entry(leaf: np.ndarray, index: tuple[int, ...], value: float) -> np.nd
     return changed
 
 
-def _plainer_than(value: Any) -> tuple[float, ...]:
+def _plainer_than(value: Any) -> tuple[Any, ...]:
     """Return the plain numbers that come before `value`, then `value` rounded to one and to two digits."""
-    if value in PLAIN:
-        return PLAIN[: PLAIN.index(value)]
-    exact = float(value)
-    rounded = [float(f"{exact:.{digits}g}") for digits in (1, 2)] if np.isfinite(exact) else []
-    return (*PLAIN, *(one for one in rounded if one != exact))
+    plain = (*PLAIN, *PLAIN_COMPLEX) if np.iscomplexobj(value) else PLAIN
+    if value in plain:
+        return plain[: plain.index(value)]
+    rounded = [_rounded(value, digits) for digits in (1, 2)] if np.isfinite(value) else []
+    return (*plain, *(one for one in rounded if one != value))
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    if np.iscomplexobj(value):
+        return complex(_rounded(value.real, digits), _rounded(value.imag, digits))
+    return float(f"{value:.{digits}g}")
