@@ -76,6 +76,7 @@ class Effort:
         asked_on_host: shapes at which NumPy code is called for the form of its result.
         slips_of_a_kind: slips of one kind that are planted in one line.
         blamed: entries of a point at which the line that is wrong is looked for.
+        endless: values that code with an edit may mark, beside ten times as many as it marks without.
         blamed_work: expressions times operations of a program in which the wrong line is looked for.
         rewritten: operations of a program times rewrites of it that are run.
         effects: entries of an expression up to which its effect on the result is written as a matrix.
@@ -144,6 +145,7 @@ class Effort:
     slips_of_a_kind: int = 2
     blamed: int = 400
     blamed_work: int = 2**18
+    endless: int = 1000
     rewritten: int = 2**14
     effects: int = 64
     forward_parts: int = 40

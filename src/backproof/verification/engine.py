@@ -150,9 +150,10 @@ def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings,
         found = campaign.investigate(_fitting(settings, claim), clock)
         judged = [one.point for one in found.judged if one.outcome is not Outcome.NO_EVIDENCE]
         found = replace(found, notes=(*claim.notes, *excused(claim, judged), *found.notes))
-        diagnosis = (
-            diagnose(campaign.evaluators, found.judged, found.looks) if needs_diagnosis(found) else None
-        )
+        diagnosis = None
+        if needs_diagnosis(found):
+            late = found.is_wrong and clock.over("the line that is wrong")
+            diagnosis = diagnose(campaign.evaluators, found.judged, None if late else found.looks)
     return conclude(claim, found, diagnosis, declared, seed=settings.seed, seconds=clock.seconds)
 
 

@@ -198,3 +198,100 @@ def test_the_backward_of_a_custom_vjp_a_rule_and_a_jvp_have_lines_too():
     tangent = lambda args, tangents: 2 * jnp.cos(args[0]) * tangents[0]
     report = bp.verify(of=jnp.sin, jvp=tangent, args=[A("n")], **QUICK)
     assert report.blame.mend.endswith("jnp.cos(args[0]) * tangents[0]")
+
+
+def shared(x):
+    return x * 2.0
+
+
+def misused(args, ct):
+    return (2 * shared(args[0]) * ct,)
+
+
+def test_a_mend_of_code_that_the_function_shares_is_none():
+    report = bp.verify(of=lambda x: shared(x) ** 2, vjp=misused, args=[A("n")], **QUICK)
+    assert report.verdict == "WRONG"
+    assert report.blame.line == misused.__code__.co_firstlineno + 1
+
+
+def power(x, k):
+    return power(x, k - 1) * x if k else jnp.ones_like(x)
+
+
+def one_power_less(args, ct):
+    return (4 * ct * power(args[0], 2),)
+
+
+def test_a_mend_never_makes_code_endless():
+    report = bp.verify(of=lambda x: x**4, vjp=one_power_less, args=[A("n")], **QUICK)
+    assert report.verdict == "WRONG"
+    assert "power(x, k)" not in str(report.mend)
+    assert report.blame.line == one_power_less.__code__.co_firstlineno + 1
+
+
+def slope(x):
+    return 1 - jnp.tanh(1.3 * x) ** 2 * 0.7
+
+
+def share(count):
+    return 1 / (count + 0.7)
+
+
+SLOPES = {"tanh": slope}
+
+
+def by_default(args, ct, act=SLOPES["tanh"]):
+    return (ct * act(args[0]),)
+
+
+def by_table(args, ct):
+    return (ct * SLOPES["tanh"](args[0]),)
+
+
+def by_number(args, ct):
+    x = args[0]
+    return (ct * share(x.size) * jnp.ones_like(x),)
+
+
+def by_condition(args, ct):
+    x = args[0]
+    inside = jnp.cos(3 * x) > 0.77
+    return (jnp.where(inside, 2.0 * x * ct, 0.0),)
+
+
+def by_loop(args, ct):
+    return (jax.lax.scan(lambda c, row: (c, row * row * 1.1), 0.0, args[0])[1] * ct,)
+
+
+HIDDEN = {
+    "a default": (jnp.tanh, by_default),
+    "a table": (jnp.tanh, by_table),
+    "a number": (lambda x: x.mean(), by_number),
+    "a condition": (lambda x: jnp.where(jnp.cos(3 * x) > 0.7, x**2, 0.0), by_condition),
+    "a loop": (jnp.tanh, by_loop),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_where_what_is_wrong_may_be_hidden_no_line_is_the_only_one(name):
+    of, vjp = HIDDEN[name]
+    report = bp.verify(of=of, vjp=vjp, args=[A("n>=1")], **QUICK)
+    assert report.verdict == "WRONG"
+    assert report.blame.line is None or report.blame.mend
+
+
+def test_code_that_is_another_when_it_is_rebuilt_is_not_blamed_and_a_note_says_so():
+    def by_identity(args, ct):
+        x = args[0]
+        y = x
+        return (ct * (3 * x if y is x else 2 * x),)
+
+    report = bp.verify(of=lambda x: (x**2).sum(), vjp=by_identity, args=[A("n")], **QUICK)
+    assert (report.verdict, report.blame) == ("WRONG", None)
+    assert any("gives another result" in note for note in report.notes)
+
+
+def test_without_time_no_line_is_looked_for():
+    report = bp.verify(of=lambda x: (x**2).sum(), vjp=tripled, args=[A("n")], budget=1e-9, **QUICK)
+    assert (report.verdict, report.blame) == ("WRONG", None)
+    assert "no time left to look for the line" in str(report)

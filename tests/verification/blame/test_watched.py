@@ -1,5 +1,6 @@
 """The user's functions, rebuilt with marks: the same results, and every value known by its place."""
 
+import ast
 import functools
 import linecache
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from backproof.verification.blame.source import source_of
-from backproof.verification.blame.watched import MARK, Watching
+from backproof.verification.blame.watched import MARK, EndlessError, Watching
 
 OFFSET = 0.5
 
@@ -61,6 +62,53 @@ class Layer:
         return x * self.weight
 
 
+def recursive(x, k=2):
+    return recursive(x, k - 1) * x if k else x
+
+
+def with_inner_recursion(x):
+    def inner(v, k):
+        return inner(v, k - 1) + v if k else v
+
+    return inner(x, 3)
+
+
+def with_decorated_inside(x):
+    @functools.partial(jax.vmap, in_axes=0)
+    def row(v):
+        return v * 2
+
+    return row(x)
+
+
+def with_an_annotation(x):
+    y: jax.Array
+    y = x * 3
+    return y
+
+
+def with_a_default(x, act=lambda v: v * 100, *, more=helper):
+    return more(act(x))
+
+
+class Weighted(Layer):
+    def __init__(self):
+        self.w = 2.0
+
+    def __call__(self, x):
+        return x * self.w
+
+
+weighted = Weighted()
+
+
+class Private:
+    __factor = 4.0
+
+    def go(self, x):
+        return x * self.__factor
+
+
 # fmt: off
 one, two = (lambda x: x + 1), (lambda x: x * 3)
 # fmt: on
@@ -73,6 +121,14 @@ FUNCTIONS = {
     "a method": Layer().apply,
     "an object": Layer(),
     "two lambdas on a line": lambda x: one(x) + two(x),
+    "recursion": recursive,
+    "recursion inside": with_inner_recursion,
+    "a decorator inside": with_decorated_inside,
+    "an annotation": with_an_annotation,
+    "a default": with_a_default,
+    "a default of a lambda": lambda x, act=lambda v: v * 100: x * 2 + 0 * act(x),
+    "an object that is also read": lambda x, w=weighted: w(x) * w.w,
+    "a private name": Private().go,
     "a map": lambda x: jax.vmap(helper)(x),
     "a loop": lambda x: jax.lax.fori_loop(0, 3, lambda i, v: helper(v), x),
 }
@@ -118,6 +174,10 @@ def test_a_rebuilt_function_returns_the_same(name):
         ("two lambdas on a line", "x * 3"),
         ("two lambdas on a line", "x + 1"),
         ("a map", "x * 2 + OFFSET"),
+        ("recursion", "recursive(x, k - 1) * x"),
+        ("a decorator inside", "v * 2"),
+        ("a default", "v * 100"),
+        ("an object that is also read", "x * self.w"),
         ("a loop", "x * 2"),
     ],
 )
@@ -136,8 +196,6 @@ def test_an_expression_keeps_its_number_and_its_place():
 
 
 def test_an_expression_can_be_exchanged():
-    import ast
-
     watching = Watching()
     watching.rebuilt(plain)
     (number,) = (k for k, one in watching.expressions.items() if one.text == "jnp.sin(x)")
@@ -161,7 +219,24 @@ def test_a_function_whose_source_has_changed_or_is_not_there_is_left_alone():
     assert source_of(names["f"]) is None
     linecache.cache["gone.py"] = (0, None, text.splitlines(keepends=True), "gone.py")
     assert source_of(names["f"]).line(2) == "return x + 1"
-    linecache.cache["gone.py"] = (0, None, text.replace("+", "-").splitlines(keepends=True), "gone.py")
-    assert source_of(names["f"]) is None
+    for other in (text.replace("+", "-"), text.replace("1", "2"), text.replace("x", "y")):
+        linecache.cache["gone.py"] = (0, None, other.splitlines(keepends=True), "gone.py")
+        assert source_of(names["f"]) is None
     watching = Watching()
     assert watching.rebuilt(names["f"]) is names["f"]
+
+
+def test_code_that_an_edit_makes_endless_is_stopped():
+    def halving(x):
+        n = 8
+        while n > 1:
+            x = x * 2
+            n = n // 2
+        return x
+
+    watching = Watching()
+    x = jnp.ones(2)
+    np.testing.assert_array_equal(watching.rebuilt(halving)(x), halving(x))
+    (number,) = (k for k, one in watching.expressions.items() if one.text == "n // 2")
+    with pytest.raises(EndlessError):
+        watching.rebuilt(halving, (number, ast.parse("n", mode="eval").body))(x)

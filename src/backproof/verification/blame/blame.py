@@ -14,7 +14,7 @@ from typing import NamedTuple
 from backproof.numerics.effort import EFFORT
 from backproof.verification.blame.edits import plain_text
 from backproof.verification.blame.failing import failing_points
-from backproof.verification.blame.places import feeds, is_alias
+from backproof.verification.blame.places import is_alias, is_known, numbers_of
 from backproof.verification.blame.respelled import respelled, without_comment
 from backproof.verification.blame.search import Suspect, can_be_right, suspects
 from backproof.verification.blame.seen import Seen
@@ -71,12 +71,7 @@ def blame(evaluators: Evaluators, judged: Sequence[Judgement], looks: Sequence[L
     if claim.host or claim.by_point:
         return None
     watching = Watching()
-    try:
-        hand = watching.rebuilt(claim.hand)
-        points = failing_points(evaluators, watching, hand, judged)
-    except Exception:
-        # Code that inspects itself, or its arguments' types, may not run with marks in it.
-        return None
+    points = failing_points(evaluators, watching, watching.rebuilt(claim.hand), judged)
     if not points or len(points[0].marks) * len(points[0].recording.steps) > EFFORT.blamed_work:
         return None
     found = suspects(watching, points)
@@ -123,19 +118,22 @@ def _in_question(watching: Watching, points: Sequence[Seen], found: Sequence[Sus
     places = [one for one in places if not is_alias(watching, one)]
     if not places:
         return None
-    counts = [
-        one
-        for number, one in watching.expressions.items()
-        if not isinstance(one.node, ast.Constant)
-        and all(number in seen.statics for seen in points)
-        and any(feeds(one, place, is_static=True) for place in places)
-    ]
+    counts = [watching.expressions[number] for number in numbers_of(watching, points, places)]
+    counts = [one for one in counts if not isinstance(one.node, ast.Constant)]
     file = places[0].source.file
     lines = tuple(sorted({one.line for one in (*places, *counts) if one.source.file == file}))
     texts = [without_comment(places[0].source.line(line)) for line in lines]
-    least_spared = [one for one in found if one.spared == least]
-    if len(lines) == 1 and least == 0 and any(can_be_right(points, one) for one in least_spared):
+    if len(lines) == 1 and least == 0 and _is_the_only(watching, points, found):
         why = "only this line feeds every wrong entry and no right one"
         return Blame(file, lines[0], texts[0], why, lines)
-    where = "one of these lines" if len(lines) > 1 else "this line, perhaps with another"
-    return Blame(file, None, "\n".join(texts), f"every wrong entry comes from {where}", lines)
+    feed = "these lines feed" if len(lines) > 1 else "this line feeds"
+    return Blame(file, None, "\n".join(texts), f"{feed} every wrong entry", lines)
+
+
+def _is_the_only(watching: Watching, points: Sequence[Seen], found: Sequence[Suspect]) -> bool:
+    """Return whether some value of a suspect makes the result right, and nothing that it reads is hidden."""
+    least = [one for one in found if not one.spared]
+    places = [watching.expressions[one.number] for one in least]
+    return all(is_known(watching, points, place) for place in places) and any(
+        can_be_right(points, one) for one in least
+    )

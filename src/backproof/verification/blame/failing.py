@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from backproof.numerics.comparison import same
 from backproof.numerics.effort import EFFORT
-from backproof.verification.blame.seen import Seen, seen_at
+from backproof.verification.blame.seen import Seen, flat, seen_at
 from backproof.verification.blame.watched import Watching
 from backproof.verification.judging.judge import Judgement, Outcome
 from backproof.verification.running.evaluators import Evaluators
@@ -24,6 +25,9 @@ def failing_points(
         watching: the expressions of the code by hand.
         hand: that code with marks.
         judged: the judgement of each point that was looked at.
+
+    Raises:
+        ValueError: rebuilt, the code is not what it was.
     """
     claim = evaluators.claim
     draws = [one for one in claim.points.plain(1) if not one.empty and one.size <= EFFORT.blamed]
@@ -37,10 +41,19 @@ def failing_points(
         if not evaluators.is_finite_at(point):
             continue
         seen = seen_at(evaluators, watching, hand, point)
+        if not _is_the_same(evaluators, seen):
+            raise ValueError("rebuilt from its source, the code by hand gives another result")
         if np.any(seen.wrong) and np.all(np.isfinite(seen.right)):
             found.append(seen)
     alike = [seen for seen in found[1:] if _axes(seen.point) == _axes(found[0].point)]
     return found[:1] + sorted(alike, key=lambda seen: -_apart(seen.point, found[0].point))[:1]
+
+
+def _is_the_same(evaluators: Evaluators, seen: Seen) -> bool:
+    """Return whether the rebuilt code gives what the code by hand gives."""
+    own = evaluators.hand(seen.point)
+    value, noise = (flat(jax.tree.leaves(one)) for one in own)
+    return value.shape == seen.hand.shape and same(seen.hand, value, noise)
 
 
 def _axes(point: Point) -> list[int]:

@@ -91,11 +91,15 @@ class Marking(ast.NodeTransformer):
         elif isinstance(node, ast.Subscript):
             node.value = self.visit(node.value)
         elif isinstance(node, ast.AnnAssign):
-            node.value = node.value and self._of_statement(node, node.value)
+            if node.value is None:
+                return node
+            node.value = self._of_statement(node, node.value)
         elif isinstance(node, ast.Compare | ast.BoolOp) and isinstance(self._statement, ast.If | ast.While):
             return node
         else:
             node = super().visit(node)
+        if isinstance(node, ast.While | ast.For):
+            node.body.insert(0, _counted(node))
         if isinstance(original, ast.Assign | ast.AugAssign | ast.AnnAssign):
             return [node, *self._bindings(original)]
         return self._marked(pristine, node) if is_value else node
@@ -132,7 +136,9 @@ class Marking(ast.NodeTransformer):
             documented = 1 if ast.get_docstring(node) is not None else 0
             body = [made for one in node.body[documented:] for made in _listed(self.visit(one))]
             node.body = [*node.body[:documented], *given, *body]
-            node.returns, node.decorator_list = None, []
+            node.returns = None
+            if len(self._functions) == 1:
+                node.decorator_list = []  # the function itself is rebuilt as what they decorate
             for one in every:
                 one.annotation = None
         self._statement = before
@@ -166,6 +172,12 @@ class Marking(ast.NodeTransformer):
         if self._edit is not None and self._edit[0] == number:
             node = copy.deepcopy(self._edit[1])
         return ast.fix_missing_locations(ast.copy_location(_call(number, node), pristine))
+
+
+def _counted(loop: ast.While | ast.For) -> ast.stmt:
+    """Return a statement that counts the steps of a loop, which an edit may make endless."""
+    made = ast.Expr(_call(-1, ast.Constant(None)))
+    return ast.fix_missing_locations(ast.copy_location(made, loop))
 
 
 def _call(number: int, value: ast.expr) -> ast.Call:

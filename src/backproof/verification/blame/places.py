@@ -1,10 +1,16 @@
 """How expressions stand to one another: one in the other, as its only use, or as a number that it names."""
 
 import ast
-from collections.abc import Iterator
+import builtins
+import inspect
+import types
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from backproof.numerics.leaves import is_inexact
 from backproof.verification.blame.marking import Expression
+from backproof.verification.blame.seen import Seen
+from backproof.verification.blame.source import is_library
 from backproof.verification.blame.watched import Watching
 
 
@@ -35,6 +41,23 @@ def _elements(node: Any) -> Iterator[ast.expr]:
         yield node
 
 
+def numbers_of(watching: Watching, points: Sequence[Seen], places: Sequence[Expression]) -> set[int]:
+    """Return the plain numbers that stand in some expressions, or whose names do, through any other names."""
+    statics = {
+        number: one
+        for number, one in watching.expressions.items()
+        if all(number in seen.statics for seen in points)
+    }
+    found: set[int] = set()
+    reached = list(places)
+    while reached:
+        place = reached.pop()
+        new = {n for n, one in statics.items() if n not in found and feeds(one, place, is_static=True)}
+        found |= new
+        reached += [statics[number] for number in new]
+    return found
+
+
 def feeds(one: Expression, place: Expression, *, is_static: bool) -> bool:
     """Return whether an expression stands in another, or is a number whose name does."""
     if _within(one, place):
@@ -42,6 +65,57 @@ def feeds(one: Expression, place: Expression, *, is_static: bool) -> bool:
     bound = {node.id for node in _targets(one.statement)} if is_static else set()
     used = {node.id for node in ast.walk(place.node) if isinstance(node, ast.Name)}
     return not bound.isdisjoint(used) and one.function == place.function
+
+
+def is_known(watching: Watching, points: Sequence[Seen], place: Expression) -> bool:
+    """Return whether all that an expression reads is marked, or comes from libraries.
+
+    Conditions, and functions that are found in other ways than by their name, are not.
+    """
+    held = {number for seen in points for number in (*seen.marks, *seen.statics)}
+    own = [one for one in watching.expressions.values() if one.function == place.function]
+    numbers = {id(one): number for number, one in watching.expressions.items()}
+    marked = [one for one in own if numbers[id(one)] in held and _is_floating(points, numbers[id(one)])]
+    names = {one.name or getattr(one.node, "id", "") for one in marked}
+    inside = {
+        getattr(one.node.value, "id", "")
+        for one in marked
+        if isinstance(one.node, ast.Subscript | ast.Attribute)
+    }
+    used = {node.id for node in ast.walk(place.node) if isinstance(node, ast.Name)}
+    if any(isinstance(node, ast.Lambda) for node in ast.walk(place.node)):
+        return False
+    bound = {one.name for one in own}
+    return all(
+        name in names or name in inside or (name not in bound and _is_library(watching, points, place, name))
+        for name in used
+    )
+
+
+def _is_floating(points: Sequence[Seen], number: int) -> bool:
+    values = [value for seen in points for value in seen.values_of(number)]
+    return not values or all(is_inexact(value) for value in values)
+
+
+def _is_library(watching: Watching, points: Sequence[Seen], place: Expression, name: str) -> bool:
+    """Return whether a global name is of a library, or a function of the user's whose values are marked."""
+    if name not in place.source.names:
+        return hasattr(builtins, name)
+    value = place.source.names[name]
+    if isinstance(value, types.ModuleType):
+        file = getattr(value, "__file__", None)
+        return file is None or is_library(file)
+    if isinstance(value, int | float):
+        return True
+    code = getattr(inspect.unwrap(value) if callable(value) else value, "__code__", None)
+    if code is None or is_library(code.co_filename):
+        return callable(value) or code is not None
+    lines = range(code.co_firstlineno, max((line or 0 for *_, line in code.co_lines()), default=0) + 1)
+    return any(
+        one.source.file == code.co_filename and one.line in lines and number in seen.marks
+        for number, one in watching.expressions.items()
+        for seen in points
+    )
 
 
 def _targets(statement: Any) -> list[ast.Name]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 Definition = ast.FunctionDef | ast.Lambda
+INNER = "backproof_inner"
 LIBRARIES = tuple(
     Path(place).resolve() for place in map(sysconfig.get_path, ("stdlib", "purelib", "platlib")) if place
 )
@@ -21,6 +22,9 @@ SHIPPED = tuple(
     BACKPROOF / name
     for name in ("rules", "losses", "selftest", "network.py", "compose.py", "stack.py", "depth.py")
 )
+
+
+PARTS = ("co_firstlineno", "co_name", "co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars")
 
 
 class Source(NamedTuple):
@@ -45,6 +49,8 @@ def source_of(function: types.FunctionType) -> Source | None:
     code = function.__code__
     lines = tuple(linecache.getlines(code.co_filename, function.__globals__))
     file = _read(lines)
+    if any(name.startswith("_") and "__" in name[1:] and not name.startswith("__") for name in code.co_names):
+        return None  # a private name of a class, which is another name outside it
     if not any(_is_same(one, code) for one in file.codes):
         return None
     found = [node for node in file.definitions if _first_line(node) == code.co_firstlineno]
@@ -79,9 +85,16 @@ def _inside(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _is_same(one: types.CodeType, other: types.CodeType) -> bool:
-    """Return whether two codes have the same place and the same instructions."""
-    same_place = (one.co_firstlineno, one.co_name) == (other.co_firstlineno, other.co_name)
-    return same_place and one.co_code == other.co_code
+    """Return whether two codes have the same place, instructions, names and constants."""
+    if any(getattr(one, part) != getattr(other, part) for part in PARTS):
+        return False
+    pairs = list(zip(one.co_consts, other.co_consts, strict=False))
+    return len(one.co_consts) == len(other.co_consts) and all(
+        _is_same(a, b)
+        if isinstance(a, types.CodeType) and isinstance(b, types.CodeType)
+        else repr(a) == repr(b)
+        for a, b in pairs
+    )
 
 
 def _first_line(node: Definition) -> int:
@@ -106,7 +119,8 @@ def wrapped(node: Definition, names: tuple[str, ...]) -> ast.Module:
         inner: ast.stmt = ast.Return(node)
     else:
         inner = copy.copy(node)
-        inner.decorator_list = []
+        # under its own name it would be a variable of the function around it
+        inner.name, inner.decorator_list = INNER, []
     outer = ast.FunctionDef("backproof_outer", arguments, [inner], [], None)
     if sys.version_info >= (3, 12):
         outer.type_params = []
@@ -114,17 +128,15 @@ def wrapped(node: Definition, names: tuple[str, ...]) -> ast.Module:
 
 
 def code_of(program: ast.Module, file: str, name: str) -> types.CodeType | None:
-    """Return the code of the function of this name that a `wrapped` program defines."""
+    """Return the code of the function that a `wrapped` program defines, under a name."""
     try:
         outer = compile(program, file, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return None
     (inside,) = (one for one in outer.co_consts if isinstance(one, types.CodeType))
-    return next((one for one in inside.co_consts if _is_named(one, name)), None)
-
-
-def _is_named(constant: object, name: str) -> bool:
-    return isinstance(constant, types.CodeType) and constant.co_name == name
+    codes = [one for one in inside.co_consts if isinstance(one, types.CodeType)]
+    # the functions among its defaults come before it
+    return codes[-1].replace(co_name=name) if codes else None
 
 
 def is_library(file: str) -> bool:

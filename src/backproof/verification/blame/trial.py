@@ -1,14 +1,19 @@
 """Whether the hand-written code is right once an expression in it is exchanged."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import jax
+
+from backproof.numerics.comparison import same
 from backproof.numerics.effort import EFFORT
 from backproof.verification.blame.watched import Watching
 from backproof.verification.judging.judge import Outcome, first_look, has_a_direction, judge
+from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look, by_shape
-from backproof.verification.running.point import point_of
+from backproof.verification.running.point import Point, point_of
 
 # The seed of points at which no mend was looked for.
 FRESH = 7
@@ -33,6 +38,8 @@ def points_mended(
     edit = number, ast.parse(text, mode="eval").body
     changed = Evaluators(claim._replace(hand=watching.rebuilt(claim.hand, edit)))
     changed.truth, changed.primal = evaluators.truth, evaluators.primal
+    forward = [one for one in (claim.primal, claim.value) if one is not None]
+    pairs = [(_of_args(one), _of_args(watching.rebuilt(one, edit))) for one in forward]
     draws = [one for one in claim.points.plain(FRESH) if not one.empty and one.size <= EFFORT.blamed]
     points = [point_of(claim, one, "random") for one in draws]
     fresh = [point for point in points if evaluators.is_finite_at(point)]
@@ -40,6 +47,8 @@ def points_mended(
     every = [*(Look(point, None, evaluators.truth(point), tied=True) for point in fresh), *telling]
     doubtful: list[Look] = []
     try:
+        if not all(_are_alike(*pair, point) for pair in pairs for point in fresh[:2]):
+            return 0  # the function itself would be another one
         for group in by_shape(every):
             found = [one for one in _with_values(changed, group) if _differs(one)]
             doubtful += found
@@ -50,7 +59,18 @@ def points_mended(
     except Exception:
         # With another expression the code may not run at some shape: then that is no mend.
         return 0
-    return len(every) * right
+    return (len(every) - len(doubtful) + len(rest)) * right
+
+
+def _of_args(function: Callable[..., Any]) -> Evaluator:
+    return Evaluator(lambda args, _: function(*args))
+
+
+def _are_alike(one: Evaluator, other: Evaluator, point: Point) -> bool:
+    """Return whether two functions have the same value at a point."""
+    mine, noise = one(point)
+    leaves = zip(*map(jax.tree.leaves, (other(point).value, mine, noise)), strict=True)
+    return all(same(*leaf) for leaf in leaves)
 
 
 def _with_values(changed: Evaluators, group: Sequence[Look]) -> list[Look]:

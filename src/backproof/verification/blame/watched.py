@@ -7,6 +7,7 @@ An expression can be exchanged for another one, which is how a mend is tried.
 """
 
 import ast
+import copy
 import functools
 import types
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import jax
 import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 
+from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import is_key
 from backproof.verification.blame.marking import NOTE, Expression, Marking
 from backproof.verification.blame.source import code_of, is_library, source_of, wrapped
@@ -25,18 +27,27 @@ MARK = "backproof "
 HOLDERS = (types.FunctionType, functools.partial, jax.stages.Wrapped, jax.custom_vjp, jax.custom_jvp)
 
 
+class EndlessError(Exception):
+    """Code with an edit seems not to end."""
+
+
 class Watching:
     """Rebuilds functions with marks; it is a class to number the expressions alike in every rebuild.
 
     Attributes:
         expressions: what is marked, by number.
         statics: the numbers that are no arrays, by the number of their expression.
+        notes: how many values were marked in this run, steps of loops among them.
+        usual: how many are marked in a run without an edit.
+        most: how many may be; code with an edit might not end.
     """
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.expressions: dict[int, Expression] = {}
         self.statics: dict[int, Any] = {}
+        self.notes = self.usual = 0
+        self.most: int | None = None
         self._numbers: dict[tuple[Any, ...], int] = {}
 
     def rebuilt(self, function: Callable[..., Any], edit: tuple[int, ast.expr] | None = None) -> Any:
@@ -46,7 +57,15 @@ class Watching:
             function: the function.
             edit: the number of an expression, and what stands in its place.
         """
-        return _Rebuilding(self, edit).value(function)
+        made = _Rebuilding(self, edit).value(function)
+
+        def counted(*args: Any, **named: Any) -> Any:
+            self.notes, self.most = 0, None if edit is None else 10 * self.usual + EFFORT.endless
+            result = made(*args, **named)
+            self.usual = max(self.usual, self.notes if edit is None else 0)
+            return result
+
+        return made if made is function else counted
 
     def number(self, expression: Expression, kind: str) -> int:
         """Return the number of an expression, the same for the same place."""
@@ -64,7 +83,14 @@ class Watching:
         return found
 
     def note(self, number: int, value: Any) -> Any:
-        """Return a value, marked with the number of its expression if it is an array."""
+        """Return a value, marked with the number of its expression if it is an array.
+
+        Raises:
+            EndlessError: so much was marked that code with an edit seems not to end.
+        """
+        self.notes += 1
+        if self.most is not None and self.notes > self.most:
+            raise EndlessError
         if isinstance(value, jax.Array) and not is_key(value):
             if value.dtype == jax.dtypes.float0:
                 return value
@@ -122,30 +148,46 @@ class _Rebuilding:
             return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
         if type(value) is dict:
             return {key: self.value(one) for key, one in value.items()}
+        return self._called(value)
+
+    def _called(self, value: Any) -> Any:
+        """Return an object whose class says how it is called, with that rebuilt; or the object itself."""
         called = type(value).__dict__.get("__call__")
-        if isinstance(called, types.FunctionType):
-            rebuilt = self.value(called)
-            return value if rebuilt is called else types.MethodType(rebuilt, value)
-        return value
+        rebuilt = self.value(called) if isinstance(called, types.FunctionType) else called
+        if rebuilt is called:
+            return value
+        try:
+            made = copy.copy(value)
+            made.__class__ = type(type(value).__name__, (type(value),), {"__call__": rebuilt})
+        except TypeError:  # an object whose class cannot be another one
+            return value
+        return made
 
     def _function(self, function: types.FunctionType) -> Any:
-        closed = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-        cells = {name: self._cell(cell) for name, cell in closed.items()}
+        names, old = function.__code__.co_freevars, function.__closure__ or ()
         source = None if is_library(function.__code__.co_filename) else source_of(function)
-        if source is None:
-            if all(cells[name] is cell for name, cell in closed.items()):
+        code = None
+        if source is not None:
+            definition = Marking(self._watching.number, source, self._edit).definition()
+            code = code_of(wrapped(definition, names), source.file, function.__code__.co_name)
+        if code is None:
+            cells = [self._cell(cell) for cell in old]
+            if all(new is cell for new, cell in zip(cells, old, strict=True)):
                 return function
             return _made(function, function.__code__, cells, function.__globals__)
-        definition = Marking(self._watching.number, source, self._edit).definition()
-        code = code_of(wrapped(definition, tuple(closed)), source.file, function.__code__.co_name)
-        if code is None:
-            return function
         held = {**function.__globals__, NOTE: self._watching.note}
+        fresh = {name: types.CellType() for name in code.co_freevars}
+        made = _made(function, code, list(fresh.values()), held)
+        self._done[id(function)] = made  # so that a function that calls itself finds the new one
+        for name, cell in zip(names, old, strict=True):
+            if name in fresh and cell != types.CellType():  # one that is set
+                fresh[name].cell_contents = self.value(cell.cell_contents)
         for name in _names(function.__code__) & set(function.__globals__):
             one = function.__globals__[name]
             if isinstance(one, HOLDERS):
                 held[name] = self.value(one)
-        return _made(function, code, cells, held)
+        made.__defaults__ = self.value(function.__defaults__)
+        return made
 
     def _cell(self, cell: Any) -> Any:
         if cell == types.CellType():  # it is not set yet
@@ -154,14 +196,8 @@ class _Rebuilding:
         return cell if rebuilt is cell.cell_contents else types.CellType(rebuilt)
 
 
-def _made(function: types.FunctionType, code: Any, cells: dict[str, Any], held: dict[str, Any]) -> Any:
-    made = types.FunctionType(
-        code,
-        held,
-        function.__name__,
-        function.__defaults__,
-        tuple(cells[name] for name in code.co_freevars),
-    )
+def _made(function: types.FunctionType, code: Any, cells: list[Any], held: dict[str, Any]) -> Any:
+    made = types.FunctionType(code, held, function.__name__, function.__defaults__, tuple(cells))
     made.__kwdefaults__ = function.__kwdefaults__
     return made
 

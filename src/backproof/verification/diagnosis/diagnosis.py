@@ -39,13 +39,15 @@ class Diagnosis(NamedTuple):
     blame: Blame | None = None
 
 
-def diagnose(evaluators: Evaluators, judged: Sequence[Judgement], looks: Sequence[Look]) -> Diagnosis | None:
+def diagnose(
+    evaluators: Evaluators, judged: Sequence[Judgement], looks: Sequence[Look] | None
+) -> Diagnosis | None:
     """Return the diagnosis of the gravest outcome among some points, else of a kink; None if all agree.
 
     Args:
         evaluators: the evaluators of the claim.
         judged: the judgements of points.
-        looks: both sides at every point that was looked at.
+        looks: both sides at every point that was looked at; None where there is no time to look for the line.
     """
     for outcome in GRAVE:
         failing = [one for one in judged if one.outcome is outcome]
@@ -59,7 +61,7 @@ def _of_failing(
     evaluators: Evaluators,
     failing: Sequence[Judgement],
     judged: Sequence[Judgement],
-    looks: Sequence[Look],
+    looks: Sequence[Look] | None,
 ) -> Diagnosis:
     small = plainer(evaluators, failing[0])
     named = name_cause(evaluators, failing, small, judged)
@@ -74,12 +76,14 @@ def _of_failing(
             named = layer.cause, f"layer {layer.layer} of {layer.of} has this slip: {layer.slip}"
         notes += _other_leaves(evaluators, small, failing)
         try:
-            found = blame(evaluators, judged, looks)
+            found = None if looks is None else blame(evaluators, judged, looks)
+            notes += ["there was no time left to look for the line that is wrong"] * (looks is None)
         except Exception as error:
             # The verdict stands, whatever the user's code does where it is taken apart to be explained.
-            notes.append(
-                f"the wrong line was not looked for: {type(error).__name__}: {error}".splitlines()[0]
-            )
+            said = f"the wrong line was not looked for: {type(error).__name__}: {error}"
+            notes.append(said.splitlines()[0])
+    if found and found.mend:  # the line of the function would only be one more to look at
+        named = named[0], named[1].partition("; the slip belongs to")[0]
     if found and found.mend and named[0] == "unknown":
         named = found.cause, f"{SLIPS[found.cause]} in line {found.line} of {Path(found.file).name}"
     return Diagnosis(small, named, _difference(evaluators, small), tuple(notes), found)

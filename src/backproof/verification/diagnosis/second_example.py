@@ -1,5 +1,7 @@
 """The plainest example of a wrong second derivative: small sizes, plain numbers, weights among them."""
 
+import itertools
+
 from backproof.numerics.effort import EFFORT
 from backproof.verification.diagnosis.smallest import with_plain_numbers
 from backproof.verification.judging.judge import Judgement, Outcome, judge_alone
@@ -23,8 +25,10 @@ def plainest_second(first: Evaluators, second: Evaluators, found: Judgement) -> 
     if found.point.is_large:
         return found
 
+    tries = itertools.count()
+
     def still_wrong(point: Point) -> bool:
-        return judge_alone(second, point).outcome is Outcome.WRONG
+        return next(tries) < EFFORT.careful and judge_alone(second, point).outcome is Outcome.WRONG
 
     points = first.claim.points
     return judge_alone(second, with_plain_numbers(found.point, points.admits, still_wrong, points.plainer))
