@@ -152,8 +152,7 @@ def _report(campaign: Campaign, declared: Mapping[str, str], settings: Settings,
         found = replace(found, notes=(*claim.notes, *excused(claim, judged), *found.notes))
         diagnosis = None
         if needs_diagnosis(found):
-            late = found.is_wrong and clock.over("the line that is wrong")
-            diagnosis = diagnose(campaign.evaluators, found.judged, None if late else found.looks)
+            diagnosis = diagnose(campaign.evaluators, found.judged, found.looks, clock)
     return conclude(claim, found, diagnosis, declared, seed=settings.seed, seconds=clock.seconds)
 
 

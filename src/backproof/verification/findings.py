@@ -6,7 +6,7 @@ from typing import NamedTuple
 from backproof.verification.blindness import Unseen
 from backproof.verification.claims.contract import Broken
 from backproof.verification.judging.accuracy import Row
-from backproof.verification.judging.judge import Judgement, Outcome
+from backproof.verification.judging.judge import Judgement
 from backproof.verification.reach import NoEvidence, Reach
 from backproof.verification.running.looks import Look, Refused
 from backproof.verification.running.point import Point
@@ -87,11 +87,6 @@ class Findings:
     symbolic: tuple[str, ...] = ()
     leaves: int = 0
     notes: tuple[str, ...] = ()
-
-    @property
-    def is_wrong(self) -> bool:
-        """Return whether a value is wrong at some point."""
-        return any(one.outcome is Outcome.WRONG for one in self.judged)
 
     @property
     def all_zero(self) -> bool:

@@ -22,6 +22,7 @@ from backproof.verification.blame.trial import points_mended
 from backproof.verification.blame.tries import Tried, by_forward, plainly, with_sums
 from backproof.verification.blame.watched import Watching
 from backproof.verification.judging.judge import Judgement
+from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
 
@@ -59,13 +60,16 @@ class Blame(NamedTuple):
         )
 
 
-def blame(evaluators: Evaluators, judged: Sequence[Judgement], looks: Sequence[Look]) -> Blame | None:
+def blame(
+    evaluators: Evaluators, judged: Sequence[Judgement], looks: Sequence[Look], clock: Clock
+) -> Blame | None:
     """Return the line that is wrong; None where the code cannot be read or traced, or nothing is known.
 
     Args:
         evaluators: the evaluators of the claim.
         judged: the judgements of points.
         looks: both sides at every point that was looked at.
+        clock: the time that is left; once it is over, no further mend is looked for.
     """
     claim = evaluators.claim
     if claim.host or claim.by_point:
@@ -77,7 +81,7 @@ def blame(evaluators: Evaluators, judged: Sequence[Judgement], looks: Sequence[L
     found = suspects(watching, points)
     for spared in sorted({one.spared for one in found})[: EFFORT.tiers]:
         tier = [one for one in found if one.spared == spared]
-        mended = _mended(evaluators, watching, points, tier, looks)
+        mended = _mended(evaluators, watching, points, tier, looks, clock)
         if mended:
             return mended
     return _in_question(watching, points, found)
@@ -89,14 +93,17 @@ def _mended(
     points: Sequence[Seen],
     tier: Sequence[Suspect],
     looks: Sequence[Look],
+    clock: Clock,
 ) -> Blame | None:
     """Return the plainest mend of some suspects that is right at every point."""
     ways = (plainly, with_sums, by_forward)
     tried: set[tuple[int, str]] = set()
     for way in ways:
-        edits = sorted(way(evaluators, watching, points, tier), key=lambda one: one.order)
+        if clock.is_over:
+            return None
+        edits = sorted(way(evaluators, watching, points, tier, clock), key=lambda one: one.order)
         new = [one for one in edits if (one.number, plain_text(one.text)) not in tried][: EFFORT.trials]
-        for one in new:
+        for one in new if not clock.is_over else ():
             tried.add((one.number, plain_text(one.text)))
             count = points_mended(evaluators, watching, one.number, one.text, looks)
             if count:

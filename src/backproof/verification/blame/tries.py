@@ -20,6 +20,7 @@ from backproof.verification.blame.search import Suspect, edits_that_mend
 from backproof.verification.blame.seen import Seen, recorded, seen_at
 from backproof.verification.blame.vocabulary import conditions_at, known_at, scalars_at, terms_at
 from backproof.verification.blame.watched import Watching
+from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluators import Evaluators
 
 
@@ -39,18 +40,26 @@ class Tried(NamedTuple):
 
 
 def plainly(
-    evaluators: Evaluators, watching: Watching, points: Sequence[Seen], tier: Sequence[Suspect]
+    evaluators: Evaluators,
+    watching: Watching,
+    points: Sequence[Seen],
+    tier: Sequence[Suspect],
+    clock: Clock,
 ) -> Iterator[Tried]:
     """Yield the short edits with what the code by hand holds, and those that have to run."""
     yield from _by_values(watching, points, tier, short_edits)
-    yield from _by_running(evaluators, watching, points, tier)
+    yield from _by_running(evaluators, watching, points, tier, clock)
 
 
 def with_sums(
-    evaluators: Evaluators, watching: Watching, points: Sequence[Seen], tier: Sequence[Suspect]
+    evaluators: Evaluators,
+    watching: Watching,
+    points: Sequence[Seen],
+    tier: Sequence[Suspect],
+    clock: Clock,
 ) -> Iterator[Tried]:
     """Yield the edits with a product or a sum of what the code by hand holds."""
-    del evaluators
+    del evaluators, clock
     yield from _by_values(watching, points, tier, long_edits)
 
 
@@ -74,7 +83,11 @@ def _by_values(
 
 
 def _by_running(
-    evaluators: Evaluators, watching: Watching, points: Sequence[Seen], tier: Sequence[Suspect]
+    evaluators: Evaluators,
+    watching: Watching,
+    points: Sequence[Seen],
+    tier: Sequence[Suspect],
+    clock: Clock,
 ) -> Iterator[Tried]:
     """Yield the rewrites of what the suspects hold that make the result right at the points."""
     places = [watching.expressions[one.number] for one in tier]
@@ -87,7 +100,7 @@ def _by_running(
         every += [Tried(number, one, edit.cause, edit.text, edit.rank) for edit in rewrites]
     affordable = min(EFFORT.rewrites, EFFORT.rewritten // len(points[0].recording.steps))
     for one in sorted(every, key=lambda one: one.order)[:affordable]:
-        if _runs_right(evaluators, watching, points, one.number, one.text):
+        if not clock.is_over and _runs_right(evaluators, watching, points, one.number, one.text):
             yield one
 
 
@@ -132,9 +145,14 @@ def _rewrites(
 
 
 def by_forward(
-    evaluators: Evaluators, watching: Watching, points: Sequence[Seen], tier: Sequence[Suspect]
+    evaluators: Evaluators,
+    watching: Watching,
+    points: Sequence[Seen],
+    tier: Sequence[Suspect],
+    clock: Clock,
 ) -> Iterator[Tried]:
     """Yield the edits with what the function itself computes."""
+    del clock
     claim, primal = evaluators.claim, Watching()
     rebuilt = primal.rebuilt(claim.primal)
     try:

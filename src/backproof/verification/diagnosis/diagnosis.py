@@ -13,6 +13,7 @@ from backproof.verification.diagnosis.failure import failure_at
 from backproof.verification.diagnosis.layers import first_wrong_layer
 from backproof.verification.diagnosis.smallest import plainer
 from backproof.verification.judging.judge import Judgement, Outcome
+from backproof.verification.running.clock import Clock
 from backproof.verification.running.differences import difference_at
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
@@ -40,19 +41,20 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(
-    evaluators: Evaluators, judged: Sequence[Judgement], looks: Sequence[Look] | None
+    evaluators: Evaluators, judged: Sequence[Judgement], looks: Sequence[Look], clock: Clock
 ) -> Diagnosis | None:
     """Return the diagnosis of the gravest outcome among some points, else of a kink; None if all agree.
 
     Args:
         evaluators: the evaluators of the claim.
         judged: the judgements of points.
-        looks: both sides at every point that was looked at; None where there is no time to look for the line.
+        looks: both sides at every point that was looked at.
+        clock: the time that is left to look for the line that is wrong.
     """
     for outcome in GRAVE:
         failing = [one for one in judged if one.outcome is outcome]
         if failing:
-            return _of_failing(evaluators, failing, judged, looks)
+            return _of_failing(evaluators, failing, judged, looks, clock)
     kinked = [one for one in judged if one.outcome is Outcome.SUBGRADIENT]
     return Diagnosis(plainer(evaluators, kinked[0])) if kinked else None
 
@@ -61,7 +63,8 @@ def _of_failing(
     evaluators: Evaluators,
     failing: Sequence[Judgement],
     judged: Sequence[Judgement],
-    looks: Sequence[Look] | None,
+    looks: Sequence[Look],
+    clock: Clock,
 ) -> Diagnosis:
     small = plainer(evaluators, failing[0])
     named = name_cause(evaluators, failing, small, judged)
@@ -76,8 +79,9 @@ def _of_failing(
             named = layer.cause, f"layer {layer.layer} of {layer.of} has this slip: {layer.slip}"
         notes += _other_leaves(evaluators, small, failing)
         try:
-            found = None if looks is None else blame(evaluators, judged, looks)
-            notes += ["there was no time left to look for the line that is wrong"] * (looks is None)
+            found = None if clock.is_over else blame(evaluators, judged, looks, clock)
+            if clock.is_over and not (found and found.mend):
+                notes.append("there was no time left to look for the line that is wrong")
         except Exception as error:
             # The verdict stands, whatever the user's code does where it is taken apart to be explained.
             said = f"the wrong line was not looked for: {type(error).__name__}: {error}"

@@ -54,6 +54,11 @@ class Clock:
         """The seconds since it began."""
         return time.perf_counter() - self._began
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the budget is used up."""
+        return self.budget is not None and self.seconds > self.budget
+
     def says(self, what: str) -> None:
         """Tell whoever watches what is being done."""
         watcher = _WATCHER.get()
@@ -67,7 +72,7 @@ class Clock:
             what: what is left out then.
             required: whether a good verdict needs it.
         """
-        is_over = self.budget is not None and self.seconds > self.budget
+        is_over = self.is_over
         self.left_out += [what] if is_over else []
         self.missing += [what] if is_over and required else []
         return is_over
