@@ -29,6 +29,7 @@ TESTED_IN = {
     "verification/running/test_programs.py": ("verification/running/compiled.py",),
     "verification/test_memory.py": ("verification/fingerprint.py",),
     "verification/blame/test_blame.py": (
+        "verification/blame/case.py",
         "verification/blame/edits.py",
         "verification/blame/failing.py",
         "verification/blame/forward.py",
@@ -164,7 +165,6 @@ TESTED_IN = {
         "verification/diagnosis/diagnosis.py",
         "verification/diagnosis/failure.py",
         "verification/diagnosis/pattern.py",
-        "verification/diagnosis/smallest.py",
         "verification/diagnosis/symptoms.py",
     ),
     "verification/diagnosis/test_layers.py": (

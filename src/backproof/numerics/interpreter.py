@@ -148,11 +148,9 @@ def _computed(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]
                 continue
         if varied or not run:
             values = operands_of(name, operands, params, how, run)
-            if whole and how.is_replica(run):
-                exact = as_list(_varied(eqn, operands, values, how)(**params))
-            else:
-                exact = as_list(operation(*values, **params))
-            terms = None
+            moves = whole and how.is_replica(run)
+            once = _varied(eqn, operands, values, how) if moves else functools.partial(operation, *values)
+            exact, terms = as_list(once(**params)), None
         if inexact and how.is_replica(run):
             terms = terms or rounding_of_sum(name, values, operation, params)
             sizes = [rounded(values[0], exact[0])] if rounds else terms or [None] * len(exact)

@@ -54,14 +54,6 @@ class Recording:
                 found.setdefault(name, []).append(step)
         return found
 
-    def after(self, steps: Sequence[Step]) -> set[int]:
-        """Return the places whose values depend on the results of some steps."""
-        found = {place for step in steps for place in step.results}
-        for step in self.steps:
-            if not found.isdisjoint(step.operands):
-                found.update(step.results)
-        return found
-
     def replaced(self, steps: Sequence[Step], several: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
         """Yield the leaves of the result for each of several lists of values that the steps have instead.
 

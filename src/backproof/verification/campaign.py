@@ -51,7 +51,7 @@ from backproof.verification.points.hypothesis_draws import draw
 from backproof.verification.precisions import accuracy_in, precisions_of
 from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluators import Evaluators
-from backproof.verification.running.looks import Looks, does_not_compile, key_of, look_at
+from backproof.verification.running.looks import Look, Looks, does_not_compile, key_of, look_at
 from backproof.verification.running.low_precision import LowPrecision
 from backproof.verification.running.one_sided import is_pole
 from backproof.verification.running.oracle import require_oracle
@@ -245,9 +245,8 @@ class Campaign:
         clock.says(f"{len(everywhere)} points agree or are subgradients; laws of conduct and low precision")
         unlawful = None
         if not clock.over("the laws of conduct", required=True):
-            unlawful = _unlawful(evaluators, generic, LAWFUL, settings.repeats) or _forward_apart(
-                evaluators, [*everywhere, *given]
-            )
+            broken = _unlawful(evaluators, generic, LAWFUL, settings.repeats)
+            unlawful = broken or _forward_apart(evaluators, [*everywhere, *given])
         accuracy = accuracy_in(evaluators, groups, precisions_of(groups, settings), self.saturated, clock)
         if settings.second_order and not self.claim.forward and not clock.over("the second derivative"):
             second = judge_second_order(evaluators, self.second, generic[-1:], settings.seed)
@@ -263,15 +262,16 @@ class Campaign:
             rows=accuracy.rows,
             unreached=(*found.unreached, *accuracy.unreached),
             second=second.wrong and plainest_second(evaluators, self.second, second.wrong),
-            notes=(
-                *found.notes,
-                *cut_short(self.costs, self.lengths),
-                *coarse(paths, evaluators.units(looks[0].point)),
-                *on_one_device(evaluators.hand.program(looks[0].point)),
-                *accuracy.notes,
-                *second.notes,
-            ),
+            notes=(*found.notes, *self._notes(looks[0], paths), *accuracy.notes, *second.notes),
         )
+
+    def _notes(self, look: Look, paths: Sequence[str]) -> list[str]:
+        """Return notes on axes that were cut short, coarse leaves, and meshes of one device."""
+        return [
+            *cut_short(self.costs, self.lengths),
+            *coarse(paths, self.evaluators.units(look.point)),
+            *on_one_device(self.evaluators.hand.program(look.point)),
+        ]
 
 
 def _unlawful(

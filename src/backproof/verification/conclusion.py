@@ -92,13 +92,7 @@ def _finding(
         place = _place(found.unlawful.point)
         return Finding(Verdict.WRONG, found.unlawful.cause, found.unlawful.sentence, place)
     if found.second:
-        text = "the gradient is right, but differentiating it again gives a wrong second derivative"
-        return Finding(
-            Verdict.WRONG,
-            "second-order",
-            text,
-            _counterexample(claim, found.second, call=call_of_second(claim.call)),
-        )
+        return _second_order(claim, found.second)
     if found.rows:
         return _inaccurate(claim, found.rows[0])
     if found.doubt:
@@ -118,6 +112,12 @@ def _finding(
         text = f"as declared, {said}; what is declared was not compared, and everything else agrees"
         return Finding(Verdict.DECLARED, None, text)
     return Finding(Verdict.AGREES)
+
+
+def _second_order(claim: Claim, found: Judgement) -> Finding:
+    text = "the gradient is right, but differentiating it again gives a wrong second derivative"
+    example = _counterexample(claim, found, call=call_of_second(claim.call))
+    return Finding(Verdict.WRONG, "second-order", text, example)
 
 
 def _nothing_seen(found: Findings, declared: Mapping[str, str]) -> str:

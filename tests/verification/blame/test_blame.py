@@ -1,6 +1,7 @@
 """The line that is wrong and its mend: named where they can be shown, and no other line or mend ever."""
 
 import json
+import linecache
 import pathlib
 
 import jax
@@ -8,18 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 import planted
 import pytest
-from passes import PASSES, batch_norm, cross_entropy, layer_norm, swiglu
+from passes import PASSES, cross_entropy, swiglu
 
 import backproof as bp
+from backproof.verification.blame.case import Case
 from backproof.verification.blame.trial import points_mended
 from backproof.verification.blame.watched import Watching
 from backproof.verification.claims.of_functions import of_vjp
 from backproof.verification.claims.static_arguments import StaticArguments
+from backproof.verification.diagnosis import diagnosis
+from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.looks import Look
+from backproof.verification.running.point import Point
 
 pytestmark = pytest.mark.as_user
 A = bp.array
-EPS = 1e-5
 QUICK = {"examples": 60, "dtypes": (), "second_order": False}
 SLIPPED = {}
 
@@ -32,30 +37,35 @@ def slip(of, *args, mend):
     return enter
 
 
-@slip(layer_norm, A("b n+2"), A("n+2"), A("n+2"), mend="delta = ct * gain")
+@slip(lambda x, w: jnp.sin(x * w).sum(), A("b n"), A("n"), mend="slope = jnp.cos(x * w) * ct")
 def a_factor_forgotten(args, ct):
-    x, gain, _ = args  # noqa: RUF059 - the slip is that it is not used
-    centred = x - x.mean(-1, keepdims=True)
-    scale = 1 / jnp.sqrt((centred**2).mean(-1, keepdims=True) + EPS)
-    normal = centred * scale
-    delta = ct  # slip
-    along = (delta * normal).mean(-1, keepdims=True)
-    dx = (delta - delta.mean(-1, keepdims=True) - normal * along) * scale
-    return dx, (ct * normal).sum(0), ct.sum(0)
+    x, w = args
+    slope = jnp.cos(x * w)  # slip
+    return slope * w, (slope * x).sum(0)
 
 
-@slip(
-    batch_norm, A("b+2 n"), A("n"), A("n"),
-    mend="return dx, (ct * hat).sum(0), ct.sum(0)",
-)  # fmt: skip
-def another_axis(args, ct):
-    x, gamma, _ = args
-    centred = x - x.mean(0)
-    s = jnp.sqrt((centred**2).mean(0) + EPS)
-    hat = centred / s
-    u = ct * gamma
-    dx = (u - u.mean(0) - hat * (u * hat).mean(0)) / s
-    return dx, (ct * hat).sum(0), ct.mean(0)  # slip
+@slip(lambda x, w, b: x @ w + b, A("b n"), A("n m"), A("m"), mend="return ct @ w.T, x.T @ ct, ct.sum(0)")
+def a_mean_for_a_sum(args, ct):
+    x, w, _ = args
+    return ct @ w.T, x.T @ ct, ct.mean(0)  # slip
+
+
+@slip(lambda x: jnp.sinh(x.mean(1)), A("b n>=1"), mend="slope = ct * jnp.cosh(x.mean(1)) / x.shape[1]")
+def another_size(args, ct):
+    (x,) = args
+    slope = ct * jnp.cosh(x.mean(1)) / x.shape[0]  # slip
+    return (jnp.broadcast_to(slope[:, None], x.shape),)
+
+
+def grown(x, y):
+    return jnp.exp(jnp.sin(x) * y**2)
+
+
+@slip(grown, A("n"), A("n"), mend="value = jnp.exp(jnp.sin(x) * y ** 2)")
+def what_the_function_computes(args, ct):
+    x, y = args
+    value = jnp.cosh(x)  # slip
+    return ct * value * jnp.cos(x) * y**2, ct * value * jnp.sin(x) * 2 * y
 
 
 @slip(cross_entropy, A("b+1 v+1"), bp.integers("b+1", 0, "v"), mend="return ct * d / z.shape[0], None")
@@ -144,16 +154,44 @@ def tripled(args, ct):
     return (ct * 3 * x,)
 
 
-@pytest.mark.parametrize(
-    ("text", "is_mend"),
-    [("2", True), ("4", False), ("(7 if x.shape[0] == 4 else 2)", False), ("jnp.where(x == 0, 5, 2)", True)],
-)
-def test_a_mend_is_right_at_every_point_or_it_is_none(text, is_mend):
-    claim = of_vjp(lambda x: (x**2).sum(), tripled, StaticArguments.among([A("n")], ()), None)
+def points_with(of, vjp, text, instead, looks=()):
+    """Return at how many points a pullback is right with another text for an expression."""
+    claim = of_vjp(of, vjp, StaticArguments.among([A("n")], ()), None)
     evaluators, watching = Evaluators(claim), Watching()
     watching.rebuilt(claim.hand)
-    (number,) = (k for k, one in watching.expressions.items() if one.text == "3")
-    assert bool(points_mended(evaluators, watching, number, text, ())) is is_mend
+    (number,) = (k for k, one in watching.expressions.items() if one.text == text)
+    looks = [look_of(evaluators, *one) for one in looks]
+    return points_mended(Case(evaluators, watching, (), looks, Clock()), number, instead)
+
+
+def look_of(evaluators, *numbers):
+    point = Point((np.array(numbers),), np.ones(()))
+    return Look(point, None, evaluators.truth(point), tied=True)
+
+
+def square(x):
+    return (x**2).sum()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_mend"), [("2", True), ("4", False), ("(7 if x.shape[0] == 4 else 2)", False)]
+)
+def test_a_mend_is_right_at_every_point_or_it_is_none(text, is_mend):
+    assert bool(points_with(square, tripled, "3", text)) is is_mend
+
+
+def test_a_mend_that_is_wrong_at_one_point_looked_at_is_none():
+    rarely = "jnp.where(x == 77, 5, 2)"
+    assert points_with(square, tripled, "3", rarely)
+    assert points_with(square, tripled, "3", rarely, [(1.0, 2.0), (3.0, 4.0)])
+    assert not points_with(square, tripled, "3", rarely, [(1.0, 2.0), (3.0, 77.0)])
+
+
+def test_a_mend_is_run_at_every_point_that_was_looked_at(monkeypatch):
+    found = []
+    monkeypatch.setattr(diagnosis, "blame", lambda evaluators, judged, looks, clock: found.extend(looks))
+    report = bp.verify(of=square, vjp=tripled, args=[A("n")], **QUICK)
+    assert len(found) >= max(report.examples, QUICK["examples"])
 
 
 def test_where_the_line_cannot_be_known_none_is_named():
@@ -178,6 +216,47 @@ def test_of_two_slips_none_is_called_the_only_one():
     report = bp.verify(of=swiglu, vjp=two_slips, args=[A("b n"), A("n m"), A("n m")], **QUICK)
     assert report.verdict == "WRONG"
     assert report.blame is None or report.blame.line is None
+
+
+def through_numbers(args, ct):
+    x = args[0]
+    n = x.shape[0] ** 2
+    k = n + 3
+    return (ct / k * jnp.ones_like(x),)
+
+
+def test_the_lines_of_plain_numbers_are_in_question_too():
+    report = bp.verify(of=lambda x: x.sum() / jnp.pi, vjp=through_numbers, args=[A("n>=1")], **QUICK)
+    first = through_numbers.__code__.co_firstlineno
+    assert report.blame.mend or {first + 2, first + 3, first + 4} <= {*report.blame.lines}
+
+
+@pytest.mark.parametrize("head", ["import jax.numpy as xp", "import jax as xla"])
+def test_a_mend_calls_modules_as_the_code_does(head):
+    call = "xp" if "xp" in head else "xla.numpy"
+    text = f"{head}\ndef back(args, ct):\n    return (ct * args[0],)\n"
+    linecache.cache["called.py"] = (0, None, text.splitlines(keepends=True), "called.py")
+    names = {}
+    exec(compile(text, "called.py", "exec"), names)
+    report = bp.verify(of=jnp.sinh, vjp=names["back"], args=[A("n")], **QUICK)
+    assert report.blame.mend == ""
+    report = bp.verify(of=lambda x: -jnp.cos(x), vjp=names["back"], args=[A("n")], **QUICK)
+    assert report.blame.mend == f"return (ct * {call}.sin(args[0]),)"
+
+
+def beside_a_right_leaf(args, ct):
+    x, y = args
+    inner = jnp.exp(y)
+    slope = jnp.cos(1.1 * x) * jnp.tanh(x)
+    return ct * slope, ct * jnp.cos(inner) * inner
+
+
+def test_a_line_that_feeds_only_right_entries_is_not_in_question():
+    of = lambda x, y: (jnp.arctan(x) + jnp.sin(jnp.exp(y))).sum()
+    report = bp.verify(of=of, vjp=beside_a_right_leaf, args=[A("n"), A("n")], **QUICK)
+    first = beside_a_right_leaf.__code__.co_firstlineno
+    assert first + 3 in report.blame.lines
+    assert first + 2 not in report.blame.lines
 
 
 @jax.custom_vjp
@@ -212,6 +291,13 @@ def test_a_mend_of_code_that_the_function_shares_is_none():
     report = bp.verify(of=lambda x: shared(x) ** 2, vjp=misused, args=[A("n")], **QUICK)
     assert report.verdict == "WRONG"
     assert report.blame.line == misused.__code__.co_firstlineno + 1
+
+
+def test_a_mend_may_not_change_the_function():
+    of = lambda x: (shared(x) ** 2).sum()
+    assert points_with(of, misused, "2", "4")
+    # with this the pullback would be that of the old function, and the function another one
+    assert not points_with(of, misused, "x * 2.0", "x * 4.0")
 
 
 def power(x, k):

@@ -73,12 +73,16 @@ def with_inner_recursion(x):
     return inner(x, 3)
 
 
-def with_decorated_inside(x):
-    @functools.partial(jax.vmap, in_axes=0)
-    def row(v):
-        return v * 2
+def twice(function):
+    return lambda v: function(function(v))
 
-    return row(x)
+
+def with_decorated_inside(x):
+    @twice
+    def grown(v):
+        return v * 2 + 1
+
+    return grown(x)
 
 
 def with_an_annotation(x):
@@ -175,7 +179,7 @@ def test_a_rebuilt_function_returns_the_same(name):
         ("two lambdas on a line", "x + 1"),
         ("a map", "x * 2 + OFFSET"),
         ("recursion", "recursive(x, k - 1) * x"),
-        ("a decorator inside", "v * 2"),
+        ("a decorator inside", "v * 2 + 1"),
         ("a default", "v * 100"),
         ("an object that is also read", "x * self.w"),
         ("a loop", "x * 2"),
@@ -203,6 +207,15 @@ def test_an_expression_can_be_exchanged():
     x = jnp.array([1.0])
     np.testing.assert_array_equal(changed(x), helper(x) + jnp.cos(x))
     np.testing.assert_array_equal(plain(x), helper(x) + jnp.sin(x))
+
+
+def test_an_edit_holds_at_every_depth_of_a_recursion():
+    watching, text = Watching(), "recursive(x, k - 1) * x"
+    watching.rebuilt(recursive)
+    (number,) = (k for k, one in watching.expressions.items() if one.text == text)
+    changed = watching.rebuilt(recursive, (number, ast.parse(f"{text} * 2", mode="eval").body))
+    np.testing.assert_array_equal(recursive(jnp.float32(3)), 27)
+    np.testing.assert_array_equal(changed(jnp.float32(3)), 4 * 27)
 
 
 def test_code_of_libraries_is_left_alone():

@@ -7,6 +7,7 @@ import pytest
 
 import backproof as bp
 from backproof.errors import UsageError
+from backproof.verification import engine
 from backproof.verification.running.clock import Clock
 
 pytestmark = pytest.mark.as_user
@@ -48,6 +49,29 @@ def test_a_declared_precision_for_which_no_time_was_left_is_inconclusive():
     assert report.verdict == "INCONCLUSIVE"
     assert "no time left for" in report.explanation
     assert report.reach.precisions == report.reach.advised == ()
+
+
+class LateForFloat32(Clock):
+    """A clock that runs out for one precision only."""
+
+    late = False
+
+    @property
+    def is_over(self):
+        return self.late
+
+    def over(self, what, *, required=False):
+        self.late = what == "float32"
+        is_over = super().over(what, required=required)
+        self.late = False
+        return is_over
+
+
+def test_a_declared_precision_that_alone_is_missing_is_inconclusive(monkeypatch):
+    monkeypatch.setattr(engine, "Clock", LateForFloat32)
+    report = bp.verify(of=jnp.square, vjp=RIGHT, args=N)
+    assert report.verdict == "INCONCLUSIVE"
+    assert report.explanation.endswith("there was no time left for float32")
 
 
 def test_a_fault_at_the_smallest_shape_is_found_without_time():

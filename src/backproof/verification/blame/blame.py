@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backproof.numerics.effort import EFFORT
+from backproof.verification.blame.case import Case
 from backproof.verification.blame.edits import plain_text
 from backproof.verification.blame.failing import failing_points
 from backproof.verification.blame.places import is_alias, is_known, numbers_of
@@ -78,34 +79,25 @@ def blame(
     points = failing_points(evaluators, watching, watching.rebuilt(claim.hand), judged)
     if not points or len(points[0].marks) * len(points[0].recording.steps) > EFFORT.blamed_work:
         return None
-    found = suspects(watching, points)
+    found, case = suspects(watching, points), Case(evaluators, watching, points, looks, clock)
     for spared in sorted({one.spared for one in found})[: EFFORT.tiers]:
-        tier = [one for one in found if one.spared == spared]
-        mended = _mended(evaluators, watching, points, tier, looks, clock)
+        mended = _mended(case, [one for one in found if one.spared == spared])
         if mended:
             return mended
     return _in_question(watching, points, found)
 
 
-def _mended(
-    evaluators: Evaluators,
-    watching: Watching,
-    points: Sequence[Seen],
-    tier: Sequence[Suspect],
-    looks: Sequence[Look],
-    clock: Clock,
-) -> Blame | None:
+def _mended(case: Case, tier: Sequence[Suspect]) -> Blame | None:
     """Return the plainest mend of some suspects that is right at every point."""
-    ways = (plainly, with_sums, by_forward)
     tried: set[tuple[int, str]] = set()
-    for way in ways:
-        if clock.is_over:
-            return None
-        edits = sorted(way(evaluators, watching, points, tier, clock), key=lambda one: one.order)
+    for way in (plainly, with_sums, by_forward):
+        edits = sorted(way(case, tier), key=lambda one: one.order)
         new = [one for one in edits if (one.number, plain_text(one.text)) not in tried][: EFFORT.trials]
-        for one in new if not clock.is_over else ():
+        for one in new:
+            if case.clock.is_over:
+                return None
             tried.add((one.number, plain_text(one.text)))
-            count = points_mended(evaluators, watching, one.number, one.text, looks)
+            count = points_mended(case, one.number, one.text)
             if count:
                 return _with_mend(one, count)
     return None

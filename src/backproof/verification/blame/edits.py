@@ -4,7 +4,7 @@ Each edit says what stands in the place of the expression, and the value that it
 """
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,19 +48,20 @@ SLIPS = {
     "wrong-operator": "another operation is meant",
     "wrong-value": "another value is meant",
 }
-# A function of one value, and how it is written; the module's name in the code takes the place of `jnp`.
+# A function of one value, and how it is written; `jnp` and `nn` are what the code calls these modules.
 FUNCTIONS: tuple[tuple[str, Callable[[Any], Any]], ...] = (
-    ("-{}", np.negative), ("jnp.zeros_like({})", np.zeros_like),
-    ("{} ** 2", np.square), ("1 / {}", np.reciprocal), ("1 - {}", lambda v: 1 - v),
-    ("1 + {}", lambda v: 1 + v), ("jnp.exp({})", np.exp), ("jnp.log({})", np.log), ("jnp.sqrt({})", np.sqrt),
-    ("jnp.tanh({})", np.tanh), ("jnp.sin({})", np.sin), ("jnp.cos({})", np.cos), ("jnp.abs({})", np.abs),
-    ("jnp.sign({})", np.sign), ("1 - {} ** 2", lambda v: 1 - v**2),
-    ("{0} * (1 - {0})", lambda v: v * (1 - v)),
-    ("jax.nn.sigmoid({})", lambda v: 1 / (1 + np.exp(-v))),
-    ("jax.nn.softmax({}, -1)", lambda v: np.exp(v - v.max(-1, keepdims=True))
+    ("-{0}", np.negative), ("{jnp}.zeros_like({0})", np.zeros_like), ("{0} ** 2", np.square),
+    ("1 / {0}", np.reciprocal), ("1 - {0}", lambda v: 1 - v), ("1 + {0}", lambda v: 1 + v),
+    ("{jnp}.exp({0})", np.exp), ("{jnp}.log({0})", np.log), ("{jnp}.sqrt({0})", np.sqrt),
+    ("{jnp}.tanh({0})", np.tanh), ("{jnp}.sin({0})", np.sin), ("{jnp}.cos({0})", np.cos),
+    ("{jnp}.abs({0})", np.abs), ("{jnp}.sign({0})", np.sign), ("1 - {0} ** 2", lambda v: 1 - v**2),
+    ("{0} * (1 - {0})", lambda v: v * (1 - v)), ("{nn}.sigmoid({0})", lambda v: 1 / (1 + np.exp(-v))),
+    ("{nn}.softmax({0}, -1)", lambda v: np.exp(v - v.max(-1, keepdims=True))
      / np.exp(v - v.max(-1, keepdims=True)).sum(-1, keepdims=True)),
-    ("jnp.where({0} > 0, {0}, 0)", lambda v: np.where(v > 0, v, 0)),
+    ("{jnp}.where({0} > 0, {0}, 0)", lambda v: np.where(v > 0, v, 0)),
 )  # fmt: skip
+# The plainest of these, with causes of their own.
+PLAINEST = {"-{0}": "sign", "{jnp}.zeros_like({0})": "surplus"}
 # What an edit is the less plain by if it writes twice what has no name.
 REPEATED = 0.3
 # What it is the plainer by where a statement only binds another name to a value, which hardly anyone does.
@@ -71,14 +72,15 @@ REDUCTIONS: tuple[tuple[str, Callable[..., Any]], ...] = (("sum", np.sum), ("mea
 
 
 class Scope(NamedTuple):
-    """Holds what stands at hand where an expression is: arrays, numbers, and conditions."""
+    """Holds what stands at hand where an expression is: modules, arrays, numbers and conditions."""
 
+    modules: Mapping[str, str]
     terms: Sequence[Term]
-    scalars: Sequence[Term]
+    scalars: Sequence[Term] = ()
     conditions: Sequence[Term] = ()
 
 
-Making = Callable[["Term", "Scope"], Iterator[Edit]]
+Making = Callable[[Term, Scope], Iterator[Edit]]
 
 
 def edits_of(own: Term, scope: Scope, making: Making) -> Iterator[Edit]:
@@ -104,8 +106,8 @@ def short_edits(own: Term, scope: Scope) -> Iterator[Edit]:
     yield from _replaced(own, others)
     yield from _scaled(own, scope.scalars)
     yield from _turned_itself(own)
-    yield from _changed(own)
-    yield from _masked(own, scope.conditions)
+    yield from _changed(own, scope)
+    yield from _masked(own, scope)
     yield from _combined(own, _outside(own, others))
 
 
@@ -150,23 +152,27 @@ def _turned_itself(own: Term) -> Iterator[Edit]:
         yield Edit("conjugate", f"({own.text}).conj()", tuple(np.conj(v) for v in own.values), 1.0)
 
 
-def _changed(own: Term) -> Iterator[Edit]:
+def _changed(own: Term, scope: Scope) -> Iterator[Edit]:
+    """Yield functions of the expression, of those modules that the code has."""
     for template, function in FUNCTIONS:
-        plain = {"-{}": ("sign", 1.0), "jnp.zeros_like({})": ("surplus", 1.0)}
-        cause, rank = plain.get(template, ("wrong-function", 2.0))
         if "-1" in template and 0 in own.dimensions:
             continue
-        values = tuple(function(v) for v in own.values)
-        yield Edit(cause, template.format(f"({own.text})"), values, rank)
+        try:
+            text = template.format(f"({own.text})", **scope.modules)
+        except KeyError:
+            continue
+        cause, rank = PLAINEST.get(template, "wrong-function"), 1.0 if template in PLAINEST else 2.0
+        yield Edit(cause, text, tuple(function(v) for v in own.values), rank)
 
 
-def _masked(own: Term, conditions: Sequence[Term]) -> Iterator[Edit]:
+def _masked(own: Term, scope: Scope) -> Iterator[Edit]:
     """Yield the expression where a condition holds, and 0 elsewhere."""
-    for one in conditions:
+    for one in scope.conditions if "jnp" in scope.modules else ():
         pairs = _together(own, one)
         if pairs:
             values = tuple(np.where(c, v, 0) for v, c in pairs)
-            yield Edit("dropped-mask", f"jnp.where({one.text}, {own.text}, 0)", values, 2.0 + one.rank)
+            text = f"{scope.modules['jnp']}.where({one.text}, {own.text}, 0)"
+            yield Edit("dropped-mask", text, values, 2.0 + one.rank)
 
 
 def _combined(own: Term, others: Sequence[Term]) -> Iterator[Edit]:
@@ -190,7 +196,7 @@ def _combined(own: Term, others: Sequence[Term]) -> Iterator[Edit]:
 
 def _with_sums(own: Term, others: Sequence[Term]) -> Iterator[Edit]:
     """Yield the expression less, or plus, a product or a sum over an axis, in which it may stand itself."""
-    for part in (*sums_of(own, others), *_products(own.shape, others)):
+    for part in (*_sums(own, others), *_products(own.shape, others)):
         pairs = _together(own, part)
         for sign, function in (("-", np.subtract), ("+", np.add)):
             values = tuple(function(*pair) for pair in pairs)
@@ -199,7 +205,7 @@ def _with_sums(own: Term, others: Sequence[Term]) -> Iterator[Edit]:
             yield Edit("dropped-term", f"({own.text}) {sign} {part.text}", values, 3.0 + part.rank)
 
 
-def sums_of(own: Term, others: Sequence[Term]) -> Iterator[Term]:
+def _sums(own: Term, others: Sequence[Term]) -> Iterator[Term]:
     """Yield sums and means over an axis of values, of their products, and those times a factor."""
     plain = [one for one in (own, *others) if one.rank < 2]
     factors = [(one,) for one in plain] + [

@@ -72,29 +72,24 @@ def is_known(watching: Watching, points: Sequence[Seen], place: Expression) -> b
 
     Conditions, and functions that are found in other ways than by their name, are not.
     """
-    held = {number for seen in points for number in (*seen.marks, *seen.statics)}
-    own = [one for one in watching.expressions.values() if one.function == place.function]
-    numbers = {id(one): number for number, one in watching.expressions.items()}
-    marked = [one for one in own if numbers[id(one)] in held and _is_floating(points, numbers[id(one)])]
-    names = {one.name or getattr(one.node, "id", "") for one in marked}
-    inside = {
-        getattr(one.node.value, "id", "")
-        for one in marked
-        if isinstance(one.node, ast.Subscript | ast.Attribute)
-    }
-    used = {node.id for node in ast.walk(place.node) if isinstance(node, ast.Name)}
     if any(isinstance(node, ast.Lambda) for node in ast.walk(place.node)):
         return False
-    bound = {one.name for one in own}
+    own = {n: one for n, one in watching.expressions.items() if one.function == place.function}
+    marked = [one for number, one in own.items() if _is_marked(points, number)]
+    known = {one.name or getattr(one.node, "id", "") for one in marked}
+    # of what holds arrays, each that is read has a mark of its own
+    known |= {getattr(getattr(one.node, "value", None), "id", "") for one in marked}
+    bound = {one.name for one in own.values()}
+    used = {node.id for node in ast.walk(place.node) if isinstance(node, ast.Name)}
     return all(
-        name in names or name in inside or (name not in bound and _is_library(watching, points, place, name))
-        for name in used
+        name in known or (name not in bound and _is_library(watching, points, place, name)) for name in used
     )
 
 
-def _is_floating(points: Sequence[Seen], number: int) -> bool:
+def _is_marked(points: Sequence[Seen], number: int) -> bool:
+    """Return whether an expression is a plain number or floating, so that it would be a suspect itself."""
     values = [value for seen in points for value in seen.values_of(number)]
-    return not values or all(is_inexact(value) for value in values)
+    return bool(values and all(map(is_inexact, values))) or all(number in seen.statics for seen in points)
 
 
 def _is_library(watching: Watching, points: Sequence[Seen], place: Expression, name: str) -> bool:

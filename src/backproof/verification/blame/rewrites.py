@@ -5,7 +5,8 @@ A count or an axis is a plain number in the code, so that the program must be tr
 
 import ast
 import copy
-from collections.abc import Iterator, Sequence
+import types
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backproof.verification.blame.marking import Expression
@@ -44,7 +45,7 @@ def rewrites_of(one: Expression, scalars: Sequence[Term], *, is_static: bool) ->
     if is_static:
         yield from _numbers(node, one.text, scalars)
     elif isinstance(node, ast.Call):
-        yield from _calls(node)
+        yield from _calls(node, one.source.names)
     elif isinstance(node, ast.BinOp):
         yield from _operators(node)
 
@@ -79,13 +80,13 @@ def _literal(node: ast.expr) -> Any:
     return node.value if isinstance(node, ast.Constant) else None
 
 
-def _calls(node: ast.Call) -> Iterator[Rewrite]:
+def _calls(node: ast.Call, names: Mapping[str, Any]) -> Iterator[Rewrite]:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     if name in REDUCTIONS:
         changed: Any = copy.deepcopy(node)
         changed.func.attr = REDUCTIONS[name]
         yield Rewrite("sum-for-mean" if name == "sum" else "mean-for-sum", ast.unparse(changed), 0.8)
-        yield from _axes(node)
+        yield from _axes(node, names)
     plain = [one for one in node.args if not isinstance(one, ast.Starred)]
     if name in ("where", "subtract", "divide", "dot", "matmul", "outer") and len(plain) >= 2:
         turned = copy.deepcopy(node)
@@ -93,10 +94,11 @@ def _calls(node: ast.Call) -> Iterator[Rewrite]:
         yield Rewrite("swapped-operands", ast.unparse(turned), 1.0)
 
 
-def _axes(node: ast.Call) -> Iterator[Rewrite]:
+def _axes(node: ast.Call, names: Mapping[str, Any]) -> Iterator[Rewrite]:
     """Yield a reduction over each other axis."""
-    is_method = not (isinstance(node.func, ast.Attribute) and _is_module(node.func.value))
-    place = 0 if is_method else 1
+    owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+    of_module = isinstance(owner, ast.Name) and isinstance(names.get(owner.id), types.ModuleType)
+    place = 1 if of_module else 0
     for axis in AXES:
         changed = copy.deepcopy(node)
         value = ast.parse(str(axis), mode="eval").body
@@ -109,10 +111,6 @@ def _axes(node: ast.Call) -> Iterator[Rewrite]:
             continue
         if ast.unparse(changed) != ast.unparse(node):
             yield Rewrite("wrong-axis", ast.unparse(changed), 1.2)
-
-
-def _is_module(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id in ("jnp", "np", "numpy", "jax")
 
 
 def _operators(node: ast.BinOp) -> Iterator[Rewrite]:

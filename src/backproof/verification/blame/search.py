@@ -125,15 +125,14 @@ def _solved(seen: Seen, number: int) -> bool:
     if len(values) > 1 or values[0].size > EFFORT.effects:
         return False
     value, step = values[0], np.sqrt(np.finfo(np.float64).eps)
+    near = SOLVED * np.max(np.abs(seen.right))
     for _ in range(EFFORT.newton):
         steps = step * (1 + np.abs(value))
         moved = [value, *(value + unit.reshape(value.shape) for unit in np.diag(np.ravel(steps)))]
         here, *rows = seen.results(number, [[one] for one in moved])
         with np.errstate(all="ignore"):
             residual = seen.right - here
-            if np.all(
-                np.abs(residual) <= SOLVED * np.maximum(np.abs(seen.right), np.max(np.abs(seen.right)))
-            ):
+            if np.all(np.abs(residual) <= near):
                 return True
             effect = (np.stack(rows) - here).T / np.ravel(steps)
         if not (np.all(np.isfinite(effect)) and np.all(np.isfinite(residual))):

@@ -8,11 +8,11 @@ import jax
 
 from backproof.numerics.comparison import same
 from backproof.numerics.effort import EFFORT
-from backproof.verification.blame.watched import Watching
+from backproof.verification.blame.case import Case
 from backproof.verification.judging.judge import Outcome, first_look, has_a_direction, judge
 from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.evaluators import Evaluators
-from backproof.verification.running.looks import Look, by_shape
+from backproof.verification.running.looks import Look, by_shape, in_turn
 from backproof.verification.running.point import Point, point_of
 
 # The seed of points at which no mend was looked for.
@@ -20,46 +20,38 @@ FRESH = 7
 WRONG = (Outcome.WRONG, Outcome.UNSTABLE)
 
 
-def points_mended(
-    evaluators: Evaluators, watching: Watching, number: int, text: str, looks: Sequence[Look]
-) -> int:
+def points_mended(case: Case, number: int, text: str) -> int:
     """Return at how many points the derivative is right with another text for an expression; 0 if at one not.
 
     They are the points looked at and some more, at which no mend was looked for.
 
     Args:
-        evaluators: the evaluators of the claim.
-        watching: the expressions of the code by hand.
+        case: the wrong derivative.
         number: the number of the expression.
         text: what stands in its place.
-        looks: both sides at the points.
     """
-    claim = evaluators.claim
+    evaluators, claim = case.evaluators, case.evaluators.claim
     edit = number, ast.parse(text, mode="eval").body
-    changed = Evaluators(claim._replace(hand=watching.rebuilt(claim.hand, edit)))
+    changed = Evaluators(claim._replace(hand=case.watching.rebuilt(claim.hand, edit)))
     changed.truth, changed.primal = evaluators.truth, evaluators.primal
     forward = [one for one in (claim.primal, claim.value) if one is not None]
-    pairs = [(_of_args(one), _of_args(watching.rebuilt(one, edit))) for one in forward]
+    pairs = [(_of_args(one), _of_args(case.watching.rebuilt(one, edit))) for one in forward]
     draws = [one for one in claim.points.plain(FRESH) if not one.empty and one.size <= EFFORT.blamed]
     points = [point_of(claim, one, "random") for one in draws]
     fresh = [point for point in points if evaluators.is_finite_at(point)]
-    telling = [look for look in looks if has_a_direction(look.point) and not look.point.is_large]
+    telling = [look for look in case.looks if has_a_direction(look.point) and not look.point.is_large]
     every = [*(Look(point, None, evaluators.truth(point), tied=True) for point in fresh), *telling]
-    doubtful: list[Look] = []
     try:
         if not all(_are_alike(*pair, point) for pair in pairs for point in fresh[:2]):
             return 0  # the function itself would be another one
-        for group in by_shape(every):
-            found = [one for one in _with_values(changed, group) if _differs(one)]
-            doubtful += found
-            if any(judge(changed, one).outcome in WRONG for one in found[:1]):
-                return 0
-        rest = doubtful[:: -(-len(doubtful) // EFFORT.doubtful_mends)] if doubtful else []
-        right = all(judge(changed, one).outcome not in WRONG for one in rest)
+        differing = [_differing(changed, group) for group in by_shape(every)]
+        doubtful = in_turn(differing)
+        asked = doubtful[: EFFORT.doubtful_mends]
+        right = all(judge(changed, look).outcome not in WRONG for look in asked)
     except Exception:
         # With another expression the code may not run at some shape: then that is no mend.
         return 0
-    return (len(every) - len(doubtful) + len(rest)) * right
+    return (len(every) - len(doubtful) + len(asked)) * right
 
 
 def _of_args(function: Callable[..., Any]) -> Evaluator:
@@ -73,10 +65,9 @@ def _are_alike(one: Evaluator, other: Evaluator, point: Point) -> bool:
     return all(same(*leaf) for leaf in leaves)
 
 
-def _with_values(changed: Evaluators, group: Sequence[Look]) -> list[Look]:
+def _differing(changed: Evaluators, group: Sequence[Look]) -> list[Look]:
+    """Return the points of one shape at which the changed code differs from autodiff at first sight."""
     values = changed.by_hand([look.point for look in group])
-    return [look._replace(hand=value) for look, value in zip(group, values, strict=True)]
-
-
-def _differs(look: Look) -> bool:
-    return first_look(look.point, look.hand, look.truth).outcome is not Outcome.AGREES
+    found = [look._replace(hand=value) for look, value in zip(group, values, strict=True)]
+    seen = [(look, first_look(look.point, look.hand, look.truth)) for look in found]
+    return [look for look, first in seen if first.outcome is not Outcome.AGREES]

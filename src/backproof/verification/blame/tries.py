@@ -5,23 +5,22 @@ changes, the code has to run. Last comes what the function itself computes.
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
+from backproof.verification.blame.case import Case
 from backproof.verification.blame.edits import ALIAS, Making, Scope, long_edits, short_edits
 from backproof.verification.blame.forward import forward_terms
 from backproof.verification.blame.marking import Expression
 from backproof.verification.blame.places import feeds, is_alias, is_bare
 from backproof.verification.blame.rewrites import Rewrite, rewrites_of
 from backproof.verification.blame.search import Suspect, edits_that_mend
-from backproof.verification.blame.seen import Seen, recorded, seen_at
-from backproof.verification.blame.vocabulary import conditions_at, known_at, scalars_at, terms_at
+from backproof.verification.blame.seen import Seen, recorded
+from backproof.verification.blame.vocabulary import conditions_at, known_at, modules_of, scalars_at, terms_at
 from backproof.verification.blame.watched import Watching
-from backproof.verification.running.clock import Clock
-from backproof.verification.running.evaluators import Evaluators
 
 
 class Tried(NamedTuple):
@@ -39,39 +38,26 @@ class Tried(NamedTuple):
         return round(self.rank, 1), -self.at.line, -len(self.at.text), self.text
 
 
-def plainly(
-    evaluators: Evaluators,
-    watching: Watching,
-    points: Sequence[Seen],
-    tier: Sequence[Suspect],
-    clock: Clock,
-) -> Iterator[Tried]:
+def plainly(case: Case, tier: Sequence[Suspect]) -> Iterator[Tried]:
     """Yield the short edits with what the code by hand holds, and those that have to run."""
-    yield from _by_values(watching, points, tier, short_edits)
-    yield from _by_running(evaluators, watching, points, tier, clock)
+    yield from _by_values(case, tier, short_edits)
+    yield from _by_running(case, tier)
 
 
-def with_sums(
-    evaluators: Evaluators,
-    watching: Watching,
-    points: Sequence[Seen],
-    tier: Sequence[Suspect],
-    clock: Clock,
-) -> Iterator[Tried]:
+def with_sums(case: Case, tier: Sequence[Suspect]) -> Iterator[Tried]:
     """Yield the edits with a product or a sum of what the code by hand holds."""
-    del evaluators, clock
-    yield from _by_values(watching, points, tier, long_edits)
+    yield from _by_values(case, tier, long_edits)
 
 
-def _by_values(
-    watching: Watching, points: Sequence[Seen], tier: Sequence[Suspect], making: Making
-) -> Iterator[Tried]:
+def _by_values(case: Case, tier: Sequence[Suspect], making: Making) -> Iterator[Tried]:
     """Yield the edits whose value is known before they run."""
+    watching, points = case.watching, case.points
     for one in tier:
         if one.is_narrow:
             continue
         at = watching.expressions[one.number]
-        scope = Scope(*(known(watching, at, points) for known in (terms_at, scalars_at, conditions_at)))
+        held = (known(watching, at, points) for known in (terms_at, scalars_at, conditions_at))
+        scope = Scope(modules_of(at.source.names), *held)
         is_only_use = is_alias(watching, at)
         is_returned = is_bare(at) and isinstance(at.statement, ast.Return)
         # hardly anyone binds a second name to a value
@@ -82,51 +68,43 @@ def _by_values(
             yield Tried(one.number, at, edit.cause, edit.text, edit.rank - ALIAS * is_all)
 
 
-def _by_running(
-    evaluators: Evaluators,
-    watching: Watching,
-    points: Sequence[Seen],
-    tier: Sequence[Suspect],
-    clock: Clock,
-) -> Iterator[Tried]:
+def _by_running(case: Case, tier: Sequence[Suspect]) -> Iterator[Tried]:
     """Yield the rewrites of what the suspects hold that make the result right at the points."""
+    watching, points = case.watching, case.points
     places = [watching.expressions[one.number] for one in tier]
     every: list[Tried] = []
     for number, one in list(watching.expressions.items()):
         is_static = all(number in seen.statics for seen in points)
         if one.name or not any(feeds(one, place, is_static=is_static) for place in places):
             continue
-        rewrites = _rewrites(watching, points, number, one, is_static=is_static)
+        rewrites = _rewrites(case, number, one, is_static=is_static)
         every += [Tried(number, one, edit.cause, edit.text, edit.rank) for edit in rewrites]
     affordable = min(EFFORT.rewrites, EFFORT.rewritten // len(points[0].recording.steps))
     for one in sorted(every, key=lambda one: one.order)[:affordable]:
-        if not clock.is_over and _runs_right(evaluators, watching, points, one.number, one.text):
+        if not case.clock.is_over and _runs_right(case, one):
             yield one
 
 
-def _runs_right(
-    evaluators: Evaluators, watching: Watching, points: Sequence[Seen], number: int, text: str
-) -> bool:
-    edit = number, ast.parse(text, mode="eval").body
+def _runs_right(case: Case, tried: Tried) -> bool:
+    edit = tried.number, ast.parse(tried.text, mode="eval").body
     try:
-        hand = watching.rebuilt(evaluators.claim.hand, edit)
-        return all(_is_right_at(evaluators, watching, hand, seen) for seen in points)
+        hand = case.watching.rebuilt(case.evaluators.claim.hand, edit)
+        return all(_is_right_at(case, hand, seen) for seen in case.points)
     except Exception:
         # Written in another way the code may not run: then that is no mend.
         return False
 
 
-def _is_right_at(evaluators: Evaluators, watching: Watching, hand: Any, seen: Seen) -> bool:
-    again = seen_at(evaluators, watching, hand, seen.point)
+def _is_right_at(case: Case, hand: Callable[..., Any], seen: Seen) -> bool:
+    again = recorded(case.watching, hand, seen)
     if again.hand.shape != seen.right.shape:
         return False
     return bool(np.all(np.abs(again.hand - seen.right) <= seen.scale))
 
 
-def _rewrites(
-    watching: Watching, points: Sequence[Seen], number: int, one: Expression, *, is_static: bool
-) -> Iterator[Rewrite]:
+def _rewrites(case: Case, number: int, one: Expression, *, is_static: bool) -> Iterator[Rewrite]:
     """Yield the rewrites of an expression; where it is smaller than other values, those times it as well."""
+    watching, points = case.watching, case.points
     scalars = scalars_at(watching, one, points) if is_static else ()
     yield from rewrites_of(one, scalars, is_static=is_static)
     if is_static and isinstance(one.node, ast.Constant):
@@ -144,17 +122,10 @@ def _rewrites(
             yield Rewrite("dropped-term", f"{term.text} + ({one.text})", 2.1)
 
 
-def by_forward(
-    evaluators: Evaluators,
-    watching: Watching,
-    points: Sequence[Seen],
-    tier: Sequence[Suspect],
-    clock: Clock,
-) -> Iterator[Tried]:
+def by_forward(case: Case, tier: Sequence[Suspect]) -> Iterator[Tried]:
     """Yield the edits with what the function itself computes."""
-    del clock
-    claim, primal = evaluators.claim, Watching()
-    rebuilt = primal.rebuilt(claim.primal)
+    watching, points, primal = case.watching, case.points, Watching()
+    rebuilt = primal.rebuilt(case.evaluators.claim.primal)
     try:
         forward = [recorded(primal, lambda args, _: rebuilt(*args), seen) for seen in points]
     except Exception:
@@ -164,6 +135,7 @@ def by_forward(
         at = watching.expressions[one.number]
         if one.is_narrow or is_alias(watching, at):
             continue
-        scope = Scope(forward_terms(primal, forward, known_at(watching, at, points), at.source.names), ())
+        terms = forward_terms(primal, forward, known_at(watching, at, points), at.source.names)
+        scope = Scope(modules_of(at.source.names), terms)
         for edit in edits_that_mend(watching, points, one, scope, short_edits):
             yield Tried(one.number, at, edit.cause, edit.text, edit.rank)

@@ -1,9 +1,12 @@
 """What stands at hand where an expression is: the values in scope, as a person would write them."""
 
 import ast
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from backproof.numerics.leaves import is_inexact
@@ -43,6 +46,17 @@ class Term(NamedTuple):
         return set(map(np.ndim, self.values))
 
 
+def modules_of(names: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a code calls the modules that a mend may need, by `jnp` and `nn`, as far as it has them."""
+    called = {id(value): name for name, value in names.items() if isinstance(value, types.ModuleType)}
+    whole = called.get(id(jax))
+    found = {
+        "jnp": called.get(id(jnp)) or (whole and f"{whole}.numpy"),
+        "nn": called.get(id(jax.nn)) or (whole and f"{whole}.nn"),
+    }
+    return {module: name for module, name in found.items() if name}
+
+
 def terms_at(watching: Watching, at: Expression, points: Sequence[Seen]) -> list[Term]:
     """Return the arrays that could be written in place of an expression or beside it, no value twice."""
     return distinct([one for one in _in_scope(watching, at, points) if all(map(_is_usable, one.values))])
@@ -55,7 +69,7 @@ def conditions_at(watching: Watching, at: Expression, points: Sequence[Seen]) ->
     signs = [
         Term(f"{one.text} > 0", tuple(v > 0 for v in one.values), one.rank + 0.5)
         for one in scope
-        if all(is_real(v) for v in one.values) and one.rank < 1
+        if all(_is_real(v) for v in one.values) and one.rank < 1
     ]
     telling = [one for one in signs if not all(np.all(v) or not np.any(v) for v in one.values)]
     return distinct([*found, *telling])
@@ -71,7 +85,7 @@ def known_at(watching: Watching, at: Expression, points: Sequence[Seen]) -> list
     return [*_in_scope(watching, at, points), *numbers]
 
 
-def is_real(value: Any) -> bool:
+def _is_real(value: Any) -> bool:
     """Return whether a value is an array of real numbers."""
     return _is_usable(value) and not np.iscomplexobj(value)
 

@@ -8,7 +8,6 @@ cotangent of zeros, an autodiff value that is not finite where no difference con
 verdict.
 """
 
-import itertools
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ import numpy as np
 
 from backproof.numerics.comparison import Entry, agree, worst_entry
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import all_finite, has_direction, largest, shapes_of
+from backproof.numerics.leaves import all_finite, has_direction, largest
 from backproof.numerics.noise import Measured
 from backproof.verification.judging.accuracy import worst_at
 from backproof.verification.judging.arithmetic import (
@@ -34,7 +33,7 @@ from backproof.verification.judging.kinks import is_between, is_subgradient, jum
 from backproof.verification.judging.reference import Vote, vote
 from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluators import Evaluators
-from backproof.verification.running.looks import Look, by_shape
+from backproof.verification.running.looks import Look, by_shape, in_turn
 from backproof.verification.running.point import Point
 
 
@@ -259,19 +258,20 @@ def judge_all(evaluators: Evaluators, looks: Sequence[Look], clock: Clock) -> li
         clock: the time that is left.
     """
     agreeing: list[Judgement] = []
-    suspects: list[tuple[Look, bool]] = []
+    suspects: list[list[tuple[Look, bool]]] = []
     for group in by_shape(looks):
         tied = [look for look in group if _can_be_guarded(evaluators, look)]
         marked = zip(tied, may_be_guarded(evaluators, tied) if tied else (), strict=True)
         guarded = {id(look) for look, is_guarded in marked if is_guarded}
+        suspects.append([])
         for look in group:
             one = first_look(look.point, look.hand, look.truth)
             if one.outcome is Outcome.AGREES and id(look) not in guarded:
                 agreeing.append(one if has_a_direction(look.point) else _without_direction(one))
             else:
-                suspects.append((look, id(look) in guarded))
+                suspects[-1].append((look, id(look) in guarded))
     second: list[Judgement] = []
-    for number, (look, guarded) in enumerate(turn := _in_turn(suspects)):
+    for number, (look, guarded) in enumerate(turn := in_turn(suspects)):
         if second and clock.over(f"{len(turn) - number} points at which the sides differ at first sight"):
             left = [first_look(one.point, one.hand, one.truth) for one, _ in turn[number:]]
             second += [one._replace(outcome=Outcome.NO_EVIDENCE, reason=NO_TIME) for one in left]
@@ -284,10 +284,3 @@ def judge_all(evaluators: Evaluators, looks: Sequence[Look], clock: Clock) -> li
 
 def _without_direction(one: Judgement) -> Judgement:
     return one._replace(outcome=Outcome.NO_EVIDENCE, reason=NO_DIRECTION) if one.worst else one
-
-
-def _in_turn(suspects: Sequence[tuple[Look, bool]]) -> list[tuple[Look, bool]]:
-    """Return the first suspect at each shape, then the second at each, and so on."""
-    groups = itertools.groupby(suspects, key=lambda one: shapes_of(one[0].point.args))
-    rounds = itertools.zip_longest(*(list(group) for _, group in groups))
-    return [one for one_round in rounds for one in one_round if one is not None]

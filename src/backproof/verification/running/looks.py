@@ -3,7 +3,7 @@
 import itertools
 import types
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from backproof.errors import UsageError
 from backproof.numerics.effort import EFFORT
@@ -20,6 +20,7 @@ from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point, points_of
 from backproof.verification.running.sides import Answers, answers_of
 
+T = TypeVar("T")
 Key = tuple[bool, int, str, str]
 NOTHING: Answers = types.MappingProxyType({})
 
@@ -110,6 +111,12 @@ def by_shape(looks: Sequence[Look]) -> list[list[Look]]:
     """Return the looks in groups of neighbours at points of one shape."""
     groups = itertools.groupby(looks, key=lambda look: shapes_of(look.point.args))
     return [list(group) for _, group in groups]
+
+
+def in_turn(groups: Sequence[Sequence[T]]) -> list[T]:
+    """Return the first of each group, then the second of each, and so on."""
+    rounds = itertools.zip_longest(*groups)
+    return [one for one_round in rounds for one in one_round if one is not None]
 
 
 def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]], clock: Clock) -> Looks:
