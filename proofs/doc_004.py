@@ -500,7 +500,7 @@ def derivative_of_the_bias(
     refutes=bp.Refutes(
         line=2,
         erratum="E4(d)",
-        cause="unknown",
+        cause="wrong-value",
         because="L = f(w^n x^n) leaves out b^n and all levels above n. Without b^n the slope f′ is taken at"
         " another z, and every derivative changes wherever b ≠ 0. What is meant is x^{n+1} = f(ω^n x^n +"
         " b^n), with L further up.",
@@ -569,7 +569,7 @@ def a_column_on_the_left(omega, b, x, dx_above):
     refutes=bp.Refutes(
         line=2,
         erratum="E4(f)",
-        cause="unknown",
+        cause="surplus",
         because="'Used at once for the update of this level' invites updating ω^n before derivative 2 is"
         " taken. Then W is already updated: ∂L/∂x^n is formed with the new ω^n, and every level below"
         " descends along something else. With ω^1 = ω^2 = x = 1, t = 0, η = ½ the derivative 1 becomes ½."

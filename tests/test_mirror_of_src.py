@@ -88,6 +88,7 @@ TESTED_IN = {
         "derivations/conclusion.py",
         "derivations/example.py",
         "derivations/judgement.py",
+        "derivations/link.py",
         "derivations/places.py",
         "derivations/replay.py",
         "derivations/table.py",
@@ -163,9 +164,12 @@ TESTED_IN = {
     ),
     "verification/diagnosis/test_causes.py": (
         "verification/diagnosis/diagnosis.py",
-        "verification/diagnosis/failure.py",
+        "verification/diagnosis/compared.py",
+        "verification/diagnosis/factors.py",
+        "verification/diagnosis/masks.py",
         "verification/diagnosis/pattern.py",
-        "verification/diagnosis/symptoms.py",
+        "verification/diagnosis/prediction.py",
+        "verification/diagnosis/whole.py",
     ),
     "verification/diagnosis/test_layers.py": (
         "verification/diagnosis/balances.py",

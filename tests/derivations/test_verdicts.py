@@ -54,7 +54,7 @@ SLIPS = {
     "convention-half": lambda W, z, delta: W.T @ delta * slope(z) / 2,
     "factor": lambda W, z, delta: 3 * (W.T @ delta) * slope(z),
     "negative-inputs": lambda W, z, delta: W.T @ delta * slope(z) * jnp.where(z < 0, 2.0, 1.0),
-    "unknown": lambda W, z, delta: W.T @ delta,
+    "unknown": lambda W, z, delta: jnp.sin(3 * z) + W.T @ jnp.cos(delta),
     "contract-shape": lambda W, z, delta: jnp.outer(delta, z),
     "contract-tree": lambda W, z, delta: (z, z),
 }
@@ -110,18 +110,82 @@ def another_name(u: Float[Array, " n"], v: Float[Array, " n"]):
 @pytest.mark.parametrize(
     ("derived", "cause", "mended"),
     [
-        (output_in_place_of_input, "slope-at-output", "with z in place of a"),
+        (output_in_place_of_input, "surplus", "a = z"),
         (wrong_order, "transpose", "with matrix.T in place of matrix"),
-        (wrong_index, "index", "with z[2] in place of z[1]"),
-        (forgotten_slope, "missing-factor", "* slope(z)"),
-        (another_name, "wrong-name", "with v in place of u"),
+        (wrong_index, "wrong-index", "yield z[2] * z[1]"),
+        (forgotten_slope, "dropped-factor", "yield W.T @ delta * slope(z)"),
+        (another_name, "wrong-value", "yield v"),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
 def test_a_line_that_one_change_mends_is_shown_the_change(derived, cause, mended):
     report = derived.verify()
     assert (report.wrong, report.cause) == (1, cause)
-    assert mended in report.explanation
+    assert mended in str(report)
+
+
+@bp.derivation(LATEX)
+def slip_in_an_assignment(x: Float[Array, "b n"], g: Float[Array, "b n"]):
+    centre = lambda x: x - x.mean(-1, keepdims=True)
+    yield jax.vjp(lambda x: centre(x) ** 3, x)[1](g)[0], LATEX, "definition"
+    inner = 3 * centre(x) ** 2 * g
+    total = inner + inner.mean(-1, keepdims=True)
+    yield total, LATEX, REASON
+
+
+def test_a_slip_in_an_assignment_is_mended_there():
+    report = slip_in_an_assignment.verify()
+    assert (report.wrong, report.cause) == (1, "term-sign")
+    assert report.mend.endswith("total = inner - inner.mean(-1, keepdims=True)")
+    assert json.loads(report.to_json())["blame"]["line"] == report.blame.line
+
+
+def test_a_mend_leaves_the_lines_before_as_they_are():
+    """What both lines use cannot be what is wrong with one of them."""
+
+    @bp.derivation(LATEX)
+    def shared(x: Float[Array, " n"]):
+        u = jnp.sin(x)
+        yield u * u, LATEX, "definition"
+        yield u * u * u, LATEX, REASON
+
+    report = shared.verify()
+    assert report.verdict is DerivationVerdict.FAILS
+    assert report.blame.line != shared.row + 2
+
+
+def test_no_mend_is_the_line_before_or_autodiff_itself():
+    @bp.derivation(LATEX)
+    def hopeless(x: Float[Array, " n"]):
+        yield jax.grad(lambda x: jnp.sum(jnp.tanh(jnp.sin(3 * x)) ** 3))(x), LATEX, "definition"
+        yield jnp.arctan(x), LATEX, REASON
+
+    report = hopeless.verify()
+    assert report.verdict is DerivationVerdict.FAILS
+    assert not report.mend
+
+
+def test_another_choice_at_a_kink_follows_and_is_told():
+    @bp.derivation(LATEX)
+    def slope_of_abs(z: Float[Array, " n"]):
+        yield jax.grad(lambda z: jnp.sum(jnp.abs(z)))(z), LATEX, "definition"
+        yield jnp.sign(z), LATEX, REASON
+        yield jnp.where(z > 0, 1.0, -1.0), LATEX, REASON
+
+    report = slope_of_abs.verify()
+    assert report.verdict is DerivationVerdict.HOLDS
+    assert [line.mark for line in report.lines[1:]] == [Mark.AT_KINKS, Mark.AT_KINKS]
+    assert "another subgradient" in str(report)
+
+
+def test_beyond_the_slopes_of_both_sides_nothing_follows_at_a_kink():
+    @bp.derivation(LATEX)
+    def wrong_at_zero(z: Float[Array, " n"]):
+        yield jax.grad(lambda z: jnp.sum(jnp.abs(z)))(z), LATEX, "definition"
+        yield jnp.where(z == 0, 2.0, jnp.sign(z)), LATEX, REASON
+
+    report = wrong_at_zero.verify()
+    assert (report.verdict, report.wrong, report.cause) == (DerivationVerdict.FAILS, 1, "at-zeros")
 
 
 def test_a_sum_that_is_missing_is_told_from_another_shape():

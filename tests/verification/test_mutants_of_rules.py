@@ -9,9 +9,11 @@ from backproof.selftest.mutants import CROSS_SECTION, EVERY, SQUARE, cross_secti
 from backproof.selftest.mutants import SLIPS as PLANTED
 from backproof.verification import Verdict, verify
 from backproof.verification.diagnosis.layers import CAUSES
+from backproof.verification.diagnosis.masks import MASKS
 from backproof.verification.diagnosis.program_slips import SLIPS
-from backproof.verification.diagnosis.symptoms import TESTS
+from backproof.verification.diagnosis.whole import WHOLE
 
+LAWS = {"missing-sum", "cotangent-ignored", "cotangent-nonlinear"}
 pytestmark = pytest.mark.as_user
 WIDE = os.environ.get("BACKPROOF_PROFILE") == "wide"
 # One of each kind; the second ones of the cross-section are the same slips in other rules.
@@ -42,4 +44,11 @@ def test_every_kind_of_mutant_is_in_the_cross_section_and_every_rule_has_one():
 def test_labels_of_mutants_are_names_of_causes():
     causes = {slip.cause for several in SLIPS.values() for slip in several}
     for slip in PLANTED:
-        assert slip.labels <= {*TESTS, *causes, *CAUSES.values(), "missing-sum"}
+        assert slip.labels <= {
+            *WHOLE,
+            *MASKS,
+            *causes,
+            *CAUSES.values(),
+            "missing-sum",
+            "cotangent-nonlinear",
+        }

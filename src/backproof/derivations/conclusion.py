@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from backproof.derivations.causes import name_cause
-from backproof.derivations.example import Look, failing_points, shown, smallest
+from backproof.derivations.causes import cause_of_form
+from backproof.derivations.example import Look, failing_points, shown, shown_judgement, smallest
 from backproof.derivations.judgement import State, assumptions
 from backproof.derivations.lines import Kind
+from backproof.derivations.link import Link, link
 from backproof.derivations.replay import Replayer
 from backproof.derivations.report import About, DerivationReport, DerivationVerdict, Line, Mark
 from backproof.derivations.source import Source, anchor, shipped
@@ -37,29 +38,70 @@ def conclude(
         text = "no drawn point satisfies its assumptions, so no line was judged"
         return DerivationReport(**facts, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
     rows = {number: table.row(number, table.before(number)) for number in range(len(table.lines))}
-    stops = [n for n, row in rows.items() if row.fails or row.broken]
-    stops += [table.ended.number] if table.ended else []
+    failing = [n for n, row in rows.items() if row.fails or row.broken]
+    # an erratum may be about the choice at a kink
+    stated = about.refutes.line if about.refutes else None
+    kinked, links = [], {}
+    for number in failing:
+        if points is not None and _has_values(table, number, rows[number]):
+            found = link(function, points, table, number, table.before(number) or 0)
+            if number != stated and not found.is_wrong:
+                kinked.append(number)
+                continue
+            links[number] = found if found.is_wrong else found.strictly()
+        break
+    stops = [n for n in failing if n not in kinked] + ([table.ended.number] if table.ended else [])
     wrong = min(stops) if stops else None
+    lines = [_line(table, source, number, rows[number], wrong) for number in rows]
+    lines = [replace(line, mark=Mark.AT_KINKS) if line.number in kinked else line for line in lines]
     facts |= {
-        "lines": (*(_line(table, source, number, rows[number], wrong) for number in rows), *_last(table)),
-        "notes": tuple(_notes(table, source, rows, wrong)),
+        "lines": (*lines, *_last(table)),
+        "notes": (*_notes(table, source, rows, wrong), *map(_of_kink, kinked)),
     }
     if wrong is None:
         return _without_failure(facts, function, replayer, points, table, rows)
+    report = DerivationReport(**facts, verdict=DerivationVerdict.FAILS, wrong=wrong)
     names = tuple(inspect.signature(function).parameters)
-    look = Look(wrong, table.before(wrong))
-    small, example = None, None
-    if wrong < len(table.lines) and wrong != table.start:
-        found = failing_points(table, look)
-        small = smallest(replayer, points, found, look) if replayer and points else None
-        run = replayer.at([small]) if replayer and small else (table.runs[0] if found else None)
-        example = shown(table, run, names, look) if run else None
-    cause, said = name_cause(replayer, source, table, look, small)
+    cause, said, rest = _explained(names, source, replayer, points, table, links.get(wrong), wrong)
     text = f"line {wrong}: {said}{_carried(table, wrong)}"
-    report = DerivationReport(
-        **facts, verdict=DerivationVerdict.FAILS, wrong=wrong, cause=cause, explanation=text, example=example
+    return _as_expected(replace(report, cause=cause, explanation=text, **rest))
+
+
+def _has_values(table: Table, number: int, row: Row) -> bool:
+    """Return whether a line can be compared with the line before by its values."""
+    return table.before(number) is not None and not (row.broken or row.never_finite)
+
+
+def _of_kink(number: int) -> str:
+    return (
+        f"line {number} differs from the line before only at kinks, where it is another subgradient: it lies "
+        "between the values on their sides"
     )
-    return _as_expected(report)
+
+
+def _explained(
+    names: tuple[str, ...],
+    source: Source | None,
+    replayer: Replayer | None,
+    points: Points | None,
+    table: Table,
+    linked: Link | None,
+    wrong: int,
+) -> tuple[str, str, dict[str, Any]]:
+    """Return cause, sentence and further fields for the first wrong line."""
+    look = Look(wrong, table.before(wrong))
+    found = linked.diagnosis() if linked else None
+    if found and found.named:
+        example = shown_judgement(names, found.small, look)
+        return found.named[0], found.named[1], {"example": example, "blame": found.blame}
+    example = None
+    if wrong < len(table.lines) and wrong != table.start:
+        failing = failing_points(table, look)
+        small = smallest(replayer, points, failing, look) if replayer and points else None
+        run = replayer.at([small]) if replayer and small else (table.runs[0] if failing else None)
+        example = shown(table, run, names, look) if run else None
+    named = cause_of_form(source, table, look) or ("unknown", "it differs from the line before")
+    return named[0], named[1], {"example": example}
 
 
 def _without_failure(

@@ -16,6 +16,7 @@ from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import leaves_with_paths, shapes_of
 from backproof.numerics.tracing import float64
 from backproof.verification.diagnosis.smallest import with_plain_numbers
+from backproof.verification.judging.judge import Judgement
 from backproof.verification.points.draws import Points
 from backproof.verification.running.point import Point
 
@@ -90,6 +91,15 @@ def shown(table: Table, run: Replay, names: tuple[str, ...], look: Look) -> Exam
         noise = tuple(run.values[i].noise for i in (before, here))
     entry, distance = _worst(values, tuple(map(_alone, noise))) if len(values) == 2 else ("", 0.0)
     return Example(names, run.points[0], sides, values, entry, distance)
+
+
+def shown_judgement(names: tuple[str, ...], found: Judgement, look: Look) -> Example:
+    """Return both sides at a judged point, and the entry that tells most."""
+    sides = (f"line {look.other}", f"line {look.number}")
+    at = found.worst
+    place = f"[{', '.join(map(str, at.at))}]" if at and at.at else ""
+    entry, distance = (f"{at.leaf}{place}", at.distance) if at else ("", 0.0)
+    return Example(names, found.point.args, sides, (found.truth, found.hand), entry, distance)
 
 
 def _alone(tree: Any) -> Any:

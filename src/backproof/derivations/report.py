@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from backproof.derivations.latex import readable
+from backproof.verification.blame.blame import Blame
 from backproof.verification.report import pasted, plain_json
 
 
@@ -30,6 +31,7 @@ class Mark(StrEnum):
 
     STARTS = "starts"
     FOLLOWS = "follows"
+    AT_KINKS = "follows, with another choice at kinks"
     HOLDS = "holds"
     FAILS = "DOES NOT FOLLOW"
     IS_FALSE = "IS FALSE"
@@ -143,6 +145,7 @@ class DerivationReport:
         cause: a short stable name of what is wrong, or None.
         explanation: that cause, or whatever else is wrong, in a sentence.
         example: the smallest example of the failure, or None.
+        blame: the line of the code that is wrong, and what should stand there, where it is known.
         refutes: how it was expected to fail, or None.
         points: at how many points it was tried.
         shapes: how many shapes these points have.
@@ -164,6 +167,7 @@ class DerivationReport:
     cause: str | None = None
     explanation: str = ""
     example: Example | None = None
+    blame: Blame | None = None
     refutes: Refutes | None = None
     points: int = 0
     shapes: int = 0
@@ -195,15 +199,22 @@ class DerivationReport:
     def details(self) -> list[str]:
         """Return the text below the lines: the explanation, what is refuted and used, the example."""
         said = [f"  {self.explanation}"] if self.explanation else []
+        said += [f"  {line}" for line in self.blame.said()] if self.blame else []
         if self.refutes:
             said.append(f"  refutes {self.refutes.erratum}: {self.refutes.because}")
         said += [f"  rests on {', '.join(self.uses)}"] if self.uses else []
         said += [f"  note: {note}" for note in self.notes]
         return said + (_example(self.example) if self.example else [])
 
+    @property
+    def mend(self) -> str | None:
+        """What should stand in the wrong line, as `line 12: before  →  after`; None where it is not known."""
+        return self.blame.change if self.blame else None
+
     def to_json(self) -> str:
         """Return the report as JSON."""
         fields = {key: value for key, value in asdict(self).items() if key != "example"}
+        fields |= {"blame": self.blame and self.blame._asdict(), "mend": self.mend}
         found = self.example
         example = found and {
             "args": plain_json(dict(zip(found.names, found.args, strict=True))),

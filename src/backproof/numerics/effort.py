@@ -64,6 +64,7 @@ class Effort:
         plain_rows: points tried while the numbers of a row of low precision are made plain.
         by_entry: a leaf with more entries than this is made plain as a whole.
         witnesses: right points that may refute a cause.
+        also_wrong: further wrong points that may refute it.
         slips: slips tried in autodiff's own program.
         slip_witnesses: right points that may refute a slip.
         draws: times a draw that `where=` refuses is made again.
@@ -133,6 +134,7 @@ class Effort:
     plain_rows: int = 100
     by_entry: int = 64
     witnesses: int = 40
+    also_wrong: int = 20
     slips: int = 400
     slip_witnesses: int = 8
     draws: int = 8

@@ -111,17 +111,13 @@ SCALES = (-3.7, 1e6)
 
 # --- causes ------------------------------------------------------------------------------------------------
 
-# An entry is wrong because of its index, not of its value, if it stays wrong when every number moves by at
-# most this part of itself: far above rounding, yet a small change of the point.
-NUDGE = 2.0**-8
+# Numbers next to a constant are this part of it away: far above rounding, yet with nothing else in between.
+BESIDE = 2.0**-20
 # A ratio is taken from one entry, so that it is known to the noise of two values there; applied to another
 # entry it adds so many times that entry's noise, times the ratio, to the noise of the two values compared.
 OF_A_RATIO = 4.0
 # At least this many different values must be seen to have moved; fewer may be a coincidence.
 MOVED = 3
-# In a leaf of more than MANY entries, the wrong ones are few if they are less than one in FEW; then no cause
-# that concerns the whole leaf is named.
-MANY, FEW = 4096, 64
 # A slip planted in an expression counts only if it changes the line by more than this part: half the digits
 # of float64.
 HALF_THE_DIGITS = 2.0**-26

@@ -133,8 +133,7 @@ class Report:
     @property
     def mend(self) -> str | None:
         """How the wrong line should read, seen to be right at every point looked at; None if not known."""
-        found = self.blame
-        return f"line {found.line}: {found.text}  →  {found.mend}" if found and found.mend else None
+        return self.blame.change if self.blame else None
 
     @property
     def ok(self) -> bool:

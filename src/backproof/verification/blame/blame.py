@@ -49,6 +49,11 @@ class Blame(NamedTuple):
     mend: str = ""
     cause: str = ""
 
+    @property
+    def change(self) -> str | None:
+        """The line before and after the mend; None where there is none."""
+        return f"line {self.line}: {self.text}  →  {self.mend}" if self.mend else None
+
     def said(self) -> list[str]:
         """Return the lines of a report on it."""
         name = Path(self.file).name

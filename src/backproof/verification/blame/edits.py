@@ -44,6 +44,7 @@ SLIPS = {
     "wrong-axis": "another axis is meant",
     "wrong-count": "another count is meant",
     "wrong-function": "another function is meant",
+    "wrong-index": "another index is meant",
     "wrong-number": "another number is meant",
     "wrong-operator": "another operation is meant",
     "wrong-value": "another value is meant",
@@ -126,11 +127,12 @@ def _outside(own: Term, others: Sequence[Term]) -> list[Term]:
 
 
 def _replaced(own: Term, others: Sequence[Term]) -> Iterator[Edit]:
+    is_call = isinstance(ast.parse(own.text, mode="eval").body, ast.Call)
     for one in others:
         inside = one.text in own.text and len(one.text) < len(own.text)
         # hardly anyone calls a function that is too much
         if inside:
-            yield Edit("surplus", one.text, one.values, 0.5 + CALL * own.text.endswith(")"))
+            yield Edit("surplus", one.text, one.values, 0.5 + CALL * is_call)
         else:
             yield Edit("wrong-value", one.text, one.values, 1.0 + one.rank)
 

@@ -5,6 +5,7 @@ A count or an axis is a plain number in the code, so that the program must be tr
 
 import ast
 import copy
+import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,6 +18,11 @@ OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
 }  # fmt: skip
 REDUCTIONS = {"sum": "mean", "mean": "sum"}
 AXES = (-1, 0, 1, -2)
+# Calls whose last positional argument may be an axis.
+ALONG = frozenset({
+    *REDUCTIONS, "max", "min", "prod", "var", "std", "cumsum", "cumprod", "softmax", "log_softmax",
+    "logsumexp", "flip", "concatenate", "stack", "norm", "argmax", "argmin", "sort", "argsort",
+})  # fmt: skip
 
 
 class Rewrite(NamedTuple):
@@ -48,6 +54,8 @@ def rewrites_of(one: Expression, scalars: Sequence[Term], *, is_static: bool) ->
         yield from _calls(node, one.source.names)
     elif isinstance(node, ast.BinOp):
         yield from _operators(node)
+    elif isinstance(node, ast.Subscript):
+        yield from _indices(node)
 
 
 def _numbers(node: ast.expr, text: str, scalars: Sequence[Term]) -> Iterator[Rewrite]:
@@ -86,7 +94,10 @@ def _calls(node: ast.Call, names: Mapping[str, Any]) -> Iterator[Rewrite]:
         changed: Any = copy.deepcopy(node)
         changed.func.attr = REDUCTIONS[name]
         yield Rewrite("sum-for-mean" if name == "sum" else "mean-for-sum", ast.unparse(changed), 0.8)
+    if name in ALONG or any(one.arg == "axis" for one in node.keywords):
         yield from _axes(node, names)
+    if name == "einsum":
+        yield from _letters(node)
     plain = [one for one in node.args if not isinstance(one, ast.Starred)]
     if name in ("where", "subtract", "divide", "dot", "matmul", "outer") and len(plain) >= 2:
         turned = copy.deepcopy(node)
@@ -111,6 +122,31 @@ def _axes(node: ast.Call, names: Mapping[str, Any]) -> Iterator[Rewrite]:
             continue
         if ast.unparse(changed) != ast.unparse(node):
             yield Rewrite("wrong-axis", ast.unparse(changed), 1.2)
+
+
+def _letters(node: ast.Call) -> Iterator[Rewrite]:
+    """Yield an einsum with the letters of one operand, or of the result, in reverse order."""
+    first = node.args[0] if node.args else None
+    if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
+        return
+    for group in re.finditer(r"[a-zA-Z]+", first.value):
+        changed: Any = copy.deepcopy(node)
+        start, end = group.span()
+        changed.args[0] = ast.Constant(first.value[:start] + group[0][::-1] + first.value[end:])
+        if changed.args[0].value != first.value:
+            yield Rewrite("transpose", ast.unparse(changed), 1.0)
+
+
+def _indices(node: ast.Subscript) -> Iterator[Rewrite]:
+    """Yield a subscript with one of its whole numbers one larger, or one smaller."""
+    held = [one for one in ast.walk(node.slice) if isinstance(one, ast.Constant) and type(one.value) is int]
+    for which in range(len(held)):
+        for step in (1, -1):
+            changed = copy.deepcopy(node)
+            numbers = [one for one in ast.walk(changed.slice) if isinstance(one, ast.Constant)]
+            whole = [one for one in numbers if type(one.value) is int]
+            whole[which].value += step  # pyright: ignore[reportOperatorIssue] - a whole number
+            yield Rewrite("wrong-index", ast.unparse(changed), 1.0)
 
 
 def _operators(node: ast.BinOp) -> Iterator[Rewrite]:

@@ -123,7 +123,9 @@ def _rewrites(case: Case, number: int, one: Expression, *, is_static: bool) -> I
 
 
 def by_forward(case: Case, tier: Sequence[Suspect]) -> Iterator[Tried]:
-    """Yield the edits with what the function itself computes."""
+    """Yield the edits with what the function itself computes; in a derivation that is the line before."""
+    if not case.evaluators.claim.is_directed:
+        return
     watching, points, primal = case.watching, case.points, Watching()
     rebuilt = primal.rebuilt(case.evaluators.claim.primal)
     try:

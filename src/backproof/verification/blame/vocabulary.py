@@ -14,6 +14,10 @@ from backproof.verification.blame.marking import Expression
 from backproof.verification.blame.seen import Seen
 from backproof.verification.blame.watched import Watching
 
+# A person who derives by hand does not mend a slip by calling one of these.
+AUTODIFF = frozenset({
+    "grad", "value_and_grad", "jacfwd", "jacrev", "jacobian", "hessian", "vjp", "jvp", "linearize",
+})  # fmt: skip
 # How plain a number with a name is.
 NAMED = 0.5
 
@@ -92,8 +96,10 @@ def _is_real(value: Any) -> bool:
 
 def _in_scope(watching: Watching, at: Expression, points: Sequence[Seen]) -> list[Term]:
     found: list[Term] = []
+    own = [one for one in watching.expressions.values() if one.function == at.function]
+    bound = {one.name: one for one in own if one.name}
     for number, one in watching.expressions.items():
-        if not _stands_before(one, at):
+        if not (_stands_before(one, at) or _is_of_a_later_line(one, at, bound)):
             continue
         values = tuple(v[0] for v in (seen.values_of(number) for seen in points) if len(v) == 1)
         if len(values) == len(points):
@@ -141,7 +147,7 @@ def scalars_at(watching: Watching, at: Expression, points: Sequence[Seen]) -> li
 
 def _stands_before(one: Expression, at: Expression) -> bool:
     """Return whether a value is known where another expression stands, as the lines are written."""
-    if one.source.file != at.source.file or _text(one).startswith("_"):
+    if one.source.file != at.source.file or _text(one).startswith("_") or _is_answer(one, at):
         return False
     if one.function != at.function and not _encloses(one, at):
         return False
@@ -152,8 +158,40 @@ def _stands_before(one: Expression, at: Expression) -> bool:
     return one.line < at.statement.lineno or one.statement is at.statement or _same_place(one, at)
 
 
+def _is_of_a_later_line(one: Expression, at: Expression, bound: Mapping[str, Expression]) -> bool:
+    """Return whether an expression of a derivation's later line could be written in a line as well."""
+    is_later = one.function == at.function and one.line > at.line and not one.name
+    if not is_later or yielded_by(one.statement) is None or yielded_by(at.statement) is None:
+        return False
+    names = [bound[_name_of(node)] for node in ast.walk(one.node) if _name_of(node) in bound]
+    return not _is_answer(one, at) and all(_stands_before(name, at) for name in names)
+
+
+def _is_answer(one: Expression, at: Expression) -> bool:
+    """Return whether an expression is what should be derived: by autodiff, or as another line says it."""
+    if any(_name_of(node) in AUTODIFF for node in ast.walk(one.node)):
+        return True
+    yielded = yielded_by(one.statement)
+    return one.statement is not at.statement and yielded is not None and _span(one) == _span_of(yielded)
+
+
+def _name_of(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def yielded_by(statement: ast.AST) -> ast.expr | None:
+    """Return what a statement yields, of a tuple the first part; None if it yields nothing."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    if not isinstance(value, ast.Yield):
+        return None
+    return value.value.elts[0] if isinstance(value.value, ast.Tuple) and value.value.elts else value.value
+
+
 def _span(one: Expression) -> tuple[Any, ...]:
-    node = one.node
+    return _span_of(one.node)
+
+
+def _span_of(node: ast.expr) -> tuple[Any, ...]:
     return node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
 
 

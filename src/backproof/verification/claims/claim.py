@@ -42,6 +42,8 @@ class Claim(NamedTuple):
         by_point: whether autodiff of the primal runs at one point at a time, in float64 only.
         excused: how many entries of an argument tuple the caller excuses, where a region is declared.
         notes: what a reader of the report should know about the claim.
+        is_directed: whether the two functions have a direction; a line of a derivation has none.
+        result, meant: what the result by hand, and what it should be, are called in a sentence.
     """
 
     name: str
@@ -61,9 +63,14 @@ class Claim(NamedTuple):
     by_point: bool = False
     excused: Callable[[tuple[PyTree, ...]], int] | None = None
     notes: tuple[str, ...] = ()
+    is_directed: bool = True
+    result: str = "result"
+    meant: str = "the gradient"
 
     def direction_like(self, args: tuple[PyTree, ...]) -> PyTree:
         """Return shapes and dtypes of the direction at `args`."""
+        if not self.is_directed:
+            return ()
         shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), args)
         return shapes if self.forward else form_of(self.primal, *shapes)
 

@@ -1,8 +1,9 @@
 """Names the cause of a wrong result from the points where it is wrong; `unknown` rather than a wrong name.
 
-A cause is named only if its test holds at every failing point that was examined (`not-finite`: at the
-smallest and at more than half of them). A cause that would show at any input is refuted by a point at which
-the leaf is right. The first cause in this list that passes is named.
+A cause is a prediction of what the hand-written side gives, or of where it is wrong. It is named only if the
+prediction comes true at every point looked at, right ones included, and of several the first in this table.
+What breaks the form of the result, or a law of it, is seen at the failing points alone (`not-finite`: at the
+smallest and at more than half of them).
 
 | cause | what was seen |
 |---|---|
@@ -22,71 +23,74 @@ the leaf is right. The first cause in this list that passes is named.
 | `slope-at-output` | the gradient with the output in place of an input: σ′(a) for σ′(z) |
 | `argument-transposed` | the gradient with a square argument transposed: W for Wᵀ |
 | `convention-mean`, `convention-half` | the whole is the gradient divided by the batch, doubled or halved |
-| `factor` | a leaf is the gradient times a constant, or times the size of an axis or its inverse |
-| `at-zeros`, `at-ties`, `negative-inputs`, `positive-inputs` | only entries whose input is of that kind |
+| `factor` | a leaf is the gradient times a constant, a size, its root or inverse, a ratio of two sizes, or \
+Bessel's correction |
+| `shifted`, `reversed`, `cotangent-moved` | the gradient, or the cotangent, in another order along an axis |
+| `too-many-axes` | the gradient summed or averaged over an axis along which it differs |
+| `at-zeros`, `negative-inputs`, `positive-inputs` | exactly the entries whose input is of that kind |
+| `masked` | exactly the entries at which a condition or whole number among the arguments is 0, or is not |
+| `first-row`, `last-row` | exactly the entries at one end of an axis, at every size of it |
+| `at-ties` | only entries whose input ties with another |
+| `at-constant` | exactly the entries whose input equals, passes or stays within a constant of the code |
 | `wrong-residual` | a layer's ∂W is taken with z of the layer below in place of its a |
-| `shifted` | the gradient, moved by one index along an axis |
-| `first-row`, `last-row` | only entries at one end of an axis |
-| `dropped-term`, `dropped-factor`, `term-sign` | autodiff's own program with one such slip gives the same |
+| `dropped-term`, `doubled-term`, `dropped-factor`, `term-sign` | autodiff's own program with one such slip \
+gives the same |
+| `some-sizes` | every point with some sizes of an axis, and none with others |
 | `partial-missing`, `partial-sign` | the wrong entries are zero by hand, or the opposite of the gradient |
 | `partial-factor` | the wrong entries are one constant times the gradient |
 | `second-order` | the gradient is right, its own derivative is not |
 | `copied-guard` | autodiff differentiates a guard there, and so does the hand-written side |
 | `accuracy` | the formula is right, its arithmetic loses the digits |
 | `reference` | autodiff itself is not finite, or disagrees with finite differences |
-| `surplus`, `wrong-value`, `wrong-function`, `wrong-number`, `wrong-count`, `wrong-axis`, \
+| `surplus`, `wrong-value`, `wrong-function`, `wrong-number`, `wrong-count`, `wrong-index`, `wrong-axis`, \
 `wrong-operator`, `swapped-operands`, `sum-for-mean`, `mean-for-sum`, `dropped-mask`, `conjugate` | the line \
 in the report, mended so, gives the right result at every point looked at |
 | `unknown` | none of these |
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import jax
 import numpy as np
 
-from backproof.numerics.comparison import Entry
+from backproof.numerics.comparison import Entry, same
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import is_floating, leaves_with_paths, shapes_of
-from backproof.numerics.tolerance import MOVED, NUDGE
-from backproof.verification.diagnosis.failure import Failure, Leaf, failure_at
-from backproof.verification.diagnosis.pattern import common_to_wrong
+from backproof.numerics.leaves import all_finite, has_direction, leaves_with_paths, shapes_of
+from backproof.numerics.tolerance import SCALES
+from backproof.verification.diagnosis.compared import Compared, compared_at
+from backproof.verification.diagnosis.masks import MASKS, wrong_sizes
+from backproof.verification.diagnosis.pattern import common_to_wrong, what_wrong_entries_are
+from backproof.verification.diagnosis.prediction import Points, each
 from backproof.verification.diagnosis.program_slips import explaining_slip
-from backproof.verification.diagnosis.symptoms import (
-    AXES,
-    INPUTS,
-    TESTS,
-    along,
-    axis_hint,
-    batch_size,
-    explaining_inputs,
-    inputs_of,
-    ratio_of,
-    tied_arguments,
-)
-from backproof.verification.judging.judge import Judgement, Outcome, judge_alone
+from backproof.verification.diagnosis.whole import WHOLE
+from backproof.verification.judging.judge import Judgement, Outcome, first_look, judge
 from backproof.verification.judging.kinks import jumps
 from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.looks import Look, by_shape, in_turn
 from backproof.verification.running.point import Point
 
 Named = tuple[str, str]
 
 
-# These would show at any input: a leaf that is right somewhere, and not zero there, refutes them.
-ALWAYS = frozenset({"missing", "sign", "convention-half", "swapped"})
-
-# These also say where the leaf is right, so they must hold at a kink too.
-ENDS = frozenset({"first-row", "last-row"})
-ONLY = frozenset({*INPUTS, *ENDS, "at-ties"})
-# These concern the whole leaf, so they are not named where only a few of many entries are wrong.
-WHOLE = frozenset({"cotangent-ignored", "slope-at-output", "argument-transposed", "at-ties"})
-
-
 def name_cause(
-    evaluators: Evaluators, failing: Sequence[Judgement], small: Judgement, judged: Sequence[Judgement]
+    evaluators: Evaluators,
+    failing: Sequence[Judgement],
+    small: Judgement,
+    judged: Sequence[Judgement],
+    looks: Sequence[Look] = (),
+    known: Named | None = None,
 ) -> Named:
-    """Return the name of the first test that every failing point passes, and its sentence at the smallest."""
+    """Return the name of the first cause that explains every point, and its sentence at the smallest.
+
+    Args:
+        evaluators: the evaluators of the claim.
+        failing: the judgements of points at which the result is wrong.
+        small: that at the smallest of them.
+        judged: the judgements of all points.
+        looks: both sides at every point that was looked at.
+        known: the slip that a mend of the code by hand turns back, or that explains a layer.
+    """
     if small.outcome is Outcome.UNSTABLE:
         return "accuracy", "the formula is right, but evaluated as it is written it loses its digits here"
     if small.worst is not None and (small.guarded or not np.all(np.isfinite(small.worst.truth))):
@@ -95,28 +99,132 @@ def name_cause(
             return refuted
     others = [one for one in failing if one is not small]
     full = [one for one in others if not one.point.is_empty] or others
-    seen = _smooth(evaluators, [small, *full]) or [small, *full]
-    failures = [one for one in (failure_at(evaluators, found) for found in seen) if one]
-    smallest = failure_at(evaluators, small)
-    agreeing = [one for one in judged if one.outcome is Outcome.AGREES and one.says_something]
-    right = sorted(agreeing, key=lambda one: -one.point.entries)
-    for name, test in TESTS.items():
-        if name in WHOLE and any(one.leaf.few for one in failures):
-            continue
-        sentences = [test(one) for one in failures]
-        held = all(sentences) and (name not in ONLY or smallest is None or bool(test(smallest)))
-        if name == "not-finite" and seen[0] is small:  # elsewhere the same formula may be finite, and wrong
-            held = bool(sentences[0]) and 2 * sum(map(bool, sentences)) > len(sentences)
-        if failures and held and not _refuted(evaluators, name, failures, right):
-            axis = _common_axis(name, failures) if name in AXES else None
-            return name, str(sentences[0]) if axis is None else along(name, failures[0], axis)
-    if failures and not small.point.is_large:
-        slip = explaining_slip(evaluators.truth, failures, _seen_right(evaluators, failures, right))
-        if slip:
-            return slip
-    # the sentence about the wrong entries must hold at the example that is shown
-    shown = [*([smallest] if smallest else []), *(one for one in failures if one.point is not small.point)]
-    return common_to_wrong(shown) or ("unknown", _counted(shown[0].leaf) if shown else "the values differ")
+    smooth = _smooth(evaluators, [small, *full])
+    failures = _compared(evaluators, smooth or [small, *full])
+    if not failures:
+        return "unknown", "the values differ"
+    found = _not_finite(failures) or (_unlawful(failures) if evaluators.claim.is_directed else None)
+    if found:
+        return found
+    path = failures[0].leaf.path
+
+    @cache
+    def right() -> Points:
+        others = [*_agreeing(judged), *_smooth(evaluators, others_wrong())]
+        return _at_leaf(_compared(evaluators, others), path)
+
+    @cache
+    def others_wrong() -> list[Judgement]:
+        return _others_wrong(evaluators, looks, judged)
+
+    @cache
+    def everywhere() -> Points:
+        others = [*_agreeing(judged), *others_wrong()]
+        return _at_leaf(_compared(evaluators, others), path)
+
+    wrong = _at_leaf(failures, path)
+    # these say where the leaf is right, so they must hold in the example that is shown, at a kink too
+    shown = [one for one in _compared(evaluators, [small]) if one.point is not wrong[0].point]
+    causes = (
+        lambda: next(each(WHOLE, wrong, right), None),
+        lambda: _where([*wrong, *shown], everywhere),
+        lambda: known or _slip(evaluators, wrong, right),
+        lambda: _some_sizes([*wrong, *right()]),
+        # the sentence about the wrong entries must hold in the example that is shown
+        lambda: common_to_wrong([*shown, *failures]),
+    )
+    return next(filter(None, (cause() for cause in causes)), ("unknown", _counted((shown or failures)[0])))
+
+
+def _compared(evaluators: Evaluators, judged: Sequence[Judgement]) -> list[Compared]:
+    return [one for one in (compared_at(evaluators, found) for found in judged) if one]
+
+
+def _at_leaf(points: Points, path: str) -> list[Compared]:
+    return [one for one in (point.at_leaf(path) for point in points) if one]
+
+
+def _agreeing(judged: Sequence[Judgement]) -> list[Judgement]:
+    """Return right points at which a wrong value would be seen, the largest of each shape first, in turn.
+
+    At an empty axis a mean is NaN, which says nothing about a cause.
+    """
+    full = [one for one in judged if not one.point.is_empty]
+    agreeing = [one for one in full if one.outcome is Outcome.AGREES and one.says_something]
+    affordable = [one for one in agreeing if not one.point.is_large] or agreeing[:1]
+    by_shape: dict[object, list[Judgement]] = {}
+    for one in sorted(affordable, key=lambda one: -one.point.entries):
+        by_shape.setdefault(shapes_of(one.point.args), []).append(one)
+    return in_turn(list(by_shape.values()))[: EFFORT.witnesses]
+
+
+def _others_wrong(
+    evaluators: Evaluators, looks: Sequence[Look], judged: Sequence[Judgement]
+) -> list[Judgement]:
+    """Return points that are wrong too, but were not judged, since enough others had been found."""
+    known = {id(one.point) for one in judged}
+    left = [look for look in looks if id(look.point) not in known and not look.point.is_large]
+    groups = by_shape([look for look in left if not look.point.is_empty])
+    first = [(look, first_look(look.point, look.hand, look.truth)) for look in in_turn(groups)]
+    differing = [look for look, one in first if one.outcome is not Outcome.AGREES]
+    found = [judge(evaluators, look) for look in differing[: EFFORT.also_wrong]]
+    return [one for one in found if one.outcome is Outcome.WRONG]
+
+
+def _where(wrong: Points, right: Callable[[], Points]) -> Named | None:
+    """Return the cause that says where the result is wrong, and what the wrong entries have in common."""
+    found = next(each(MASKS, wrong, right), None)
+    common = found and what_wrong_entries_are(wrong)
+    return (found[0], f"{found[1]}; there it is {common[1]}") if found and common else found
+
+
+def _not_finite(failures: Points) -> Named | None:
+    """Return the cause if the value by hand is not finite; elsewhere the same formula may only be wrong."""
+    lost = [not np.all(np.isfinite(one.leaf.mine)) and all_finite(one.leaf.true) for one in failures]
+    if not lost[0] or 2 * sum(lost) <= len(lost):
+        return None
+    named = failures[0].name
+    return "not-finite", f"the function and its gradient are finite here, but {named} by hand is not"
+
+
+def _unlawful(failures: Points) -> Named | None:
+    """Return the cause if the result is not linear in the cotangent at any failing point."""
+    if all(np.any(one.leaf.mine) and all(_scales(one, by, 1.0) for by in (2.0, -2.0)) for one in failures):
+        said = "the result does not change when the cotangent is multiplied by 2 or by −2"
+        return "cotangent-ignored", said
+    if all(not _scales(one, SCALES[0], SCALES[0]) for one in failures):
+        said = f"{SCALES[0]:g} times the cotangent does not give {SCALES[0]:g} times the result"
+        return "cotangent-nonlinear", said
+    return None
+
+
+def _scales(at: Compared, factor: float, expected: float) -> bool:
+    """Return whether `factor` times the cotangent gives `expected` times the result."""
+    hand, quick = at.elsewhere.hand, at.elsewhere.quick
+    scaled = jax.tree.map(lambda c: factor * c if has_direction(c) else c, at.point.direction)
+    place = Point(at.point.args, scaled)
+    if factor == expected:  # linear within autodiff's noise, which may be larger, is linear enough
+        values = (jax.tree.leaves(quick(point)) for point in (place, at.point))
+        parts = zip(*values, at.leaves, strict=True)
+        if all(same(after, factor * value, (1 + abs(factor)) * leaf.noise) for after, value, leaf in parts):
+            return True
+    before, again = hand(at.point), hand(place)
+    parts = zip(*map(jax.tree.leaves, (before.value, before.noise, again.value, again.noise)), strict=True)
+    return all(
+        same(after, expected * value, own + abs(expected) * noise) for value, noise, after, own in parts
+    )
+
+
+def _slip(evaluators: Evaluators, wrong: Points, right: Callable[[], Points]) -> Named | None:
+    """Return the slip in autodiff's own program that gives the same, at small points."""
+    if wrong[0].point.is_large:
+        return None
+    return explaining_slip(evaluators.truth, wrong, right)
+
+
+def _some_sizes(points: Points) -> Named | None:
+    sizes = wrong_sizes(points)
+    return ("some-sizes", f"{points[0].name} depends on a size, {sizes}") if sizes else None
 
 
 def _refuted_value(evaluators: Evaluators, small: Judgement, worst: Entry) -> Named | None:
@@ -136,13 +244,13 @@ def _refuted_value(evaluators: Evaluators, small: Judgement, worst: Entry) -> Na
     )
 
 
-def _counted(leaf: Leaf) -> str:
+def _counted(at: Compared) -> str:
     """Return how many entries of the leaf differ, without a name for it."""
-    wrong, entries = int(np.sum(leaf.wrong)), leaf.wrong.size
+    wrong, entries = int(np.sum(at.leaf.wrong)), at.leaf.wrong.size
     if entries == 1:
-        return f"the value at result{leaf.path} differs from the gradient"
+        return f"the value at {at.name} differs from {at.meant}"
     verb = "differs" if wrong == 1 else "differ"
-    return f"{wrong} of {entries} entries of result{leaf.path} {verb} from the gradient"
+    return f"{wrong} of {entries} entries of {at.name} {verb} from {at.meant}"
 
 
 def _smooth(evaluators: Evaluators, failing: list[Judgement]) -> list[Judgement]:
@@ -150,111 +258,3 @@ def _smooth(evaluators: Evaluators, failing: list[Judgement]) -> list[Judgement]
     if evaluators.claim.forward or any(one.point.is_large for one in failing):
         return failing
     return [one for one in failing if not jumps(evaluators.truth, one.point)]
-
-
-def _refuted(evaluators: Evaluators, name: str, failures: list[Failure], judged: list[Judgement]) -> bool:
-    """Return whether the leaf is right, and not zero, at some point where this cause would show as well."""
-    path, right = failures[0].leaf.path, judged[: EFFORT.witnesses]
-    # at the shapes of the failing points
-    alike = _of_same_shape(failures, judged)
-    if name == "factor":
-        ratios = [ratio_of(one.leaf) for one in failures]
-        entries_seen = sum(int(np.sum(one.leaf.wrong)) for one in failures)
-        constant = entries_seen > 1 and all(one.leaf.is_times(ratios[0]) for one in failures)
-        if not all(axis_hint(one) for one in failures):
-            return not constant or any(_is_right(evaluators, one, path) for one in right)
-        # a factor that is the size of an axis would show wherever the axis has that size
-        return any(_is_right(evaluators, one, path) for one in alike)
-    if name == "convention-mean":
-        return any(batch_size(one.point) > 1 and _is_right(evaluators, one, path) for one in right)
-    if name == "at-ties":  # numbers tie by chance too: the leaf must be right where none does
-        return not any(_is_right(evaluators, one, path) and not tied_arguments(one.point) for one in alike)
-    if name in AXES and _common_axis(name, failures) is None:
-        return True
-    if name in ENDS:  # a slip at one index shows there at other values too
-        return any(_vanishes(evaluators, one) for one in failures)
-    if name in INPUTS:
-        common = set.intersection(*(explaining_inputs(one, name) for one in failures))
-        return all(_refuted_input(evaluators, name, which, failures, right) for which in common)
-    return name in ALWAYS and any(_is_right(evaluators, one, path) for one in right)
-
-
-def _common_axis(name: str, failures: list[Failure]) -> int | None:
-    """Return the axis along which every failure shows this cause, beyond coincidence; None if there is none.
-
-    Where leaves have different ranks, axes are matched by their distance from the first axis, or from the
-    last.
-    """
-    seen = [AXES[name](one) for one in failures]
-    ranks = [one.leaf.wrong.ndim for one in failures]
-    enough = MOVED if name == "shifted" else 1
-    for axis in seen[0]:
-        for axes in ([axis for _ in ranks], [axis - ranks[0] + rank for rank in ranks]):
-            pairs = list(zip(axes, seen, strict=True))
-            if all(which in found for which, found in pairs):
-                values = np.concatenate([found[which] for which, found in pairs])
-                if len(np.unique(values)) >= enough:
-                    return axis
-    return None
-
-
-def _refuted_input(
-    evaluators: Evaluators, kind: str, which: int, failures: list[Failure], right: list[Judgement]
-) -> bool:
-    """Return whether an entry is right where argument `which` is of this kind, or none is elsewhere."""
-    found = [_leaf_at(evaluators, one, failures[0].leaf.path) for one in right]
-    witnesses = [(one.leaf.seen & ~one.leaf.wrong, inputs_of(one, kind).get(which)) for one in found if one]
-    if any(mask is not None and np.any(seen & mask) for seen, mask in witnesses):
-        return True
-    witnesses += [(one.leaf.seen & ~one.leaf.wrong, inputs_of(one, kind)[which]) for one in failures]
-    return not any(mask is not None and np.any(seen & ~mask) for seen, mask in witnesses)
-
-
-def _vanishes(evaluators: Evaluators, failure: Failure) -> bool:
-    """Return whether a wrong entry becomes right, and is not zero, when every number moves a little."""
-    args = jax.tree.map(lambda arg: _nudged(arg) if is_floating(arg) else arg, failure.point.args)
-    point = Point(args, failure.point.direction)
-    near = failure_at(evaluators, judge_alone(evaluators, point)) if evaluators.is_finite_at(point) else None
-    there = [one for one in near.leaves if one.path == failure.leaf.path] if near else []
-    return any(bool(np.any(one.seen & ~one.wrong & failure.leaf.wrong)) for one in there)
-
-
-def _nudged(arg: Any) -> Any:
-    """Return the numbers moved a little towards 0, each by another part of it, and zeros moved above 0."""
-    part = NUDGE * np.arange(1, np.size(arg) + 1).reshape(np.shape(arg)) / (np.size(arg) + 1)
-    return np.where(np.asarray(arg) == 0, part, arg * (1 - part)).astype(arg.dtype)
-
-
-def _of_same_shape(failures: list[Failure], judged: list[Judgement]) -> list[Judgement]:
-    """Return the judged points whose arguments have the shapes of a failing one."""
-    shapes = {shapes_of(one.point.args) for one in failures}
-    return [one for one in judged if shapes_of(one.point.args) in shapes][: EFFORT.witnesses]
-
-
-def _seen_right(evaluators: Evaluators, failures: list[Failure], judged: list[Judgement]) -> list[Failure]:
-    """Return points where an entry is right, and not zero, that is wrong at a failing one of that shape."""
-    shown = []
-    for one in _of_same_shape(failures, judged):
-        there = _leaf_at(evaluators, one, failures[0].leaf.path)
-        wrong = [
-            fail.leaf.wrong
-            for fail in failures
-            if shapes_of(fail.point.args) == shapes_of(one.point.args)
-            and there is not None
-            and fail.leaf.path == there.leaf.path
-        ]
-        if there is not None and any(bool(np.any(there.leaf.seen & mask)) for mask in wrong):
-            shown.append(there)
-    return shown
-
-
-def _leaf_at(evaluators: Evaluators, found: Judgement, path: str) -> Failure | None:
-    """Return both results at a point, right or wrong, with `leaf` of this path; None if there is none."""
-    failure = failure_at(evaluators, found)
-    return failure and failure.at_leaf(path)
-
-
-def _is_right(evaluators: Evaluators, found: Judgement, path: str) -> bool:
-    """Return whether the leaf agrees at a point where its opposite would not."""
-    there = _leaf_at(evaluators, found, path)
-    return there is not None and bool(np.any(there.leaf.seen))

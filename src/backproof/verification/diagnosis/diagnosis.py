@@ -9,8 +9,8 @@ import numpy as np
 from backproof.verification.blame.blame import Blame, blame
 from backproof.verification.blame.edits import SLIPS
 from backproof.verification.diagnosis.causes import Named, name_cause
-from backproof.verification.diagnosis.failure import failure_at
-from backproof.verification.diagnosis.layers import first_wrong_layer
+from backproof.verification.diagnosis.compared import compared_at
+from backproof.verification.diagnosis.layers import WrongLayer, first_wrong_layer
 from backproof.verification.diagnosis.smallest import plainer
 from backproof.verification.judging.judge import Judgement, Outcome
 from backproof.verification.running.clock import Clock
@@ -67,30 +67,45 @@ def _of_failing(
     clock: Clock,
 ) -> Diagnosis:
     small = plainer(evaluators, failing[0])
-    named = name_cause(evaluators, failing, small, judged)
     notes: list[str] = []
-    found: Blame | None = None
+    found, layer = None, None
     if small.outcome is Outcome.WRONG:
+        found = _blamed(evaluators, judged, looks, clock, notes)
         rule = evaluators.claim.rule
         layer = rule and first_wrong_layer(rule, [one.point for one in (small, *failing)])
-        if layer:
-            notes += layer.notes()
-        if layer and layer.cause and named[0] == "unknown":
-            named = layer.cause, f"layer {layer.layer} of {layer.of} has this slip: {layer.slip}"
-        notes += _other_leaves(evaluators, small, failing)
-        try:
-            found = None if clock.is_over else blame(evaluators, judged, looks, clock)
-            if clock.is_over and not (found and found.mend):
-                notes.append("there was no time left to look for the line that is wrong")
-        except Exception as error:
-            # The verdict stands, whatever the user's code does where it is taken apart to be explained.
-            said = f"the wrong line was not looked for: {type(error).__name__}: {error}"
-            notes.append(said.splitlines()[0])
-    if found and found.mend:  # the line of the function would only be one more to look at
-        named = named[0], named[1].partition("; the slip belongs to")[0]
-    if found and found.mend and named[0] == "unknown":
-        named = found.cause, f"{SLIPS[found.cause]} in line {found.line} of {Path(found.file).name}"
+        notes[:0] = [*(layer.notes() if layer else ()), *_other_leaves(evaluators, small, failing)]
+    known = _slip_of(found, layer)
+    named = name_cause(evaluators, failing, small, judged, looks, known)
     return Diagnosis(small, named, _difference(evaluators, small), tuple(notes), found)
+
+
+def _blamed(
+    evaluators: Evaluators,
+    judged: Sequence[Judgement],
+    looks: Sequence[Look],
+    clock: Clock,
+    notes: list[str],
+) -> Blame | None:
+    """Return the line that is wrong; where it could not be looked for, `notes` says why."""
+    try:
+        found = None if clock.is_over else blame(evaluators, judged, looks, clock)
+    except Exception as error:
+        # The verdict stands, whatever the user's code does where it is taken apart to be explained.
+        said = f"the wrong line was not looked for: {type(error).__name__}: {error}"
+        notes.append(said.splitlines()[0])
+        return None
+    if clock.is_over and not (found and found.mend):
+        notes.append("there was no time left to look for the line that is wrong")
+    return found
+
+
+def _slip_of(found: Blame | None, layer: WrongLayer | None) -> Named | None:
+    """Return the slip that a mend turns back, or that explains a layer, as a cause and its sentence."""
+    if found and found.mend:
+        return found.cause, f"{SLIPS[found.cause]} in line {found.line} of {Path(found.file).name}"
+    if layer and layer.cause:
+        return layer.cause, f"layer {layer.layer} of {layer.of} has this slip: {layer.slip}"
+    return None
 
 
 def _difference(evaluators: Evaluators, small: Judgement) -> float | None:
@@ -104,11 +119,12 @@ def _difference(evaluators: Evaluators, small: Judgement) -> float | None:
 
 def _other_leaves(evaluators: Evaluators, small: Judgement, failing: Sequence[Judgement]) -> list[str]:
     """Return a note on the other leaves that are wrong at the failing points; it is empty if none is."""
-    failures = [one for one in (failure_at(evaluators, found) for found in (small, *failing)) if one]
+    failures = [one for one in (compared_at(evaluators, found) for found in (small, *failing)) if one]
     wrong = {leaf.path for one in failures for leaf in one.leaves if np.any(leaf.wrong)}
     named = small.worst.leaf if small.worst else ""
     others = [leaf.path for leaf in failures[0].leaves if leaf.path != named] if failures else []
-    too = ", ".join(f"result{path}" for path in others if path in wrong)
-    right = ", ".join(f"result{path}" for path in others if path not in wrong)
+    result = evaluators.claim.result
+    too = ", ".join(f"{result}{path}" for path in others if path in wrong)
+    right = ", ".join(f"{result}{path}" for path in others if path not in wrong)
     said = [f"other wrong leaves: {too}", *([f"right leaves at the same points: {right}"] if right else [])]
     return ["; ".join(said)] if too else []

@@ -10,31 +10,35 @@ from typing import Any
 import numpy as np
 
 from backproof.numerics.comparison import agree, ratio_text
-from backproof.verification.diagnosis.failure import Failure, Leaf, noise_of_ratio
+from backproof.verification.diagnosis.compared import Compared, Leaf, noise_of_ratio
 
 
-def common_to_wrong(failures: Sequence[Failure]) -> tuple[str, str] | None:
+def common_to_wrong(failures: Sequence[Compared]) -> tuple[str, str] | None:
     """Return cause and sentence of what the wrong entries of every failure share, else None."""
-    if not failures or not all(np.any(one.leaf.wrong) for one in failures):
+    found = what_wrong_entries_are(failures)
+    return (found[0], f"{_which(failures)} {found[1]}") if found else None
+
+
+def what_wrong_entries_are(failures: Sequence[Compared]) -> tuple[str, str] | None:
+    """Return a pattern's name and words for the value by hand in the wrong entries of every failure."""
+    if not failures or not all(one.is_wrong for one in failures):
         return None
-    for name, test in PARTIAL.items():
-        words = test([one.leaf for one in failures])
-        if words:
-            return name, f"{_which(failures)} {words}"
-    return None
+    tried = ((name, test([one.leaf for one in failures])) for name, test in PARTIAL.items())
+    meant = failures[0].meant
+    return next(((name, words.format(meant=meant)) for name, words in tried if words), None)
 
 
-def _which(failures: Sequence[Failure]) -> str:
+def _which(failures: Sequence[Compared]) -> str:
     """Return the beginning of the sentence: which entries are wrong, and the verb for them."""
     leaf = failures[0].leaf
     wrong, entries = int(np.sum(leaf.wrong)), leaf.wrong.size
     if entries == 1:
-        return f"the one entry of result{leaf.path} is"
+        return f"the one entry of {failures[0].name} is"
     if wrong == entries:
-        return f"all {entries} entries of result{leaf.path} are"
+        return f"all {entries} entries of {failures[0].name} are"
     place = _diagonal([one.leaf for one in failures])
     verb, they = ("is", "it is") if wrong == 1 else ("are", "they are")
-    return f"{wrong} of {entries} entries of result{leaf.path} {verb} wrong{place}; {they}"
+    return f"{wrong} of {entries} entries of {failures[0].name} {verb} wrong{place}; {they}"
 
 
 def _diagonal(leaves: list[Leaf]) -> str:
@@ -53,7 +57,7 @@ def _missing(leaves: list[Leaf]) -> str | None:
 
 
 def _sign(leaves: list[Leaf]) -> str | None:
-    return "the opposite of the gradient" if all(_are_times(leaf, -1.0) for leaf in leaves) else None
+    return "the opposite of {meant}" if all(_are_times(leaf, -1.0) for leaf in leaves) else None
 
 
 def _factor(leaves: list[Leaf]) -> str | None:
@@ -63,7 +67,7 @@ def _factor(leaves: list[Leaf]) -> str | None:
         return None
     ratio = first.mine.flat[at] / first.true.flat[at]
     alike = np.isfinite(ratio) and all(_are_times(leaf, ratio) for leaf in leaves)
-    return f"{ratio_text(ratio)} times the gradient" if alike else None
+    return f"{ratio_text(ratio)} times {{meant}}" if alike else None
 
 
 def _are_times(leaf: Leaf, ratio: Any) -> bool:

@@ -5,6 +5,8 @@ a term of a sum dropped, a factor of a product dropped, a minus sign lost. If at
 changed program gives what was written by hand, in every leaf, then that slip explains it.
 """
 
+import functools
+import itertools
 import linecache
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +23,20 @@ from backproof.numerics.coverage import CALLS
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.lanes import Substitution
 from backproof.numerics.noise import measure_program
-from backproof.numerics.tracing import Program
-from backproof.verification.diagnosis.failure import Failure
+from backproof.verification.diagnosis.compared import Compared
 from backproof.verification.running.evaluator import Evaluator
 
-Place = tuple[int, ...]
+# Where an operation stands: its name, the line of the source, and its number among the same of that line.
+# The number of the operation itself differs between sizes: an axis of size 1 needs other operations.
+Place = tuple[str, str, int]
+
+
+class Held(NamedTuple):
+    """Holds one operation, and the programs that hold it, the innermost last."""
+
+    eqn: Any
+    within: tuple[Jaxpr, ...]
+    calls: tuple[Any, ...]
 
 
 class Slip(NamedTuple):
@@ -54,14 +65,17 @@ def _negative_second(*operands: Any) -> Any:
 
 # The plainest explanation first. A sign comes last: if one of two equal terms is negated, as in x·x, nothing
 # is left, which looks like a lost factor but is none.
-CAUSES = ("dropped-term", "dropped-factor", "term-sign")
+CAUSES = ("dropped-term", "doubled-term", "dropped-factor", "term-sign")
 SLIPS: dict[str, tuple[Slip, ...]] = {
     "add": (Slip("dropped-term", "the second term of a sum dropped", _only(0), 1),
             Slip("dropped-term", "the first term of a sum dropped", _only(1), 0),
+            Slip("doubled-term", "the first term of a sum doubled", lambda a, b: a + a + b, 0),
+            Slip("doubled-term", "the second term of a sum doubled", lambda a, b: a + b + b, 1),
             Slip("term-sign", "a term of a sum subtracted", lambda a, b: a - b, 1)),
     "sub": (Slip("dropped-term", "the subtracted term dropped", _only(0), 1),
             Slip("dropped-term", "the first term of a difference dropped", _negative_second, 0),
             Slip("dropped-term", "b in place of a difference a − b (s for 1 − s)", _only(1), 0),
+            Slip("doubled-term", "the subtracted term doubled", lambda a, b: a - b - b, 1),
             Slip("term-sign", "a subtracted term added", lambda a, b: a + b, 1)),
     "mul": (Slip("dropped-factor", "the second factor of a product dropped", _only(0), 1),
             Slip("dropped-factor", "the first factor of a product dropped", _only(1), 0)),
@@ -72,52 +86,43 @@ SLIPS["add_any"] = SLIPS["add"]
 
 
 def explaining_slip(
-    truth: Evaluator, failures: Sequence[Failure], right: Sequence[Failure] = ()
+    truth: Evaluator, failures: Sequence[Compared], right: Callable[[], Sequence[Compared]] = tuple
 ) -> tuple[str, str] | None:
-    """Return cause and sentence of the one slip that gives the hand-written result at every failure.
-
-    Where the hand-written result is right, a slip that would be seen there is refuted.
+    """Return cause and sentence of the one slip that gives the hand-written result at every point.
 
     Args:
         truth: autodiff of the primal, in whose program the slips are planted.
         failures: points at which the result is wrong, the smallest first.
-        right: points at which it is right.
+        right: gives points at which it is right.
     """
-    if not failures:
-        return None
     first = failures[0]
-    places = list(_places(truth.program(first.point).jaxpr.jaxpr))
-    if sum(len(SLIPS[name]) for _, name in places) > EFFORT.slips:
-        return None
-    candidates = (
-        (path, name, slip)
+    places = _places(truth.program(first.point).jaxpr.jaxpr)
+    candidates = [
+        (place, slip)
         for cause in CAUSES
-        for path, name in places
-        for slip in SLIPS[name]
-        if slip.cause == cause
-    )
-    for path, name, slip in candidates:
-        if all(
-            _explains(truth, one, path, name, slip) for one in (*failures, *right[: EFFORT.slip_witnesses])
+        for place, held in places.items()
+        for slip in SLIPS[place[0]]
+        if slip.cause == cause and _keeps_shape(held.eqn)
+    ]
+    if len(candidates) > EFFORT.slips:
+        return None
+    for place, slip in candidates:
+        if all(_explains(truth, one, place, slip) for one in failures) and all(
+            _explains(truth, one, place, slip) for one in right()[: EFFORT.slip_witnesses]
         ):
-            where = _source(truth.program(first.point), path, slip)
-            return slip.cause, f"result{first.leaf.path} is the gradient with {slip.words}{where}"
+            where = _source(places[place], slip)
+            return slip.cause, f"{first.name} is {first.meant} with {slip.words}{where}"
     return None
 
 
-def _source(program: Program, path: Place, slip: Slip) -> str:
+def _source(held: Held, slip: Slip) -> str:
     """Return the line of the primal from whose derivative the lost operand comes; empty if none is known."""
-    for depth in range(len(path), 0, -1):  # inside JAX's own calls no line of the user's is known
-        held = _at(program, path[:depth])
-        if held is None:
-            return ""
-        jaxpr, eqn = held
-        if slip.lost is not None and depth == len(path):
-            lost = eqn.invars[slip.lost]
-            made = [one for one in jaxpr.eqns if any(lost is out for out in one.outvars)]
-            if not made and not isinstance(lost, Literal):
-                return ""  # the cotangent itself, or an argument, which no line computes
-            eqn = made[0] if made else eqn
+    lost = None if slip.lost is None else held.eqn.invars[slip.lost]
+    made = [one for one in held.within[-1].eqns if any(lost is out for out in one.outvars)]
+    if lost is not None and not made and not isinstance(lost, Literal):
+        return ""  # the cotangent itself, or an argument, which no line computes
+    # inside JAX's own calls no line of the user's is known
+    for eqn in (*made, held.eqn, *reversed(held.calls)):
         found = re.match(r"(.*):(\d+):\d+ \(", summarize(eqn.source_info))
         if found:
             file, number = found[1], int(found[2])
@@ -128,26 +133,37 @@ def _source(program: Program, path: Place, slip: Slip) -> str:
     return ""
 
 
-def _explains(truth: Evaluator, failure: Failure, path: Place, name: str, slip: Slip) -> bool:
+def _explains(truth: Evaluator, at: Compared, place: Place, slip: Slip) -> bool:
     """Return whether the program with this slip gives every leaf of the hand-written result."""
-    program = truth.program(failure.point)
-    held = _at(program, path)
-    if held is None or held[1].primitive.name != name:
-        return False
-    eqn = held[1]
-    changed = measure_program(program, failure.point, substitution=Substitution(eqn, slip.change))
-    parts = zip(failure.leaves, *map(jax.tree.leaves, (changed.value, changed.noise)), strict=True)
+    program = truth.program(at.point)
+    held = _places(program.jaxpr.jaxpr).get(place)
+    if held is None:  # at this size there is nothing to slip in, so the result should be right
+        return not any(np.any(leaf.wrong) for leaf in at.leaves)
+    changed = measure_program(program, at.point, substitution=Substitution(held.eqn, _spread(slip.change)))
+    parts = zip(at.leaves, *map(jax.tree.leaves, (changed.value, changed.noise)), strict=True)
     return all(same(leaf.mine, value, noise + leaf.noise) for leaf, value, noise in parts)
 
 
-def _places(jaxpr: Jaxpr, path: Place = ()) -> Iterator[tuple[Place, str]]:
-    """Return where a slip could be planted, inside called programs too, and the operation there."""
-    for number, eqn in enumerate(jaxpr.eqns):
+@functools.lru_cache(maxsize=64)
+def _places(jaxpr: Jaxpr) -> dict[Place, Held]:
+    """Return the operations in which slips are known, inside called programs too."""
+    found: dict[Place, Held] = {}
+    for held in _operations(jaxpr):
+        name = held.eqn.primitive.name
+        if name in SLIPS:
+            line = " ".join(summarize(eqn.source_info) for eqn in (*held.calls, held.eqn))
+            number = next(n for n in itertools.count() if (name, line, n) not in found)
+            found[name, line, number] = held
+    return found
+
+
+def _operations(jaxpr: Jaxpr, within: tuple[Jaxpr, ...] = (), calls: tuple[Any, ...] = ()) -> Iterator[Held]:
+    for eqn in jaxpr.eqns:
         inner = _called(eqn)
-        if inner is not None:
-            yield from _places(inner, (*path, number))
-        elif eqn.primitive.name in SLIPS and _keeps_shape(eqn):
-            yield (*path, number), eqn.primitive.name
+        if inner is None:
+            yield Held(eqn, (*within, jaxpr), calls)
+        else:
+            yield from _operations(inner, (*within, jaxpr), (*calls, eqn))
 
 
 def _keeps_shape(eqn: Any) -> bool:
@@ -157,15 +173,14 @@ def _keeps_shape(eqn: Any) -> bool:
     return alike and np.issubdtype(out.dtype, np.inexact)
 
 
-def _at(program: Program, path: Place) -> tuple[Jaxpr, Any] | None:
-    """Return the operation at a path, and the program that holds it."""
-    jaxpr, held = program.jaxpr.jaxpr, None
-    for number in path:
-        if jaxpr is None or number >= len(jaxpr.eqns):
-            return None
-        held = jaxpr, jaxpr.eqns[number]
-        jaxpr = _called(held[1])
-    return held
+def _spread(change: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a change whose result has the shape of the operation's, where an operand has a smaller one."""
+
+    def changed(*operands: Any) -> Any:
+        shape = np.broadcast_shapes(*map(np.shape, operands))
+        return np.broadcast_to(change(*operands), shape)
+
+    return changed
 
 
 def _called(eqn: Any) -> Jaxpr | None:

@@ -91,9 +91,9 @@ class Judgement(NamedTuple):
 
 
 def has_a_direction(point: Point) -> bool:
-    """Return whether the direction at a point is not zero throughout."""
-    directions = [leaf for leaf in jax.tree.leaves(point.direction) if has_direction(leaf)]
-    return any(bool(np.any(leaf != 0)) for leaf in directions)
+    """Return whether the direction at a point is not zero throughout, or there is none to be zero."""
+    leaves = jax.tree.leaves(point.direction)
+    return not leaves or any(bool(np.any(leaf != 0)) for leaf in leaves if has_direction(leaf))
 
 
 def first_look(point: Point, hand: Any, truth: Measured) -> Judgement:

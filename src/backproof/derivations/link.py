@@ -1,0 +1,131 @@
+"""A line and the value before it, as a claim of the verifier: what must equal what, and at which points.
+
+So a line that does not follow is judged at its kinks, explained and mended as a backward pass is.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backproof.derivations.judgement import State
+from backproof.derivations.lines import LineError
+from backproof.derivations.table import Table
+from backproof.derivations.walk import walk
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.noise import Measured
+from backproof.verification.claims.claim import Claim
+from backproof.verification.diagnosis.diagnosis import Diagnosis, diagnose
+from backproof.verification.judging.judge import Judgement, Outcome, first_look, judge
+from backproof.verification.points.draws import Points
+from backproof.verification.running.clock import Clock
+from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.looks import Look, in_turn
+from backproof.verification.running.point import Point
+
+WRONG = (Outcome.WRONG, Outcome.UNSTABLE)
+
+
+class Link(NamedTuple):
+    """Holds one line and the line that it must equal.
+
+    Attributes:
+        evaluators: the evaluators of the claim that they are equal.
+        judged: the judgement of each point at which the two were compared, as far as they are needed.
+        looks: both sides at these points.
+    """
+
+    evaluators: Evaluators
+    judged: list[Judgement]
+    looks: list[Look]
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the line is wrong somewhere, and not only another choice of slope at a kink."""
+        return any(one.outcome in WRONG for one in self.judged)
+
+    def strictly(self) -> "Link":
+        """Return the same with another choice at a kink held against the line, as an erratum may do."""
+        judged = [one._replace(outcome=Outcome.WRONG) if one.outcome is Outcome.SUBGRADIENT else one
+                  for one in self.judged]  # fmt: skip
+        return self._replace(judged=judged)
+
+    def diagnosis(self) -> Diagnosis | None:
+        """Return what is known about the failure; None if there is none."""
+        return diagnose(self.evaluators, self.judged, self.looks, Clock())
+
+
+def link(function: Callable[..., Any], points: Points, table: Table, number: int, other: int) -> Link:
+    """Return a line and the line before it at the points of a table, of which some are judged.
+
+    Args:
+        function: the generator function.
+        points: where it can be tried.
+        table: its lines at the drawn points.
+        number: the number of the line.
+        other: the number of the value that it must equal.
+    """
+    evaluators = Evaluators(_claim(function, points, number, other))
+    differing: list[list[Look]] = []
+    looks: list[Look] = []
+    judged: list[Judgement] = []
+    for run in table.runs:
+        differing.append([])
+        if len(run.lines) <= max(number, other):
+            continue
+        here, before = (run.values[table.lines[n]] for n in (number, other))
+        for i, state in enumerate(table.seen(run, number, other).states):
+            if state == State.SKIPPED:
+                continue
+            mine, _, true, noise = (
+                jax.tree.map(lambda leaf, i=i: _number(leaf)[i], part) for part in (*here, *before)
+            )
+            look = Look(Point(run.points[i], ()), mine, Measured(true, noise), tied=False)
+            looks.append(look)
+            if state == State.FOLLOWS:
+                judged.append(first_look(*look[:3])._replace(outcome=Outcome.AGREES))
+            else:
+                differing[-1].append(look)
+    for look in in_turn(differing):
+        judged.append(judge(evaluators, look))
+        if sum(one.outcome in WRONG for one in judged) >= EFFORT.wrong_points:
+            break
+    return Link(evaluators, judged, looks)
+
+
+def _claim(function: Callable[..., Any], points: Points, number: int, other: int) -> Claim:
+    def line(args: tuple[Any, ...], direction: Any) -> Any:
+        return _line(function, args, number)[0]
+
+    def before(args: tuple[Any, ...], direction: Any) -> Any:
+        return _line(function, args, other)[0]
+
+    def admitted(*args: Any) -> Any:
+        """Return the line before; NaN where an assumption does not hold, so that no such point counts."""
+        value, assumed = _line(function, args, other)
+        return jax.tree.map(lambda leaf: jnp.where(assumed, leaf, jnp.nan), value)
+
+    name = f"line {number} of {function.__name__}"
+    claim = Claim(name, admitted, line, before, forward=True, points=points, is_directed=False)
+    # as for a tangent, at a kink every value between those on its sides is right
+    return claim._replace(result="the line", meant="the line before")
+
+
+def _line(function: Callable[..., Any], args: tuple[Any, ...], number: int) -> tuple[Any, Any]:
+    """Return the value of a line, as real or complex numbers, and whether the assumptions hold.
+
+    The lines after it are run too, since a mend may take from them.
+    """
+    walked = walk(function, args)
+    if walked.ended and walked.ended.number <= number:
+        raise LineError(walked.ended.text, walked.ended.row, walked.ended.number)
+    lines = [step.payload for step in walked.steps if step.is_line]
+    conditions = [leaf for step in walked.steps if not step.is_line for leaf in jax.tree.leaves(step.payload)]
+    assumed = jnp.all(jnp.array([jnp.all(leaf != 0) for leaf in conditions] or [True]))
+    return jax.tree.map(_number, lines[number]), assumed
+
+
+def _number(value: Any) -> Any:
+    return value if jnp.issubdtype(value.dtype, np.inexact) else value.astype(np.float64)
