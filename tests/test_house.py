@@ -38,6 +38,7 @@ OTHER_NUMBERS = {
     "verification/report.py": "the width of what is printed",
     "verification/reach.py": "the lines of code that are named",
     "verification/running/sides.py": "the width of a line of code",
+    "verification/claims/conventions.py": "what stands in a buffer before anything is added",
     "verification/claims/names.py": "the width of a name",
     "verification/claims/pasting.py": "the entries of an array that are written out",
     "verification/claims/masked_array.py": "the number that stands where a mask does not hold",

@@ -35,6 +35,8 @@ _HOME = {
     "verify": "verification",
     "check": "verification",
     "host": "verification",
+    "cached": "verification",
+    "accumulating": "verification",
     "forget": "verification",
     "fit": "training",
     "batch_descent": "training",
@@ -67,11 +69,13 @@ __all__ = [
     "Refutes",
     "Rule",
     "UsageError",
+    "accumulating",
     "array",
     "assume",
     "at_least",
     "at_most",
     "batch_descent",
+    "cached",
     "chain",
     "check",
     "datasets",
@@ -157,6 +161,8 @@ if TYPE_CHECKING:
     from backproof.training import batch_descent as batch_descent
     from backproof.training import fit as fit
     from backproof.training import in_sweep_sgd as in_sweep_sgd
+    from backproof.verification import accumulating as accumulating
+    from backproof.verification import cached as cached
     from backproof.verification import check as check
     from backproof.verification import forget as forget
     from backproof.verification import host as host

@@ -60,6 +60,9 @@ class Effort:
         arguments: entries that the arguments of such a sum may have.
         small: sizes tried for the smallest example.
         small_draws: draws tried at those sizes.
+        explained: entries that may be interpreted again and again, at points of one shape, to explain a
+            failure; for longer programs fewer points are looked at, and numbers are made plain by compiled
+            code.
         careful: points judged in full while numbers are made plain.
         plain_rows: points tried while the numbers of a row of low precision are made plain.
         by_entry: a leaf with more entries than this is made plain as a whole.
@@ -130,6 +133,7 @@ class Effort:
     arguments: int = 2**18
     small: int = 81
     small_draws: int = 40
+    explained: int = 2**24
     careful: int = 150
     plain_rows: int = 100
     by_entry: int = 64

@@ -109,6 +109,10 @@ BEYOND_SPREAD = 2.0
 # large, since a clip of large cotangents would otherwise be met only by luck.
 SCALES = (-3.7, 1e6)
 
+# What is added to a buffer that holds other numbers is rounded to the larger of the two; a sum of many terms
+# is rounded as often.
+OF_A_BUFFER = 64.0
+
 # --- causes ------------------------------------------------------------------------------------------------
 
 # Numbers next to a constant are this part of it away: far above rounding, yet with nothing else in between.

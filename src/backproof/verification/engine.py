@@ -12,6 +12,7 @@ from backproof.rule import Loss, Rule
 from backproof.verification.campaign import Campaign
 from backproof.verification.claims import of_functions, of_rules
 from backproof.verification.claims.claim import Claim
+from backproof.verification.claims.conventions import outputs_of
 from backproof.verification.claims.declared import Declared, excused, in_words, not_compared
 from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.conclusion import conclude, needs_diagnosis
@@ -235,7 +236,7 @@ def _claim(fn: Any, of: Any, vjp: Any, grad: Any, jvp: Any, args: Any, argnums: 
             )
         )
     if vjp is not None:
-        return of_functions.of_vjp(of, vjp, held, argnums)
+        return of_functions.of_vjp(outputs_of(of, vjp), vjp, held, argnums)
     return (
         of_functions.of_grad(of, grad, held, argnums)
         if grad is not None

@@ -7,14 +7,16 @@ what is right at all of them is called a mend.
 """
 
 import ast
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from backproof.numerics.effort import EFFORT
 from backproof.verification.blame.case import Case
 from backproof.verification.blame.edits import plain_text
 from backproof.verification.blame.failing import failing_points
+from backproof.verification.blame.marking import Expression
 from backproof.verification.blame.places import is_alias, is_known, numbers_of
 from backproof.verification.blame.respelled import respelled, without_comment
 from backproof.verification.blame.search import Suspect, can_be_right, suspects
@@ -22,10 +24,12 @@ from backproof.verification.blame.seen import Seen
 from backproof.verification.blame.trial import points_mended
 from backproof.verification.blame.tries import Tried, by_forward, plainly, with_sums
 from backproof.verification.blame.watched import Watching
+from backproof.verification.claims.claim import Claim
 from backproof.verification.judging.judge import Judgement
 from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
+from backproof.verification.running.point import Point
 
 
 class Blame(NamedTuple):
@@ -78,18 +82,37 @@ def blame(
         clock: the time that is left; once it is over, no further mend is looked for.
     """
     claim = evaluators.claim
-    if claim.host or claim.by_point:
+    if claim.by_point:
         return None
     watching = Watching()
     points = failing_points(evaluators, watching, watching.rebuilt(claim.hand), judged)
     if not points or len(points[0].marks) * len(points[0].recording.steps) > EFFORT.blamed_work:
         return None
-    found, case = suspects(watching, points), Case(evaluators, watching, points, looks, clock)
+    every, theirs = suspects(watching, points), _used_by_primal(claim, points[0].point)
+    places, bound = {one.place for one in theirs}, {(one.function, one.name) for one in theirs if one.name}
+    by_hand = [one for one in every if _is_by_hand(watching.expressions[one.number], places, bound)]
+    found = by_hand or every
+    case = Case(evaluators, watching, points, looks, clock)
     for spared in sorted({one.spared for one in found})[: EFFORT.tiers]:
         mended = _mended(case, [one for one in found if one.spared == spared])
         if mended:
             return mended
     return _in_question(watching, points, found)
+
+
+def _used_by_primal(claim: Claim, point: Point) -> list[Expression]:
+    """Return the expressions with which the function itself computes.
+
+    A backward pass with a cache runs the forward pass, a loss may come with its gradient, and the lines of a
+    derivation share their code: what the function computes with is what it is.
+    """
+    primal = Watching()
+    return primal.used_by(primal.rebuilt(claim.primal), point.args)
+
+
+def _is_by_hand(one: Expression, places: Collection[Any], bound: Collection[Any]) -> bool:
+    """Return whether an expression is no value with which the function itself computes, nor its name."""
+    return one.place not in places and (one.function, getattr(one.node, "id", None)) not in bound
 
 
 def _mended(case: Case, tier: Sequence[Suspect]) -> Blame | None:
@@ -123,10 +146,12 @@ def _in_question(watching: Watching, points: Sequence[Seen], found: Sequence[Sus
     if not places:
         return None
     counts = [watching.expressions[number] for number in numbers_of(watching, points, places)]
-    counts = [one for one in counts if not isinstance(one.node, ast.Constant)]
-    file = places[0].source.file
+    within = {one.function for one in places}
+    counts = [one for one in counts if not isinstance(one.node, ast.Constant) and one.function in within]
+    file, _ = Counter(one.source.file for one in places).most_common(1)[0]
+    source = next(one.source for one in places if one.source.file == file)
     lines = tuple(sorted({one.line for one in (*places, *counts) if one.source.file == file}))
-    texts = [without_comment(places[0].source.line(line)) for line in lines]
+    texts = [without_comment(source.line(line)) for line in lines]
     if len(lines) == 1 and least == 0 and _is_the_only(watching, points, found):
         why = "only this line feeds every wrong entry and no right one"
         return Blame(file, lines[0], texts[0], why, lines)

@@ -40,6 +40,13 @@ class Expression(NamedTuple):
         return self.name or self.source.text(self.node)
 
     @property
+    def place(self) -> tuple[Any, ...]:
+        """Where it stands: the file, the first and the last character, and the name that is bound."""
+        node = self.node
+        span = node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
+        return self.source.file, *span, self.name
+
+    @property
     def line(self) -> int:
         """The line on which it begins."""
         return self.node.lineno

@@ -11,7 +11,7 @@ import numpy as np
 from backproof.numerics.recording import Recording, Step
 from backproof.numerics.tolerance import AGREES_WITHIN, NEAR
 from backproof.numerics.tracing import Program, float64
-from backproof.verification.blame.watched import MARK, Watching
+from backproof.verification.blame.watched import Watching, number_of
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.point import Point
 
@@ -81,7 +81,7 @@ def recorded(watching: Watching, function: Callable[..., Any], like: Seen) -> Se
     return replace(
         like,
         recording=recording,
-        marks=recording.marks(_number),
+        marks=recording.marks(number_of),
         statics=dict(watching.statics),
         hand=flat(jax.tree.leaves(recording.result())),
     )
@@ -90,8 +90,3 @@ def recorded(watching: Watching, function: Callable[..., Any], like: Seen) -> Se
 def flat(leaves: Sequence[Any]) -> np.ndarray:
     """Return all entries of some arrays in a row."""
     return np.concatenate([np.zeros(0), *(np.ravel(np.asarray(leaf)) for leaf in leaves)])
-
-
-def _number(eqn: Any) -> int | None:
-    name = eqn.params.get("name") if eqn.primitive.name == "name" else None
-    return int(name[len(MARK) :]) if isinstance(name, str) and name.startswith(MARK) else None

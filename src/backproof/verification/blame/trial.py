@@ -32,7 +32,7 @@ def points_mended(case: Case, number: int, text: str) -> int:
     """
     evaluators, claim = case.evaluators, case.evaluators.claim
     edit = number, ast.parse(text, mode="eval").body
-    changed = Evaluators(claim._replace(hand=case.watching.rebuilt(claim.hand, edit)))
+    changed = Evaluators(claim._replace(hand=case.watching.rebuilt(claim.hand, edit), host=None))
     changed.truth, changed.primal = evaluators.truth, evaluators.primal
     forward = [one for one in (claim.primal, claim.value) if one is not None]
     pairs = [(_of_args(one), _of_args(case.watching.rebuilt(one, edit))) for one in forward]

@@ -13,6 +13,7 @@ from backproof.numerics.leaves import is_inexact
 from backproof.verification.blame.marking import Expression
 from backproof.verification.blame.seen import Seen
 from backproof.verification.blame.watched import Watching
+from backproof.verification.claims.numpy_in_jax import Module
 
 # A person who derives by hand does not mend a slip by calling one of these.
 AUTODIFF = frozenset({
@@ -51,11 +52,15 @@ class Term(NamedTuple):
 
 
 def modules_of(names: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a code calls the modules that a mend may need, by `jnp` and `nn`, as far as it has them."""
-    called = {id(value): name for name, value in names.items() if isinstance(value, types.ModuleType)}
+    """Return what a code calls the modules that a mend may need, by `jnp` and `nn`, as far as it has them.
+
+    In NumPy code, NumPy stands for `jnp`; the mends use nothing that only one of the two has.
+    """
+    modules = ((name, value.real if isinstance(value, Module) else value) for name, value in names.items())
+    called = {id(value): name for name, value in modules if isinstance(value, types.ModuleType)}
     whole = called.get(id(jax))
     found = {
-        "jnp": called.get(id(jnp)) or (whole and f"{whole}.numpy"),
+        "jnp": called.get(id(jnp)) or (whole and f"{whole}.numpy") or called.get(id(np)),
         "nn": called.get(id(jax.nn)) or (whole and f"{whole}.nn"),
     }
     return {module: name for module, name in found.items() if name}

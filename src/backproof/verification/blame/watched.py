@@ -10,17 +10,20 @@ import ast
 import copy
 import functools
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 from jax.ad_checkpoint import checkpoint_name
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import is_key
+from backproof.numerics.tracing import inner_programs, trace
 from backproof.verification.blame.marking import NOTE, Expression, Marking
 from backproof.verification.blame.source import code_of, is_library, source_of, wrapped
+from backproof.verification.claims.numpy_array import Array
 
 MARK = "backproof "
 # Globals of these types may hold a function of the user.
@@ -69,18 +72,19 @@ class Watching:
 
     def number(self, expression: Expression, kind: str) -> int:
         """Return the number of an expression, the same for the same place."""
-        node = expression.node
-        key = (
-            expression.source.file,
-            node.lineno,
-            node.col_offset,
-            node.end_lineno,
-            node.end_col_offset,
-            kind,
-        )
+        key = *expression.place, kind
         found = self._numbers.setdefault(key, len(self._numbers))
         self.expressions.setdefault(found, expression)
         return found
+
+    def used_by(self, function: Callable[..., Any], args: tuple[Any, ...]) -> list[Expression]:
+        """Return the expressions by which a rebuilt function computes its value; none if it does not run."""
+        try:
+            program = trace(function, *args).jaxpr
+        except Exception:
+            # Code that inspects itself, or its arguments' types, may not run with marks in it.
+            return []
+        return [self.expressions[number] for number in _marks(program)]
 
     def note(self, number: int, value: Any) -> Any:
         """Return a value, marked with the number of its expression if it is an array.
@@ -91,6 +95,10 @@ class Watching:
         self.notes += 1
         if self.most is not None and self.notes > self.most:
             raise EndlessError
+        if isinstance(value, Array):  # of NumPy code; it may be written into, so it stays the same object
+            if isinstance(value.value, jax.Array):
+                value.write(checkpoint_name(value.value, f"{MARK}{number}"))
+            return value
         if isinstance(value, jax.Array) and not is_key(value):
             if value.dtype == jax.dtypes.float0:
                 return value
@@ -194,6 +202,22 @@ class _Rebuilding:
             return cell
         rebuilt = self.value(cell.cell_contents)
         return cell if rebuilt is cell.cell_contents else types.CellType(rebuilt)
+
+
+def number_of(eqn: Any) -> int | None:
+    """Return the number of the expression that an operation marks; None if it marks none."""
+    name = eqn.params.get("name") if eqn.primitive.name == "name" else None
+    return int(name[len(MARK) :]) if isinstance(name, str) and name.startswith(MARK) else None
+
+
+def _marks(program: ClosedJaxpr | Jaxpr) -> Iterator[int]:
+    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    for eqn in jaxpr.eqns:
+        number = number_of(eqn)
+        if number is not None:
+            yield number
+        for one in inner_programs(eqn.params):
+            yield from _marks(one)
 
 
 def _made(function: types.FunctionType, code: Any, cells: list[Any], held: dict[str, Any]) -> Any:

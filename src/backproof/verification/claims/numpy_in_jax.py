@@ -80,17 +80,21 @@ def _taken(leaf: Any) -> Any:
 
 
 class Module:
-    """Stands for a module of NumPy or SciPy, or for `math`, whose functions take and return `Array`s."""
+    """Stands for a module of NumPy or SciPy, or for `math`, whose functions take and return `Array`s.
+
+    Attributes:
+        real: the module itself.
+    """
 
     def __init__(self, real: Any) -> None:
         """Stand for the module `real`."""
-        self._real = real
+        self.real = real
 
     def __getattr__(self, name: str) -> Any:
         """Return a name of the module."""
-        if self._real is math:
+        if self.real is math:
             return _routed(getattr(np, IN_MATH.get(name, name), None) or getattr(math, name))
-        return _entry(name, getattr(self._real, name))
+        return _entry(name, getattr(self.real, name))
 
 
 def _entry(name: str, value: Any) -> Any:

@@ -227,7 +227,9 @@ def _like_arguments(chosen: Sequence[int] | None) -> Callable[[Any, Any], PyTree
 
 def _called(function: Any, held: StaticArguments) -> Callable[..., PyTree]:
     """Return `function` as a function of the arguments that are not static."""
-    return function if held.are_none else lambda *values: function(*held.merged(values))
+    # a ufunc itself crashes jax.jit, on jax 0.10
+    as_it_is = held.are_none and not isinstance(function, np.ufunc)
+    return function if as_it_is else lambda *values: function(*held.merged(values))
 
 
 def _tangent(value: Any, tangent: Any) -> Any:

@@ -1,9 +1,10 @@
 """Arguments that are no arrays, or that a rule does not differentiate: they are passed on as they are.
 
 A callable, a text, a bool, a whole number, a dtype, an enum and a record without arrays are static wherever
-they stand. At a position that a rule lists in `nondiff_argnums` everything is. A module of equinox is
-callable too, but it is a pytree with arrays in it: it is differentiated, and only its leaves that are
-callables or texts (an activation) are passed on as they are.
+they stand, and so is a dict of Python's own numbers and texts, unless all of them are floats. At a position
+that a rule lists in `nondiff_argnums` everything is. A module of equinox is callable too, but it is a pytree
+with arrays in it: it is differentiated, and only its leaves that are callables or texts (an activation) are
+passed on as they are.
 """
 
 import enum
@@ -17,6 +18,8 @@ from backproof.arguments import Specification
 from backproof.errors import UsageError, message
 from backproof.verification.points.members import is_specification
 
+# A dict of these is a set of settings, as {"stride": 2, "mode": "train"}.
+SETTINGS = (int, float, bool, str)
 NUMBERS = (float, complex, np.ndarray, np.generic, jax.Array, Specification)
 
 
@@ -139,6 +142,8 @@ def _is_static(arg: Any) -> bool:
     if _is_text(arg) or isinstance(arg, bool | int | enum.Enum | np.dtype):
         return True
     leaves = jax.tree.leaves(arg, is_leaf=is_specification)
+    if type(arg) is dict and leaves and all(type(leaf) in SETTINGS for leaf in leaves):
+        return not all(type(leaf) is float for leaf in leaves)
     if any(isinstance(leaf, NUMBERS) for leaf in leaves):
         return False
     if callable(arg):

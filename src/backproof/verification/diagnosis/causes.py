@@ -110,7 +110,7 @@ def name_cause(
 
     @cache
     def right() -> Points:
-        others = [*_agreeing(judged), *_smooth(evaluators, others_wrong())]
+        others = [*_agreeing(evaluators, judged), *_smooth(evaluators, others_wrong())]
         return _at_leaf(_compared(evaluators, others), path)
 
     @cache
@@ -119,7 +119,7 @@ def name_cause(
 
     @cache
     def everywhere() -> Points:
-        others = [*_agreeing(judged), *others_wrong()]
+        others = [*_agreeing(evaluators, judged), *others_wrong()]
         return _at_leaf(_compared(evaluators, others), path)
 
     wrong = _at_leaf(failures, path)
@@ -144,7 +144,7 @@ def _at_leaf(points: Points, path: str) -> list[Compared]:
     return [one for one in (point.at_leaf(path) for point in points) if one]
 
 
-def _agreeing(judged: Sequence[Judgement]) -> list[Judgement]:
+def _agreeing(evaluators: Evaluators, judged: Sequence[Judgement]) -> list[Judgement]:
     """Return right points at which a wrong value would be seen, the largest of each shape first, in turn.
 
     At an empty axis a mean is NaN, which says nothing about a cause.
@@ -155,7 +155,8 @@ def _agreeing(judged: Sequence[Judgement]) -> list[Judgement]:
     by_shape: dict[object, list[Judgement]] = {}
     for one in sorted(affordable, key=lambda one: -one.point.entries):
         by_shape.setdefault(shapes_of(one.point.args), []).append(one)
-    return in_turn(list(by_shape.values()))[: EFFORT.witnesses]
+    turn = in_turn(list(by_shape.values()))
+    return turn[: min(EFFORT.witnesses, evaluators.affordable(turn[0].point))] if turn else []
 
 
 def _others_wrong(
@@ -167,7 +168,11 @@ def _others_wrong(
     groups = by_shape([look for look in left if not look.point.is_empty])
     first = [(look, first_look(look.point, look.hand, look.truth)) for look in in_turn(groups)]
     differing = [look for look, one in first if one.outcome is not Outcome.AGREES]
-    found = [judge(evaluators, look) for look in differing[: EFFORT.also_wrong]]
+    if not differing:
+        return []
+    # to judge a point at which the sides differ, they are evaluated on several sides of it
+    affordable = evaluators.affordable(differing[0].point) // 4
+    found = [judge(evaluators, look) for look in differing[: min(EFFORT.also_wrong, affordable)]]
     return [one for one in found if one.outcome is Outcome.WRONG]
 
 

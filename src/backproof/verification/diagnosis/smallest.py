@@ -18,7 +18,7 @@ from backproof.numerics.comparison import Entry, difference, units, worst_entry
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import is_floating, is_inexact, largest, leaves_with_paths
 from backproof.numerics.noise import Measured
-from backproof.numerics.tolerance import AGREES_WITHIN, FAR
+from backproof.numerics.tolerance import AGREES_WITHIN, FAR, HALF_THE_DIGITS
 from backproof.verification.claims.contract import broken_contract
 from backproof.verification.judging.judge import Judgement, Outcome, is_right_at_kink, judge_alone
 from backproof.verification.points.draws import Drawn
@@ -50,7 +50,7 @@ def plainer(evaluators: Evaluators, found: Judgement) -> Judgement:
         found.point,
         points.admits,
         lambda point: (
-            next(budget) < EFFORT.careful
+            next(budget) < min(EFFORT.careful, evaluators.affordable(point))
             and bool(_same_failure(evaluators, judge_alone(evaluators, point), found))
         ),
         points.plainer,
@@ -58,16 +58,21 @@ def plainer(evaluators: Evaluators, found: Judgement) -> Judgement:
     return _shown(evaluators, _same_failure(evaluators, judge_alone(evaluators, careful), found) or found)
 
 
-def visible_entry(evaluators: Evaluators, found: Judgement) -> Entry | None:
+def visible_entry(evaluators: Evaluators, found: Judgement, noise: Any = None) -> Entry | None:
     """Return the entry furthest apart among those of the failing leaf whose right value can be seen.
 
     It can be seen beside the value by hand, and beside the direction.
+
+    Args:
+        evaluators: the evaluators of the claim.
+        found: the judgement of a point.
+        noise: the noise there, if it is known.
     """
     if found.outcome is not Outcome.WRONG or found.worst is None:
         return None
     paths = [path for path, _ in leaves_with_paths(found.hand)]
     which = paths.index(found.worst.leaf)
-    noises = evaluators.noise_of_both(found.point)
+    noises = evaluators.noise_of_both(found.point) if noise is None else noise
     mine, true, noise = (np.asarray(jax.tree.leaves(one)[which]) for one in (found.hand, found.truth, noises))
     if not is_inexact(true):
         return None
@@ -172,14 +177,22 @@ def _differs_in(evaluators: Evaluators, found: Judgement) -> Any:
 
     def differs(point: Point) -> bool:
         leaf = found.worst.leaf if found.worst else None
-        hand, truth = evaluators.hand(point).value, evaluators.truth(point)
+        if evaluators.affordable(point) < EFFORT.careful:  # a long program, which is compiled once
+            hand, value = evaluators.compiled(point), evaluators.compiled_truth(point)
+            truth = Measured(value, jax.tree.map(_half_the_digits, value))
+        else:
+            hand, truth = evaluators.hand(point).value, evaluators.truth(point)
         entry = difference(hand, truth, leaf)
         if not (entry and found.worst):
             return False
         seen = Judgement(Outcome.WRONG, point, hand, truth.value, entry)
-        return not is_visible or visible_entry(evaluators, seen) is not None
+        return not is_visible or visible_entry(evaluators, seen, truth.noise) is not None
 
     return differs
+
+
+def _half_the_digits(value: Any) -> Any:
+    return np.full(np.shape(value), HALF_THE_DIGITS * max(1.0, np.max(np.abs(value), initial=0.0)))
 
 
 def with_plain_numbers(

@@ -7,7 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from backproof.numerics.cost import cost_of
 from backproof.numerics.coverage import hides_roundings
+from backproof.numerics.effort import EFFORT
 from backproof.numerics.lanes import Witness
 from backproof.numerics.leaves import dtype_of, is_inexact, shapes_of
 from backproof.numerics.rounding import epsilon
@@ -44,6 +46,7 @@ class Evaluators:
         self._low: dict[tuple[str, bool], LowPrecision] = {}
         self._others: dict[Any, Evaluator] = {}
         self._is_autodiff: dict[Any, bool] = {}
+        self._costs: dict[Any, int] = {}
 
     def low_precision(self, dtype: str, *, compiles: bool = True) -> LowPrecision:
         """Return the evaluator of both sides in float32, bfloat16 or float16.
@@ -67,6 +70,14 @@ class Evaluators:
         if name not in self._others:
             self._others[name] = Evaluator(function())
         return self._others[name]
+
+    def affordable(self, point: Point) -> int:
+        """Return at how many points of this shape both sides may be evaluated again to explain a failure."""
+        key = shapes_of(point.args)
+        if key not in self._costs:
+            programs = (side.program(point).jaxpr for side in (self.hand, self.truth))
+            self._costs[key] = sum(cost_of(program).interpreted for program in programs)
+        return max(2, EFFORT.explained // max(self._costs[key], 1))
 
     def release(self) -> None:
         """Free the results that are kept; the programs stay."""
