@@ -171,6 +171,10 @@ TESTED_IN = {
         "verification/diagnosis/prediction.py",
         "verification/diagnosis/whole.py",
     ),
+    "verification/test_intermediates.py": (
+        "verification/claims/taps.py",
+        "verification/intermediates_report.py",
+    ),
     "verification/diagnosis/test_layers.py": (
         "verification/diagnosis/balances.py",
         "verification/diagnosis/layer_slips.py",

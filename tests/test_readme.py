@@ -31,6 +31,7 @@ def without_measurements(text):
     """
     text = re.sub(r"\d+ examples, seed", "… examples, seed", text)
     text = re.sub(r"no evidence at \d+ points", "no evidence at … points", text)
+    text = re.sub(r"agree, at \d+ points", "agree, at … points", text)
     text = re.sub(r"right at all \d+ points", "right at all … points", text)
     text = re.sub(r"within \S+ noise units", "within … noise units", text)
     return re.sub(r"\(\S+ noise units apart\)", "(… noise units apart)", text).strip()

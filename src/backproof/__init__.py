@@ -36,6 +36,9 @@ _HOME = {
     "check": "verification",
     "host": "verification",
     "cached": "verification",
+    "tap": "verification",
+    "check_intermediates": "verification",
+    "verify_intermediates": "verification",
     "accumulating": "verification",
     "forget": "verification",
     "fit": "training",
@@ -78,6 +81,7 @@ __all__ = [
     "cached",
     "chain",
     "check",
+    "check_intermediates",
     "datasets",
     "deltas",
     "derivation",
@@ -108,10 +112,12 @@ __all__ = [
     "rules",
     "simplex",
     "spd",
+    "tap",
     "training",
     "value_and_grad",
     "verification",
     "verify",
+    "verify_intermediates",
 ]
 
 if TYPE_CHECKING:
@@ -164,9 +170,12 @@ if TYPE_CHECKING:
     from backproof.verification import accumulating as accumulating
     from backproof.verification import cached as cached
     from backproof.verification import check as check
+    from backproof.verification import check_intermediates as check_intermediates
     from backproof.verification import forget as forget
     from backproof.verification import host as host
+    from backproof.verification import tap as tap
     from backproof.verification import verify as verify
+    from backproof.verification import verify_intermediates as verify_intermediates
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,272 @@
+"""The gradient by every named value inside a function, each against autodiff: which is the first wrong?
+
+A scalar function names its intermediate values by `tap`. The gradient by each is written by hand; autodiff
+gives it by a zero added at the tap. The backward pass goes through the taps in reverse, so the first that is
+wrong in that order is where it went wrong, and the values after it may only have inherited that.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backproof.errors import GradientError, UsageError, message
+from backproof.numerics.comparison import units
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.leaves import all_finite, dtype_of, is_inexact, shapes_of
+from backproof.numerics.noise import Measured
+from backproof.numerics.tolerance import AGREES_WITHIN
+from backproof.numerics.tracing import float64
+from backproof.verification.claims.claim import Claim
+from backproof.verification.claims.numpy_code import is_numpy_code
+from backproof.verification.claims.numpy_in_jax import numpy_in_jax
+from backproof.verification.claims.samples import example, shapes
+from backproof.verification.claims.taps import gradients, tapped
+from backproof.verification.diagnosis.causes import name_cause
+from backproof.verification.diagnosis.diagnosis import Diagnosis, diagnose
+from backproof.verification.intermediates_report import Intermediate, Intermediates
+from backproof.verification.judging.judge import Outcome, first_look, judge
+from backproof.verification.points.domain import domain_of
+from backproof.verification.points.draws import Points
+from backproof.verification.points.hypothesis_draws import draw
+from backproof.verification.points.values import MODERATE
+from backproof.verification.running.clock import Clock
+from backproof.verification.running.evaluators import Evaluators
+from backproof.verification.running.looks import Look
+from backproof.verification.running.point import Point
+
+Args = tuple[Any, ...]
+WRONG = (Outcome.WRONG, Outcome.UNSTABLE)
+ByHand = Callable[..., Mapping[str, Any]] | Mapping[str, Any]
+
+
+def verify_intermediates(
+    function: Callable[..., Any], args: Any, by_hand: ByHand, *, examples: int = 40, seed: int = 0
+) -> Intermediates:
+    """Return whether the gradients by the named values inside a scalar function are right, one by one.
+
+        def loss(x, W, b):
+            z = bp.tap("z", x @ W + b)
+            a = bp.tap("a", jnp.tanh(z))
+            return jnp.sum(a**2)
+
+        bp.verify_intermediates(loss, [x, W, b], {"a": 2 * a, "z": 2 * a * (1 - a**2)})
+
+    Args:
+        function: a scalar function of arrays, of JAX or of NumPy, with `tap`s in it.
+        args: a specification for each argument as in `verify`; or arrays, where `by_hand` holds values.
+        by_hand: the gradients by name, as values at `args`; or a function of the arguments that returns them,
+            which is then judged at many points, and whose wrong line is looked for.
+        examples: how many points are drawn for such a function.
+        seed: the seed of every draw.
+
+    Raises:
+        UsageError: the function taps nothing, or a name is given by hand that it does not tap.
+    """
+    points = None if isinstance(by_hand, Mapping) else domain_of(args, function, styles=MODERATE)
+    first = tuple(args) if points is None else example(points)
+    if first is None:
+        raise UsageError(_nowhere(args))
+    function, hand = _traceable(function, first), _written(by_hand, first)
+    order = list(tapped(function, shapes(first)))[::-1]
+    given = hand(*first)
+    _require_tapped(given, order)
+    kept = tuple(name for name in order if name in given)
+    places = [[_widened(first)]] if points is None else _places(points, examples, seed)
+    own = None if points else first
+    looks = _looks(Evaluators(_claim(function, hand, kept, points, own)), places)
+    values = tuple(
+        _judged(name, looks) if name in kept else Intermediate(name, "not given") for name in order
+    )
+    report = Intermediates(function.__name__, values, len(looks))
+    wrong = report.first_wrong
+    if wrong is None:
+        return report
+    # a mend must leave right what comes before it on the way back
+    upto = kept[: kept.index(wrong) + 1]
+    found = _diagnosed(Evaluators(_claim(function, hand, upto, points, own)), looks, upto, points)
+    return replace(report, **found)
+
+
+def check_intermediates(
+    function: Callable[..., Any], args: Any, by_hand: ByHand, *, examples: int = 40, seed: int = 0
+) -> Intermediates:
+    """Return what `verify_intermediates` returns, and raise `GradientError` unless every value agrees."""
+    report = verify_intermediates(function, args, by_hand, examples=examples, seed=seed)
+    if not report.ok:
+        raise GradientError(str(report))
+    return report
+
+
+def _traceable(function: Callable[..., Any], args: tuple[Any, ...]) -> Callable[..., Any]:
+    """Return a function as JAX can trace it: as it is, or NumPy code run on arrays of JAX."""
+    try:
+        jax.eval_shape(function, *shapes(args))
+    except Exception as error:
+        # What a function of JAX raises is raised again where it is run.
+        if is_numpy_code(function, error):
+            inside = numpy_in_jax(function)
+            inside.__name__ = function.__name__
+            return inside
+    return function
+
+
+def _written(by_hand: ByHand, args: tuple[Any, ...]) -> Callable[..., Mapping[str, Any]]:
+    """Return what is written by hand as a function of the arguments."""
+    if not isinstance(by_hand, Mapping):
+        return _traceable(by_hand, args)
+    values = {name: np.asarray(value) for name, value in by_hand.items()}
+    return lambda *_: values
+
+
+def _require_tapped(given: Mapping[str, Any], order: list[str]) -> None:
+    unknown = [name for name in given if name not in order]
+    if unknown:
+        raise UsageError(
+            message(
+                must="a gradient must be given by the name of a tap",
+                found=f"{unknown[0]!r}, where the taps are {', '.join(order[::-1])}",
+                where="by_hand",
+                do=f"tap it in the function: value = backproof.tap({unknown[0]!r}, value)",
+            )
+        )
+
+
+def _nowhere(args: Any) -> str:
+    return message(
+        must="the arguments must exist without an empty axis",
+        found=repr(args),
+        where="verify_intermediates",
+        do="give a specification that something satisfies",
+    )
+
+
+def _places(points: Points, examples: int, seed: int) -> list[list[Args]]:
+    """Return plain argument tuples and drawn ones, in groups of one shape, the smallest first."""
+    draws = [*points.plain(), *draw(points, examples, seed, "intermediates")]
+    groups: dict[Any, list[Args]] = {}
+    for one in sorted((one for one in draws if not one.empty), key=lambda one: one.size):
+        with float64():
+            args = one.widened()
+        groups.setdefault(shapes_of(args), []).append(args)
+    return list(groups.values())
+
+
+def _widened(args: Args) -> Args:
+    return jax.tree.map(
+        lambda leaf: np.asarray(leaf, np.float64) if is_inexact(leaf) else np.asarray(leaf), args
+    )
+
+
+def _claim(
+    function: Callable[..., Any],
+    hand: Callable[..., Any],
+    names: tuple[str, ...],
+    points: Points | None,
+    given: Args | None,
+) -> Claim:
+    """Return the claim about the gradients by some tapped values.
+
+    Args:
+        function: the function.
+        hand: gives the gradients by hand.
+        names: the names of these values.
+        points: where both can be tried.
+        given: the arguments at which values were given; autodiff then runs in their precision.
+    """
+    truth = gradients(function)
+
+    def by_hand(args: Args, direction: Any) -> Any:
+        found = hand(*args)
+        return {name: _as_computed(found[name], args) for name in names}
+
+    def by_autodiff(args: Args, direction: Any) -> Any:
+        found = truth(*(args if given is None else jax.tree.map(_in_dtype_of, args, given)))
+        return {name: jnp.asarray(found[name], np.float64) for name in names}
+
+    domain = points or domain_of([], function)
+    claim = Claim(
+        function.__name__, function, by_hand, by_autodiff, forward=True, points=domain, is_directed=False
+    )
+    return claim._replace(result="the gradient", meant="that by autodiff")
+
+
+def _in_dtype_of(arg: Any, given: Any) -> Any:
+    return jnp.asarray(arg, dtype_of(given))
+
+
+def _as_computed(value: Any, args: Args) -> Any:
+    """Return a value in float64; one that was given in fewer digits has their rounding."""
+    if not isinstance(value, np.ndarray) or value.dtype == np.float64 or not is_inexact(value):
+        return jnp.asarray(value, np.float64) if not is_inexact(value) else value
+    leaf = next(leaf for leaf in jax.tree.leaves(args) if is_inexact(leaf))
+    nothing = 0 * jnp.ravel(leaf)[0].astype(value.dtype)  # so that an operation of the program rounds it
+    return (jnp.asarray(value) + nothing).astype(np.float64)
+
+
+def _looks(evaluators: Evaluators, places: list[list[Args]]) -> list[Look]:
+    """Return both sides at each point where autodiff is finite."""
+    found = []
+    for group in places:
+        points = [Point(args, ()) for args in group]
+        hands, truths = evaluators.hand.each(points), evaluators.truth.each(points)
+        for point, mine, true in zip(points, hands, truths, strict=True):
+            if all_finite(true.value):
+                noise = jax.tree.map(_sum, true.noise, mine.noise)
+                found.append(Look(point, mine.value, Measured(true.value, noise), tied=False))
+    return found
+
+
+def _sum(one: Any, other: Any) -> Any:
+    return one + other if np.shape(one) == np.shape(other) else one
+
+
+def _judged(name: str, looks: list[Look]) -> Intermediate:
+    """Return the judgement of one value at all points."""
+    far = 0.0
+    for one in looks:
+        mine, true, noise = one.hand[name], one.truth.value[name], one.truth.noise[name]
+        if np.shape(mine) != np.shape(true):
+            said = f"has shape {np.shape(mine)}, and the value has {np.shape(true)}"
+            return Intermediate(name, "WRONG", np.inf, said)
+        far = max(far, float(np.max(units(mine, true, noise), initial=0.0)))
+    if not looks:
+        return Intermediate(name, "not seen", 0.0, "autodiff is finite at no point")
+    return Intermediate(name, "AGREES" if far <= AGREES_WITHIN else "WRONG", far)
+
+
+def _diagnosed(
+    evaluators: Evaluators, looks: list[Look], names: tuple[str, ...], points: Points | None
+) -> dict[str, Any]:
+    """Return what is known about the last of some values, the first wrong one, as fields of the report."""
+    name, own = names[-1], [_of(look, names) for look in looks]
+    shapes_differ = [look for look in own if np.shape(look.hand[name]) != np.shape(look.truth.value[name])]
+    if shapes_differ:
+        return {"cause": "contract-shape", "explanation": _judged(name, looks).said}
+    judged, wrong = [], 0
+    for look in own:
+        first = first_look(look.point, look.hand, look.truth)
+        if first.outcome is not Outcome.AGREES and wrong < EFFORT.wrong_points:
+            first = judge(evaluators, look)
+            wrong += first.outcome in WRONG
+        judged.append(first)
+    if points is None:
+        found = Diagnosis(judged[0], name_cause(evaluators, judged, judged[0], judged))
+    else:
+        found = diagnose(evaluators, judged, own, Clock())
+    if found is None or found.named is None:
+        return {"cause": "unknown", "explanation": "it differs from autodiff"}
+    shown = {"cause": found.named[0], "explanation": found.named[1], "blame": found.blame}
+    small = found.small
+    if points is not None:
+        shown["example"] = small.point.args
+    return shown | ({"worst": small.worst} if small.worst else {})
+
+
+def _of(look: Look, names: tuple[str, ...]) -> Look:
+    """Return both sides of some values."""
+    hand, value, noise = ({name: part[name] for name in names} for part in (look.hand, *look.truth))
+    return look._replace(hand=hand, truth=Measured(value, noise))
