@@ -28,6 +28,7 @@ ONLY_IN = {
 # Files whose numbers are neither tolerances nor caps, and what they are.
 OTHER_NUMBERS = {
     "verification/points/sizes.py": "the menu of sizes",
+    "derivations/places.py": "the long sizes",
     "verification/points/from_arguments.py": "the menu of long axes, and the steps from one seed to the next",
     "verification/aiming/constants.py": "numbers that are drawn anyway",
     "verification/diagnosis/smallest.py": "the plain numbers of an example",

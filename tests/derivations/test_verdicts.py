@@ -300,3 +300,62 @@ def test_a_report_is_json_and_a_page():
     said = str(report)
     for text in ("derived, δ: FAILS at line 1 (sign)", "DOES NOT FOLLOW", "smallest example", "line 0 = "):
         assert text in said
+
+
+@pytest.mark.parametrize("first", ["steps", "rate"])
+def test_a_slip_that_shows_only_at_long_sizes_is_found_whatever_comes_first(first):
+    def lines(x, a):
+        h = jnp.zeros_like(a)
+        for step in x:
+            h = a * h + step
+        yield h, LATEX, "definition"
+        last = x[::-1][:6]
+        yield sum(a**k * last[k] for k in range(len(last))), LATEX, "but never beyond six"
+
+    def steps_first(x: Float[Array, "T n"], a: Float[Array, " n"]):
+        yield from lines(x, a)
+
+    def rate_first(a: Float[Array, " n"], x: Float[Array, "T n"]):
+        yield from lines(x, a)
+
+    function = steps_first if first == "steps" else rate_first
+    report = bp.derivation(LATEX)(function).verify()
+    assert (report.verdict, report.wrong) == (DerivationVerdict.FAILS, 1)
+
+
+def test_a_line_that_is_wrong_beyond_a_constant_of_its_code_is_found():
+    @bp.derivation(LATEX)
+    def clipped(x: Float[Array, " n"]):
+        yield jnp.tanh(x), LATEX, "definition"
+        yield jnp.where(jnp.abs(x) > 17, 0.9, jnp.tanh(x)), LATEX, REASON
+
+    report = clipped.verify()
+    assert (report.verdict, report.cause) == (DerivationVerdict.FAILS, "at-constant")
+    assert "17" in report.explanation
+
+
+def test_assumptions_that_admit_only_the_least_size_give_no_verdict():
+    @bp.derivation(LATEX)
+    def of_one(p: Float[Array, " n"], x: Float[Array, " n"]):
+        yield bp.assume(jnp.ptp(p) == 0 if p.shape[0] == 1 else jnp.sum(p) == jnp.pi, r"\sum p = \pi")
+        yield jnp.sum(p * x), LATEX, "definition"
+        yield jnp.sum(p) * jnp.sum(x), LATEX, "true for n = 1 alone"
+
+    report = of_one.verify()
+    assert report.verdict is DerivationVerdict.INCONCLUSIVE
+    assert "no drawn point with n > 1" in report.explanation
+
+
+SEVENTH = jnp.array([1 / 7])
+
+
+@pytest.mark.as_user
+def test_a_constant_in_float32_is_named():
+    @bp.derivation(LATEX)
+    def seventh(x: Float[Array, " n"]):
+        yield jax.grad(lambda x: jnp.sum(SEVENTH * x**2))(x), LATEX, "definition"
+        yield 2 * x / 7, LATEX, REASON
+
+    report = seventh.verify()
+    assert (report.verdict, report.cause) == (DerivationVerdict.FAILS, "float32-constant")
+    assert "SEVENTH holds float32" in report.explanation

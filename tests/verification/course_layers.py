@@ -80,8 +80,8 @@ def layernorm_over_the_batch(dout, cache):
 
 
 def dropout_forward(x, settings):
-    np.random.seed(settings["seed"])
-    mask = (np.random.rand(*x.shape) < settings["p"]) / settings["p"]
+    np.random.seed(settings["seed"])  # noqa: NPY002 - as the course does
+    mask = (np.random.rand(*x.shape) < settings["p"]) / settings["p"]  # noqa: NPY002
     return x * mask, mask
 
 
@@ -243,7 +243,7 @@ def lstm_step_backward(dh, dnew, cache):
 
 
 def lstm_step_with_the_new_state(dh, dnew, cache):
-    x, h, c, wx, wh, i, f, o, g, new = cache
+    x, h, _, wx, wh, i, f, o, g, new = cache
     t = np.tanh(new)
     dc = dnew + dh * o * (1 - t**2)
     df = dc * new * f * (1 - f)  # slip

@@ -10,8 +10,12 @@ small change with which it follows. These causes come in addition to those of th
 | `index` | another index, axis or order of letters makes the line follow |
 | `missing-factor` | multiplied by a factor from another line, the line follows |
 | `wrong-name` | with one name replaced by another, the line follows |
+| `float32-constant` | the line is off by no more than an array of float32 that is read is rounded |
 | `claim` | the line is a claim rather than a value, and it is false |
 """
+
+from types import FunctionType
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,8 +27,35 @@ from backproof.derivations.mends import find_mend
 from backproof.derivations.source import Source
 from backproof.derivations.table import Table
 from backproof.numerics.comparison import agree
+from backproof.numerics.tolerance import ROUNDED
+from backproof.verification.claims.numpy_code import named
+from backproof.verification.judging.judge import Judgement
 
 Named = tuple[str, str]
+
+
+def coarse_constant(function: Any, found: Judgement) -> Named | None:
+    """Return the cause if a line is off by no more than float32 rounds, and an array of float32 is read."""
+    if found.worst is None or not np.isfinite(found.worst.hand):
+        return None
+    off = np.abs(found.worst.hand - found.worst.truth)
+    if off > ROUNDED * max(np.abs(found.worst.hand), np.abs(found.worst.truth)):
+        return None
+    names = [
+        name for name, value in _read_by(function).items() if getattr(value, "dtype", None) == np.float32
+    ]
+    if not names:
+        return None
+    said = f"it is off by {off:.1g}, as float32 rounds: {', '.join(names)} holds float32"
+    return "float32-constant", f"{said}; write it in float64, say with np.array(…)"
+
+
+def _read_by(function: Any) -> dict[str, Any]:
+    """Return what a function reads by its name, and what the functions of its file that it calls read."""
+    found = named(function)
+    helpers = [one for one in found.values() if isinstance(one, FunctionType)]
+    near = [one for one in helpers if one.__globals__ is function.__globals__]
+    return {name: value for one in (*near, function) for name, value in named(one).items()}
 
 
 def cause_of_form(source: Source | None, table: Table, look: Look) -> Named | None:

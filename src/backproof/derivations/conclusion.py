@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from backproof.derivations.causes import cause_of_form
+from backproof.derivations.causes import cause_of_form, coarse_constant
 from backproof.derivations.example import Look, failing_points, shown, shown_judgement, smallest
-from backproof.derivations.judgement import State, assumptions
+from backproof.derivations.judgement import State, admitted, assumptions
 from backproof.derivations.lines import Kind
 from backproof.derivations.link import Link, link
 from backproof.derivations.replay import Replayer
@@ -37,6 +37,7 @@ def conclude(
     if not table.points:
         text = "no drawn point satisfies its assumptions, so no line was judged"
         return DerivationReport(**facts, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
+    missing = unadmitted(table, points)
     rows = {number: table.row(number, table.before(number)) for number in range(len(table.lines))}
     failing = [n for n, row in rows.items() if row.fails or row.broken]
     # an erratum may be about the choice at a kink
@@ -59,12 +60,35 @@ def conclude(
         "notes": (*_notes(table, source, rows, wrong), *map(_of_kink, kinked)),
     }
     if wrong is None:
-        return _without_failure(facts, function, replayer, points, table, rows)
+        found = _without_failure(facts, function, replayer, points, table, rows)
+        if missing and found.verdict is DerivationVerdict.HOLDS:
+            text = f"no verdict is possible: {missing}"
+            return replace(found, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
+        return found
     report = DerivationReport(**facts, verdict=DerivationVerdict.FAILS, wrong=wrong)
-    names = tuple(inspect.signature(function).parameters)
-    cause, said, rest = _explained(names, source, replayer, points, table, links.get(wrong), wrong)
+    cause, said, rest = _explained(function, source, replayer, points, table, links.get(wrong), wrong)
     text = f"line {wrong}: {said}{_carried(table, wrong)}"
     return _as_expected(replace(report, cause=cause, explanation=text, **rest))
+
+
+def unadmitted(table: Table, points: Points | None) -> str | None:
+    """Return which axis the assumptions admit at its least size only, in words; None if there is none."""
+    if points is None:
+        return None
+    drawn: dict[str, set[int]] = {}
+    admits: dict[str, set[int]] = {}
+    for run in table.runs:
+        for name, size in points.sizes_at(run.points[0]).items():
+            drawn.setdefault(name, set()).add(size)
+            if np.any(admitted(run)):
+                admits.setdefault(name, set()).add(size)
+    for name, sizes in drawn.items():
+        if len(sizes) > 1 and admits.get(name) == {min(sizes)}:
+            return (
+                f"the assumptions admit no drawn point with {name} > {min(sizes)}; give the arguments a "
+                "specification that satisfies them, as backproof.simplex or backproof.spd"
+            )
+    return None
 
 
 def _has_values(table: Table, number: int, row: Row) -> bool:
@@ -80,7 +104,7 @@ def _of_kink(number: int) -> str:
 
 
 def _explained(
-    names: tuple[str, ...],
+    function: Callable[..., Any],
     source: Source | None,
     replayer: Replayer | None,
     points: Points | None,
@@ -89,10 +113,14 @@ def _explained(
     wrong: int,
 ) -> tuple[str, str, dict[str, Any]]:
     """Return cause, sentence and further fields for the first wrong line."""
+    names = tuple(inspect.signature(function).parameters)
     look = Look(wrong, table.before(wrong))
     found = linked.diagnosis() if linked else None
     if found and found.named:
         example = shown_judgement(names, found.small, look)
+        coarse = coarse_constant(function, found.small)
+        if coarse:
+            return coarse[0], coarse[1], {"example": example}
         return found.named[0], found.named[1], {"example": example, "blame": found.blame}
     example = None
     if wrong < len(table.lines) and wrong != table.start:

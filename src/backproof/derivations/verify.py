@@ -5,12 +5,13 @@ from typing import Any
 
 from backproof.derivations import broken, conclusion
 from backproof.derivations.lines import LineError
-from backproof.derivations.places import drawn_points, places
+from backproof.derivations.places import drawn_points, places, points_beside
 from backproof.derivations.replay import Replayer, replay_as_it_stands, retraced
 from backproof.derivations.report import About, DerivationReport, DerivationVerdict
 from backproof.derivations.source import Source, source_of
 from backproof.derivations.table import Table
 from backproof.errors import UsageError
+from backproof.verification.aiming.constants import constants_in
 
 
 def report_on(
@@ -35,7 +36,10 @@ def report_on(
             points = places(function, args)
             replayer = Replayer(function, source)
             groups = drawn_points(about.name, points, examples, seed)
-            table = Table([replayer.at(group) for group in groups[-(shapes or len(groups)) :]])
+            runs = [replayer.at(group) for group in groups[-(shapes or len(groups)) :]]
+            programs = [run.program.jaxpr for run in runs[-1:] if run.program]
+            beside = points_beside(constants_in(programs), points, seed) if shapes is None else []
+            table = Table([*runs, *map(replayer.at, beside)])
         problem = broken.malformed(table) or broken.unrepeatable(
             replayer, function, table, state != broken.generators()
         )

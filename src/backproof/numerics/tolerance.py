@@ -115,6 +115,9 @@ OF_A_BUFFER = 64.0
 
 # --- causes ------------------------------------------------------------------------------------------------
 
+# A line of a derivation that is off by at most this part of itself may be so by a constant in float32, whose
+# rounding is half of 1.2e-7 and adds up in a few operations.
+ROUNDED = 1e-6
 # Numbers next to a constant are this part of it away: far above rounding, yet with nothing else in between.
 BESIDE = 2.0**-20
 # A ratio is taken from one entry, so that it is known to the noise of two values there; applied to another

@@ -3,7 +3,7 @@
 Numbers drawn without knowledge of the code meet a branch at 20, a clip at 6 or a guard of 1e-8 only by luck.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,12 @@ FACTORS = frozenset({"mul", "div", "dot_general", "integer_pow", "pow"})
 
 def constants_of(evaluators: Evaluators) -> tuple[float, ...]:
     """Return the constants in either side except factors: thresholds, guards, bounds."""
-    found = {abs(number) for program in _programs(evaluators) for number in _constants(program.jaxpr)} - set(
-        KNOWN
-    )
+    return constants_in(program.jaxpr for program in _programs(evaluators))
+
+
+def constants_in(programs: Iterable[ClosedJaxpr]) -> tuple[float, ...]:
+    """Return the constants in some programs except factors, at most a few of every magnitude."""
+    found = {abs(number) for program in programs for number in _constants(program)} - set(KNOWN)
     fitting = sorted(number for number in found if number <= LARGEST_CONSTANT)
     # if there are many, some of every magnitude are kept
     some = np.linspace(0, len(fitting) - 1, min(len(fitting), EFFORT.constants)).astype(int)
