@@ -62,6 +62,7 @@ TESTED_IN = {
     "benchmark/test_bench_libraries.py": ("benchmark/peers/*.py",),
     "reporting/test_benchmark_pages.py": ("reporting/markdown.py", "reporting/plot.py"),
     "training/test_checkpoints.py": ("training/saving.py",),
+    "training/test_model.py": ("training/archive.py",),
     "training/test_loop.py": (
         "training/history.py",
         "training/optimizers.py",

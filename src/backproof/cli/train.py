@@ -35,7 +35,8 @@ from backproof.training import (
     standardise,
     sweep,
 )
-from backproof.training.model import activation_named, require_place
+from backproof.training.archive import require_place
+from backproof.training.model import activation_named
 
 LOSS = losses.mean(losses.softmax_cross_entropy)
 

@@ -11,6 +11,7 @@ from backproof.training.kept import forget
 from backproof.training.loop import Fit, accuracy, fit
 from backproof.training.model import Model, load_model, probabilities, save_model
 from backproof.training.optimizers import OPTIMIZERS
+from backproof.training.parameters import load_parameters, predict, save_parameters
 from backproof.training.sources import Arrays, Shards, shards_in
 from backproof.training.standardiser import Standardiser
 from backproof.training.step import InSweepSGD, State, Step, in_sweep_sgd, training_step
@@ -46,10 +47,13 @@ __all__ = [
     "load",
     "load_inputs",
     "load_model",
+    "load_parameters",
     "never",
     "patience",
+    "predict",
     "probabilities",
     "save_model",
+    "save_parameters",
     "settled",
     "shards_in",
     "split",

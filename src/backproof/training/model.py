@@ -1,21 +1,13 @@
 """A trained classifier as one `.npz` file: everything that is needed to use it, and no executable code.
 
 In the file, `about` is JSON that says how the network is built and which dtype each parameter has; `1.W`,
-`1.b`, `2.W` … are the parameters; `mean` and `scale` are the numbers that standardise its inputs. NumPy
-cannot name dtypes such as bfloat16 in a file: arrays of such a dtype are stored as whole numbers with the
-same bits.
+`1.b`, `2.W` … are the parameters; `mean` and `scale` are the numbers that standardise its inputs.
 """
 
-import io
-import json
-import os
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
-from zipfile import is_zipfile
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,10 +18,11 @@ from backproof import rules
 from backproof.errors import DataError, UsageError, did_you_mean, message
 from backproof.network import mlp
 from backproof.rule import PyTree, Rule
-from backproof.training.files import UNREADABLE, PathLike
+from backproof.training.archive import read_archive, write_archive
+from backproof.training.files import PathLike
 from backproof.training.standardiser import Standardiser
 
-KIND, FORMAT = "backproof model", 1
+KIND = "backproof model"
 ROWS_AT_ONCE = 4096
 
 
@@ -108,29 +101,15 @@ def save_model(path: PathLike, model: Model) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    path = Path(path)
-    require_place(path)
     arrays = {
         f"{number}.{name}": np.asarray(leaf)
         for number, layer in enumerate(model.params, start=1)
         for name, leaf in layer.items()
     }
-    about = {
-        "kind": KIND,
-        "format": FORMAT,
-        "sizes": model.sizes,
-        "activation": model.activation,
-        "last": model.last,
-        "dtypes": {name: array.dtype.name for name, array in arrays.items()},
-    }
-    stored = {name: _as_bits(array) for name, array in arrays.items()}
     if model.standardiser is not None:
-        stored |= {"mean": model.standardiser.mean, "scale": model.standardiser.scale}
-    text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    try:
-        _write_whole(path, lambda file: np.savez(file, about=text, **stored))  # pyright: ignore[reportArgumentType] - names are free
-    except OSError as error:
-        raise _no_place(path, f"{type(error).__name__}: {error.strerror}") from error
+        arrays |= {"mean": model.standardiser.mean, "scale": model.standardiser.scale}
+    about = {"sizes": model.sizes, "activation": model.activation, "last": model.last}
+    write_archive(Path(path), KIND, about, arrays)
 
 
 def load_model(path: PathLike) -> Model:
@@ -140,78 +119,16 @@ def load_model(path: PathLike) -> Model:
         DataError: the file is missing, truncated, damaged, not a model, or in a format that this version of
             backproof does not read.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise _no_model(path, "a folder" if path.is_dir() else "no such file")
-    try:
-        content = io.BytesIO(path.read_bytes())  # in memory: NumPy leaves a damaged archive open
-    except OSError as error:
-        raise _no_model(path, f"{type(error).__name__}: {error.strerror}") from error
-    if not is_zipfile(content):
-        raise _no_model(path, "another kind of file, or an incomplete one")
-    try:
-        with np.load(content, allow_pickle=False) as file:
-            if "about" not in file.files:
-                raise _no_model(path, f"an archive of {', '.join(sorted(file.files)[:4])}")
-            about = _about(file["about"].tobytes(), path)
-            stored = {name: file[name] for name in file.files}
-            return _assembled(about, stored)
-    except DataError:
-        raise
-    except (*UNREADABLE, KeyError, TypeError, AttributeError) as error:  # UsageError is a ValueError
-        raise _no_model(path, f"a damaged one ({type(error).__name__}: {error})") from error
-
-
-def require_place(path: Path) -> None:
-    """Raise `DataError` if something other than a file is at `path`, because it must not be replaced."""
-    if path.exists() and not path.is_file():
-        raise _no_place(path, "a folder" if path.is_dir() else "a device")
-
-
-def _about(text: bytes, path: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(text)
-    except ValueError:
-        about = None
-    if not isinstance(about, dict) or about.get("kind") != KIND:
-        raise _no_model(path, "something that backproof did not write")
-    if about["format"] != FORMAT:
-        raise DataError(
-            message(
-                must=f"the model must have format {FORMAT}",
-                found=f"format {about['format']}",
-                where=str(path),
-                do="read it with the backproof that wrote it, or a newer one",
-            )
-        )
-    return about
+    return read_archive(Path(path), KIND, _assembled)
 
 
 def _assembled(about: dict[str, Any], stored: dict[str, np.ndarray]) -> Model:
     layers = len(about["sizes"]) - 1
     params = tuple(
-        {
-            name: _from_bits(stored[f"{number}.{name}"], about["dtypes"][f"{number}.{name}"])
-            for name in ("W", "b")
-        }
-        for number in range(1, layers + 1)
+        {name: stored[f"{number}.{name}"] for name in ("W", "b")} for number in range(1, layers + 1)
     )
     standardiser = Standardiser(stored["mean"], stored["scale"]) if "mean" in stored else None
     return Model(tuple(about["sizes"]), about["activation"], params, standardiser, about["last"])
-
-
-def _as_bits(array: np.ndarray) -> np.ndarray:
-    """Return `array`, or its bits as whole numbers if an `.npz` cannot name its dtype."""
-    return array if array.dtype.isbuiltin == 1 else array.view(f"u{array.dtype.itemsize}")
-
-
-def _from_bits(array: np.ndarray, dtype: str) -> np.ndarray:
-    wanted = np.dtype(getattr(jnp, dtype))
-    if array.dtype == wanted:
-        return array
-    if array.dtype != np.dtype(f"u{wanted.itemsize}"):
-        raise ValueError(f"{array.dtype} in the place of {dtype}")
-    return array.view(wanted)
 
 
 def _require_fit(network: Rule, model: Model) -> None:
@@ -241,39 +158,5 @@ def activation_named(name: str, where: str) -> Rule:
             found=repr(name),
             where=where,
             do=did_you_mean(name, known),
-        )
-    )
-
-
-def _write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Write next to `path` and rename at the end, so that readers find either the old file or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise
-
-
-def _no_model(path: Path, found: str) -> DataError:
-    return DataError(
-        message(
-            must="the model must be a whole file that backproof wrote",
-            found=found,
-            where=str(path),
-            do="write it with backproof train --save, or with training.save_model",
-        )
-    )
-
-
-def _no_place(path: Path, found: str) -> DataError:
-    return DataError(
-        message(
-            must="the model must be written to a file", found=found, where=str(path), do="name another file"
         )
     )
