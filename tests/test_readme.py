@@ -1,4 +1,4 @@
-"""Every block of the README runs, as a user would run it, and prints what stands below it."""
+"""Every block of the README and of the page on your code runs as written, and prints what stands below it."""
 
 import contextlib
 import io
@@ -10,7 +10,10 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTIONS = re.split(r"^(?=##+ )", README, flags=re.MULTILINE)
+PAGE = (ROOT / "docs" / "your-code.md").read_text(encoding="utf-8")
+HEADING = re.compile(r"^(?=##+ )", re.MULTILINE)
+SECTIONS = HEADING.split(README)
+PAGE_SECTIONS = HEADING.split(PAGE)
 
 
 def blocks(text):
@@ -69,6 +72,18 @@ def test_a_section_runs_on_the_imports_above_it_and_prints_what_it_says(number):
     names = {}
     exec(imports(SECTIONS[:number]), names)
     run(SECTIONS[number], names)
+
+
+@pytest.mark.as_user
+@pytest.mark.parametrize(
+    "number",
+    [number for number, section in enumerate(PAGE_SECTIONS) if "```python" in section],
+    ids=lambda number: PAGE_SECTIONS[number].partition("\n")[0].lstrip("# "),
+)
+def test_a_section_of_the_page_on_your_code_prints_what_it_says(number):
+    names = {}
+    exec(imports(PAGE_SECTIONS[:number]), names)
+    run(PAGE_SECTIONS[number], names)
 
 
 @pytest.mark.smoke
