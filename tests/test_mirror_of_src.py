@@ -173,6 +173,7 @@ TESTED_IN = {
         "verification/diagnosis/whole.py",
     ),
     "verification/test_intermediates.py": (
+        "verification/claims/of_taps.py",
         "verification/claims/taps.py",
         "verification/intermediates_report.py",
     ),

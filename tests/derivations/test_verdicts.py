@@ -51,7 +51,6 @@ def test_a_right_derivation_holds():
 SLIPS = {
     "sign": lambda W, z, delta: -(W.T @ delta) * slope(z),
     "missing": lambda W, z, delta: 0 * z,
-    "convention-half": lambda W, z, delta: W.T @ delta * slope(z) / 2,
     "factor": lambda W, z, delta: 3 * (W.T @ delta) * slope(z),
     "negative-inputs": lambda W, z, delta: W.T @ delta * slope(z) * jnp.where(z < 0, 2.0, 1.0),
     "unknown": lambda W, z, delta: jnp.sin(3 * z) + W.T @ jnp.cos(delta),
@@ -359,3 +358,23 @@ def test_a_constant_in_float32_is_named():
     report = seventh.verify()
     assert (report.verdict, report.cause) == (DerivationVerdict.FAILS, "float32-constant")
     assert "SEVENTH holds float32" in report.explanation
+
+
+STEPS = {
+    "a count": (lambda x: jnp.sum(x >= 0), lambda x: jnp.sum(x > 0)),
+    "a gate": (lambda x: jnp.where(x >= 0, 1.0, -1.0), jnp.sign),
+    "a floor": (jnp.floor, lambda x: jnp.ceil(x) - 1),
+    "a condition": (lambda x: x >= 0, lambda x: x > 0),
+}
+
+
+@pytest.mark.parametrize("what", sorted(STEPS))
+def test_what_is_no_derivative_has_no_choice_at_a_step(what):
+    one, other = STEPS[what]
+
+    @bp.derivation(LATEX)
+    def steps(x: Float[Array, " n"]):
+        yield one(x), LATEX, "definition"
+        yield other(x), LATEX, REASON
+
+    assert steps.verify().verdict is DerivationVerdict.FAILS

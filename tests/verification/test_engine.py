@@ -120,7 +120,7 @@ def test_conventions_are_told_from_mistakes():
         of=mse, grad=lambda x, t: (x - t) / x.shape[0], args=[bp.array("3 n"), bp.array("3 n")], **QUICK
     )
     assert mean.cause == "convention-mean"
-    assert "by convention, not by a slip" in mean.explanation
+    assert "by convention, or by a slip" in mean.explanation
 
 
 def test_grad_takes_argnums_as_jax_does():

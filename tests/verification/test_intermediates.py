@@ -176,3 +176,75 @@ def test_what_cannot_be_compared_is_an_error():
 def test_outside_a_check_a_tap_does_nothing():
     x = np.ones(2)
     assert tap("x", x) is x
+
+
+def relu_net(x, W, V, y):
+    h = tap("h", jnp.maximum(tap("z", x @ W), 0))
+    return jnp.sum((tap("o", h @ V) - y) ** 2) / 2
+
+
+def by_hand_of_relu(gate):
+    def written(x, W, V, y):
+        z = x @ W
+        do = jnp.maximum(z, 0) @ V - y
+        return {"o": do, "h": do @ V.T, "z": do @ V.T * gate(z)}
+
+    return written
+
+
+NET = [A("b n"), A("n m"), A("m k"), A("b k")]
+
+
+@pytest.mark.parametrize("gate", [lambda z: z > 0, lambda z: z >= 0], ids=["open above", "open at"])
+def test_another_choice_at_a_kink_is_right_and_told(gate):
+    report = bp.check_intermediates(relu_net, NET, by_hand_of_relu(gate))
+    assert "another choice at kinks" in str(report)
+
+
+def test_what_is_wrong_beyond_a_kink_is_wrong():
+    report = bp.verify_intermediates(relu_net, NET, by_hand_of_relu(lambda z: jnp.where(z == 0, 2.0, z > 0)))
+    assert report.first_wrong == "z"
+
+
+def test_complex_values_are_compared_whole():
+    turned = lambda x: jnp.sum(jnp.abs(tap("z", x * 1j)) ** 2)
+    assert bp.verify_intermediates(turned, [A("n")], lambda x: {"z": -2j * x}).ok
+    assert not bp.verify_intermediates(turned, [A("n")], lambda x: {"z": 100j * x}).ok
+    assert not bp.verify_intermediates(turned, [np.ones(2)], {"z": np.full(2, 2j)}).ok
+
+
+def in_vmap(x):
+    return jnp.sum(jax.vmap(lambda row: tap("s", jnp.sum(row)) ** 2)(x))
+
+
+def in_scan(x):
+    def step(h, _):
+        return tap("h", jnp.tanh(h)), None
+
+    return jnp.sum(jax.lax.scan(step, x, None, length=3)[0])
+
+
+def in_jit(x, W):
+    return jnp.sum(jnp.tanh(jax.jit(lambda x, W: tap("z", x @ W))(x, W)))
+
+
+def test_a_tap_sees_one_whole_value_or_an_error_says_so():
+    with pytest.raises(bp.UsageError, match="inside vmap, where it sees one row"):
+        bp.verify_intermediates(in_vmap, [A("b n")], lambda x: {"s": 2 * x.sum(1)})
+    with pytest.raises(bp.UsageError, match="a second time"):
+        bp.verify_intermediates(in_scan, [A("n")], lambda x: {"h": x})
+    with pytest.raises(bp.UsageError, match="dict at tap"):
+        bp.verify_intermediates(lambda x: jnp.sum(tap("z", {"a": x})["a"]), [A("n")], lambda x: {"z": x})
+    right = lambda x, W: {"z": 1 - jnp.tanh(x @ W) ** 2}
+    assert bp.verify_intermediates(in_jit, [A("b n"), A("n m")], right).ok
+
+
+def test_a_static_argument_is_passed_on():
+    of = lambda x, f: jnp.sum(tap("z", f(x)))
+    assert bp.verify_intermediates(of, [A("n"), jnp.tanh], lambda x, f: {"z": jnp.ones_like(x)}).ok
+
+
+def test_values_in_float32_at_arguments_in_float64_are_judged_in_float32():
+    args = numbers("float64")
+    right = mended(*(jnp.asarray(arg) for arg in args))
+    assert bp.verify_intermediates(loss, args, right).ok

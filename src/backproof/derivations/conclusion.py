@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 
 from backproof.derivations.causes import cause_of_form, coarse_constant
@@ -16,6 +17,7 @@ from backproof.derivations.replay import Replayer
 from backproof.derivations.report import About, DerivationReport, DerivationVerdict, Line, Mark
 from backproof.derivations.source import Source, anchor, shipped
 from backproof.derivations.table import Row, Table
+from backproof.numerics.leaves import is_inexact
 from backproof.verification.points.draws import Points
 
 
@@ -46,7 +48,7 @@ def conclude(
     for number in failing:
         if points is not None and _has_values(table, number, rows[number]):
             found = link(function, points, table, number, table.before(number) or 0)
-            if number != stated and not found.is_wrong:
+            if number != stated and not found.is_wrong and _is_of_derivative(source, table, number):
                 kinked.append(number)
                 continue
             links[number] = found if found.is_wrong else found.strictly()
@@ -69,6 +71,15 @@ def conclude(
     cause, said, rest = _explained(function, source, replayer, points, table, links.get(wrong), wrong)
     text = f"line {wrong}: {said}{_carried(table, wrong)}"
     return _as_expected(replace(report, cause=cause, explanation=text, **rest))
+
+
+def _is_of_derivative(source: Source | None, table: Table, number: int) -> bool:
+    """Return whether a line is a value of a derivative, of which there are several at a kink."""
+    if source is None or table.start is None:
+        return False
+    is_anchored = anchor(source, table.steps[table.lines[table.start]].row) is not None
+    leaves = jax.tree.leaves(table.runs[-1].values[table.lines[number]].value)
+    return is_anchored and all(map(is_inexact, leaves))
 
 
 def unadmitted(table: Table, points: Points | None) -> str | None:

@@ -75,9 +75,8 @@ def load_parameters(path: PathLike, network: Rule, x: PyTree) -> PyTree:
                     do="build the network as it was when they were saved, or name another file",
                 )
             )
-        return jax.tree.unflatten(
-            jax.tree.structure(expected), [jnp.asarray(found[name]) for name in _named(expected)]
-        )
+        leaves = [_as_saved(found[name]) for name in _named(expected)]
+        return jax.tree.unflatten(jax.tree.structure(expected), leaves)
 
     return read_archive(Path(path), KIND, assembled)
 
@@ -105,6 +104,12 @@ def predict(network: Rule, params: PyTree, x: jax.Array | np.ndarray) -> np.ndar
     forward = jax.jit(lambda params, x: network.forward(params, x)[0])
     firsts = range(0, max(len(x), 1), ROWS_AT_ONCE)
     return np.concatenate([np.asarray(forward(params, x[first : first + ROWS_AT_ONCE])) for first in firsts])
+
+
+def _as_saved(value: np.ndarray) -> jax.Array | np.ndarray:
+    """Return an array of JAX, or of NumPy where JAX would narrow it under its current settings."""
+    in_jax = jnp.asarray(value)
+    return in_jax if in_jax.dtype == value.dtype else value
 
 
 def _shape(leaf: Any) -> jax.ShapeDtypeStruct:

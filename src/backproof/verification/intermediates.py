@@ -5,26 +5,34 @@ gives it by a zero added at the tap. The backward pass goes through the taps in 
 wrong in that order is where it went wrong, and the values after it may only have inherited that.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from backproof.errors import GradientError, UsageError, message
 from backproof.numerics.comparison import units
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import all_finite, dtype_of, is_inexact, shapes_of
+from backproof.numerics.leaves import all_finite, shapes_of
 from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import AGREES_WITHIN
 from backproof.numerics.tracing import float64
-from backproof.verification.claims.claim import Claim
-from backproof.verification.claims.numpy_code import is_numpy_code
-from backproof.verification.claims.numpy_in_jax import numpy_in_jax
+from backproof.verification.claims.of_taps import (
+    Args,
+    ByHand,
+    claim_of_taps,
+    coarser,
+    of_arrays,
+    traceable,
+    widened,
+    written,
+)
 from backproof.verification.claims.samples import example, shapes
-from backproof.verification.claims.taps import gradients, tapped
+from backproof.verification.claims.static_arguments import StaticArguments
+from backproof.verification.claims.taps import tapped
 from backproof.verification.diagnosis.causes import name_cause
 from backproof.verification.diagnosis.diagnosis import Diagnosis, diagnose
 from backproof.verification.intermediates_report import Intermediate, Intermediates
@@ -38,9 +46,8 @@ from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
 from backproof.verification.running.point import Point
 
-Args = tuple[Any, ...]
 WRONG = (Outcome.WRONG, Outcome.UNSTABLE)
-ByHand = Callable[..., Mapping[str, Any]] | Mapping[str, Any]
+NOT_GIVEN = functools.partial(Intermediate, verdict="not given")
 
 
 def verify_intermediates(
@@ -66,28 +73,31 @@ def verify_intermediates(
     Raises:
         UsageError: the function taps nothing, or a name is given by hand that it does not tap.
     """
-    points = None if isinstance(by_hand, Mapping) else domain_of(args, function, styles=MODERATE)
-    first = tuple(args) if points is None else example(points)
+    held, name = StaticArguments.among(args), function.__name__
+    function = of_arrays(function, held)
+    if not isinstance(by_hand, Mapping):
+        by_hand = of_arrays(by_hand, held)
+    points = None if isinstance(by_hand, Mapping) else domain_of(held.args, function, styles=MODERATE)
+    first = tuple(held.args) if points is None else example(points)
     if first is None:
         raise UsageError(_nowhere(args))
-    function, hand = _traceable(function, first), _written(by_hand, first)
+    function, hand = traceable(function, first), written(by_hand, first)
     order = list(tapped(function, shapes(first)))[::-1]
     given = hand(*first)
     _require_tapped(given, order)
     kept = tuple(name for name in order if name in given)
-    places = [[_widened(first)]] if points is None else _places(points, examples, seed)
-    own = None if points else first
-    looks = _looks(Evaluators(_claim(function, hand, kept, points, own)), places)
-    values = tuple(
-        _judged(name, looks) if name in kept else Intermediate(name, "not given") for name in order
-    )
-    report = Intermediates(function.__name__, values, len(looks))
+    places = [[widened(first)]] if points is None else _places(points, examples, seed)
+    own = None if points else coarser(first, given)
+    looks = _looks(Evaluators(claim_of_taps(function, hand, kept, points, own)), places)
+    claimed = lambda *names: Evaluators(claim_of_taps(function, hand, names, points, own))  # noqa: E731
+    values = tuple(_judged(one, looks, claimed) if one in kept else NOT_GIVEN(one) for one in order)
+    report = Intermediates(name, values, len(looks))
     wrong = report.first_wrong
     if wrong is None:
         return report
     # a mend must leave right what comes before it on the way back
     upto = kept[: kept.index(wrong) + 1]
-    found = _diagnosed(Evaluators(_claim(function, hand, upto, points, own)), looks, upto, points)
+    found = _diagnosed(claimed(*upto), looks, upto, points)
     return replace(report, **found)
 
 
@@ -99,27 +109,6 @@ def check_intermediates(
     if not report.ok:
         raise GradientError(str(report))
     return report
-
-
-def _traceable(function: Callable[..., Any], args: tuple[Any, ...]) -> Callable[..., Any]:
-    """Return a function as JAX can trace it: as it is, or NumPy code run on arrays of JAX."""
-    try:
-        jax.eval_shape(function, *shapes(args))
-    except Exception as error:
-        # What a function of JAX raises is raised again where it is run.
-        if is_numpy_code(function, error):
-            inside = numpy_in_jax(function)
-            inside.__name__ = function.__name__
-            return inside
-    return function
-
-
-def _written(by_hand: ByHand, args: tuple[Any, ...]) -> Callable[..., Mapping[str, Any]]:
-    """Return what is written by hand as a function of the arguments."""
-    if not isinstance(by_hand, Mapping):
-        return _traceable(by_hand, args)
-    values = {name: np.asarray(value) for name, value in by_hand.items()}
-    return lambda *_: values
 
 
 def _require_tapped(given: Mapping[str, Any], order: list[str]) -> None:
@@ -155,58 +144,6 @@ def _places(points: Points, examples: int, seed: int) -> list[list[Args]]:
     return list(groups.values())
 
 
-def _widened(args: Args) -> Args:
-    return jax.tree.map(
-        lambda leaf: np.asarray(leaf, np.float64) if is_inexact(leaf) else np.asarray(leaf), args
-    )
-
-
-def _claim(
-    function: Callable[..., Any],
-    hand: Callable[..., Any],
-    names: tuple[str, ...],
-    points: Points | None,
-    given: Args | None,
-) -> Claim:
-    """Return the claim about the gradients by some tapped values.
-
-    Args:
-        function: the function.
-        hand: gives the gradients by hand.
-        names: the names of these values.
-        points: where both can be tried.
-        given: the arguments at which values were given; autodiff then runs in their precision.
-    """
-    truth = gradients(function)
-
-    def by_hand(args: Args, direction: Any) -> Any:
-        found = hand(*args)
-        return {name: _as_computed(found[name], args) for name in names}
-
-    def by_autodiff(args: Args, direction: Any) -> Any:
-        found = truth(*(args if given is None else jax.tree.map(_in_dtype_of, args, given)))
-        return {name: jnp.asarray(found[name], np.float64) for name in names}
-
-    domain = points or domain_of([], function)
-    claim = Claim(
-        function.__name__, function, by_hand, by_autodiff, forward=True, points=domain, is_directed=False
-    )
-    return claim._replace(result="the gradient", meant="that by autodiff")
-
-
-def _in_dtype_of(arg: Any, given: Any) -> Any:
-    return jnp.asarray(arg, dtype_of(given))
-
-
-def _as_computed(value: Any, args: Args) -> Any:
-    """Return a value in float64; one that was given in fewer digits has their rounding."""
-    if not isinstance(value, np.ndarray) or value.dtype == np.float64 or not is_inexact(value):
-        return jnp.asarray(value, np.float64) if not is_inexact(value) else value
-    leaf = next(leaf for leaf in jax.tree.leaves(args) if is_inexact(leaf))
-    nothing = 0 * jnp.ravel(leaf)[0].astype(value.dtype)  # so that an operation of the program rounds it
-    return (jnp.asarray(value) + nothing).astype(np.float64)
-
-
 def _looks(evaluators: Evaluators, places: list[list[Args]]) -> list[Look]:
     """Return both sides at each point where autodiff is finite."""
     found = []
@@ -224,18 +161,33 @@ def _sum(one: Any, other: Any) -> Any:
     return one + other if np.shape(one) == np.shape(other) else one
 
 
-def _judged(name: str, looks: list[Look]) -> Intermediate:
-    """Return the judgement of one value at all points."""
-    far = 0.0
+def _judged(name: str, looks: list[Look], claimed: Callable[..., Evaluators]) -> Intermediate:
+    """Return the judgement of one value at all points; at a kink another choice of slope is right."""
+    far, differing = 0.0, []
     for one in looks:
-        mine, true, noise = one.hand[name], one.truth.value[name], one.truth.noise[name]
-        if np.shape(mine) != np.shape(true):
-            said = f"has shape {np.shape(mine)}, and the value has {np.shape(true)}"
+        said = _other_shape(one, name)
+        if said:
             return Intermediate(name, "WRONG", np.inf, said)
-        far = max(far, float(np.max(units(mine, true, noise), initial=0.0)))
+        mine, true, noise = one.hand[name], one.truth.value[name], one.truth.noise[name]
+        apart = float(np.max(units(mine, true, noise), initial=0.0))
+        if apart > AGREES_WITHIN:
+            differing.append((apart, _of(one, (name,))))
+        else:
+            far = max(far, apart)
     if not looks:
         return Intermediate(name, "not seen", 0.0, "autodiff is finite at no point")
-    return Intermediate(name, "AGREES" if far <= AGREES_WITHIN else "WRONG", far)
+    evaluators = claimed(name) if differing else None
+    for apart, look in differing[: EFFORT.also_wrong]:
+        if evaluators and judge(evaluators, look).outcome in WRONG:
+            return Intermediate(name, "WRONG", apart)
+    said = "another choice at kinks" if differing else ""
+    return Intermediate(name, "AGREES", far, said)
+
+
+def _other_shape(look: Look, name: str) -> str:
+    """Return how the shape of a gradient differs from that of its value; empty if it does not."""
+    mine, true = np.shape(look.hand[name]), np.shape(look.truth.value[name])
+    return "" if mine == true else f"has shape {mine}, and the value has {true}"
 
 
 def _diagnosed(
@@ -243,9 +195,9 @@ def _diagnosed(
 ) -> dict[str, Any]:
     """Return what is known about the last of some values, the first wrong one, as fields of the report."""
     name, own = names[-1], [_of(look, names) for look in looks]
-    shapes_differ = [look for look in own if np.shape(look.hand[name]) != np.shape(look.truth.value[name])]
+    shapes_differ = [look for look in own if _other_shape(look, name)]
     if shapes_differ:
-        return {"cause": "contract-shape", "explanation": _judged(name, looks).said}
+        return {"cause": "contract-shape", "explanation": _other_shape(shapes_differ[0], name)}
     judged, wrong = [], 0
     for look in own:
         first = first_look(look.point, look.hand, look.truth)

@@ -98,4 +98,5 @@ def _shown(one: Intermediate) -> str:
         return "not given"
     if one.verdict == "WRONG":
         return f"WRONG   {one.said or f'({one.distance:.2g} noise units apart)'}"
-    return f"{one.verdict}  {one.said or f'within {one.distance:.2g} noise units'}"
+    beside = f"; {one.said}" if one.said else ""
+    return f"{one.verdict}  within {one.distance:.2g} noise units{beside}"

@@ -104,6 +104,22 @@ def test_a_pass_that_adds_what_is_wrong_is_found():
     assert report.counterexample.leaf == "[0]"
 
 
+def squared(x, ct, dx):
+    dx += 2 * x * ct
+
+
+def cubed(x, ct, dx):
+    dx += 3 * x * ct
+
+
+@pytest.mark.parametrize("dtype", [None, np.float32])
+def test_code_in_one_precision_is_judged_to_its_digits(dtype):
+    square, args = lambda x: x**2, [bp.array("n")]
+    assert bp.verify(of=square, vjp=bp.accumulating(squared, dtype=dtype), args=args, **QUICK).ok
+    report = bp.verify(of=square, vjp=bp.accumulating(cubed, dtype=dtype), args=args, **QUICK)
+    assert (report.verdict, report.cause) == ("WRONG", "factor")
+
+
 C_CODE = """
 void tanh_backward(long n, const double *x, const double *ct, double *dx) {
     for (long i = 0; i < n; i++) { double a = TANH(x[i]); dx[i] += ct[i] * (1 - a * a); }
@@ -127,4 +143,4 @@ def test_a_function_of_c_is_judged_through_ctypes(tmp_path, function, ok):
 
     passes = bp.accumulating(tanh_backward, dtype=np.float64)
     report = bp.verify(of=np.tanh, vjp=passes, args=[bp.array("b n")], **QUICK)
-    assert report.ok is ok
+    assert report.ok is ok, str(report)

@@ -297,6 +297,14 @@ def test_a_factor_that_a_size_gives_is_told(words):
     assert f"is {words} times the gradient, n being the size of axis" in report.explanation
 
 
+def test_the_features_of_a_vector_are_no_batch():
+    """x @ w is linear; a factor of 1/n, n the features, is no mean over samples."""
+    divided = lambda a, ct: (ct[:, None] * a[1] / a[1].shape[0], ct @ a[0] / a[1].shape[0])
+    report = verified(lambda x, w: x @ w, divided, [bp.array("b n"), N])
+    assert (report.verdict, report.cause) == (Verdict.WRONG, "factor")
+    assert "1/n times" in report.explanation
+
+
 def test_a_factor_of_two_is_no_root_of_an_axis_that_once_has_size_four():
     report = verified(jnp.sin, lambda a, ct: (2 * ct * jnp.cos(a[0]),), [N])
     assert report.explanation == "result[0] is 2 times the gradient"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from backproof.errors import UsageError, message
@@ -12,6 +13,8 @@ from backproof.verification.claims.names import name_of
 
 # The attributes by which `verify` knows what a function was made of.
 FORWARD, OUTPUTS, CALLED = "backproof_forward", "backproof_outputs", "backproof_called"
+# The attribute by which `verify` knows the precision of code whose roundings it cannot see.
+COMPUTES_IN = "backproof_computes_in"
 # What stands in the buffers before anything is added: whole numbers, which no float rounds.
 FILLED = (3.0, -5.0)
 
@@ -93,6 +96,7 @@ def accumulating(
 
     vjp.__name__ = name_of(function)
     setattr(vjp, CALLED, f"backproof.accumulating({name_of(function)})")
+    setattr(vjp, COMPUTES_IN, dtype)
     return vjp
 
 
@@ -115,7 +119,7 @@ def _require_sums(
 ) -> None:
     for which, (mine, more) in enumerate(zip(alone, filled, strict=True)):
         size = np.abs(mine) + abs(fill)
-        unit = np.finfo(mine.dtype).eps * OF_A_BUFFER * (size + np.max(size, initial=0.0))
+        unit = float(jnp.finfo(mine.dtype).eps) * OF_A_BUFFER * (size + np.max(size, initial=0.0))
         with np.errstate(all="ignore"):
             wrong = np.isfinite(mine) & ~(np.abs(more - fill - mine) <= unit)
         if np.any(wrong):

@@ -11,10 +11,12 @@ import jax
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import PyTree, is_inexact, is_key, widen
+from backproof.numerics.leaves import PyTree, is_floating, is_inexact, is_key, widen
+from backproof.numerics.rounding import epsilon
 from backproof.numerics.tracing import float64
 from backproof.numerics.whole_operations import ON_HOST
 from backproof.verification.claims.by_point import code_by_point
+from backproof.verification.claims.conventions import COMPUTES_IN
 from backproof.verification.claims.numpy_code import is_numpy_code
 from backproof.verification.claims.numpy_in_jax import numpy_in_jax
 from backproof.verification.claims.one_operation import one_operation
@@ -147,6 +149,9 @@ def traceable(
         points: where it is tried.
         like: gives the shapes and dtypes of a direction at the shapes of arguments.
     """
+    dtype = getattr(code.derivative.code, COMPUTES_IN, None)
+    if dtype is not None:
+        return _rounded_to(dtype, one_operation(code, functools.partial(jax.eval_shape, truth), points))
     inside = code.derivative._replace(code=numpy_in_jax(code.derivative.code))
 
     def hand(args: Any, towards: Any) -> PyTree:
@@ -165,3 +170,16 @@ def traceable(
         except Exception:
             # The code raises at these numbers: what it raises where it is judged is reported there.
             return one_operation(code, form, points)
+
+
+def _rounded_to(dtype: Any, hand: Callable[[Any, Any], PyTree]) -> Callable[[Any, Any], PyTree]:
+    """Return a function whose result is seen to have the precision in which its code computes."""
+
+    def rounded(args: Any, towards: Any) -> PyTree:
+        def narrowed(leaf: Any) -> Any:
+            is_coarser = is_floating(leaf) and epsilon(dtype) > epsilon(leaf.dtype)
+            return leaf.astype(dtype).astype(leaf.dtype) if is_coarser else leaf
+
+        return jax.tree.map(narrowed, hand(args, towards))
+
+    return rounded

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from backproof.errors import UsageError, message
 from backproof.numerics.leaves import PyTree, is_inexact
@@ -20,6 +21,17 @@ class _Tapping:
         self.seen: dict[str, Any] = {}
 
     def passed(self, name: str, value: Any) -> Any:
+        if value is None or isinstance(value, dict | list | tuple):
+            raise _no_array(name, value)
+        if isinstance(value, Tracer) and hasattr(value, "batch_dim"):
+            raise UsageError(
+                message(
+                    must="a tap must see the whole value",
+                    found=f"tap({name!r}, …) inside vmap, where it sees one row",
+                    where="check_intermediates",
+                    do="tap the result of vmap, or write the function for a batch",
+                )
+            )
         if name in self.seen:
             raise UsageError(
                 message(
@@ -34,6 +46,17 @@ class _Tapping:
 
 
 _TAPPING: ContextVar[_Tapping | None] = ContextVar("_TAPPING", default=None)
+
+
+def _no_array(name: str, value: Any) -> UsageError:
+    return UsageError(
+        message(
+            must="what is tapped must be an array of floating numbers",
+            found=f"{type(value).__name__} at tap({name!r}, …)",
+            where="check_intermediates",
+            do="tap the arrays that the derivative passes through, one by one",
+        )
+    )
 
 
 def tap(name: str, value: Any) -> Any:
@@ -52,7 +75,9 @@ def _tapping(added: Mapping[str, Any]) -> Iterator[_Tapping]:
     made = _Tapping(added)
     token = _TAPPING.set(made)
     try:
-        yield made
+        # what is compiled may have been traced before without the taps, and a loop passes each several times
+        with jax.disable_jit():
+            yield made
     finally:
         _TAPPING.reset(token)
 
@@ -69,14 +94,7 @@ def tapped(function: Callable[..., PyTree], args: tuple[Any, ...]) -> dict[str, 
             function(*given)
         for name, value in made.seen.items():
             if not is_inexact(value):
-                raise UsageError(
-                    message(
-                        must="what is tapped must be an array of floating numbers",
-                        found=f"{type(value).__name__} at tap({name!r}, …)",
-                        where="check_intermediates",
-                        do="tap the arrays that the derivative passes through",
-                    )
-                )
+                raise _no_array(name, value)
         # a dict of JAX has its keys in order, and the order in which they are passed is what is wanted
         order.extend(name for name in made.seen if name not in order)
         return {name: jnp.asarray(value) for name, value in made.seen.items()}

@@ -9,6 +9,7 @@ import numpy as np
 
 from backproof.numerics.comparison import ratio_text, same
 from backproof.numerics.leaves import leaves_with_paths
+from backproof.numerics.tolerance import AGREES_WITHIN
 from backproof.verification.diagnosis.compared import Compared, Leaf
 from backproof.verification.diagnosis.prediction import Points, Prediction
 from backproof.verification.running.point import Point
@@ -26,7 +27,8 @@ def factor(at: Compared) -> Iterator[Prediction]:
     ratio = _ratio_of(at.leaf)
     if ratio is None:
         return
-    sized = [(words, factor) for words, factor in _factors(at) if at.leaf.is_times(factor(at.point))]
+    told = [(words, factor) for words, factor in _factors(at) if factor(at.point) != 1]
+    sized = [(words, factor) for words, factor in told if at.leaf.is_times(factor(at.point))]
     for words, factor in sized:
         said = f"{at.name} is {words.format(meant=at.meant)}"
 
@@ -57,6 +59,8 @@ def _ratio_of(leaf: Leaf) -> Any:
     if same(leaf.mine, np.zeros_like(leaf.mine), leaf.noise):
         return None
     at = np.unravel_index(np.argmax(np.abs(leaf.true)), leaf.true.shape)
+    if not np.abs(leaf.true[at]) > AGREES_WITHIN * np.broadcast_to(leaf.noise, leaf.true.shape)[at]:
+        return None  # all of it may be rounding
     ratio = leaf.mine[at] / leaf.true[at]
     return ratio if leaf.is_times(ratio) else None
 
@@ -118,6 +122,6 @@ def _shape(point: Point, which: int) -> tuple[int, ...]:
 
 
 def rows(point: Point) -> int:
-    """Return the product of the leading axes of the last argument, all but its last axis."""
+    """Return the product of the leading axes of the last argument, all but its last axis; 1 of a vector."""
     shaped = [np.shape(leaf) for leaf in jax.tree.leaves(point.args) if np.ndim(leaf)]
-    return int(np.prod(shaped[-1][:-1] or shaped[-1][:1])) if shaped else 1
+    return int(np.prod(shaped[-1][:-1])) if shaped else 1

@@ -106,7 +106,9 @@ def _sides_of(c: Any) -> Iterator[tuple[str, Callable[[Any], Any]]]:
 def _masked(at: Compared) -> Iterator[Prediction]:
     """Yield the entries at which a condition or a whole number among the arguments is 0, or is not."""
     for path in _arguments(at, floating=False):
-        for text, test in (("holds", lambda m: m != 0), ("does not hold", lambda m: m == 0)):
+        is_bool = _argument(path, at).dtype == bool
+        texts = ("holds", "does not hold") if is_bool else ("is not 0", "is 0")
+        for text, test in zip(texts, (lambda m: m != 0, lambda m: m == 0), strict=True):
             yield _where(f"{at.name} is wrong only where args{path} {text}", _input_is(test, path), at)
 
 

@@ -89,15 +89,22 @@ def _true_at(one: Compared, point: Point | None) -> tuple[Any, Any] | None:
 
 
 def _mean(at: Compared) -> Iterator[Prediction]:
-    words = "the result differs by convention, not by a slip: it is a mean over the batch, not a sum"
+    if rows(at.point) < 2 or any(np.ndim(leaf) for leaf in jax.tree.leaves(at.point.direction)):
+        return
+    words = (
+        "the result is a mean over the batch where the gradient is that of a sum: by convention, or by a slip"
+    )
     yield Prediction(words, lambda one: all(leaf.is_times(1 / rows(one.point)) for leaf in one.leaves))
 
 
 def _half(at: Compared) -> Iterator[Prediction]:
-    if any(np.ndim(leaf) for leaf in jax.tree.leaves(at.point.direction)):
+    directions = jax.tree.leaves(at.point.direction)
+    if not directions or any(np.ndim(leaf) for leaf in directions):
         return  # the ½ of a loss; elsewhere a factor of 2 is a slip
     for ratio in (0.5, 2.0):
-        words = f"the result differs by convention, not by a slip: it is {ratio:g} times {at.meant}"
+        words = (
+            f"the result is {ratio:g} times {at.meant}: there is a ½ of the loss, by convention or by a slip"
+        )
         yield Prediction(words, lambda one, ratio=ratio: all(leaf.is_times(ratio) for leaf in one.leaves))
 
 
