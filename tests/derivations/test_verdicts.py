@@ -378,3 +378,12 @@ def test_what_is_no_derivative_has_no_choice_at_a_step(what):
         yield other(x), LATEX, REASON
 
     assert steps.verify().verdict is DerivationVerdict.FAILS
+
+
+def test_a_choice_at_a_kink_beside_lost_digits_is_a_choice_still():
+    @bp.derivation(LATEX)
+    def cancelling(x: Float[Array, " n"]):
+        yield jax.grad(lambda x: jnp.sum(jnp.abs(x) + 1e-9 * x))(x), LATEX, "definition"
+        yield jnp.sign(x) + (1 - jnp.cos(x) ** 2 - jnp.sin(x) ** 2) + 1e-9, LATEX, REASON
+
+    assert cancelling.verify().verdict is DerivationVerdict.HOLDS

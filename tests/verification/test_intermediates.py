@@ -248,3 +248,10 @@ def test_values_in_float32_at_arguments_in_float64_are_judged_in_float32():
     args = numbers("float64")
     right = mended(*(jnp.asarray(arg) for arg in args))
     assert bp.verify_intermediates(loss, args, right).ok
+
+
+def test_one_wrong_point_among_many_kinks_is_found():
+    """Wrong only at large numbers, and another choice wherever an entry is 0."""
+    gate = lambda z: jnp.where(jnp.abs(z) > 3, 0.5, z >= 0)
+    report = bp.verify_intermediates(relu_net, NET, by_hand_of_relu(gate), examples=120)
+    assert report.first_wrong == "z"

@@ -48,10 +48,10 @@ def conclude(
     for number in failing:
         if points is not None and _has_values(table, number, rows[number]):
             found = link(function, points, table, number, table.before(number) or 0)
-            if number != stated and not found.is_wrong and _is_of_derivative(source, table, number):
+            if number != stated and found.is_choice and _is_of_derivative(source, table, number):
                 kinked.append(number)
                 continue
-            links[number] = found if found.is_wrong else found.strictly()
+            links[number] = found.strictly()
         break
     stops = [n for n in failing if n not in kinked] + ([table.ended.number] if table.ended else [])
     wrong = min(stops) if stops else None

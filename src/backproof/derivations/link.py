@@ -14,18 +14,17 @@ from backproof.derivations.judgement import State
 from backproof.derivations.lines import LineError
 from backproof.derivations.table import Table
 from backproof.derivations.walk import walk
-from backproof.numerics.effort import EFFORT
 from backproof.numerics.noise import Measured
 from backproof.verification.claims.claim import Claim
 from backproof.verification.diagnosis.diagnosis import Diagnosis, diagnose
-from backproof.verification.judging.judge import Judgement, Outcome, first_look, judge
+from backproof.verification.judging.judge import Judgement, Outcome, first_look, judge_all
 from backproof.verification.points.draws import Points
 from backproof.verification.running.clock import Clock
 from backproof.verification.running.evaluators import Evaluators
-from backproof.verification.running.looks import Look, in_turn
+from backproof.verification.running.looks import Look
 from backproof.verification.running.point import Point
 
-WRONG = (Outcome.WRONG, Outcome.UNSTABLE)
+RIGHT = (Outcome.AGREES, Outcome.CONFIRMED)
 
 
 class Link(NamedTuple):
@@ -33,7 +32,7 @@ class Link(NamedTuple):
 
     Attributes:
         evaluators: the evaluators of the claim that they are equal.
-        judged: the judgement of each point at which the two were compared, as far as they are needed.
+        judged: the judgement of each point at which the two were compared, up to a few that are wrong.
         looks: both sides at these points.
     """
 
@@ -42,15 +41,14 @@ class Link(NamedTuple):
     looks: list[Look]
 
     @property
-    def is_wrong(self) -> bool:
-        """Whether the line is wrong somewhere, and not only another choice of slope at a kink."""
-        return any(one.outcome in WRONG for one in self.judged)
+    def is_choice(self) -> bool:
+        """Whether the line agrees everywhere, but for another choice at kinks."""
+        return {one.outcome for one in self.judged} <= {*RIGHT, Outcome.SUBGRADIENT}
 
     def strictly(self) -> "Link":
-        """Return the same with another choice at a kink held against the line, as an erratum may do."""
-        judged = [one._replace(outcome=Outcome.WRONG) if one.outcome is Outcome.SUBGRADIENT else one
-                  for one in self.judged]  # fmt: skip
-        return self._replace(judged=judged)
+        """Return the same with whatever does not agree held against the line, as an erratum may do."""
+        strict = (one if one.outcome in RIGHT else one._replace(outcome=Outcome.WRONG) for one in self.judged)
+        return self._replace(judged=list(strict))
 
     def diagnosis(self) -> Diagnosis | None:
         """Return what is known about the failure; None if there is none."""
@@ -68,11 +66,9 @@ def link(function: Callable[..., Any], points: Points, table: Table, number: int
         other: the number of the value that it must equal.
     """
     evaluators = Evaluators(_claim(function, points, number, other))
-    differing: list[list[Look]] = []
-    looks: list[Look] = []
-    judged: list[Judgement] = []
+    following: list[Look] = []
+    failing: list[Look] = []
     for run in table.runs:
-        differing.append([])
         if len(run.lines) <= max(number, other):
             continue
         here, before = (run.values[table.lines[n]] for n in (number, other))
@@ -83,16 +79,10 @@ def link(function: Callable[..., Any], points: Points, table: Table, number: int
                 jax.tree.map(lambda leaf, i=i: _number(leaf)[i], part) for part in (*here, *before)
             )
             look = Look(Point(run.points[i], ()), mine, Measured(true, noise), tied=False)
-            looks.append(look)
-            if state == State.FOLLOWS:
-                judged.append(first_look(*look[:3])._replace(outcome=Outcome.AGREES))
-            else:
-                differing[-1].append(look)
-    for look in in_turn(differing):
-        judged.append(judge(evaluators, look))
-        if sum(one.outcome in WRONG for one in judged) >= EFFORT.wrong_points:
-            break
-    return Link(evaluators, judged, looks)
+            (following if state == State.FOLLOWS else failing).append(look)
+    # a line that follows in real numbers may lose its digits
+    agreeing = [first_look(*look[:3])._replace(outcome=Outcome.AGREES) for look in following]
+    return Link(evaluators, agreeing + judge_all(evaluators, failing, Clock()), following + failing)
 
 
 def _claim(function: Callable[..., Any], points: Points, number: int, other: int) -> Claim:

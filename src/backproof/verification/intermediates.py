@@ -15,7 +15,6 @@ import numpy as np
 
 from backproof.errors import GradientError, UsageError, message
 from backproof.numerics.comparison import units
-from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import all_finite, shapes_of
 from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import AGREES_WITHIN
@@ -36,7 +35,7 @@ from backproof.verification.claims.taps import tapped
 from backproof.verification.diagnosis.causes import name_cause
 from backproof.verification.diagnosis.diagnosis import Diagnosis, diagnose
 from backproof.verification.intermediates_report import Intermediate, Intermediates
-from backproof.verification.judging.judge import Outcome, first_look, judge
+from backproof.verification.judging.judge import GRAVE, Outcome, judge_all
 from backproof.verification.points.domain import domain_of
 from backproof.verification.points.draws import Points
 from backproof.verification.points.hypothesis_draws import draw
@@ -46,7 +45,6 @@ from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
 from backproof.verification.running.point import Point
 
-WRONG = (Outcome.WRONG, Outcome.UNSTABLE)
 NOT_GIVEN = functools.partial(Intermediate, verdict="not given")
 
 
@@ -171,17 +169,19 @@ def _judged(name: str, looks: list[Look], claimed: Callable[..., Evaluators]) ->
         mine, true, noise = one.hand[name], one.truth.value[name], one.truth.noise[name]
         apart = float(np.max(units(mine, true, noise), initial=0.0))
         if apart > AGREES_WITHIN:
-            differing.append((apart, _of(one, (name,))))
+            differing.append(_of(one, (name,)))
         else:
             far = max(far, apart)
-    if not looks:
-        return Intermediate(name, "not seen", 0.0, "autodiff is finite at no point")
-    evaluators = claimed(name) if differing else None
-    for apart, look in differing[: EFFORT.also_wrong]:
-        if evaluators and judge(evaluators, look).outcome in WRONG:
-            return Intermediate(name, "WRONG", apart)
-    said = "another choice at kinks" if differing else ""
-    return Intermediate(name, "AGREES", far, said)
+    judged = judge_all(claimed(name), differing, Clock()) if differing else []
+    wrong = [one.distance for one in judged if one.outcome in GRAVE]
+    if wrong:
+        return Intermediate(name, "WRONG", max(wrong))
+    outcomes = {one.outcome for one in judged}
+    if len(differing) == len(looks) and outcomes <= {Outcome.NO_EVIDENCE}:
+        return Intermediate(name, "not seen", 0.0, "no point gives evidence")
+    return Intermediate(
+        name, "AGREES", far, "another choice at kinks" if Outcome.SUBGRADIENT in outcomes else ""
+    )
 
 
 def _other_shape(look: Look, name: str) -> str:
@@ -198,13 +198,7 @@ def _diagnosed(
     shapes_differ = [look for look in own if _other_shape(look, name)]
     if shapes_differ:
         return {"cause": "contract-shape", "explanation": _other_shape(shapes_differ[0], name)}
-    judged, wrong = [], 0
-    for look in own:
-        first = first_look(look.point, look.hand, look.truth)
-        if first.outcome is not Outcome.AGREES and wrong < EFFORT.wrong_points:
-            first = judge(evaluators, look)
-            wrong += first.outcome in WRONG
-        judged.append(first)
+    judged = judge_all(evaluators, own, Clock())
     if points is None:
         found = Diagnosis(judged[0], name_cause(evaluators, judged, judged[0], judged))
     else:

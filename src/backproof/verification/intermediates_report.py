@@ -15,7 +15,8 @@ class Intermediate:
 
     Attributes:
         name: the name of its tap.
-        verdict: `AGREES`, `WRONG`, or `not given` where nothing is written by hand.
+        verdict: `AGREES`, `WRONG`, `not given` where nothing is written by hand, or `not seen` where no point
+            gives evidence.
         distance: how many noise units the two sides are apart at most; 0 where nothing is given.
         said: what is wrong with its form; empty where it can be compared.
     """
@@ -94,8 +95,8 @@ class Intermediates:
 
 
 def _shown(one: Intermediate) -> str:
-    if one.verdict == "not given":
-        return "not given"
+    if one.verdict not in ("AGREES", "WRONG"):
+        return f"{one.verdict}{': ' * bool(one.said)}{one.said}"
     if one.verdict == "WRONG":
         return f"WRONG   {one.said or f'({one.distance:.2g} noise units apart)'}"
     beside = f"; {one.said}" if one.said else ""

@@ -9,7 +9,7 @@ import jax
 from backproof.numerics.comparison import same
 from backproof.numerics.effort import EFFORT
 from backproof.verification.blame.case import Case
-from backproof.verification.judging.judge import Outcome, first_look, has_a_direction, judge
+from backproof.verification.judging.judge import GRAVE, Outcome, first_look, has_a_direction, judge
 from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look, by_shape, in_turn
@@ -17,7 +17,6 @@ from backproof.verification.running.point import Point, point_of
 
 # The seed of points at which no mend was looked for.
 FRESH = 7
-WRONG = (Outcome.WRONG, Outcome.UNSTABLE)
 
 
 def points_mended(case: Case, number: int, text: str) -> int:
@@ -47,7 +46,7 @@ def points_mended(case: Case, number: int, text: str) -> int:
         differing = [_differing(changed, group) for group in by_shape(every)]
         doubtful = in_turn(differing)
         asked = doubtful[: EFFORT.doubtful_mends]
-        right = all(judge(changed, look).outcome not in WRONG for look in asked)
+        right = all(judge(changed, look).outcome not in GRAVE for look in asked)
     except Exception:
         # With another expression the code may not run at some shape: then that is no mend.
         return 0

@@ -12,14 +12,11 @@ from backproof.verification.diagnosis.causes import Named, name_cause
 from backproof.verification.diagnosis.compared import compared_at
 from backproof.verification.diagnosis.layers import WrongLayer, first_wrong_layer
 from backproof.verification.diagnosis.smallest import plainer
-from backproof.verification.judging.judge import Judgement, Outcome
+from backproof.verification.judging.judge import GRAVE, Judgement, Outcome
 from backproof.verification.running.clock import Clock
 from backproof.verification.running.differences import difference_at
 from backproof.verification.running.evaluators import Evaluators
 from backproof.verification.running.looks import Look
-
-# The gravest first.
-GRAVE = (Outcome.WRONG, Outcome.UNSTABLE)
 
 
 class Diagnosis(NamedTuple):

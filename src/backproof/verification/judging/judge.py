@@ -48,6 +48,8 @@ class Outcome(IntEnum):
     WRONG = 5
 
 
+# The outcomes that are held against a derivative, the gravest first.
+GRAVE = (Outcome.WRONG, Outcome.UNSTABLE)
 NO_DIRECTION = "the cotangent is zero"
 NO_VALUE = "the function is not finite"
 NO_WITNESS = "autodiff is not finite, and no finite difference converges"
