@@ -170,6 +170,7 @@ TESTED_IN = {
         "verification/diagnosis/masks.py",
         "verification/diagnosis/pattern.py",
         "verification/diagnosis/prediction.py",
+        "verification/diagnosis/witnesses.py",
         "verification/diagnosis/whole.py",
     ),
     "verification/test_intermediates.py": (

@@ -12,8 +12,8 @@ ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "your-code.md").read_text(encoding="utf-8")
 HEADING = re.compile(r"^(?=##+ )", re.MULTILINE)
-SECTIONS = HEADING.split(README)
-PAGE_SECTIONS = HEADING.split(PAGE)
+SECTIONS = {"README": HEADING.split(README), "your code": HEADING.split(PAGE)}
+RUN = [(page, i) for page, parts in SECTIONS.items() for i, part in enumerate(parts) if "```python" in part]
 
 
 def blocks(text):
@@ -64,26 +64,14 @@ def run(section, names):
 
 @pytest.mark.as_user
 @pytest.mark.parametrize(
-    "number",
-    [number for number, section in enumerate(SECTIONS) if "```python" in section],
-    ids=lambda number: SECTIONS[number].partition("\n")[0].lstrip("# "),
+    ("page", "number"),
+    RUN,
+    ids=[f"{page}: {SECTIONS[page][i].partition(chr(10))[0].lstrip('# ')}" for page, i in RUN],
 )
-def test_a_section_runs_on_the_imports_above_it_and_prints_what_it_says(number):
+def test_a_section_runs_on_the_imports_above_it_and_prints_what_it_says(page, number):
     names = {}
-    exec(imports(SECTIONS[:number]), names)
-    run(SECTIONS[number], names)
-
-
-@pytest.mark.as_user
-@pytest.mark.parametrize(
-    "number",
-    [number for number, section in enumerate(PAGE_SECTIONS) if "```python" in section],
-    ids=lambda number: PAGE_SECTIONS[number].partition("\n")[0].lstrip("# "),
-)
-def test_a_section_of_the_page_on_your_code_prints_what_it_says(number):
-    names = {}
-    exec(imports(PAGE_SECTIONS[:number]), names)
-    run(PAGE_SECTIONS[number], names)
+    exec(imports(SECTIONS[page][:number]), names)
+    run(SECTIONS[page][number], names)
 
 
 @pytest.mark.smoke

@@ -6,7 +6,6 @@ python docs/wild/bugs.py sigmoid    the full reports of the cases with this word
 
 import sys
 import warnings
-from pathlib import Path
 
 import backproof as bp
 from backproof.selftest.corpus import CASES
@@ -43,8 +42,10 @@ def blamed(report: Report) -> tuple[str, str]:
         return "-", ""
     if found.mend:
         return code(found.text), code(found.mend)
+    if found.line is None and len(found.lines) > 1:
+        return f"one of {len(found.lines)} lines", ""
     if found.line is None:
-        return f"one of {len(found.lines)} lines of {Path(found.file).name}", ""
+        return f"{code(found.text)}, or what it calls", ""
     return code(found.text), ""
 
 

@@ -39,22 +39,8 @@ def conclude(
     if not table.points:
         text = "no drawn point satisfies its assumptions, so no line was judged"
         return DerivationReport(**facts, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
-    missing = unadmitted(table, points)
     rows = {number: table.row(number, table.before(number)) for number in range(len(table.lines))}
-    failing = [n for n, row in rows.items() if row.fails or row.broken]
-    # an erratum may be about the choice at a kink
-    stated = about.refutes.line if about.refutes else None
-    kinked, links = [], {}
-    for number in failing:
-        if points is not None and _has_values(table, number, rows[number]):
-            found = link(function, points, table, number, table.before(number) or 0)
-            if number != stated and found.is_choice and _is_of_derivative(source, table, number):
-                kinked.append(number)
-                continue
-            links[number] = found.strictly()
-        break
-    stops = [n for n in failing if n not in kinked] + ([table.ended.number] if table.ended else [])
-    wrong = min(stops) if stops else None
+    wrong, linked, kinked = _first_wrong(about, function, source, points, table, rows)
     lines = [_line(table, source, number, rows[number], wrong) for number in rows]
     lines = [replace(line, mark=Mark.AT_KINKS) if line.number in kinked else line for line in lines]
     facts |= {
@@ -62,15 +48,39 @@ def conclude(
         "notes": (*_notes(table, source, rows, wrong), *map(_of_kink, kinked)),
     }
     if wrong is None:
-        found = _without_failure(facts, function, replayer, points, table, rows)
-        if missing and found.verdict is DerivationVerdict.HOLDS:
-            text = f"no verdict is possible: {missing}"
-            return replace(found, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
-        return found
+        return _without_failure(facts, function, replayer, points, table, rows)
     report = DerivationReport(**facts, verdict=DerivationVerdict.FAILS, wrong=wrong)
-    cause, said, rest = _explained(function, source, replayer, points, table, links.get(wrong), wrong)
+    cause, said, rest = _explained(function, source, replayer, points, table, linked, wrong)
     text = f"line {wrong}: {said}{_carried(table, wrong)}"
     return _as_expected(replace(report, cause=cause, explanation=text, **rest))
+
+
+def _first_wrong(
+    about: About,
+    function: Callable[..., Any],
+    source: Source | None,
+    points: Points | None,
+    table: Table,
+    rows: dict[int, Row],
+) -> tuple[int | None, Link | None, list[int]]:
+    """Return the first wrong line, how it is linked to the line before, and the lines that differ at kinks.
+
+    Either of the first two may be None: nothing is wrong, or the two cannot be compared by their values.
+    """
+    # an erratum may be about the choice at a kink
+    stated = about.refutes.line if about.refutes else None
+    kinked: list[int] = []
+    ended = table.ended.number if table.ended else None
+    for number in (n for n, row in rows.items() if row.fails or row.broken):
+        if ended is not None and ended < number:
+            break
+        if points is None or not _has_values(table, number, rows[number]):
+            return number, None, kinked
+        found = link(function, points, table, number, table.before(number) or 0)
+        if number == stated or not (found.is_choice and _is_of_derivative(source, table, number)):
+            return number, found.strictly(), kinked
+        kinked.append(number)
+    return ended, None, kinked
 
 
 def _is_of_derivative(source: Source | None, table: Table, number: int) -> bool:
@@ -82,7 +92,7 @@ def _is_of_derivative(source: Source | None, table: Table, number: int) -> bool:
     return is_anchored and all(map(is_inexact, leaves))
 
 
-def unadmitted(table: Table, points: Points | None) -> str | None:
+def _unadmitted(table: Table, points: Points | None) -> str | None:
     """Return which axis the assumptions admit at its least size only, in words; None if there is none."""
     if points is None:
         return None
@@ -159,6 +169,10 @@ def _without_failure(
     if facts["refutes"]:
         text = f"line {facts['refutes'].line} should not follow, but every line does"
         return DerivationReport(**facts, verdict=DerivationVerdict.NOT_REFUTED, explanation=text)
+    missing = _unadmitted(table, points)
+    if missing:
+        text = f"no verdict is possible: {missing}"
+        return DerivationReport(**facts, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
     report = DerivationReport(**facts, verdict=DerivationVerdict.HOLDS)
     somewhere = [n for n in rows if table.steps[table.lines[n]].kind is Kind.DIFFERS_SOMEWHERE]
     if not somewhere or replayer is None or points is None:

@@ -5,7 +5,6 @@ signed zeros, whole and half numbers and tiny ones stay in.
 """
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,10 +12,8 @@ import numpy as np
 
 from backproof.arguments import Specification, names_of
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import shapes_of
-from backproof.numerics.tracing import float64
 from backproof.verification.points.domain import domain_of
-from backproof.verification.points.draws import Drawn, Points
+from backproof.verification.points.draws import Points, widened_by_shape
 from backproof.verification.points.hypothesis_draws import draw
 from backproof.verification.points.sizes import SIZES, batches, distinct, least_of, plain_names
 from backproof.verification.points.values import MODERATE, Style, beside
@@ -62,24 +59,14 @@ def drawn_points(name: str, points: Points, examples: int, seed: int) -> list[li
         UsageError: nothing satisfies the specification.
     """
     plain = points.plain()
-    return _groups([*plain, *draw(points, examples * max(len(plain), 1), seed, name)])
+    return widened_by_shape([*plain, *draw(points, examples * max(len(plain), 1), seed, name)])
 
 
 def points_beside(constants: tuple[float, ...], points: Points, seed: int) -> list[list[Args]]:
     """Return argument tuples of numbers at, next to and beyond the constants of a derivation, as above."""
     styles = [Style(beside(constants))] * EFFORT.rounds if constants else []
     rounds = [points.styled(style, EFFORT.rounds * seed + i) for i, style in enumerate(styles)]
-    return _groups([one for made in rounds for one in made])
-
-
-def _groups(draws: Sequence[Drawn]) -> list[list[Args]]:
-    """Return the argument tuples of draws in float64, shape by shape, the smallest first."""
-    kept = sorted((one for one in draws if not one.empty), key=lambda one: one.size)
-    groups: dict[Any, list[Args]] = {}
-    with float64():
-        for one in (one.widened() for one in kept):
-            groups.setdefault(shapes_of(one), []).append(one)
-    return list(groups.values())
+    return widened_by_shape(one for made in rounds for one in made)
 
 
 def entries(args: Args) -> int:

@@ -15,16 +15,14 @@ import numpy as np
 
 from backproof.errors import GradientError, UsageError, message
 from backproof.numerics.comparison import units
-from backproof.numerics.leaves import all_finite, shapes_of
+from backproof.numerics.leaves import all_finite
 from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import AGREES_WITHIN
-from backproof.numerics.tracing import float64
 from backproof.verification.claims.of_taps import (
     Args,
     ByHand,
     claim_of_taps,
     coarser,
-    of_arrays,
     traceable,
     widened,
     written,
@@ -37,7 +35,7 @@ from backproof.verification.diagnosis.diagnosis import Diagnosis, diagnose
 from backproof.verification.intermediates_report import Intermediate, Intermediates
 from backproof.verification.judging.judge import GRAVE, Outcome, judge_all
 from backproof.verification.points.domain import domain_of
-from backproof.verification.points.draws import Points
+from backproof.verification.points.draws import Points, widened_by_shape
 from backproof.verification.points.hypothesis_draws import draw
 from backproof.verification.points.values import MODERATE
 from backproof.verification.running.clock import Clock
@@ -72,9 +70,9 @@ def verify_intermediates(
         UsageError: the function taps nothing, or a name is given by hand that it does not tap.
     """
     held, name = StaticArguments.among(args), function.__name__
-    function = of_arrays(function, held)
+    function = held.left_out_of(function)
     if not isinstance(by_hand, Mapping):
-        by_hand = of_arrays(by_hand, held)
+        by_hand = held.left_out_of(by_hand)
     points = None if isinstance(by_hand, Mapping) else domain_of(held.args, function, styles=MODERATE)
     first = tuple(held.args) if points is None else example(points)
     if first is None:
@@ -84,10 +82,13 @@ def verify_intermediates(
     given = hand(*first)
     _require_tapped(given, order)
     kept = tuple(name for name in order if name in given)
-    places = [[widened(first)]] if points is None else _places(points, examples, seed)
+    places = [[widened(first)]] if points is None else _drawn(points, examples, seed)
     own = None if points else coarser(first, given)
-    looks = _looks(Evaluators(claim_of_taps(function, hand, kept, points, own)), places)
-    claimed = lambda *names: Evaluators(claim_of_taps(function, hand, names, points, own))  # noqa: E731
+
+    def claimed(*names: str) -> Evaluators:
+        return Evaluators(claim_of_taps(function, hand, names, points, own))
+
+    looks = _looks(claimed(*kept), places)
     values = tuple(_judged(one, looks, claimed) if one in kept else NOT_GIVEN(one) for one in order)
     report = Intermediates(name, values, len(looks))
     wrong = report.first_wrong
@@ -131,15 +132,8 @@ def _nowhere(args: Any) -> str:
     )
 
 
-def _places(points: Points, examples: int, seed: int) -> list[list[Args]]:
-    """Return plain argument tuples and drawn ones, in groups of one shape, the smallest first."""
-    draws = [*points.plain(), *draw(points, examples, seed, "intermediates")]
-    groups: dict[Any, list[Args]] = {}
-    for one in sorted((one for one in draws if not one.empty), key=lambda one: one.size):
-        with float64():
-            args = one.widened()
-        groups.setdefault(shapes_of(args), []).append(args)
-    return list(groups.values())
+def _drawn(points: Points, examples: int, seed: int) -> list[list[Args]]:
+    return widened_by_shape([*points.plain(), *draw(points, examples, seed, "intermediates")])
 
 
 def _looks(evaluators: Evaluators, places: list[list[Args]]) -> list[Look]:

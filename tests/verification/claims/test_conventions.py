@@ -120,6 +120,12 @@ def test_code_in_one_precision_is_judged_to_its_digits(dtype):
     assert (report.verdict, report.cause) == ("WRONG", "factor")
 
 
+def test_what_is_no_array_is_told():
+    passes = bp.accumulating(adding)
+    with pytest.raises(bp.UsageError, match="must take arrays, but found a dict"):
+        passes(({"w": np.ones(2)},), np.ones(2))
+
+
 C_CODE = """
 void tanh_backward(long n, const double *x, const double *ct, double *dx) {
     for (long i = 0; i < n; i++) { double a = TANH(x[i]); dx[i] += ct[i] * (1 - a * a); }

@@ -8,7 +8,7 @@ import keyword
 from collections.abc import Sequence
 from typing import Any
 
-from backproof.verification.claims.conventions import CALLED
+from backproof.verification.claims.conventions import convention_of
 from backproof.verification.claims.names import is_pastable, lambda_text, name_of
 from backproof.verification.claims.pasting import pasted_static
 from backproof.verification.claims.static_arguments import StaticArguments
@@ -67,7 +67,7 @@ def _form(fn: Any, otherwise: str) -> tuple[str, str]:
         last = [f"{key}={pasted_static(value, key)}" for key, value in fn.keywords.items()]
         given = ", ".join(part.replace("{", "{{").replace("}", "}}") for part in (*first, "\0", *last))
         return before, form.replace("{}", given.replace("\0", "{}"))
-    made = getattr(fn, CALLED, None)
+    made = convention_of(fn).call
     if made:
         return "import backproof\n", f"{made}({{}})"
     text = lambda_text(fn)

@@ -1,7 +1,7 @@
 """Backward passes in other conventions than `vjp(args, cotangent)`: with a cache, or adding to buffers."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,12 +11,31 @@ from backproof.numerics.leaves import PyTree, is_inexact
 from backproof.numerics.tolerance import OF_A_BUFFER
 from backproof.verification.claims.names import name_of
 
-# The attributes by which `verify` knows what a function was made of.
-FORWARD, OUTPUTS, CALLED = "backproof_forward", "backproof_outputs", "backproof_called"
-# The attribute by which `verify` knows the precision of code whose roundings it cannot see.
-COMPUTES_IN = "backproof_computes_in"
+# The attribute that holds what `verify` should know of a pullback made here: NumPy code must stay a function.
+CONVENTION = "backproof_convention"
 # What stands in the buffers before anything is added: whole numbers, which no float rounds.
 FILLED = (3.0, -5.0)
+
+
+class Convention(NamedTuple):
+    """Holds what a pullback was made of.
+
+    Attributes:
+        call: Python that makes it again, for the example in a report.
+        forward: the forward pass with a cache, if there is one.
+        outputs: the same without its cache.
+        dtype: the precision in which the code computes, if it is said.
+    """
+
+    call: str = ""
+    forward: Callable[..., Any] | None = None
+    outputs: Callable[..., Any] | None = None
+    dtype: Any = None
+
+
+def convention_of(vjp: Any) -> Convention:
+    """Return what a pullback was made of; nothing for one that its user wrote."""
+    return getattr(vjp, CONVENTION, Convention())
 
 
 def cached(forward: Callable[..., Any], backward: Callable[..., Any]) -> Callable[..., PyTree]:
@@ -44,15 +63,15 @@ def cached(forward: Callable[..., Any], backward: Callable[..., Any]) -> Callabl
 
     outputs.__name__ = name_of(forward)
     vjp.__name__ = name_of(backward)
-    setattr(vjp, FORWARD, forward)
-    setattr(vjp, OUTPUTS, outputs)
-    setattr(vjp, CALLED, f"backproof.cached({name_of(forward)}, {name_of(backward)})")
+    call = f"backproof.cached({name_of(forward)}, {name_of(backward)})"
+    setattr(vjp, CONVENTION, Convention(call, forward, outputs))
     return vjp
 
 
 def outputs_of(of: Any, vjp: Any) -> Any:
     """Return the function whose pullback is claimed: of a forward pass with a cache its outputs alone."""
-    return getattr(vjp, OUTPUTS) if of is not None and getattr(vjp, FORWARD, None) is of else of
+    made = convention_of(vjp)
+    return made.outputs if of is not None and made.forward is of else of
 
 
 def _with_cache(result: Any, forward: Callable[..., Any]) -> tuple[Any, ...]:
@@ -87,20 +106,31 @@ def accumulating(
     def vjp(args: tuple[PyTree, ...], cotangent: PyTree) -> tuple[PyTree, ...]:
         given = [_in(dtype, arg) for arg in (*args, cotangent)]
         floating = [i for i, arg in enumerate(args) if is_inexact(arg)]
-        found = [_added(function, given, floating, fill) for fill in (0.0, *FILLED)]
-        for fill, grads in zip(FILLED, found[1:], strict=True):
-            _require_sums(function, found[0], grads, fill)
-        grads = dict(zip(floating, found[0], strict=True))
-        of = lambda i, arg: grads[i].astype(np.asarray(arg).dtype) if i in grads else None  # noqa: E731
-        return tuple(of(i, arg) for i, arg in enumerate(args))
+        alone = _added(function, given, floating, 0.0)
+        for fill in FILLED:
+            _require_sums(function, alone, _added(function, given, floating, fill), fill)
+        grads: list[Any] = [None] * len(args)
+        for i, grad in zip(floating, alone, strict=True):
+            grads[i] = grad.astype(np.asarray(args[i]).dtype)
+        return tuple(grads)
 
     vjp.__name__ = name_of(function)
-    setattr(vjp, CALLED, f"backproof.accumulating({name_of(function)})")
-    setattr(vjp, COMPUTES_IN, dtype)
+    given = "" if dtype is None else f", dtype={np.dtype(dtype).name!r}"
+    call = f"backproof.accumulating({name_of(function)}{given})"
+    setattr(vjp, CONVENTION, Convention(call, dtype=dtype))
     return vjp
 
 
 def _in(dtype: Any, arg: Any) -> Any:
+    if not hasattr(arg, "dtype") and not isinstance(arg, int | float | complex):
+        raise UsageError(
+            message(
+                must="a pass that adds to buffers must take arrays",
+                found=f"a {type(arg).__name__}",
+                where="accumulating",
+                do="write vjp= itself, and fill the buffers there",
+            )
+        )
     array = np.array(arg, order="C")
     return array.astype(dtype) if dtype is not None and is_inexact(array) else array
 
@@ -117,6 +147,11 @@ def _added(
 def _require_sums(
     function: Callable[..., Any], alone: list[np.ndarray], filled: list[np.ndarray], fill: float
 ) -> None:
+    """Require that what stood in the buffers was added to.
+
+    Raises:
+        ValueError: it was not.
+    """
     for which, (mine, more) in enumerate(zip(alone, filled, strict=True)):
         size = np.abs(mine) + abs(fill)
         unit = float(jnp.finfo(mine.dtype).eps) * OF_A_BUFFER * (size + np.max(size, initial=0.0))

@@ -16,7 +16,7 @@ from backproof.numerics.rounding import epsilon
 from backproof.numerics.tracing import float64
 from backproof.numerics.whole_operations import ON_HOST
 from backproof.verification.claims.by_point import code_by_point
-from backproof.verification.claims.conventions import COMPUTES_IN
+from backproof.verification.claims.conventions import convention_of
 from backproof.verification.claims.numpy_code import is_numpy_code
 from backproof.verification.claims.numpy_in_jax import numpy_in_jax
 from backproof.verification.claims.one_operation import one_operation
@@ -149,7 +149,7 @@ def traceable(
         points: where it is tried.
         like: gives the shapes and dtypes of a direction at the shapes of arguments.
     """
-    dtype = getattr(code.derivative.code, COMPUTES_IN, None)
+    dtype = convention_of(code.derivative.code).dtype
     if dtype is not None:
         return _rounded_to(dtype, one_operation(code, functools.partial(jax.eval_shape, truth), points))
     inside = code.derivative._replace(code=numpy_in_jax(code.derivative.code))

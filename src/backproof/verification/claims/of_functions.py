@@ -33,7 +33,7 @@ def of_vjp(
     With `argnums`, the other arguments are not differentiated, and their cotangents are ignored.
     """
     points, chosen = domain_of(held.args, of), held.positions(argnums)
-    given = primal_of(of, functools.partial(_called, held=held), points)
+    given = primal_of(of, held.left_out_of, points)
     primal = given.function
 
     def called(function: Any, values: tuple[PyTree, ...], cotangent: PyTree) -> PyTree:
@@ -57,7 +57,7 @@ def of_grad(
 ) -> Claim:
     """Return the claim that `grad(*args)` is the gradient of the scalar `of`, as `jax.grad` gives it."""
     points = domain_of(held.args, of)
-    given = primal_of(of, functools.partial(_called, held=held), points)
+    given = primal_of(of, held.left_out_of, points)
     primal = given.function
     single = argnums is None or isinstance(argnums, int)
     chosen = held.positions(0 if argnums is None else argnums) or ()
@@ -81,7 +81,7 @@ def of_grad(
 def of_jvp(of: Callable[..., PyTree], jvp: Callable[..., PyTree], held: StaticArguments) -> Claim:
     """Return the claim that `jvp(args, tangents)` is the tangent of `of`; None at static arguments."""
     points, nothing = domain_of(held.args, of), StaticArguments(dict.fromkeys(held.values), held.args)
-    given = primal_of(of, functools.partial(_called, held=held), points)
+    given = primal_of(of, held.left_out_of, points)
     primal = given.function
 
     def called(function: Any, values: tuple[PyTree, ...], tangents: PyTree) -> PyTree:
@@ -126,8 +126,8 @@ def of_function(
             )
         )
     plain: Any = of or _with_bound(rule.fun, bound)
-    points, ruled = domain_of(held.args, plain), _called(fn, held)
-    given = primal_of(plain, functools.partial(_called, held=held), points)
+    points, ruled = domain_of(held.args, plain), held.left_out_of(fn)
+    given = primal_of(plain, held.left_out_of, points)
     primal = given.function
 
     def value(*values: PyTree) -> PyTree:
@@ -223,13 +223,6 @@ def _like_arguments(chosen: Sequence[int] | None) -> Callable[[Any, Any], PyTree
         return tuple(jax.tree.map(lambda leaf: leaf if is_inexact(leaf) else None, one) for one in wanted)
 
     return like
-
-
-def _called(function: Any, held: StaticArguments) -> Callable[..., PyTree]:
-    """Return `function` as a function of the arguments that are not static."""
-    # a ufunc itself crashes jax.jit, on jax 0.10
-    as_it_is = held.are_none and not isinstance(function, np.ufunc)
-    return function if as_it_is else lambda *values: function(*held.merged(values))
 
 
 def _tangent(value: Any, tangent: Any) -> Any:

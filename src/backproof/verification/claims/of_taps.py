@@ -1,6 +1,5 @@
 """The claim about the gradients by the values that a function taps."""
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +13,6 @@ from backproof.verification.claims.claim import Claim
 from backproof.verification.claims.numpy_code import is_numpy_code
 from backproof.verification.claims.numpy_in_jax import numpy_in_jax
 from backproof.verification.claims.samples import shapes
-from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.claims.taps import gradients
 from backproof.verification.points.domain import domain_of
 from backproof.verification.points.draws import Points
@@ -55,13 +53,6 @@ def widened(tree: Any) -> Any:
         return like.asarray(leaf, jax.dtypes.canonicalize_dtype(wanted) if like is jnp else wanted)
 
     return jax.tree.map(wide, tree)
-
-
-def of_arrays(function: Callable[..., Any], held: StaticArguments) -> Callable[..., Any]:
-    """Return a function of the arguments that are not static."""
-    if held.are_none:
-        return function
-    return functools.wraps(function)(lambda *values: function(*held.merged(values)))
 
 
 def coarser(args: Args, given: Mapping[str, Any]) -> Args:

@@ -8,7 +8,7 @@ passed on as they are.
 """
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +16,7 @@ import numpy as np
 
 from backproof.arguments import Specification
 from backproof.errors import UsageError, message
+from backproof.verification.claims.names import name_of
 from backproof.verification.points.members import is_specification
 
 # A dict of these is a set of settings, as {"stride": 2, "mode": "train"}.
@@ -99,6 +100,18 @@ class StaticArguments(NamedTuple):
         rest = iter(whole)
         count = len(arguments) + len(self.values)
         return tuple(self.values[i] if i in self.values else next(rest) for i in range(count))
+
+    def left_out_of(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function of the arguments that are not static."""
+        # a ufunc itself crashes jax.jit, on jax 0.10
+        if self.are_none and not isinstance(function, np.ufunc):
+            return function
+
+        def of_others(*values: Any) -> Any:
+            return function(*self.merged(values))
+
+        of_others.__name__ = name_of(function)
+        return of_others
 
     def without(self, results: Any) -> Any:
         """Return results, one for each argument, without those of the static ones."""

@@ -49,25 +49,23 @@ in the report, mended so, gives the right result at every point looked at |
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
 
 import jax
 import numpy as np
 
 from backproof.numerics.comparison import Entry, same
-from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import all_finite, has_direction, leaves_with_paths, shapes_of
+from backproof.numerics.leaves import all_finite, has_direction, leaves_with_paths
 from backproof.numerics.tolerance import SCALES
-from backproof.verification.diagnosis.compared import Compared, compared_at
+from backproof.verification.diagnosis.compared import Compared
 from backproof.verification.diagnosis.masks import MASKS, wrong_sizes
 from backproof.verification.diagnosis.pattern import common_to_wrong, what_wrong_entries_are
-from backproof.verification.diagnosis.prediction import Points, each
+from backproof.verification.diagnosis.prediction import Points, first_confirmed
 from backproof.verification.diagnosis.program_slips import explaining_slip
 from backproof.verification.diagnosis.whole import WHOLE
-from backproof.verification.judging.judge import Judgement, Outcome, first_look, judge
-from backproof.verification.judging.kinks import jumps
+from backproof.verification.diagnosis.witnesses import Witnesses
+from backproof.verification.judging.judge import Judgement, Outcome
 from backproof.verification.running.evaluators import Evaluators
-from backproof.verification.running.looks import Look, by_shape, in_turn
+from backproof.verification.running.looks import Look
 from backproof.verification.running.point import Point
 
 Named = tuple[str, str]
@@ -97,88 +95,25 @@ def name_cause(
         refuted = _refuted_value(evaluators, small, small.worst)
         if refuted:
             return refuted
-    others = [one for one in failing if one is not small]
-    full = [one for one in others if not one.point.is_empty] or others
-    smooth = _smooth(evaluators, [small, *full])
-    failures = _compared(evaluators, smooth or [small, *full])
-    if not failures:
+    at = Witnesses(evaluators, failing, small, judged, looks)
+    if not at.failures:
         return "unknown", "the values differ"
-    found = _not_finite(failures) or (_unlawful(failures) if evaluators.claim.is_directed else None)
-    if found:
-        return found
-    path = failures[0].leaf.path
-
-    @cache
-    def right() -> Points:
-        others = [*_agreeing(evaluators, judged), *_smooth(evaluators, others_wrong())]
-        return _at_leaf(_compared(evaluators, others), path)
-
-    @cache
-    def others_wrong() -> list[Judgement]:
-        return _others_wrong(evaluators, looks, judged)
-
-    @cache
-    def everywhere() -> Points:
-        others = [*_agreeing(evaluators, judged), *others_wrong()]
-        return _at_leaf(_compared(evaluators, others), path)
-
-    wrong = _at_leaf(failures, path)
-    # these say where the leaf is right, so they must hold in the example that is shown, at a kink too
-    shown = [one for one in _compared(evaluators, [small]) if one.point is not wrong[0].point]
-    causes = (
-        lambda: next(each(WHOLE, wrong, right), None),
-        lambda: _where([*wrong, *shown], everywhere),
-        lambda: known or _slip(evaluators, wrong, right),
-        lambda: _some_sizes([*wrong, *right()]),
-        # the sentence about the wrong entries must hold in the example that is shown
-        lambda: common_to_wrong([*shown, *failures]),
+    causes: tuple[Callable[[], Named | None], ...] = (
+        lambda: _not_finite(at.failures),
+        lambda: _unlawful(at.failures) if evaluators.claim.is_directed else None,
+        lambda: first_confirmed(WHOLE, at.wrong, lambda: at.right),
+        lambda: _where([*at.wrong, *at.shown], lambda: at.everywhere),
+        lambda: known or _slip(evaluators, at.wrong, lambda: at.right),
+        lambda: _some_sizes([*at.wrong, *at.right]),
+        lambda: common_to_wrong([*at.shown, *at.failures]),
     )
-    return next(filter(None, (cause() for cause in causes)), ("unknown", _counted((shown or failures)[0])))
-
-
-def _compared(evaluators: Evaluators, judged: Sequence[Judgement]) -> list[Compared]:
-    return [one for one in (compared_at(evaluators, found) for found in judged) if one]
-
-
-def _at_leaf(points: Points, path: str) -> list[Compared]:
-    return [one for one in (point.at_leaf(path) for point in points) if one]
-
-
-def _agreeing(evaluators: Evaluators, judged: Sequence[Judgement]) -> list[Judgement]:
-    """Return right points at which a wrong value would be seen, the largest of each shape first, in turn.
-
-    At an empty axis a mean is NaN, which says nothing about a cause.
-    """
-    full = [one for one in judged if not one.point.is_empty]
-    agreeing = [one for one in full if one.outcome is Outcome.AGREES and one.says_something]
-    affordable = [one for one in agreeing if not one.point.is_large] or agreeing[:1]
-    by_shape: dict[object, list[Judgement]] = {}
-    for one in sorted(affordable, key=lambda one: -one.point.entries):
-        by_shape.setdefault(shapes_of(one.point.args), []).append(one)
-    turn = in_turn(list(by_shape.values()))
-    return turn[: min(EFFORT.witnesses, evaluators.affordable(turn[0].point))] if turn else []
-
-
-def _others_wrong(
-    evaluators: Evaluators, looks: Sequence[Look], judged: Sequence[Judgement]
-) -> list[Judgement]:
-    """Return points that are wrong too, but were not judged, since enough others had been found."""
-    known = {id(one.point) for one in judged}
-    left = [look for look in looks if id(look.point) not in known and not look.point.is_large]
-    groups = by_shape([look for look in left if not look.point.is_empty])
-    first = [(look, first_look(look.point, look.hand, look.truth)) for look in in_turn(groups)]
-    differing = [look for look, one in first if one.outcome is not Outcome.AGREES]
-    if not differing:
-        return []
-    # to judge a point at which the sides differ, they are evaluated on several sides of it
-    affordable = evaluators.affordable(differing[0].point) // 4
-    found = [judge(evaluators, look) for look in differing[: min(EFFORT.also_wrong, affordable)]]
-    return [one for one in found if one.outcome is Outcome.WRONG]
+    unknown = "unknown", _counted((at.shown or at.failures)[0])
+    return next(filter(None, (cause() for cause in causes)), unknown)
 
 
 def _where(wrong: Points, right: Callable[[], Points]) -> Named | None:
     """Return the cause that says where the result is wrong, and what the wrong entries have in common."""
-    found = next(each(MASKS, wrong, right), None)
+    found = first_confirmed(MASKS, wrong, right)
     common = found and what_wrong_entries_are(wrong)
     return (found[0], f"{found[1]}; there it is {common[1]}") if found and common else found
 
@@ -256,10 +191,3 @@ def _counted(at: Compared) -> str:
         return f"the value at {at.name} differs from {at.meant}"
     verb = "differs" if wrong == 1 else "differ"
     return f"{wrong} of {entries} entries of {at.name} {verb} from {at.meant}"
-
-
-def _smooth(evaluators: Evaluators, failing: list[Judgement]) -> list[Judgement]:
-    """Return the points that are no kinks: at a kink autodiff's choice of a side would hide a plain cause."""
-    if evaluators.claim.forward or any(one.point.is_large for one in failing):
-        return failing
-    return [one for one in failing if not jumps(evaluators.truth, one.point)]

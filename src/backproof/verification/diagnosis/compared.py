@@ -99,6 +99,16 @@ class Compared(NamedTuple):
         """Whether an entry of the leaf is wrong."""
         return bool(np.any(self.leaf.wrong))
 
+    def argument(self, path: str) -> np.ndarray:
+        """Return the leaf of the arguments with this path."""
+        return np.asarray(dict(leaves_with_paths(self.point.args))[path])
+
+    def with_argument(self, path: str, value: Any) -> Point:
+        """Return the point with another value for one leaf of its arguments."""
+        held, tree = leaves_with_paths(self.point.args), jax.tree.structure(self.point.args)
+        leaves = [value if one == path else leaf for one, leaf in held]
+        return Point(tree.unflatten(leaves), self.point.direction)
+
     def at_leaf(self, path: str) -> "Compared | None":
         """Return the same point with `leaf` set to the leaf of this path; None where there is none."""
         found = [leaf for leaf in self.leaves if leaf.path == path]
@@ -122,8 +132,12 @@ def compared_at(evaluators: Evaluators, found: Judgement) -> Compared | None:
     pairs = zip(leaves_with_paths(found.hand), jax.tree.leaves(found.truth), noises, strict=True)
     leaves = [Leaf(path, np.asarray(mine), np.asarray(true), noise) for (path, mine), true, noise in pairs]
     worst = next(leaf for leaf in leaves if leaf.path == found.worst.leaf)
-    quick = lambda point: evaluators.by_hand([point])[0]  # noqa: E731 - it is one of several functions
-    sides = evaluators.truth, evaluators.hand, quick, evaluators.primal.value
-    functions = Elsewhere(*sides, lambda: constants_of(evaluators))
+    functions = Elsewhere(
+        truth=evaluators.truth,
+        hand=evaluators.hand,
+        quick=lambda point: evaluators.by_hand([point])[0],
+        value=evaluators.primal.value,
+        constants=lambda: constants_of(evaluators),
+    )
     claim = evaluators.claim
     return Compared(found.point, worst, leaves, functions, claim.result, claim.meant)

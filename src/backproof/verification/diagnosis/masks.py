@@ -9,7 +9,7 @@ import numpy as np
 from backproof.numerics.leaves import is_floating, leaves_with_paths
 from backproof.numerics.tolerance import BESIDE
 from backproof.verification.diagnosis.compared import Compared
-from backproof.verification.diagnosis.prediction import Cause, Points, Prediction, with_argument
+from backproof.verification.diagnosis.prediction import Cause, Points, Prediction
 
 # The mask of a point: which entries of the leaf the cause is about. None where it says nothing.
 Mask = Callable[[Compared], Any]
@@ -70,8 +70,7 @@ def _at_constants(at: Compared) -> Iterator[Prediction]:
     for path in _arguments(at, floating=True):
         arg = _argument(path, at)
         for c in constants:
-            c = c.astype(arg.dtype) if isinstance(c, np.floating) else arg.dtype.type(c)
-            for text, test in _sides_of(c):
+            for text, test in _sides_of(arg.dtype.type(c)):
                 one = _where(f"{at.name} is wrong only where args{path} {text}", _input_is(test, path), at)
 
                 def is_seen(points: Points, one: Prediction = one, path: str = path) -> bool:
@@ -82,7 +81,7 @@ def _at_constants(at: Compared) -> Iterator[Prediction]:
 
 def _beside(constants: Sequence[float], path: str, points: Points) -> Iterator[Compared]:
     """Yield points at which an argument holds numbers next to constants, within what it was seen to hold."""
-    held = [_arg(one, path) for one in points]
+    held = [one.argument(path) for one in points]
     least, most = (find(np.concatenate([np.ravel(arg) for arg in held])) for find in (np.min, np.max))
     numbers = [c * (1 + sign * BESIDE) for c in constants for sign in (1, -1)]
     numbers = [number for number in numbers if least <= number <= most]
@@ -90,7 +89,7 @@ def _beside(constants: Sequence[float], path: str, points: Points) -> Iterator[C
     widest = next(one for one, arg in zip(points, held, strict=True) if np.size(arg) == size)
     for first in range(0, len(numbers), max(size, 1)):
         filled = np.resize(numbers[first : first + size], _shape(widest, path))
-        found = widest.at_point(with_argument(widest.point, path, filled.astype(_arg(widest, path).dtype)))
+        found = widest.at_point(widest.with_argument(path, filled.astype(widest.argument(path).dtype)))
         if found:
             yield found
 
@@ -155,7 +154,7 @@ def _ties(at: Compared) -> Iterator[Prediction]:
     for path in own or [path for path, arg in leaves_with_paths(at.point.args) if is_floating(arg)]:
 
         def mask(one: Compared, path: str = path) -> Any:
-            tied = _tied(_arg(one, path))
+            tied = _tied(one.argument(path))
             return tied if own else np.full(one.leaf.true.shape, np.any(tied))
 
         def holds(one: Compared, mask: Mask = mask) -> bool:
@@ -173,16 +172,12 @@ def _ties_in(one: Compared, path: str, tied: Any) -> list[bool]:
     """Return, for each tie that is seen, whether an entry of it is wrong."""
     if _shape(one, path) != tied.shape:
         return [one.is_wrong] if np.any(tied) else []
-    sizes = np.abs(_arg(one, path))
+    sizes = np.abs(one.argument(path))
     return [bool(np.any(one.leaf.wrong[sizes == size])) for size in np.unique(sizes[tied])]
 
 
-def _arg(at: Compared, path: str) -> Any:
-    return np.asarray(dict(leaves_with_paths(at.point.args))[path])
-
-
 def _shape(at: Compared, path: str) -> tuple[int, ...]:
-    return _arg(at, path).shape
+    return at.argument(path).shape
 
 
 MASKS: dict[str, Cause] = {
@@ -209,7 +204,7 @@ def wrong_sizes(points: Points) -> str | None:
             continue
         for axis in range(len(shapes[0])):
             seen = [(s[axis], one.is_wrong) for s, one in zip(shapes, points, strict=True) if _tells(one)]
-            wrong, right = ({size for size, is_wrong in seen if is_wrong is which} for which in (True, False))
+            wrong, right = ({size for size, is_wrong in seen if is_wrong is side} for side in (True, False))
             if wrong and right - {1} and not wrong & right:
                 sizes = [", ".join(map(str, sorted(found))) for found in (wrong, right)]
                 return f"axis {axis} of args{path}: wrong at size {sizes[0]}, right at {sizes[1]}"

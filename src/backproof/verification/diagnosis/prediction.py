@@ -4,16 +4,13 @@ A prediction is believed if it comes true at every point looked at, right ones i
 list of what would refute it: any point does at which the hand-written side gives something else.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from backproof.numerics.comparison import same
-from backproof.numerics.leaves import leaves_with_paths
 from backproof.verification.diagnosis.compared import Compared
-from backproof.verification.running.point import Point
 
 Points = Sequence[Compared]
 
@@ -51,12 +48,6 @@ def value_is(words: str, value: Callable[[Compared], tuple[Any, Any] | None]) ->
     return Prediction(words, holds)
 
 
-def with_argument(point: Point, path: str, value: Any) -> Point:
-    """Return a point with another value for one leaf of its arguments."""
-    held, tree = leaves_with_paths(point.args), jax.tree.structure(point.args)
-    return Point(tree.unflatten([value if one == path else leaf for one, leaf in held]), point.direction)
-
-
 def confirmed(cause: Cause, wrong: Points, right: Callable[[], Points]) -> str | None:
     """Return the sentence of the first prediction of a cause that comes true at every point, else None.
 
@@ -73,9 +64,9 @@ def confirmed(cause: Cause, wrong: Points, right: Callable[[], Points]) -> str |
     return None
 
 
-def each(causes: dict[str, Cause], wrong: Points, right: Callable[[], Points]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the sentence of every cause that is confirmed, in the order of the table."""
-    for name, cause in causes.items():
-        words = confirmed(cause, wrong, right)
-        if words:
-            yield name, words
+def first_confirmed(
+    causes: dict[str, Cause], wrong: Points, right: Callable[[], Points]
+) -> tuple[str, str] | None:
+    """Return the name and the sentence of the first cause of a table that is confirmed, else None."""
+    found = ((name, confirmed(cause, wrong, right)) for name, cause in causes.items())
+    return next(((name, words) for name, words in found if words), None)

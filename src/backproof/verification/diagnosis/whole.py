@@ -11,7 +11,7 @@ from backproof.numerics.leaves import has_direction, is_floating, leaves_with_pa
 from backproof.numerics.tolerance import MOVED
 from backproof.verification.diagnosis.compared import Compared, Leaf
 from backproof.verification.diagnosis.factors import factor, rows
-from backproof.verification.diagnosis.prediction import Cause, Points, Prediction, value_is, with_argument
+from backproof.verification.diagnosis.prediction import Cause, Points, Prediction, value_is
 from backproof.verification.running.point import Point
 
 
@@ -51,7 +51,7 @@ def _slope_at_output(at: Compared) -> Iterator[Prediction]:
     def with_output(one: Compared, path: str, arg: Any) -> Point | None:
         values = [leaf for leaf in jax.tree.leaves(one.elsewhere.value(one.point)) if is_floating(leaf)]
         alike = len(values) == 1 and np.shape(values[0]) == np.shape(arg)
-        return with_argument(one.point, path, values[0]) if alike else None
+        return one.with_argument(path, values[0]) if alike else None
 
     words = f"{at.name} is {at.meant} with the output in place of an input: σ′(a) for σ′(z)"
     yield from _at_another_place(at, words, with_output)
@@ -60,7 +60,7 @@ def _slope_at_output(at: Compared) -> Iterator[Prediction]:
 def _argument_transposed(at: Compared) -> Iterator[Prediction]:
     def turned(one: Compared, path: str, arg: Any) -> Point | None:
         is_square = np.ndim(arg) == 2 and len(set(np.shape(arg))) == 1
-        return with_argument(one.point, path, np.transpose(arg)) if is_square else None
+        return one.with_argument(path, np.transpose(arg)) if is_square else None
 
     words = f"{at.name} is {at.meant} with an argument transposed: W for Wᵀ"
     yield from _at_another_place(at, words, turned)
@@ -72,11 +72,7 @@ def _at_another_place(
     """Yield, for each argument, the prediction that the leaf is the gradient at another point."""
     for path, arg in leaves_with_paths(at.point.args):
         if is_floating(arg):
-            yield value_is(words, lambda one, path=path: _true_at(one, place(one, path, _arg(one, path))))
-
-
-def _arg(at: Compared, path: str) -> Any:
-    return dict(leaves_with_paths(at.point.args))[path]
+            yield value_is(words, lambda one, path=path: _true_at(one, place(one, path, one.argument(path))))
 
 
 def _true_at(one: Compared, point: Point | None) -> tuple[Any, Any] | None:
@@ -91,9 +87,7 @@ def _true_at(one: Compared, point: Point | None) -> tuple[Any, Any] | None:
 def _mean(at: Compared) -> Iterator[Prediction]:
     if rows(at.point) < 2 or any(np.ndim(leaf) for leaf in jax.tree.leaves(at.point.direction)):
         return
-    words = (
-        "the result is a mean over the batch where the gradient is that of a sum: by convention, or by a slip"
-    )
+    words = "the result is a mean over the batch, and the gradient a sum: by convention, or by a slip"
     yield Prediction(words, lambda one: all(leaf.is_times(1 / rows(one.point)) for leaf in one.leaves))
 
 
@@ -102,18 +96,12 @@ def _half(at: Compared) -> Iterator[Prediction]:
     if not directions or any(np.ndim(leaf) for leaf in directions):
         return  # the ½ of a loss; elsewhere a factor of 2 is a slip
     for ratio in (0.5, 2.0):
-        words = (
-            f"the result is {ratio:g} times {at.meant}: there is a ½ of the loss, by convention or by a slip"
-        )
+        words = f"the result is {ratio:g} times {at.meant}: the ½ of a loss, by convention or by a slip"
         yield Prediction(words, lambda one, ratio=ratio: all(leaf.is_times(ratio) for leaf in one.leaves))
 
 
-def _moved(value: Any, axis: int, step: int) -> Any:
-    return np.roll(value, step, axis) if -axis <= np.ndim(value) else value
-
-
 def _shifted(at: Compared) -> Iterator[Prediction]:
-    """Yield the gradient, and that of the cotangent, moved by one index; what comes in at the end is free."""
+    """Yield the gradient moved by one index along each axis; what comes in at the end is free."""
     for axis in range(-at.leaf.true.ndim, 0):
         for step in (1, -1):
             words = f"{at.name} is {at.meant} moved by one index along axis {axis}"
@@ -123,7 +111,7 @@ def _shifted(at: Compared) -> Iterator[Prediction]:
                     return not one.is_wrong
                 inside = _inside(one.leaf, axis, step)
                 parts = (one.leaf.true, one.leaf.noise)
-                true, noise = (_moved(part, axis, step)[inside] for part in parts)
+                true, noise = (np.roll(part, step, axis)[inside] for part in parts)
                 return same(one.leaf.mine[inside], true, noise + one.leaf.noise[inside])
 
             def is_seen(points: Points, axis: int = axis, step: int = step) -> bool:

@@ -3,7 +3,7 @@
 `from_arguments.py` has the points of specifications and examples.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 
-from backproof.numerics.leaves import PyTree, widen
+from backproof.numerics.leaves import PyTree, shapes_of, widen
+from backproof.numerics.tracing import float64
 from backproof.verification.points.values import Style, plain
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -68,6 +69,16 @@ def drawn(build: Callable[[], tuple[PyTree, ...]], shapes: PyTree, seed: int) ->
         for leaf in leaves
     ]
     return Drawn(build, text_of_shapes(shapes), sum(sizes), 0 in sizes, seed, str(jax.tree.structure(shapes)))
+
+
+def widened_by_shape(draws: Iterable[Drawn]) -> list[list[tuple[PyTree, ...]]]:
+    """Return the argument tuples of draws without an empty axis, in float64, by shape, the smallest first."""
+    kept = sorted((one for one in draws if not one.empty), key=lambda one: one.size)
+    groups: dict[Any, list[tuple[PyTree, ...]]] = {}
+    with float64():
+        for args in (one.widened() for one in kept):
+            groups.setdefault(shapes_of(args), []).append(args)
+    return list(groups.values())
 
 
 def text_of_shapes(args: PyTree) -> str:
