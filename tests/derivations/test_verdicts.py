@@ -159,9 +159,15 @@ def test_no_mend_is_the_line_before_or_autodiff_itself():
         yield jax.grad(lambda x: jnp.sum(jnp.tanh(jnp.sin(3 * x)) ** 3))(x), LATEX, "definition"
         yield jnp.arctan(x), LATEX, REASON
 
-    report = hopeless.verify()
-    assert report.verdict is DerivationVerdict.FAILS
-    assert not report.mend
+    @bp.derivation(LATEX)
+    def wrapped(x: Float[Array, " n"]):
+        yield jax.grad(lambda x: jnp.sum(jnp.tanh(jnp.sin(3 * x)) ** 3))(x).reshape(-1), LATEX, "definition"
+        yield jnp.arctan(x), LATEX, REASON
+
+    for derived in (hopeless, wrapped):
+        report = derived.verify()
+        assert report.verdict is DerivationVerdict.FAILS
+        assert not report.mend
 
 
 def test_another_choice_at_a_kink_follows_and_is_told():

@@ -116,3 +116,10 @@ def test_a_damaged_file_and_a_model_are_refused(saved, tmp_path):
     for name in ("half.npz", "none.npz"):
         with pytest.raises(DataError, match="whole file that backproof wrote"):
             load_parameters(tmp_path / name, network(), X)
+
+
+def test_what_jax_would_narrow_comes_back_as_it_was_saved(tmp_path):
+    params, _ = scaled().init(jax.random.key(0), INPUT)
+    wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64) / 3, params)
+    save_parameters(tmp_path / "wide.npz", scaled(), wide, INPUT)
+    assert same_bits(load_parameters(tmp_path / "wide.npz", scaled(), INPUT), wide)

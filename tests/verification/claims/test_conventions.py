@@ -38,6 +38,23 @@ def test_the_slip_in_a_layer_is_found_and_its_line_is_among_those_named(name):
         assert line_of_the_slip(slipped) in report.blame.lines
 
 
+def kept(x):
+    out = np.tanh(x)
+    return out, out
+
+
+def badly_back(dout, out):
+    half = out * 0.731  # what is kept is right; no single edit mends how it is used
+    return (dout * (1 - half) * 1.37,)
+
+
+def test_no_line_of_the_forward_pass_is_named_for_a_slip_in_the_backward_pass():
+    report = bp.verify(of=kept, vjp=bp.cached(kept, badly_back), args=[bp.array("n")], **QUICK)
+    lines, first = inspect.getsourcelines(badly_back)
+    assert report.verdict == "WRONG"
+    assert set(report.blame.lines) <= set(range(first, first + len(lines)))
+
+
 @pytest.mark.parametrize("name", sorted(course.LOSSES))
 def test_a_loss_that_returns_its_gradient_is_judged(name):
     right, slipped = course.LOSSES[name]

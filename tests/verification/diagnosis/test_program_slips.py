@@ -88,3 +88,15 @@ def test_no_line_is_named_for_a_cotangent_that_is_lost():
     report = bp.verify(of=residual, vjp=without_the_shortcut, args=[bp.array("n")], **QUICK)
     assert (report.verdict, report.cause) == ("WRONG", "dropped-term")
     assert "the derivative of" not in report.explanation
+
+
+def by_size(x):
+    return x * jnp.sin(x) if x.shape[0] < 3 else x**2
+
+
+@pytest.mark.parametrize(("slope", "cause"), [("2", "dropped-term"), ("3", "unknown")])
+def test_a_slip_explains_sizes_at_which_there_is_nothing_to_slip_in_only_if_they_are_right(slope, cause):
+    text = f"lambda a, ct: (ct * (sin(a[0]) if a[0].shape[0] < 3 else {slope} * a[0]),)"
+    vjp = eval(text, {"sin": jnp.sin})  # its source is not known, so no mend of it is looked for
+    report = bp.verify(of=by_size, vjp=vjp, args=[bp.array("n")], **QUICK)
+    assert (report.verdict, report.cause) == ("WRONG", cause)
