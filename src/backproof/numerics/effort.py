@@ -69,6 +69,7 @@ class Effort:
         witnesses: right points that may refute a cause.
         also_wrong: further wrong points that may refute it.
         slips: slips tried in autodiff's own program.
+        collectives: sums over devices tried in the programs of one device.
         slip_witnesses: right points that may refute a slip.
         draws: times a draw that `where=` refuses is made again.
         points_at_each_shape: points drawn for a derivation at each shape, in addition to one of plain
@@ -140,6 +141,7 @@ class Effort:
     witnesses: int = 40
     also_wrong: int = 20
     slips: int = 400
+    collectives: int = 48
     slip_witnesses: int = 8
     draws: int = 8
     points_at_each_shape: int = 10

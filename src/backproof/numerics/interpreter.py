@@ -110,7 +110,7 @@ def _evaluate(
 def apply(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]:
     """Return the results of one operation, in every run."""
     if how.substitution is not None and how.substitution.eqn is eqn:
-        return [_substituted(eqn, operands, how.substitution)]
+        return _substituted(eqn, operands, how.substitution)
     control = CONTROL.get(eqn.primitive.name)
     if control:
         return control(eqn, operands, how)
@@ -169,13 +169,11 @@ def _varied(eqn: Any, operands: list[Values], values: list[Any], how: Arithmetic
     return functools.partial(whole_operations.bound(eqn, first), *moved)
 
 
-def _substituted(eqn: Any, operands: list[Values], substitution: Substitution) -> Values:
-    shape = eqn.outvars[0].aval.shape
+def _substituted(eqn: Any, operands: list[Values], substitution: Substitution) -> list[Values]:
     count = max(len(values) for values in operands)
-    return tuple(
-        np.broadcast_to(substitution.change(*(pick(v, replica) for v in operands)), shape)
-        for replica in range(count)
-    )
+    runs = [as_list(substitution.change(*(pick(v, run) for v in operands))) for run in range(count)]
+    pairs = enumerate(eqn.outvars)
+    return [tuple(np.broadcast_to(run[i], var.aval.shape) for run in runs) for i, var in pairs]
 
 
 def _dtype(var: Any) -> Any:

@@ -23,7 +23,7 @@ class Substitution(NamedTuple):
 
     Attributes:
         eqn: the operation, as it stands in the program.
-        change: what is computed in its place, from the same operands.
+        change: what is computed in its place, from the same operands; a list where it has several results.
     """
 
     eqn: Any

@@ -22,6 +22,11 @@ def axes_of_one(program: Program) -> tuple[str, ...]:
     return tuple(sorted(name for name, size in sizes.items() if size == 1))
 
 
+def devices_of(program: Program) -> dict[str, int]:
+    """Return the number of devices along each axis of a mesh on which a program runs, where it is several."""
+    return {name: size for name, size in _axes(program.jaxpr) if size > 1}
+
+
 def _axes(program: ClosedJaxpr | Jaxpr) -> Iterator[tuple[str, int]]:
     jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
     for eqn in jaxpr.eqns:

@@ -1,5 +1,7 @@
 """Arguments that are no arrays, arguments that are not differentiated, and derivatives that are declared."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 import backproof as bp
+from backproof.errors import UsageError
 from backproof.verification import Verdict
 from backproof.verification.claims.static_arguments import StaticArguments
 
@@ -44,6 +47,34 @@ def test_a_custom_vjp_with_nondiff_argnums_is_verified_with_its_static_arguments
     assert bp.verify(scaled, args=[jnp.sin, N, 3], examples=30, dtypes=()).verdict is Verdict.AGREES
     scaled.defvjp(lambda f, x, n: (f(x) * n, x), lambda f, n, x, ct: (ct * jnp.cos(x),))
     assert bp.verify(scaled, args=[jnp.sin, N, 3], examples=30, dtypes=()).verdict is Verdict.WRONG
+
+
+@jax.custom_vjp
+def cube(x):
+    return x**3
+
+
+cube.defvjp(lambda x: (x**3, x), lambda x, ct: (3 * x**2 * ct,))
+slipped = jax.custom_vjp(cube.fun)
+slipped.defvjp(lambda x: (x**3, x), lambda x, ct: (3 * x * ct,))
+
+
+def test_a_rule_inside_a_lambda_a_partial_or_another_function_is_judged():
+    ways = (
+        lambda rule: lambda x: rule(x) * 2,
+        lambda rule: functools.partial(lambda x, by: by * rule(rule(x)), by=0.5),
+        lambda rule: jax.jit(lambda x: jnp.sin(rule(x))),
+    )
+    for way in ways:
+        assert bp.verify(way(cube), args=[N], examples=30, dtypes=()).verdict is Verdict.AGREES
+        assert bp.verify(way(slipped), args=[N], examples=30, dtypes=()).verdict is Verdict.WRONG
+
+
+def test_a_function_without_any_rule_by_hand_is_an_error():
+    with pytest.raises(UsageError, match="or call such a function"):
+        bp.verify(lambda x: jax.nn.relu(x), args=[N])
+    with pytest.raises(UsageError, match="must accept the arguments"):
+        bp.verify(lambda x, y: cube(x), args=[N])
 
 
 def test_statics_go_back_to_their_places():

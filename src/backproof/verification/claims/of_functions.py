@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.errors import UsageError, message
+from backproof.numerics.inner_rules import rules_in, without_rules
 from backproof.numerics.leaves import PyTree, is_inexact
 from backproof.verification.claims.by_point import NOTE as BY_POINT
 from backproof.verification.claims.by_point import derivative_by_point
@@ -18,9 +19,10 @@ from backproof.verification.claims.host import NOTE, Derivative, host_code, trac
 from backproof.verification.claims.names import name_of
 from backproof.verification.claims.primal import Primal, primal_of
 from backproof.verification.claims.results import conformed
-from backproof.verification.claims.samples import shapes
+from backproof.verification.claims.samples import example, shapes
 from backproof.verification.claims.static_arguments import StaticArguments
 from backproof.verification.points.domain import domain_of
+from backproof.verification.points.draws import Points
 
 Argnums = int | Sequence[int] | None
 
@@ -115,19 +117,11 @@ def of_function(
         UsageError: it has no rule of its own, so there is nothing written by hand to check.
     """
     rule, bound = own_rule(fn)
-    if of is None and rule is None:
-        raise UsageError(
-            message(
-                must="the first argument must carry a gradient of its own "
-                "(a Rule, a Loss, a jax.custom_vjp or a jax.custom_jvp)",
-                found=repr(fn),
-                where="verify",
-                do="pass of=the function and vjp=, grad= or jvp=the hand-written derivative",
-            )
-        )
-    plain: Any = of or _with_bound(rule.fun, bound)
+    plain: Any = of or (_with_bound(rule.fun, bound) if rule else fn)
     points, ruled = domain_of(held.args, plain), held.left_out_of(fn)
-    given = primal_of(plain, held.left_out_of, points)
+    given = (
+        primal_of(plain, held.left_out_of, points) if of or rule else _without_inner_rules(fn, ruled, points)
+    )
     primal = given.function
 
     def value(*values: PyTree) -> PyTree:
@@ -146,6 +140,37 @@ def of_function(
         ruled=ruled,
     )
     return _by_point(claim, given, chosen)
+
+
+def _without_inner_rules(fn: Callable[..., PyTree], ruled: Callable[..., PyTree], points: Points) -> Primal:
+    """Return a function with the bodies of the functions with a rule of their own that it calls.
+
+    Raises:
+        UsageError: it calls none, so that there is nothing written by hand to check.
+    """
+    args = example(points)
+    try:
+        found = args is None or rules_in(ruled, *shapes(args))
+    except Exception as error:
+        raise UsageError(
+            message(
+                must="the function must accept the arguments that are specified",
+                found=f"{type(error).__name__}: {error}".splitlines()[0],
+                where=name_of(fn),
+                do="mend the specification or the function",
+            )
+        ) from error
+    if not found:
+        raise UsageError(
+            message(
+                must="the first argument must carry a gradient of its own "
+                "(a Rule, a Loss, a jax.custom_vjp or a jax.custom_jvp), or call such a function",
+                found=repr(fn),
+                where="verify",
+                do="pass of=the function and vjp=, grad= or jvp=the hand-written derivative",
+            )
+        )
+    return Primal(without_rules(ruled))
 
 
 def _with_bound(function: Any, bound: functools.partial[Any]) -> Any:

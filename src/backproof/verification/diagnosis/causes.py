@@ -16,6 +16,7 @@ smallest and at more than half of them).
 | `transform-vmap` | under `vmap` it gives another value than alone |
 | `not-finite` | the function and its gradient are finite, the hand-written value is not |
 | `cotangent-ignored`, `cotangent-nonlinear` | the result is not linear in the cotangent |
+| `missing-psum`, `surplus-psum` | right on one device; on several, one `psum` more or less makes it right |
 | `missing` | the whole leaf is zero where the gradient is not |
 | `sign` | the opposite of the gradient |
 | `transpose` | the transpose of the gradient, on a square leaf |
@@ -56,6 +57,7 @@ import numpy as np
 from backproof.numerics.comparison import Entry, same
 from backproof.numerics.leaves import all_finite, has_direction, leaves_with_paths
 from backproof.numerics.tolerance import SCALES
+from backproof.verification.diagnosis.collectives import explaining_collective
 from backproof.verification.diagnosis.compared import Compared
 from backproof.verification.diagnosis.masks import MASKS, wrong_sizes
 from backproof.verification.diagnosis.pattern import common_to_wrong, what_wrong_entries_are
@@ -101,7 +103,9 @@ def name_cause(
     causes: tuple[Callable[[], Named | None], ...] = (
         lambda: _not_finite(at.failures),
         lambda: _unlawful(at.failures) if evaluators.claim.is_directed else None,
+        lambda: _collective("surplus-psum", evaluators, at.wrong, lambda: at.right),
         lambda: first_confirmed(WHOLE, at.wrong, lambda: at.right),
+        lambda: _collective("missing-psum", evaluators, at.wrong, lambda: at.right),
         lambda: _where([*at.wrong, *at.shown], lambda: at.everywhere),
         lambda: known or _slip(evaluators, at.wrong, lambda: at.right),
         lambda: _some_sizes([*at.wrong, *at.right]),
@@ -160,6 +164,13 @@ def _slip(evaluators: Evaluators, wrong: Points, right: Callable[[], Points]) ->
     if wrong[0].point.is_large:
         return None
     return explaining_slip(evaluators.truth, wrong, right)
+
+
+def _collective(
+    cause: str, evaluators: Evaluators, wrong: Points, right: Callable[[], Points]
+) -> Named | None:
+    """Return the collective with which the hand-written side is right, at small points."""
+    return None if wrong[0].point.is_large else explaining_collective(cause, evaluators.hand, wrong, right)
 
 
 def _some_sizes(points: Points) -> Named | None:

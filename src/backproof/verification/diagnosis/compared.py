@@ -10,6 +10,7 @@ import numpy as np
 
 from backproof.numerics.comparison import agree, same
 from backproof.numerics.leaves import leaves_with_paths
+from backproof.numerics.meshes import devices_of
 from backproof.numerics.noise import Measured
 from backproof.numerics.tolerance import AGREES_WITHIN, OF_A_RATIO
 from backproof.verification.aiming.constants import constants_of
@@ -70,6 +71,7 @@ class Elsewhere(NamedTuple):
         quick: the value by hand without its noise.
         value: the value of the primal.
         constants: gives the constants in the code of both sides.
+        devices: gives the number of devices along each axis of the meshes of the hand-written side.
     """
 
     truth: Callable[[Point], Measured]
@@ -77,6 +79,7 @@ class Elsewhere(NamedTuple):
     quick: Callable[[Point], Any]
     value: Callable[[Point], Any]
     constants: Callable[[], tuple[float, ...]]
+    devices: Callable[[], dict[str, int]]
 
 
 class Compared(NamedTuple):
@@ -138,6 +141,7 @@ def compared_at(evaluators: Evaluators, found: Judgement) -> Compared | None:
         quick=lambda point: evaluators.by_hand([point])[0],
         value=evaluators.primal.value,
         constants=lambda: constants_of(evaluators),
+        devices=lambda: devices_of(evaluators.hand.program(found.point)),
     )
     claim = evaluators.claim
     return Compared(found.point, worst, leaves, functions, claim.result, claim.meant)

@@ -69,8 +69,8 @@ Factor = tuple[str, Callable[[Point], float]]
 
 
 def _factors(at: Compared) -> Iterator[Factor]:
-    """Yield the factors that a size of the arguments gives, each as it is said."""
-    sizes = _sizes(at.point)
+    """Yield the factors that a size of the arguments, or of a mesh, gives, each as it is said."""
+    sizes = [*_sizes(at.point), *_devices(at)]
     for one in (one for one in sizes if one.at(at.point) > 1):
         for text, of in POWERS:
             words = f"{text} times {{meant}}, n being {one.words}"
@@ -109,6 +109,14 @@ def _sizes(point: Point) -> list[Size]:
                 words = f"the number of {words} of args{path}"
                 found.append(Size(words, lambda at, i=which, end=end: int(np.prod(_shape(at, i)[:end]))))
     return found
+
+
+def _devices(at: Compared) -> list[Size]:
+    """Return the numbers of devices along the axes of a mesh."""
+    counts = at.elsewhere.devices().items()
+    return [
+        Size(f"the number of devices along {name}", lambda _, count=count: count) for name, count in counts
+    ]
 
 
 def _size(point: Point, which: int, axis: int) -> float:

@@ -5,38 +5,20 @@ a term of a sum dropped, a factor of a product dropped, a minus sign lost. If at
 changed program gives what was written by hand, in every leaf, then that slip explains it.
 """
 
-import functools
-import itertools
-import linecache
-import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
-from jax.extend.source_info_util import summarize
+from jax.extend.core import Literal
 
 from backproof.numerics.comparison import same
-from backproof.numerics.coverage import CALLS
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.lanes import Substitution
 from backproof.numerics.noise import measure_program
 from backproof.verification.diagnosis.compared import Compared
+from backproof.verification.diagnosis.operations import Held, Place, line_of, places
 from backproof.verification.running.evaluator import Evaluator
-
-# Where an operation stands: its name, the line of the source, and its number among the same of that line.
-# The number of the operation itself differs between sizes: an axis of size 1 needs other operations.
-Place = tuple[str, str, int]
-
-
-class Held(NamedTuple):
-    """Holds one operation, and the programs that hold it, the innermost last."""
-
-    eqn: Any
-    within: tuple[Jaxpr, ...]
-    calls: tuple[Any, ...]
 
 
 class Slip(NamedTuple):
@@ -83,6 +65,7 @@ SLIPS: dict[str, tuple[Slip, ...]] = {
     "neg": (Slip("term-sign", "a minus sign lost", _only(0)),),
 }  # fmt: skip
 SLIPS["add_any"] = SLIPS["add"]
+KNOWN = frozenset(SLIPS)
 
 
 def explaining_slip(
@@ -96,13 +79,13 @@ def explaining_slip(
         right: gives points at which it is right.
     """
     first = failures[0]
-    places = _places(truth.program(first.point).jaxpr.jaxpr)
+    held = places(truth.program(first.point).jaxpr.jaxpr, KNOWN)
     candidates = [
         (place, slip)
         for cause in CAUSES
-        for place, held in places.items()
+        for place, one in held.items()
         for slip in SLIPS[place[0]]
-        if slip.cause == cause and _keeps_shape(held.eqn)
+        if slip.cause == cause and _keeps_shape(one.eqn)
     ]
     if len(candidates) > EFFORT.slips:
         return None
@@ -110,7 +93,7 @@ def explaining_slip(
         if all(_explains(truth, one, place, slip) for one in failures) and all(
             _explains(truth, one, place, slip) for one in right()[: EFFORT.slip_witnesses]
         ):
-            where = _source(places[place], slip)
+            where = _source(held[place], slip)
             return slip.cause, f"{first.name} is {first.meant} with {slip.words}{where}"
     return None
 
@@ -122,48 +105,19 @@ def _source(held: Held, slip: Slip) -> str:
     if lost is not None and not made and not isinstance(lost, Literal):
         return ""  # the cotangent itself, or an argument, which no line computes
     # inside JAX's own calls no line of the user's is known
-    for eqn in (*made, held.eqn, *reversed(held.calls)):
-        found = re.match(r"(.*):(\d+):\d+ \(", summarize(eqn.source_info))
-        if found:
-            file, number = found[1], int(found[2])
-            text = linecache.getline(file, number).strip()
-            return f"; the slip belongs to the derivative of {Path(file).name}:{number}" + (
-                f", {text}" if text else ""
-            )
-    return ""
+    line = line_of(*made, held.eqn, *reversed(held.calls))
+    return f"; the slip belongs to the derivative of {line}" if line else ""
 
 
 def _explains(truth: Evaluator, at: Compared, place: Place, slip: Slip) -> bool:
     """Return whether the program with this slip gives every leaf of the hand-written result."""
     program = truth.program(at.point)
-    held = _places(program.jaxpr.jaxpr).get(place)
+    held = places(program.jaxpr.jaxpr, KNOWN).get(place)
     if held is None:  # at this size there is nothing to slip in, so the result should be right
         return not any(np.any(leaf.wrong) for leaf in at.leaves)
     changed = measure_program(program, at.point, substitution=Substitution(held.eqn, _spread(slip.change)))
     parts = zip(at.leaves, *map(jax.tree.leaves, (changed.value, changed.noise)), strict=True)
     return all(same(leaf.mine, value, noise + leaf.noise) for leaf, value, noise in parts)
-
-
-@functools.lru_cache(maxsize=64)
-def _places(jaxpr: Jaxpr) -> dict[Place, Held]:
-    """Return the operations in which slips are known, inside called programs too."""
-    found: dict[Place, Held] = {}
-    for held in _operations(jaxpr):
-        name = held.eqn.primitive.name
-        if name in SLIPS:
-            line = " ".join(summarize(eqn.source_info) for eqn in (*held.calls, held.eqn))
-            number = next(n for n in itertools.count() if (name, line, n) not in found)
-            found[name, line, number] = held
-    return found
-
-
-def _operations(jaxpr: Jaxpr, within: tuple[Jaxpr, ...] = (), calls: tuple[Any, ...] = ()) -> Iterator[Held]:
-    for eqn in jaxpr.eqns:
-        inner = _called(eqn)
-        if inner is None:
-            yield Held(eqn, (*within, jaxpr), calls)
-        else:
-            yield from _operations(inner, (*within, jaxpr), (*calls, eqn))
 
 
 def _keeps_shape(eqn: Any) -> bool:
@@ -181,10 +135,3 @@ def _spread(change: Callable[..., Any]) -> Callable[..., Any]:
         return np.broadcast_to(change(*operands), shape)
 
     return changed
-
-
-def _called(eqn: Any) -> Jaxpr | None:
-    inner = next(
-        (eqn.params[key] for key in CALLS if isinstance(eqn.params.get(key), ClosedJaxpr | Jaxpr)), None
-    )
-    return inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner

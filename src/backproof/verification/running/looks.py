@@ -146,7 +146,16 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]], clock: Cl
         if points is None or (kept[0].empty and not _differentiable(claim, points[0])):
             found = found._replace(absent=found.absent + len(kept))
             continue
-        one = _seen(evaluators, points, kept)
+        try:
+            one = _seen(evaluators, points, kept)
+        except UsageError:
+            raise
+        except Exception as error:
+            # What the code by hand raises is a finding, so that this comes from the function itself.
+            if not kept[0].empty:
+                raise no_such_function(claim, kept[0].build(), kept[0].shapes, error) from error
+            found = found._replace(absent=found.absent + len(kept))
+            continue
         if one.broken and not kept[0].empty:
             return found._replace(broken=one.broken)
         if one.broken:

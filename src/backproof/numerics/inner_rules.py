@@ -1,0 +1,91 @@
+"""Programs in which functions with a rule of their own are their plain bodies, inside loops and calls too.
+
+JAX's own functions keep their rules: those are part of what autodiff is.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var, jaxpr_as_fun
+
+from backproof.numerics.tracing import inner_programs
+
+RULED = frozenset({"custom_jvp_call", "custom_vjp_call"})
+OF_JAX = Path(jax.__file__).parent
+
+
+def rules_in(f: Callable[..., Any], *args: Any) -> list[str]:
+    """Return the names of the functions with a rule of their own, but JAX's, that `f` calls at `args`."""
+    return list(_names(jax.make_jaxpr(f)(*args).jaxpr))
+
+
+def without_rules(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `f`, in which autodiff goes through the bodies of functions with a rule of their own."""
+
+    def plain(*args: Any) -> Any:
+        closed, shape = jax.make_jaxpr(f, return_shape=True)(*args)
+        program = jaxpr_as_fun(ClosedJaxpr(_plain(closed.jaxpr), closed.consts))
+        return jax.tree.unflatten(jax.tree.structure(shape), program(*jax.tree.leaves(args)))
+
+    return plain
+
+
+def _names(jaxpr: Jaxpr) -> Iterator[str]:
+    for eqn in jaxpr.eqns:
+        if _is_ruled(eqn):
+            yield eqn.params["call_jaxpr"].jaxpr.debug_info.func_name
+        for inner in inner_programs(eqn.params):
+            yield from _names(inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner)
+
+
+def _is_ruled(eqn: Any) -> bool:
+    """Return whether an operation calls a function with a rule of its own that is none of JAX's."""
+    if eqn.primitive.name not in RULED:
+        return False
+    file = eqn.params["call_jaxpr"].jaxpr.debug_info.func_filename
+    return file is None or not Path(file).is_relative_to(OF_JAX)
+
+
+def _plain(jaxpr: Jaxpr) -> Jaxpr:
+    """Return the program with the bodies of functions with a rule of their own in place of their calls."""
+    known: dict[Var, Any] = {}
+    eqns = list(_inlined(jaxpr, known))
+    return jaxpr.replace(eqns=eqns, outvars=[_read(known, atom) for atom in jaxpr.outvars])
+
+
+def _inlined(jaxpr: Jaxpr, known: dict[Var, Any], *, anew: bool = False) -> Iterator[Any]:
+    """Yield the operations of a program, and of the bodies that it calls.
+
+    Args:
+        jaxpr: the program.
+        known: what stands for its variables; what it computes is added.
+        anew: whether its variables are made anew, since the same body may be called again.
+    """
+    for eqn in jaxpr.eqns:
+        invars = [_read(known, atom) for atom in eqn.invars]
+        body = eqn.params["call_jaxpr"] if _is_ruled(eqn) else None
+        if body is not None and not body.consts:
+            inside: dict[Var, Any] = dict(zip(body.jaxpr.invars, invars, strict=True))
+            yield from _inlined(body.jaxpr, inside, anew=True)
+            results = [_read(inside, atom) for atom in body.jaxpr.outvars]
+            known.update(zip(eqn.outvars, results, strict=True))
+            continue
+        outvars = [type(var)(var.aval) for var in eqn.outvars] if anew else eqn.outvars
+        known.update(zip(eqn.outvars, outvars, strict=True) if anew else ())
+        changed = {key: _changed(value) for key, value in eqn.params.items()}
+        yield eqn.replace(invars=invars, outvars=outvars, params=changed)
+
+
+def _read(known: dict[Var, Any], atom: Any) -> Any:
+    return atom if isinstance(atom, Literal) else known.get(atom, atom)
+
+
+def _changed(value: Any) -> Any:
+    if isinstance(value, ClosedJaxpr):
+        return ClosedJaxpr(_plain(value.jaxpr), value.consts)
+    if isinstance(value, Jaxpr):
+        return _plain(value)
+    is_plain = type(value) in (tuple, list)
+    return type(value)(_changed(one) for one in value) if is_plain else value

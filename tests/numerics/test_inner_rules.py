@@ -1,0 +1,63 @@
+"""Functions with a rule of their own give way to their bodies wherever they are called; JAX's own do not."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from backproof.numerics.inner_rules import rules_in, without_rules
+
+
+@jax.custom_vjp
+def cube(x):
+    return x * x * x
+
+
+cube.defvjp(lambda x: (cube(x), x), lambda x, ct: (ct,))  # a slope that no code has by accident
+
+
+@jax.custom_vjp
+def twice(x):
+    return cube(x) + cube(cube(x))
+
+
+twice.defvjp(lambda x: (twice(x), x), lambda x, ct: (ct,))
+
+
+@jax.custom_jvp
+def sine(x):
+    return jnp.sin(x)
+
+
+sine.defjvp(lambda primals, tangents: (sine(*primals), tangents[0]))
+
+PLAIN = {
+    "alone": (cube, lambda x: x**3),
+    "called twice": (lambda x: cube(cube(x)) * cube(x) + cube(x), lambda x: x**12 + x**3),
+    "inside another": (lambda x: twice(twice(x)), lambda x: (x**3 + x**9) ** 3 + (x**3 + x**9) ** 9),
+    "a custom_jvp": (lambda x: sine(x) * x, lambda x: jnp.sin(x) * x),
+    "in jit and checkpoint": (lambda x: jax.checkpoint(jax.jit(cube))(x), lambda x: x**3),
+    "in a loop": (
+        lambda x: jax.lax.scan(lambda c, _: (cube(c), None), x, None, length=2)[0],
+        lambda x: x**9,
+    ),
+    "in a branch": (lambda x: jax.lax.cond(x > 0, cube, jnp.sin, x), lambda x: x**3),
+    "mapped": (lambda x: jax.vmap(cube)(jnp.stack([x, x])).sum(), lambda x: 2 * x**3),
+}
+
+
+@pytest.mark.parametrize("name", sorted(PLAIN))
+def test_autodiff_goes_through_the_body(name):
+    ruled, plain = PLAIN[name]
+    x = jnp.float32(0.8)
+    assert rules_in(ruled, x)
+    assert abs(jax.grad(ruled)(x) - jax.grad(plain)(x)) > 0.01
+    for form in (without_rules(ruled), jax.jit(without_rules(ruled))):
+        assert abs(form(x) - plain(x)) < 1e-5
+        assert abs(jax.grad(form)(x) - jax.grad(plain)(x)) < 1e-4
+
+
+def test_the_rules_of_jax_stay():
+    assert rules_in(lambda x: jax.nn.relu(jax.nn.silu(x)), jnp.ones(2)) == []
+    assert rules_in(lambda x: jax.nn.relu(cube(x)), jnp.ones(2)) == ["cube"]
+    # the slope of relu at 0 is 0 by JAX's rule, and ½ by its body
+    assert jax.grad(without_rules(lambda x: jax.nn.relu(cube(x))))(jnp.float32(0)) == 0
