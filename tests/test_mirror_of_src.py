@@ -147,6 +147,7 @@ TESTED_IN = {
         "verification/claims/pasting.py",
     ),
     "verification/running/test_differences.py": (
+        "numerics/extrapolation.py",
         "verification/running/evaluator.py",
         "verification/running/point.py",
     ),

@@ -75,6 +75,8 @@ SUM_OF_WEIGHTS = 1e3
 # The first step of the ladder, relative to the entry: 2^-10 halved six times is 2^-16, at which the error of
 # the extrapolated difference in long double is near its least (Ridders 1982).
 FIRST_STEP = 2.0**-10
+# The same in float64, whose rounding is 2000 times as coarse.
+FIRST_NARROW_STEP = 2.0**-6
 # At an entry that is 0 nothing says how far the function is smooth, so ladders of two sizes are tried, and
 # the one with the smaller error counts.
 FROM_ZERO = (1.0, 2.0**-20)

@@ -85,7 +85,7 @@ class Counterexample:
         if not self.call or "<" in self.leaf:  # a leaf of a class that gives its leaves no names
             return ""
         *before, call = self.call.split("\n")
-        said = f"should be {self.oracle}" if np.isfinite(self.oracle) else f"autodiff gives {self.oracle}"
+        said = f"should be {self.oracle}" if np.isfinite(self.oracle) else f"{self.source}: {self.oracle}"
         shown = f"print({call}{self.place})  # {said}"
         wide = any(getattr(leaf, "dtype", None) in WIDE for leaf in jax.tree.leaves(self.args))
         return "\n".join([*before, f"with jax.enable_x64(True):\n    {shown}" if wide else shown])

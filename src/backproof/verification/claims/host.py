@@ -69,7 +69,7 @@ class HostCode(NamedTuple):
         """Return the derivative at `args`, which the code may overwrite: it gets copies."""
         held, there = copied((args, towards))
         with np.errstate(all="ignore"):
-            result = jax.tree.map(np.asarray, self.derivative.call(held, there))
+            result = jax.tree.map(_numbers, self.derivative.call(held, there))
             result = self.derivative.form(result, args, towards)
             result = cast(result, self.derivative.like(args, towards))
             for change in self.after:
@@ -91,6 +91,14 @@ class HostCode(NamedTuple):
                 )
                 return f"it changes {side} in place: {inside}{jax.tree_util.keystr(path[1:])}"
         return None
+
+
+def _numbers(leaf: Any) -> np.ndarray:
+    """Return what NumPy code returns as an array of numbers; a leaf of any other kind raises."""
+    array = np.asarray(leaf)
+    if array.dtype.kind == "O":
+        raise TypeError("it returns an array of Python objects, where the gradient is one of numbers")
+    return array
 
 
 def host(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,11 @@ import numpy as np
 from backproof.errors import UsageError, message
 from backproof.numerics.inner_rules import rules_in, without_rules
 from backproof.numerics.leaves import PyTree, is_inexact
+from backproof.verification.claims.by_differences import NOTE as BY_DIFFERENCES
+from backproof.verification.claims.by_differences import (
+    computes_in_long_double,
+    derivative_by_differences,
+)
 from backproof.verification.claims.by_point import NOTE as BY_POINT
 from backproof.verification.claims.by_point import derivative_by_point
 from backproof.verification.claims.calls import call_of_function, call_of_grad, call_of_jvp, call_of_vjp
@@ -96,11 +101,11 @@ def of_jvp(of: Callable[..., PyTree], jvp: Callable[..., PyTree], held: StaticAr
         jvp, called, lambda found, *_: found, lambda values, _: jax.eval_shape(primal, *shapes(values))
     )
     claim = Claim(name_of(jvp), primal, derivative.function(), truth, True, points)
-    if given.by_point:
+    if given.by_point or given.untraceable:
         raise UsageError(
             message(
                 must="a function whose tangent is checked must be one that JAX can trace",
-                found="NumPy code that decides by values",
+                found=given.untraceable or "NumPy code that decides by values",
                 where=name_of(of),
                 do="write of= with jax.numpy, or check the pullback",
             )
@@ -222,12 +227,24 @@ def own_rule(fn: Any) -> tuple[Any, functools.partial[Any]]:
 
 
 def _by_point(claim: Claim, given: Primal, chosen: Sequence[int] | None) -> Claim:
-    """Return `claim`, its autodiff run at one point at a time where the primal needs that."""
+    """Return `claim`, its autodiff run at one point at a time, or differences in its place, if need be."""
+    if given.untraceable:
+        return _by_differences(claim, given, chosen)
     if given.by_point is None:
         return claim
     derivative = functools.partial(pullback, wrt=chosen)
     truth = derivative_by_point(given.by_point, derivative, _like_arguments(chosen))
     return claim._replace(truth=truth, by_point=True, notes=(*claim.notes, BY_POINT))
+
+
+def _by_differences(claim: Claim, given: Primal, chosen: Sequence[int] | None) -> Claim:
+    """Return `claim`, the differences of the primal in place of its autodiff."""
+    function: Any = given.in_numpy
+    args = example(claim.points)
+    truth = derivative_by_differences(function, _like_arguments(chosen), claim.points)
+    held = "long double" if computes_in_long_double(function, args) else "float64"
+    note = BY_DIFFERENCES.format(why=given.untraceable, held=held)
+    return claim._replace(truth=truth, by_point=True, by_differences=True, notes=(*claim.notes, note))
 
 
 def _on_host(claim: Claim, derivative: Derivative) -> Claim:

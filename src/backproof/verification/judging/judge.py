@@ -53,6 +53,7 @@ GRAVE = (Outcome.WRONG, Outcome.UNSTABLE)
 NO_DIRECTION = "the cotangent is zero"
 NO_VALUE = "the function is not finite"
 NO_WITNESS = "autodiff is not finite, and no finite difference converges"
+NO_DIFFERENCE = "no finite difference of the function converges"
 AS_AUTODIFF = "the kernel computes in float32, and errs there as autodiff in float32 does"
 IS_AUTODIFF = "the value by hand is autodiff itself, computed otherwise"
 OVERFLOWS = "both sides overflow in float64"
@@ -170,6 +171,8 @@ def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured, *, 
         if loses_digits(truth, measured, largest(point.direction), units):
             return _unless_at_kink(evaluators, first._replace(outcome=Outcome.UNSTABLE))
         return first._replace(outcome=Outcome.AGREES)
+    if evaluators.claim.by_differences:
+        return _by_vote(evaluators, point, first, both) if _lacks_slopes_only(hand, both) else first
     # long double does not lift a guard
     wide = first if corrected else _in_long_double(evaluators, point, first, both)
     if wide.outcome is Outcome.UNSTABLE:
@@ -213,12 +216,21 @@ def is_right_at_kink(evaluators: Evaluators, point: Point, value: Any) -> bool |
     return judged(hand, truth, point, value)
 
 
+def _lacks_slopes_only(hand: Any, both: Measured) -> bool:
+    """Return whether the value by hand differs only where the two-sided difference has no limit."""
+    leaves = zip(*map(jax.tree.leaves, (hand, *both)), strict=True)
+    return all(np.all(agree(mine, true, noise) | np.isnan(true)) for mine, true, noise in leaves)
+
+
 def _by_vote(evaluators: Evaluators, point: Point, first: Judgement, both: Measured) -> Judgement:
     """Return the judgement by finite differences, where autodiff is not finite."""
     said = Vote.SILENT if evaluators.claim.forward else vote(evaluators, point, first.hand, both)
     if said is Vote.SILENT:
-        return first._replace(outcome=Outcome.NO_EVIDENCE, reason=NO_WITNESS)
+        reason = NO_DIFFERENCE if evaluators.claim.by_differences else NO_WITNESS
+        return first._replace(outcome=Outcome.NO_EVIDENCE, reason=reason)
     right = said is Vote.CONFIRMS
+    if evaluators.claim.by_differences:  # where its slopes differ from side to side, it has any in between
+        return first._replace(outcome=Outcome.SUBGRADIENT if right else Outcome.WRONG)
     return first._replace(outcome=Outcome.CONFIRMED if right else Outcome.WRONG, guarded=True)
 
 

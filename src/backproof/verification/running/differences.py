@@ -7,26 +7,19 @@ The result carries an estimate of its own error, in which the rounding noise of 
 function that rounds coarsely inside is a staircase, and its differences say nothing.
 """
 
-import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from backproof.numerics.effort import EFFORT
+from backproof.numerics.extrapolation import Slope, extrapolated
 from backproof.numerics.leaves import PyTree, has_direction, is_complex, is_inexact, leaves_with_paths
 from backproof.numerics.tolerance import FIRST_STEP, FROM_ZERO
 from backproof.verification.running.evaluator import Evaluator
 from backproof.verification.running.point import Point, stack
-
-
-class Slope(NamedTuple):
-    """Holds a directional derivative and an estimate of its error."""
-
-    value: float
-    error: float
 
 
 def along(primal: Evaluator, point: Point, step: Any) -> Slope:
@@ -51,7 +44,7 @@ def along(primal: Evaluator, point: Point, step: Any) -> Slope:
     # the rungs of a large point, one after another, need the memory of one
     found = apart(widths) if small else np.concatenate([apart([width]) for width in widths])
     ladder = [one / (2 * width) for one, width in zip(found, widths, strict=True)]
-    return _extrapolated(ladder, 4, _rounding(primal, point, wide=small) / widths[-1])
+    return extrapolated(ladder, 4, _rounding(primal, point, wide=small) / widths[-1])
 
 
 def one_sided(
@@ -93,7 +86,7 @@ def _from_side(
     here = jax.tree.map(lambda v: np.broadcast_to(v[:1], v.shape), values)
     apart = inner_products(values, here, stack(places).direction, len(places))[1:]
     rounding = 2 * _rounding(primal, point, wide=True) / abs(widths[-1])
-    return _extrapolated([one / width for one, width in zip(apart, widths, strict=True)], 2, rounding)
+    return extrapolated([one / width for one, width in zip(apart, widths, strict=True)], 2, rounding)
 
 
 def _rounding(primal: Evaluator, point: Point, *, wide: bool) -> float:
@@ -134,21 +127,6 @@ def size_of(leaf: Any) -> Any:
 
 def _scaled(leaf: Any, part: Any) -> Any:
     return part * size_of(leaf)
-
-
-def _extrapolated(ladder: list[Any], base: int, rounding: float) -> Slope:
-    """Return the limit of a ladder whose errors shrink by powers of `base`, each rung off by `rounding`."""
-    best, error = ladder[0], np.inf
-    row = ladder
-    with np.errstate(all="ignore"):
-        for order in range(1, len(ladder)):
-            factor = np.longdouble(base) ** order
-            row = [(factor * fine - coarse) / (factor - 1) for coarse, fine in itertools.pairwise(row)]
-            for fine, before in zip(row[1:], row, strict=False):
-                apart = abs(fine - before)
-                if apart < error:
-                    best, error = fine, apart
-    return Slope(float(best), float(error) + rounding)
 
 
 def difference_at(
