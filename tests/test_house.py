@@ -22,7 +22,7 @@ ONLY_IN = {
     "grain": "training",
     "orbax": "training",
     "hypothesis": ("verification", "selftest"),
-    "rich": ("reporting", "cli"),
+    "rich": ("reporting", "cli", "training"),
     "matplotlib": "reporting",
 }
 # Files whose numbers are neither tolerances nor caps, and what they are.

@@ -21,6 +21,7 @@ TESTS = {str(path.relative_to(ROOT)) for path in ROOT.rglob("test_*.py")}
 TESTED_IN = {
     "cli/test_parser.py": ("__main__.py", "cli/_main.py", "cli/devices.py"),
     "cli/test_interrupts.py": ("cli/workers.py",),
+    "cli/test_networks.py": ("cli/samples.py",),
     "cli/test_cli_verify.py": ("catalogue.py", "cli/options.py", "cli/shipped.py", "cli/target.py"),
     "cli/test_cli_derivations.py": ("cli/show.py", "reporting/derived.py", "derivations/report.py"),
     "numerics/test_covered.py": ("numerics/coverage.py", "numerics/indexing.py", "numerics/windows.py"),

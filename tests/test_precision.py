@@ -156,3 +156,19 @@ def test_a_rule_that_does_not_compute_in_the_dtype_of_its_input_is_refused():
 def test_bad_input_gets_one_clear_error(make, text):
     with pytest.raises(bp.UsageError, match=text):
         make()
+
+
+def test_a_rule_whose_operations_take_one_dtype_only_is_refused_by_name():
+    def init(key, x):
+        return {"W": jnp.ones((3, 3), x.dtype)}, x
+
+    def forward(params, x):
+        return jax.lax.mul(x, jnp.broadcast_to(params["W"][0], x.shape)), x  # JAX refuses two dtypes
+
+    with pytest.raises(bp.UsageError) as caught:
+        run(bp.mixed_precision(bp.Rule("projection", init, forward, None)))
+    for said in (
+        "the rule projection must compute in the dtype of its input, here bfloat16",
+        "astype(x.dtype)",
+    ):
+        assert said in str(caught.value)

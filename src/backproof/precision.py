@@ -58,7 +58,7 @@ def mixed_precision(rule: Rule, compute: str = "bfloat16") -> Rule:
 
     def forward(params: PyTree, x: PyTree) -> tuple[PyTree, Narrowed]:
         dtypes = tuple(str(jnp.result_type(leaf)) for leaf in jax.tree.leaves(x) if _is_floating(leaf))
-        y, kept = rule.forward(params, narrowed(x))
+        y, kept = _forward(rule, params, narrowed(x), compute, name)
         if "float32" not in dtypes:
             return y, Narrowed(kept, dtypes)
         _require_compute(y, compute, name)
@@ -89,6 +89,29 @@ def mixed_precision(rule: Rule, compute: str = "bfloat16") -> Rule:
         return tree.unflatten([leaf.astype(dtype) for leaf, dtype in zip(leaves, dtypes, strict=True)])
 
     return rule._replace(name=name, forward=forward, backward=backward, parts=(rule,), descend=descend_mixed)
+
+
+def _forward(rule: Rule, params: PyTree, x: PyTree, compute: str, where: str) -> tuple[PyTree, PyTree]:
+    """Return what the rule's forward returns for an input in `compute`.
+
+    Raises:
+        UsageError: it raises, as JAX does where an operation is given two dtypes.
+    """
+    try:
+        return rule.forward(params, x)
+    except TypeError as error:
+        dtypes = {str(jnp.result_type(leaf)) for leaf in jax.tree.leaves(params)} - {compute}
+        if not dtypes:
+            raise
+        raise UsageError(
+            message(
+                must=f"the rule {rule.name} must compute in the dtype of its input, here {compute}",
+                found=f"{type(error).__name__}: {error}".splitlines()[0],
+                where=where,
+                do=f"cast its parameters, which are in {', '.join(sorted(dtypes))}, where they are used, "
+                "e.g. params['W'].astype(x.dtype), and their gradients to the dtype of the parameters",
+            )
+        ) from error
 
 
 def _as_param(param: jax.Array, grad: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import backproof
-from backproof.cli import main
+from backproof.cli import main, networks
 from backproof.cli.parser import OPTIMIZER_NAMES, build_parser
 from backproof.training import OPTIMIZERS
 
@@ -72,8 +72,8 @@ def test_the_optimizers_offered_are_those_there_are():
 
 def test_the_defaults_are_those_of_the_documented_run():
     arguments = build_parser().parse_args(["train"])
-    assert arguments.layers == (128, 128)
-    assert (arguments.activation, arguments.optimizer) == ("relu", "sgd")
+    assert (networks.LAYERS, networks.ACTIVATION) == ((128, 128), "relu")
+    assert {arguments.layers, arguments.activation, arguments.optimizer, arguments.network} == {None}
     assert (arguments.epochs, arguments.batch_size, arguments.seed) == (40, 32, 0)
 
 

@@ -123,7 +123,9 @@ def test_files_that_are_not_what_they_should_be_are_refused(place, capsys):
     assert "an archive of x" in failed(place, capsys, "inputs.npz", model="inputs.npz")
     np.savez(place / "empty.npz", images=X)
     assert "an array named x, but found ['images']" in failed(place, capsys, "empty.npz")
-    assert "one .npz or IDX file, or two IDX files, but found 3" in failed(place, capsys, *["inputs.npz"] * 3)
+    assert "one .npz, .csv or IDX file, or two IDX files, but found 3" in failed(
+        place, capsys, *["inputs.npz"] * 3
+    )
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_training(place, capsys):

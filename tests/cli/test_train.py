@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from backproof import training
-from backproof.cli import main, train
+from backproof.cli import main, samples, train
 from backproof.rules import ACTIVATIONS
 from backproof.training import Epoch
 
@@ -106,7 +106,7 @@ def test_the_settings_reach_split_and_loop(data, monkeypatch):
         seen["fit"] = (epochs, batch_size, seed)
         return training.fit(*args, epochs=epochs, batch_size=batch_size, seed=seed, **rest)
 
-    monkeypatch.setattr(train, "split", split)
+    monkeypatch.setattr(samples, "split", split)
     monkeypatch.setattr(train, "fit", fit)
     main(["train", "--data", data, "--epochs", "3", "--batch-size", "4", "--seed", "7"])
     assert seen == {"split": 7, "fit": (3, 4, 7)}
@@ -137,7 +137,7 @@ def test_a_file_that_is_missing_ends_with_status_2(capsys):
 
 
 def test_three_data_files_are_refused(capsys):
-    assert "one .npz file, or two IDX files, but found 3 files" in failed(
+    assert "one .npz or .csv file, or two IDX files, but found 3 files" in failed(
         ["--data", "a", "b", "c"], 2, capsys
     )
 

@@ -94,7 +94,7 @@ def test_the_test_part_is_checked_too():
         require_usable(Data(*good, np.array([[np.nan]]), np.zeros(1, int)))
 
 
-@pytest.mark.parametrize("y", [np.zeros((5, 2), int), np.zeros(5), np.zeros(5, bool)])
+@pytest.mark.parametrize("y", [np.zeros((5, 2), int), np.zeros(5, complex), np.zeros(5, bool)])
 def test_a_split_by_what_is_no_label_is_refused(y):
     with pytest.raises(
         DataError, match=rf"split: y must .*, but found y of shape .* and dtype {y.dtype}; pass"
@@ -115,3 +115,11 @@ def test_parts_of_different_shape_are_refused():
         DataError, match=r"the test part: .*, x_train: \(3,\), but found x_test: \(4,\); prepare"
     ):
         require_usable(Data(np.ones((2, 3)), y, np.ones((2, 4)), y))
+
+
+def test_targets_that_are_numbers_are_split_without_classes():
+    y = np.arange(10, dtype=np.float32)[:, None]
+    data = split(np.arange(10)[:, None], y, seed=0)
+    assert (len(data.y_train), len(data.y_test), data.y_train.dtype) == (8, 2, np.float32)
+    assert np.array_equal(data.x_train, data.y_train)
+    assert sorted([*data.y_train.ravel(), *data.y_test.ravel()]) == list(range(10))

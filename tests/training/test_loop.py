@@ -248,3 +248,20 @@ def test_a_network_that_is_no_rule_is_refused():
 def test_a_batch_larger_than_the_data_is_all_of_them_however_large():
     huge, all_of_them = (fit_small(batch_size=size).history for size in (2**40, M))
     assert huge == all_of_them
+
+
+def test_an_outcome_reads_as_a_table_and_its_parameters_are_counted():
+    outcome = fit_small(epochs=2)
+    lines = str(outcome).splitlines()
+    assert lines[0].split() == ["epoch", "loss", "metric"]
+    assert [line.split()[0] for line in lines[1:]] == ["1", "2"]
+    assert repr(outcome).startswith("Fit(2 epochs, loss ")
+    assert repr(outcome).endswith("; 26 parameters in 4 arrays)")
+    long = str(fit_small(epochs=20)).splitlines()
+    assert [line.split()[0] for line in long[1:]] == [*map(str, range(1, 7)), "…", *map(str, range(15, 21))]
+
+
+def test_a_target_that_does_not_fit_is_said_in_the_sizes_of_the_caller():
+    x = np.ones((7, 3), np.float32)
+    with pytest.raises(UsageError, match=r"must have shape \(7, 2\), but found target.shape=\(7,\)"):
+        fit(NETWORK, bp.losses.mean(bp.losses.half_squared_error), Data(x, np.ones(7, np.float32)))

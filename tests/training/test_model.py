@@ -153,9 +153,11 @@ def test_a_damaged_file_is_refused(path):
 def test_foreign_archives_are_refused(path):
     np.savez(path, x=X, y=np.zeros(5, int))
     refused(path, "an archive of x, y")
-    for about in (b"no json", b"[]", b'{"kind": "another"}'):
+    for about in (b"no json", b"[]", b'{"format": 1}'):
         np.savez(path, about=np.frombuffer(about, np.uint8))
         refused(path, "something that backproof did not write")
+    np.savez(path, about=np.frombuffer(b'{"kind": "another"}', np.uint8))
+    refused(path, "another, where backproof model is wanted")
 
 
 def rewritten(path, about=None, **arrays):

@@ -114,12 +114,20 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument
     add("--data", metavar="FILE", nargs="+", type=Path, default=[],
-        help="an .npz with arrays x and y, or two IDX files: images, labels")  # fmt: skip
-    add("--layers", metavar="N,N,…", type=widths, default="128,128",
-        help="widths of the hidden layers; default: %(default)s")  # fmt: skip
-    add("--activation", metavar="NAME", default="relu",
-        help="activation of the hidden layers; default: %(default)s")  # fmt: skip
-    add("--optimizer", choices=OPTIMIZER_NAMES, default="sgd", help="default: %(default)s")
+        help="an .npz with arrays x and y, a .csv with a header, or two IDX files: images, "
+        "labels")  # fmt: skip
+    add("--target", metavar="COLUMN",
+        help="the column of a .csv that is predicted; default: y, else the last")  # fmt: skip
+    add("--loss", choices=("softmax_cross_entropy", "half_squared_error"), default="softmax_cross_entropy",
+        help="the first for labels, the second for numbers; default: %(default)s")  # fmt: skip
+    add("--network", metavar="MODULE:NAME",
+        help="a network of your own: a Rule on rows of numbers, or a function that returns it for the number "
+        "of classes; default: fully connected layers")  # fmt: skip
+    add("--layers", metavar="N,N,…", type=widths,
+        help="widths of the hidden layers; default: 128,128")  # fmt: skip
+    add("--activation", metavar="NAME",
+        help="activation of the hidden layers; default: relu")  # fmt: skip
+    add("--optimizer", choices=OPTIMIZER_NAMES, help="default: sgd for labels, adam for numbers")
     add("--learning-rate", metavar="RATE[,RATE…]", type=positive_numbers,
         help="default: 0.1 for sgd, and a suitable rate for the others; several make a sweep")  # fmt: skip
     add("--epochs", metavar="N", type=whole_number(1), default=40,
@@ -131,7 +139,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--seeds", metavar="N", type=whole_number(1), default=1,
         help="train at N seeds, from --seed on, in one program; default: %(default)s")  # fmt: skip
     add("--patience", metavar="N", type=whole_number(1),
-        help="stop when the test accuracy has not improved for N epochs, and keep the best")  # fmt: skip
+        help="stop when test accuracy or loss has not improved for N epochs, and keep the best")  # fmt: skip
     add("--checkpoints", metavar="DIR", type=Path,
         help="save checkpoints to DIR while training, and resume from the last one there")  # fmt: skip
     add("--save", metavar="MODEL.npz", type=new_file,
@@ -161,14 +169,17 @@ def _add_devices(parser: argparse.ArgumentParser) -> None:
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Print, as CSV, the predicted class and its probability for each row of the data, using a network "
-        "that backproof train --save wrote. Inputs are standardised as they were in training."
+        "Print, as CSV, the predicted class and its probability for each row of the data, or the predicted "
+        "numbers, using a network that backproof train --save wrote. Inputs are standardised as they were in "
+        "training."
     )
     add = parser.add_argument
     add("model", metavar="MODEL.npz", type=Path, help="a file that backproof train --save wrote")
     add("--data", metavar="FILE", nargs="+", type=Path, required=True,
-        help="an .npz with an array x, or an IDX file of images; with labels (y in the .npz, a second IDX "
-        "file) the accuracy is printed as well")  # fmt: skip
+        help="an .npz with an array x, a .csv with a header, or an IDX file of images; with labels (y in the "
+        ".npz, a column in the .csv, a second IDX file) the accuracy is printed as well")  # fmt: skip
+    add("--target", metavar="COLUMN", help="the column of a .csv that has the labels")
+    add("--network", metavar="MODULE:NAME", help="the network, if it is one of your own, as in training")
     add("--output", metavar="FILE.csv", type=new_file, help="write the lines to a file instead")
 
 

@@ -6,16 +6,17 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from backproof import datasets, losses
+from backproof import losses
 from backproof.cli.devices import described, layout, prepare, together
+from backproof.cli.networks import network_of, save
 from backproof.cli.processes import has_children, supervise
-from backproof.errors import CheckpointWarning, DataError, UsageError, message
-from backproof.network import mlp
+from backproof.cli.samples import prepared_samples
+from backproof.errors import CheckpointWarning, UsageError, message
 from backproof.rule import Rule
 from backproof.training import (
     OPTIMIZERS,
@@ -24,21 +25,15 @@ from backproof.training import (
     Epoch,
     Fit,
     Layout,
-    Model,
-    Standardiser,
     fit,
     gathered,
-    load,
     patience,
-    save_model,
-    split,
-    standardise,
     sweep,
 )
 from backproof.training.archive import require_place
-from backproof.training.model import activation_named
+from backproof.training.model import CROSS_ENTROPY
 
-LOSS = losses.mean(losses.softmax_cross_entropy)
+LOSSES = {loss.name: losses.mean(loss) for loss in (losses.softmax_cross_entropy, losses.half_squared_error)}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         CheckpointError: a checkpoint cannot be resumed.
         ProcessLostError: another process was ended from outside.
     """
+    arguments.optimizer = arguments.optimizer or ("sgd" if arguments.loss == CROSS_ENTROPY else "adam")
     rates = arguments.learning_rate or (OPTIMIZERS[arguments.optimizer].learning_rate,)
     is_sweep = len(rates) > 1 or arguments.seeds > 1
     if is_sweep:
@@ -63,13 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
     where = layout(arguments)
     if arguments.save is not None:
         require_place(arguments.save)
-    data, classes, standardiser = _data(arguments)
-    sizes = (data.x_train.shape[1], *arguments.layers, classes)
-    network = mlp(sizes, activation_named(arguments.activation, "--activation"))
+    prepared = prepared_samples(arguments)
+    data, network, shape = prepared.data, *network_of(arguments, prepared)
     console = Console(highlight=False, soft_wrap=True, quiet=bool(arguments.process))
     console.print(
-        f"{len(data.y_train)} samples to learn from, {len(data.y_test)} held out; layers "
-        f"{'-'.join(map(str, sizes))}, {arguments.activation}; {arguments.optimizer}, "
+        f"{len(data.y_train)} samples to learn from, {len(data.y_test)} held out; {shape}; "
+        f"{arguments.optimizer}, "
         f"learning rate {', '.join(f'{rate:g}' for rate in rates)}, batches of {arguments.batch_size}, "
         f"seed {arguments.seed}{f' and {arguments.seeds - 1} more' if arguments.seeds > 1 else ''}"
     )
@@ -82,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.save is not None:
         params = gathered(outcome.params)
         if not arguments.process:
-            save_model(arguments.save, Model(sizes, arguments.activation, params, standardiser))
+            save(arguments, network, params, prepared)
     return 0
 
 
@@ -95,22 +90,41 @@ def _fit(
     console: Console,
 ) -> Fit:
     begun = time.perf_counter()
-    with shown(console, arguments.epochs) as show, warnings_in_words(), together(arguments):
+    measured = _measured(arguments)
+    with shown(console, arguments.epochs, measured) as show, warnings_in_words(), together(arguments):
         outcome = fit(
             network,
-            LOSS,
+            LOSSES[arguments.loss],
             data,
             OPTIMIZERS[arguments.optimizer].make(rate),
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
             seed=arguments.seed,
             on_epoch=show,
-            stop=patience(arguments.patience) if arguments.patience else None,
+            stop=patience(arguments.patience, lower_is_better=measured.is_loss)
+            if arguments.patience
+            else None,
             checkpoints=Checkpoints(arguments.checkpoints) if arguments.checkpoints else None,
             layout=where,
+            progress=False,
         )
-    console.print(_summary(outcome, bool(arguments.patience), time.perf_counter() - begun))
+    console.print(_summary(outcome, measured, bool(arguments.patience), time.perf_counter() - begun))
     return outcome
+
+
+class Measured(NamedTuple):
+    """Says what is measured on the samples that are held out."""
+
+    name: str
+    form: str
+    is_loss: bool
+
+
+ACCURACY, TEST_LOSS = Measured("test accuracy", "7.2%", False), Measured("test loss", ".6f", True)
+
+
+def _measured(arguments: argparse.Namespace) -> Measured:
+    return ACCURACY if arguments.loss == CROSS_ENTROPY else TEST_LOSS
 
 
 def _require_no_more_than_a_sweep(arguments: argparse.Namespace, rates: int) -> None:
@@ -135,7 +149,7 @@ def _sweep(
     with console.status(f"{count} experiments as one program …"):
         outcome = sweep(
             network,
-            LOSS,
+            LOSSES[arguments.loss],
             data,
             OPTIMIZERS[arguments.optimizer].make,
             {"learning_rate": rates},
@@ -147,31 +161,13 @@ def _sweep(
     console.print(table, markup=False)
     (best,) = outcome.best().values()
     console.print(
-        f"test accuracy after {arguments.epochs} epochs; best median at learning rate {best:g}; "
-        f"{count} experiments in {time.perf_counter() - begun:.1f} s, compilation included"
+        f"{_measured(arguments).name} after {arguments.epochs} epochs; best median at learning rate "
+        f"{best:g}; {count} experiments in {time.perf_counter() - begun:.1f} s, compilation included"
     )
 
 
-def _data(arguments: argparse.Namespace) -> tuple[Data, int, Standardiser]:
-    """Return the standardised data, the number of classes, and the standardiser of the inputs."""
-    paths = arguments.data
-    if len(paths) > 2:
-        raise DataError(
-            message(
-                must="data are one .npz file, or two IDX files",
-                found=f"{len(paths)} files",
-                where="--data",
-                do="pass file.npz, or the images and then the labels",
-            )
-        )
-    x, y = datasets.digits() if not paths else load(paths[0] if len(paths) == 1 else tuple(paths))
-    data = split(x, y, arguments.seed)
-    standardiser = Standardiser.fitted(data.x_train)
-    return standardise(data, standardiser), int(y.max()) + 1, standardiser
-
-
 @contextmanager
-def shown(console: Console, epochs: int) -> Iterator[Callable[[Epoch], None]]:
+def shown(console: Console, epochs: int, measured: Measured = ACCURACY) -> Iterator[Callable[[Epoch], None]]:
     """Yield a function that prints an epoch; on a terminal, a progress bar is shown below the lines."""
     columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -179,7 +175,8 @@ def shown(console: Console, epochs: int) -> Iterator[Callable[[Epoch], None]]:
 
         def show(epoch: Epoch) -> None:
             number = f"{epoch.number:>{len(str(epochs))}}/{epochs}"
-            console.print(f"epoch {number}   loss {epoch.loss:.6f}   test accuracy {epoch.metric:7.2%}")
+            metric = f"{measured.name} {format(epoch.metric or 0.0, measured.form)}"
+            console.print(f"epoch {number}   loss {epoch.loss:.6f}   {metric}")
             progress.update(task, completed=epoch.number)  # counted from the very first, also after resuming
 
         yield show
@@ -202,9 +199,11 @@ def warnings_in_words() -> Iterator[None]:
         yield
 
 
-def _summary(outcome: Fit, best_is_kept: bool, seconds: float) -> str:
+def _summary(outcome: Fit, measured: Measured, best_is_kept: bool, seconds: float) -> str:
     reached, early = outcome.history[-1].metric, ""
     if best_is_kept:
-        best = max(outcome.history, key=lambda epoch: epoch.metric or 0.0)
+        sign = -1 if measured.is_loss else 1
+        best = max(outcome.history, key=lambda epoch: sign * (epoch.metric or 0.0))
         reached, early = best.metric, f" at epoch {best.number}, the best of {len(outcome.history)},"
-    return f"test accuracy {reached:.2%}{early} in {seconds:.1f} s of training, compilation included"
+    said = format(reached or 0.0, measured.form).strip()
+    return f"{measured.name} {said}{early} in {seconds:.1f} s of training, compilation included"

@@ -9,9 +9,16 @@ from backproof.training.grid import Curves, Sweep, sweep
 from backproof.training.history import Epoch
 from backproof.training.kept import forget
 from backproof.training.loop import Fit, accuracy, fit
-from backproof.training.model import Model, load_model, probabilities, save_model
+from backproof.training.model import Model, load_model, predictions, probabilities, save_model
 from backproof.training.optimizers import OPTIMIZERS
-from backproof.training.parameters import load_parameters, predict, save_parameters
+from backproof.training.parameters import (
+    Trained,
+    load_parameters,
+    load_trained,
+    predict,
+    save_parameters,
+    save_trained,
+)
 from backproof.training.sources import Arrays, Shards, shards_in
 from backproof.training.standardiser import Standardiser
 from backproof.training.step import InSweepSGD, State, Step, in_sweep_sgd, training_step
@@ -37,6 +44,7 @@ __all__ = [
     "Stop",
     "Stream",
     "Sweep",
+    "Trained",
     "accuracy",
     "batch_descent",
     "data_parallel",
@@ -48,12 +56,15 @@ __all__ = [
     "load_inputs",
     "load_model",
     "load_parameters",
+    "load_trained",
     "never",
     "patience",
     "predict",
+    "predictions",
     "probabilities",
     "save_model",
     "save_parameters",
+    "save_trained",
     "settled",
     "shards_in",
     "split",

@@ -59,19 +59,9 @@ def read_archive(
         DataError: the file is missing, truncated, damaged, of another kind, or in a format that this version
             of backproof does not read.
     """
-    if not path.is_file():
-        raise no_model(path, "a folder" if path.is_dir() else "no such file")
     try:
-        content = io.BytesIO(path.read_bytes())  # in memory: NumPy leaves a damaged archive open
-    except OSError as error:
-        raise no_model(path, f"{type(error).__name__}: {error.strerror}") from error
-    if not is_zipfile(content):
-        raise no_model(path, "another kind of file, or an incomplete one")
-    try:
-        with np.load(content, allow_pickle=False) as file:
-            if "about" not in file.files:
-                raise no_model(path, f"an archive of {', '.join(sorted(file.files)[:4])}")
-            about = _about(file["about"].tobytes(), path, kind)
+        with _opened(path) as file:
+            about = _about(file, path, kind)
             stored = {name: file[name] for name in file.files if name != "about"}
             found = {name: _from_bits(stored[name], dtype) for name, dtype in about["dtypes"].items()}
             # a standardiser was once written without its dtype
@@ -82,19 +72,60 @@ def read_archive(
         raise no_model(path, f"a damaged one ({type(error).__name__}: {error})") from error
 
 
+def kind_of(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return what is in a file that `write_archive` wrote, and what is said about it.
+
+    Raises:
+        DataError: as for `read_archive`.
+    """
+    try:
+        with _opened(path) as file:
+            about = _about(file, path, None)
+    except DataError:
+        raise
+    except UNREADABLE as error:
+        raise no_model(path, f"a damaged one ({type(error).__name__}: {error})") from error
+    return about["kind"], about
+
+
+def _opened(path: Path) -> Any:
+    """Return a file as NumPy reads it; errors are those of `read_archive`."""
+    if not path.is_file():
+        raise no_model(path, "a folder" if path.is_dir() else "no such file")
+    try:
+        content = io.BytesIO(path.read_bytes())  # in memory: NumPy leaves a damaged archive open
+    except OSError as error:
+        raise no_model(path, f"{type(error).__name__}: {error.strerror}") from error
+    if not is_zipfile(content):
+        raise no_model(path, "another kind of file, or an incomplete one")
+    return np.load(content, allow_pickle=False)
+
+
 def require_place(path: Path) -> None:
-    """Raise `DataError` if something other than a file is at `path`, because it must not be replaced."""
+    """Raise `DataError` unless a file can be written at `path`; one that is there is left as it is.
+
+    Something other than a file must not be replaced.
+    """
     if path.exists() and not path.is_file():
         raise no_place(path, "a folder" if path.is_dir() else "a device")
-
-
-def _about(text: bytes, path: Path, kind: str) -> dict[str, Any]:
     try:
-        about = json.loads(text)
+        _write_whole(path, lambda _: None, keep=False)
+    except OSError as error:
+        raise no_place(path, f"{type(error).__name__}: {error.strerror}") from error
+
+
+def _about(file: Any, path: Path, kind: str | None) -> dict[str, Any]:
+    """Return what is said about the arrays in a file, which must be of a kind, if one is given."""
+    if "about" not in file.files:
+        raise no_model(path, f"an archive of {', '.join(sorted(file.files)[:4])}")
+    try:
+        about = json.loads(file["about"].tobytes())
     except ValueError:
         about = None
-    if not isinstance(about, dict) or about.get("kind") != kind:
+    if not isinstance(about, dict) or "kind" not in about:
         raise no_model(path, "something that backproof did not write")
+    if kind is not None and about["kind"] != kind:
+        raise no_model(path, f"{about['kind']}, where {kind} is wanted")
     if about["format"] != FORMAT:
         raise DataError(
             message(
@@ -121,15 +152,21 @@ def _from_bits(array: np.ndarray, dtype: str) -> np.ndarray:
     return array.view(wanted)
 
 
-def _write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Write next to `path` and rename at the end, so that readers find either the old file or the new one."""
+def _write_whole(path: Path, write: Callable[[IO[bytes]], None], *, keep: bool = True) -> None:
+    """Write next to `path` and rename at the end, so that readers find either the old file or the new one.
+
+    If it is not to be kept, the file is removed instead.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with beside.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        if keep:
+            os.replace(beside, path)
+        else:
+            beside.unlink()
     except BaseException:
         with suppress(OSError):
             beside.unlink(missing_ok=True)

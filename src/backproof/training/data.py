@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Integer, Shaped
+from jaxtyping import Shaped
 
 from backproof.errors import DataError, message
 from backproof.rule import PyTree, require_whole_number
@@ -29,11 +29,12 @@ class Data(NamedTuple):
     y_test: PyTree = None
 
 
-def split(x: Shaped[np.ndarray, "m n"], y: Integer[np.ndarray, " m"], seed: int) -> Data:
+def split(x: Shaped[np.ndarray, "m n"], y: np.ndarray, seed: int) -> Data:
     """Return the samples with one in five held out, chosen by `seed`.
 
     The split is stratified: every class gives a fifth of its samples to the test part, to within
-    one sample. Labels become int32; x is left as it is.
+    one sample. Labels become int32; x is left as it is. Targets that are real numbers have no classes, and
+    keep their dtype.
 
     Raises:
         DataError: there are fewer than two samples, x and y do not fit together, or y holds no labels.
@@ -42,10 +43,11 @@ def split(x: Shaped[np.ndarray, "m n"], y: Integer[np.ndarray, " m"], seed: int)
     seed = require_whole_number(seed, "seed", "split", least=0)
     require_samples(x, y, "split")
     x, y = np.asarray(x), np.asarray(y)
-    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+    is_real = np.issubdtype(y.dtype, np.floating)
+    if not is_real and (y.ndim != 1 or not np.issubdtype(y.dtype, np.integer)):
         raise DataError(
             message(
-                must="y must hold one whole-number label for each sample, "
+                must="y must hold real numbers, or one whole-number label for each sample, "
                 "because each class is split by itself",
                 found=f"y of shape {y.shape} and dtype {y.dtype}",
                 where="split",
@@ -57,10 +59,11 @@ def split(x: Shaped[np.ndarray, "m n"], y: Integer[np.ndarray, " m"], seed: int)
             message(must="a split needs at least 2 samples", found="1", where="split", do="pass more samples")
         )
     shuffled = np.random.default_rng(seed).permutation(len(y))
-    by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
+    by_class = shuffled if is_real else shuffled[np.argsort(y[shuffled], kind="stable")]
     held_out = np.arange(len(y)) % HELD_OUT_ONE_IN == 0
     train, test = by_class[~held_out], by_class[held_out]
-    return Data(x[train], y[train].astype(np.int32), x[test], y[test].astype(np.int32))
+    held = y.dtype if is_real else np.int32
+    return Data(x[train], y[train].astype(held), x[test], y[test].astype(held))
 
 
 def standardise(data: Data, standardiser: Standardiser | None = None) -> Data:

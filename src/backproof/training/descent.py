@@ -85,7 +85,7 @@ def batch_descent(
     epsilon = require_number(epsilon, "epsilon", "batch_descent", "of at least 0", lambda e: e >= 0)
     gradient = value_and_grad(network, loss)
     key = jax.random.key(require_seed(seed, "batch_descent"))
-    first, data, _ = start(network, Data(x, y), key, params)
+    first, data, _ = start(network, loss, Data(x, y), key, params)
 
     def update(progress: Progress, samples: tuple[PyTree, PyTree]) -> Progress:
         value, grads = gradient(progress.params, *samples)

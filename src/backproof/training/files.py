@@ -1,8 +1,8 @@
-"""Samples from files: an `.npz` with arrays `x` and `y`, or a pair of IDX files (the format of MNIST).
+"""Samples from files: an `.npz` with arrays `x` and `y`, a `.csv` with a header, or a pair of IDX files.
 
-IDX: two zero bytes, a byte for the dtype, a byte for the number of axes, each axis as a big-endian
-uint32, then the elements, big-endian (http://yann.lecun.com/exdb/mnist). IDX files may be gzipped.
-Nothing in a file is ever unpickled.
+IDX is the format of MNIST: two zero bytes, a byte for the dtype, a byte for the number of axes, each axis as
+a big-endian uint32, then the elements, big-endian (http://yann.lecun.com/exdb/mnist). IDX files may be
+gzipped. Nothing in a file is ever unpickled.
 """
 
 import gzip
@@ -13,25 +13,32 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Integer, Shaped
+from jaxtyping import Shaped
 
 from backproof.errors import DataError, message
 from backproof.training.data import require_samples
+from backproof.training.tables import is_table, read_table
 
-Samples = tuple[Shaped[np.ndarray, "m n"], Integer[np.ndarray, " m"]]
+Samples = tuple[Shaped[np.ndarray, "m n"], np.ndarray]
 PathLike = str | os.PathLike[str]
 
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zlib.error, zipfile.BadZipFile)
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP_MAGIC = b"\x1f\x8b"
+TEXTS = "US"
 
 
-def load(source: PathLike | tuple[PathLike, PathLike]) -> Samples:
-    """Return `(x, y)`: one row of numbers and one whole-number label for each sample.
+def load(
+    source: PathLike | tuple[PathLike, PathLike], *, target: str | None = None, numbers: bool = False
+) -> Samples:
+    """Return `(x, y)`: one row of numbers for each sample, and its label or its target.
 
     Args:
-        source: an `.npz` file with arrays `x` (samples first; further axes become one row) and `y`,
-            or a pair of IDX files `(images, labels)`.
+        source: an `.npz` file with arrays `x` (samples first; further axes become one row) and `y`, a `.csv`
+            file with a header, or a pair of IDX files `(images, labels)`.
+        target: the column of a `.csv` file that is y; if None, the one named `y`, else the last.
+        numbers: whether y holds the numbers to be predicted, which become rows, and not labels: whole numbers
+            from 0, or texts.
 
     Raises:
         DataError: a file is missing, truncated, of another kind, or holds pickled objects; or its
@@ -40,40 +47,73 @@ def load(source: PathLike | tuple[PathLike, PathLike]) -> Samples:
     if isinstance(source, tuple):
         images, labels = (Path(path) for path in source)
         x, y = _read_idx(images), _read_idx(labels)
+    elif is_table(Path(source)):
+        x, y, *_ = read_table(Path(source), target)
     else:
         x, y = _read_npz(Path(source), needed=("x", "y"))
-        assert y is not None
+    assert y is not None
     where = _named(source)
+    if numbers:
+        y = _as_rows(y, where)
     _require_rows(x, y, where)
-    require_samples(x, y, where)
-    _require_labels(y, where)
+    require_samples(x, _numbered(y), where)
+    if not numbers:
+        _require_labels(y, where)
     return x.reshape(len(x), -1), y
 
 
 def load_inputs(
-    source: PathLike | tuple[PathLike, PathLike],
-) -> tuple[Shaped[np.ndarray, "m n"], Integer[np.ndarray, " m"] | None]:
+    source: PathLike | tuple[PathLike, PathLike], *, target: str | None = None, width: int | None = None
+) -> tuple[Shaped[np.ndarray, "m n"], np.ndarray | None]:
     """Return `(x, y)` as `load` does, for a model that is already trained; y is None if there are no labels.
 
     Args:
-        source: an `.npz` file with an array `x` and optionally `y`, an IDX file of images, or a pair of IDX
-            files `(images, labels)`.
+        source: an `.npz` file with an array `x` and optionally `y`, a `.csv` file, an IDX file of images, or
+            a pair of IDX files `(images, labels)`.
+        target: the column of a `.csv` file that is y.
+        width: how many numbers the model needs: a `.csv` file with as many columns has no y.
 
     Raises:
-        DataError: as for `load`, except that every whole number is accepted as a label.
+        DataError: as for `load`, except that every kind of label or target is accepted.
     """
     if isinstance(source, tuple):
         x, y = (_read_idx(Path(path)) for path in source)
+    elif is_table(Path(source)):
+        x, y, *_ = read_table(Path(source), target, width)
     elif _is_idx(Path(source)):
         x, y = _read_idx(Path(source)), None
     else:
         x, y = _read_npz(Path(source), needed=("x",))
     where = _named(source)
     _require_rows(x, y, where)
-    require_samples(x, np.zeros(len(x), int) if y is None else y, where)
-    if y is not None and not np.issubdtype(y.dtype, np.integer):
-        raise _no_labels(f"y.dtype={y.dtype}", where)
+    require_samples(x, np.zeros(len(x), int) if y is None else _numbered(y), where)
     return x.reshape(len(x), -1), y
+
+
+def numbered(y: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return labels as whole numbers, and the text of each; no text where they are numbers already."""
+    if y.dtype.kind not in TEXTS:
+        return y, ()
+    names, numbers = np.unique(y.astype(str), return_inverse=True)
+    return numbers, tuple(map(str, names))
+
+
+def _numbered(y: np.ndarray) -> np.ndarray:
+    return numbered(y)[0]
+
+
+def _as_rows(y: np.ndarray, where: str) -> np.ndarray:
+    """Return targets as one row of numbers for each sample."""
+    if y.ndim not in (1, 2) or y.dtype.kind not in "biuf":
+        raise DataError(
+            message(
+                must="the target must hold one number, or one row of numbers, for each sample",
+                found=f"y of shape {y.shape} and dtype {y.dtype}",
+                where=where,
+                do="convert it to numbers; for labels leave --loss out",
+            )
+        )
+    return y.reshape(len(y), -1).astype(np.float32)
 
 
 def _named(source: PathLike | tuple[PathLike, PathLike]) -> str:
@@ -82,7 +122,7 @@ def _named(source: PathLike | tuple[PathLike, PathLike]) -> str:
 
 def _require_rows(x: np.ndarray, y: np.ndarray | None, where: str) -> None:
     """Raise `DataError` unless x holds real numbers and y, if given, has one label for each sample."""
-    if x.ndim < 1 or (y is not None and y.ndim != 1):
+    if x.ndim < 1 or (y is not None and y.ndim not in (1, 2)):
         found = f"x.shape={x.shape}" + ("" if y is None else f", y.shape={y.shape}")
         raise DataError(
             message(
@@ -169,7 +209,11 @@ def _require_file(path: Path) -> None:
 
 def _require_labels(y: np.ndarray, where: str) -> None:
     """Raise `DataError` unless y holds whole numbers from 0 to at most the number of samples minus one."""
-    if not np.issubdtype(y.dtype, np.integer):
+    if y.ndim != 1:
+        found = f"y.shape={y.shape}"
+    elif y.dtype.kind in TEXTS:
+        return
+    elif not np.issubdtype(y.dtype, np.integer):
         found = f"y.dtype={y.dtype}"
     elif y.min() < 0 or y.max() >= len(y):
         at = int(np.argmax((y < 0) | (y >= len(y))))
@@ -182,16 +226,17 @@ def _require_labels(y: np.ndarray, where: str) -> None:
 def _no_labels(found: str, where: str) -> DataError:
     return DataError(
         message(
-            must="labels must be whole numbers 0, 1, …, fewer than there are samples",
+            must="labels must be texts, or whole numbers 0, 1, …, fewer than there are samples",
             found=found,
             where=where,
-            do="number the classes from 0 and store them as integers",
+            do="number the classes from 0 and store them as integers; "
+            "for numbers that are to be predicted, train with --loss half_squared_error",
         )
     )
 
 
 def _bad_file(path: Path, must: str, found: str) -> DataError:
-    do = "write it with numpy.savez(path, x=…, y=…), or pass a pair of IDX files, images first"
+    do = "write it with numpy.savez(path, x=…, y=…), pass a .csv, or a pair of IDX files, images first"
     return DataError(message(must=must, found=found, where=str(path), do=do))
 
 

@@ -143,7 +143,7 @@ def sweep(
     require_data(data, "sweep")
     names, points = _grid(optimizer, hyperparameters)
     seeds = _seeds(seeds)
-    params, on_device, labelled = start(network, data, jax.random.key(0), None)
+    params, on_device, labelled = start(network, loss, data, jax.random.key(0), None)
     count = len(jax.tree.leaves(data.x_train)[0])
     measured = metric_for(metric, loss, labelled)
     program = _program(network, loss, optimizer, measured, epochs, min(batch_size, count))

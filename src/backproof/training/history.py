@@ -1,6 +1,6 @@
 """The history of training: one record for each epoch, read from the device while the next epoch runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,28 @@ class Epoch(NamedTuple):
     number: int
     loss: float
     metric: float | None
+
+
+SHOWN = 6  # epochs at either end of a long history
+
+
+def table_of(history: Sequence[Epoch], note: str = "") -> str:
+    """Return a history as a table; of a long one, the first epochs and the last.
+
+    Args:
+        history: the records of the epochs.
+        note: a last line, e.g. why training ended.
+    """
+    measured = any(epoch.metric is not None for epoch in history)
+    lines = [f"{'epoch':>5}  {'loss':>12}" + (f"  {'metric':>10}" if measured else "")]
+    rows = [
+        f"{epoch.number:>5}  {epoch.loss:>12.6g}"
+        + ("" if epoch.metric is None else f"  {epoch.metric:>10.4g}")
+        for epoch in history
+    ]
+    if len(rows) > 2 * SHOWN + 1:
+        rows = [*rows[:SHOWN], f"{'…':>5}", *rows[-SHOWN:]]
+    return "\n".join([*lines, *rows, *([note] if note else [])])
 
 
 class Recorder:

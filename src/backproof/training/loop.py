@@ -18,8 +18,9 @@ from backproof.training.checkpoints import Checkpoints
 from backproof.training.data import Data, digest
 from backproof.training.devices import Layout, divided, placed
 from backproof.training.extras import saver
-from backproof.training.history import Epoch, Recorder
+from backproof.training.history import Epoch, Recorder, table_of
 from backproof.training.kept import kept
+from backproof.training.progress import bar
 from backproof.training.run import Run, trained
 from backproof.training.segment import Carry, Experiment, Metric, begin
 from backproof.training.start import require_seed, start
@@ -30,7 +31,7 @@ from backproof.training.stream import Stream
 DEFAULT_OPTIMIZER = optax.sgd(0.1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fit:
     """Holds the outcome of `fit`.
 
@@ -45,6 +46,17 @@ class Fit:
     memory: PyTree
     history: tuple[Epoch, ...]
     stopped: bool = False
+
+    def __str__(self) -> str:
+        """Return the history as a table."""
+        return table_of(self.history, "stopped before the last epoch" if self.stopped else "")
+
+    def __repr__(self) -> str:
+        """Return how far training came, without the parameters."""
+        leaves = jax.tree.leaves(self.params)
+        count = sum(int(np.size(leaf)) for leaf in leaves)
+        last = f", loss {self.history[-1].loss:.6g}" if self.history else ""
+        return f"Fit({len(self.history)} epochs{last}; {count} parameters in {len(leaves)} arrays)"
 
 
 def fit(
@@ -62,6 +74,7 @@ def fit(
     stop: Stop | None = None,
     checkpoints: Checkpoints | None = None,
     layout: Layout | None = None,
+    progress: bool | None = None,
 ) -> Fit:
     """Return the outcome of training `network` on `data` with its hand-written gradients.
 
@@ -91,6 +104,8 @@ def fit(
         checkpoints: where to save; if checkpoints are there, training resumes. Needs orbax-checkpoint.
         layout: the devices to train on, and what is divided among them: `training.data_parallel()` or
             `training.tensor_parallel(model)`; one device if None. The trained parameters stay on them.
+        progress: whether a bar on standard error shows how far training is; if None, where that is a terminal
+            and there is no `on_epoch`.
 
     Raises:
         DataError: `data` is empty, not finite, or its labels do not fit the prediction; for a stream, raised
@@ -110,14 +125,14 @@ def fit(
     start_key, order_key = jax.random.split(jax.random.key(seed))
     stream = data if isinstance(data, Stream) else None
     in_memory = data.sample() if isinstance(data, Stream) else data
-    first, on_device, labelled = start(network, in_memory, start_key, params)
+    first, on_device, labelled = start(network, loss, in_memory, start_key, params)
     metric = metric_for(metric, loss, labelled)
     count = len(jax.tree.leaves(in_memory.x_train)[0]) if stream is None else len(stream)
     experiment = Experiment(network, step, metric, stop, count, min(batch_size, count))
     carry = _copied(begin(experiment, first, on_device))
     carry, order_key, on_device = placed(layout, (carry, order_key, on_device))
     experiment = _divided(layout, experiment)
-    recorder = Recorder(experiment.steps, on_epoch, late=1 if stop.may_stop is False else 0)
+    late = 1 if stop.may_stop is False else 0
     longest = None if checkpoints is None else checkpoints.every_steps
     if stream is not None:
         longest = min(longest or stream.steps, stream.steps)
@@ -126,7 +141,11 @@ def fit(
         about = _identity(network, loss, experiment, data, carry, seed, longest)
         return about | _first_step(step, first, in_memory)
 
-    with nullcontext() if checkpoints is None else saver(checkpoints, identity()) as opened:
+    with (
+        bar(epochs, progress, on_epoch) as told,
+        nullcontext() if checkpoints is None else saver(checkpoints, identity()) as opened,
+    ):
+        recorder = Recorder(experiment.steps, told, late=late)
         run = Run(
             experiment, order_key, on_device, epochs, longest, recorder, opened, stream, labelled, layout
         )

@@ -23,6 +23,8 @@ from backproof.training.files import PathLike
 from backproof.training.standardiser import Standardiser
 
 KIND = "backproof model"
+CROSS_ENTROPY = "softmax_cross_entropy"
+TARGETS = "target "
 ROWS_AT_ONCE = 4096
 
 
@@ -36,6 +38,9 @@ class Model:
         params: a tuple of `{"W", "b"}`, one for each layer.
         standardiser: applied to every input first; None leaves the inputs as they are.
         last: the name of σ of the last layer.
+        labels: the text of each class, where the labels were texts.
+        loss: the name of the loss that it was trained with; with `half_squared_error` it predicts numbers.
+        targets: the standardiser of those numbers; None leaves the predictions as they are.
 
     Raises:
         UsageError: a name or a width is not valid, or the parameters do not fit such a network.
@@ -46,6 +51,9 @@ class Model:
     params: PyTree
     standardiser: Standardiser | None = None
     last: str = "identity"
+    labels: tuple[str, ...] = ()
+    loss: str = CROSS_ENTROPY
+    targets: Standardiser | None = None
 
     def __post_init__(self) -> None:
         _require_fit(self.network, self)
@@ -57,7 +65,7 @@ class Model:
 
     @property
     def classes(self) -> int:
-        """The number of classes."""
+        """The number of classes, or of predicted numbers."""
         return self.sizes[-1]
 
 
@@ -68,6 +76,20 @@ def probabilities(model: Model, x: Shaped[np.ndarray, "m n"]) -> Float[np.ndarra
 
     Raises:
         DataError: `x` does not have one row of `model.sizes[0]` numbers for each sample.
+    """
+    return softmax(predictions(model, x))
+
+
+def softmax(prediction: Float[np.ndarray, "m n"]) -> Float[np.ndarray, "m n"]:
+    """Return the probability of each class from the prediction of a network."""
+    return np.asarray(jax.nn.softmax(jnp.asarray(prediction, jnp.float32)))
+
+
+def predictions(model: Model, x: Shaped[np.ndarray, "m n"]) -> Float[np.ndarray, "m outputs"]:
+    """Return what the network gives for every row of `x`, which must not be standardised already.
+
+    Raises:
+        DataError: as for `probabilities`.
     """
     x = np.asarray(x)
     is_numbers = x.dtype.kind in "biu" or jnp.issubdtype(x.dtype, jnp.floating)
@@ -85,14 +107,15 @@ def probabilities(model: Model, x: Shaped[np.ndarray, "m n"]) -> Float[np.ndarra
 
     @jax.jit
     def predict(params: PyTree, x: jax.Array) -> jax.Array:
-        return jax.nn.softmax(network.forward(params, x)[0].astype(jnp.float32))
+        return network.forward(params, x)[0].astype(jnp.float32)
 
     def predicted(x: np.ndarray) -> np.ndarray:
         x = x if model.standardiser is None else model.standardiser.apply(x)
         return np.asarray(predict(params, x.astype(dtype)))  # on the host: JAX would narrow int64 first
 
     parts = [x[first : first + ROWS_AT_ONCE] for first in range(0, len(x), ROWS_AT_ONCE)]
-    return np.concatenate([np.zeros((0, model.classes), np.float32), *map(predicted, parts)])
+    found = np.concatenate([np.zeros((0, model.classes), np.float32), *map(predicted, parts)])
+    return found if model.targets is None else model.targets.undo(found)
 
 
 def save_model(path: PathLike, model: Model) -> None:
@@ -106,9 +129,10 @@ def save_model(path: PathLike, model: Model) -> None:
         for number, layer in enumerate(model.params, start=1)
         for name, leaf in layer.items()
     }
-    if model.standardiser is not None:
-        arrays |= {"mean": model.standardiser.mean, "scale": model.standardiser.scale}
+    for prefix, one in (("", model.standardiser), (TARGETS, model.targets)):
+        arrays |= one.arrays(prefix) if one else {}
     about = {"sizes": model.sizes, "activation": model.activation, "last": model.last}
+    about |= {"labels": model.labels, "loss": model.loss}
     write_archive(Path(path), KIND, about, arrays)
 
 
@@ -127,8 +151,11 @@ def _assembled(about: dict[str, Any], stored: dict[str, np.ndarray]) -> Model:
     params = tuple(
         {name: stored[f"{number}.{name}"] for name in ("W", "b")} for number in range(1, layers + 1)
     )
-    standardiser = Standardiser(stored["mean"], stored["scale"]) if "mean" in stored else None
-    return Model(tuple(about["sizes"]), about["activation"], params, standardiser, about["last"])
+    standardiser, targets = Standardiser.among(stored), Standardiser.among(stored, TARGETS)
+    # models were once written without labels and without the name of the loss
+    labels, loss = tuple(about.get("labels", ())), about.get("loss", CROSS_ENTROPY)
+    sizes, activation, last = tuple(about["sizes"]), about["activation"], about["last"]
+    return Model(sizes, activation, params, standardiser, last, labels, loss, targets)
 
 
 def _require_fit(network: Rule, model: Model) -> None:

@@ -1,7 +1,7 @@
 """The trained parameters of any rule, in a file of their own, and its predictions."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,29 @@ from backproof.errors import DataError, UsageError, message
 from backproof.rule import PyTree, Rule
 from backproof.training.archive import read_archive, write_archive
 from backproof.training.files import PathLike
+from backproof.training.model import CROSS_ENTROPY, TARGETS
+from backproof.training.standardiser import Standardiser
 
 KIND = "backproof parameters"
 ROWS_AT_ONCE = 4096
+
+
+class Trained(NamedTuple):
+    """Holds the parameters of a network, and what is needed to use them on samples as they are.
+
+    Attributes:
+        params: the parameters.
+        standardiser: applied to every input first; None leaves the inputs as they are.
+        labels: the text of each class, where the labels were texts.
+        loss: the name of the loss that it was trained with.
+        targets: the standardiser of the numbers that are predicted; None leaves them as they are.
+    """
+
+    params: PyTree
+    standardiser: Standardiser | None = None
+    labels: tuple[str, ...] = ()
+    loss: str = CROSS_ENTROPY
+    targets: Standardiser | None = None
 
 
 def save_parameters(path: PathLike, network: Rule, params: PyTree, x: PyTree) -> None:
@@ -30,8 +50,15 @@ def save_parameters(path: PathLike, network: Rule, params: PyTree, x: PyTree) ->
         UsageError: the parameters have not the form that the network gives them for such an input.
         DataError: the file cannot be written.
     """
+    save_trained(path, network, Trained(params), x)
+
+
+def save_trained(path: PathLike, network: Rule, trained: Trained, x: PyTree) -> None:
+    """Write parameters with their standardiser and labels; else as `save_parameters`."""
+    params = trained.params
     inputs = jax.tree.map(_shape, x)
-    wrong = _misfit(_forms(network, inputs), _named(params))
+    forms, prediction = jax.eval_shape(lambda: network.init(jax.random.key(0), inputs))
+    wrong = _misfit(_named(forms), _named(params))
     if wrong:
         raise UsageError(
             message(
@@ -46,7 +73,12 @@ def save_parameters(path: PathLike, network: Rule, params: PyTree, x: PyTree) ->
         "rule": network.name,
         "leaves": list(_named(params)),
         "inputs": [[list(leaf.shape), leaf.dtype.name] for leaf in jax.tree.leaves(inputs)],
+        "outputs": [list(leaf.shape) for leaf in jax.tree.leaves(prediction)],
+        "labels": trained.labels,
+        "loss": trained.loss,
     }
+    for prefix, one in (("", trained.standardiser), (TARGETS, trained.targets)):
+        arrays |= one.arrays(prefix) if one else {}
     write_archive(Path(path), KIND, about, arrays)
 
 
@@ -61,9 +93,24 @@ def load_parameters(path: PathLike, network: Rule, x: PyTree) -> PyTree:
     Raises:
         DataError: the file cannot be read, or holds the parameters of another network.
     """
-    expected = jax.eval_shape(lambda: network.init(jax.random.key(0), jax.tree.map(_shape, x))[0])
+    return load_trained(path, network, x).params
 
-    def assembled(about: dict[str, Any], stored: dict[str, np.ndarray]) -> PyTree:
+
+def load_trained(path: PathLike, network: Rule, x: PyTree = None) -> Trained:
+    """Return what `save_trained` wrote; else as `load_parameters`.
+
+    Args:
+        path: the file.
+        network: the rule that the parameters belong to.
+        x: an input of the network, or its shape; if None, as it was saved, for inputs that are one array.
+
+    Raises:
+        DataError: as for `load_parameters`.
+    """
+
+    def assembled(about: dict[str, Any], stored: dict[str, np.ndarray]) -> Trained:
+        inputs = jax.ShapeDtypeStruct(*about["inputs"][0]) if x is None else jax.tree.map(_shape, x)
+        expected = jax.eval_shape(lambda: network.init(jax.random.key(0), inputs)[0])
         found = {name: stored[str(number)] for number, name in enumerate(about["leaves"])}
         wrong = _misfit(_named(expected), found)
         if about["rule"] != network.name or wrong:
@@ -76,7 +123,10 @@ def load_parameters(path: PathLike, network: Rule, x: PyTree) -> PyTree:
                 )
             )
         leaves = [_as_saved(found[name]) for name in _named(expected)]
-        return jax.tree.unflatten(jax.tree.structure(expected), leaves)
+        params = jax.tree.unflatten(jax.tree.structure(expected), leaves)
+        labels, loss = tuple(about.get("labels", ())), about.get("loss", CROSS_ENTROPY)
+        both = Standardiser.among(stored), Standardiser.among(stored, TARGETS)
+        return Trained(params, both[0], labels, loss, both[1])
 
     return read_archive(Path(path), KIND, assembled)
 
@@ -114,10 +164,6 @@ def _as_saved(value: np.ndarray) -> jax.Array | np.ndarray:
 
 def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(np.shape(leaf), jnp.result_type(leaf))
-
-
-def _forms(network: Rule, inputs: PyTree) -> dict[str, Any]:
-    return _named(jax.eval_shape(lambda: network.init(jax.random.key(0), inputs)[0]))
 
 
 def _named(params: PyTree) -> dict[str, Any]:

@@ -7,7 +7,7 @@ changes z^1 c² times as much, for the same δ^1. A learning rate that suits one
 too low for another. An offset that all features share acts like one such large input.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,6 +87,20 @@ class Standardiser:
                 )
             )
         return ((np.asarray(x) - self.mean) / self.scale).astype(np.float32)
+
+    def undo(self, x: Float[np.ndarray, "m ..."]) -> Float[np.ndarray, "m ..."]:
+        """Return what was standardised as it was before, as float32."""
+        return (np.asarray(x, np.float64) * self.scale + self.mean).astype(np.float32)
+
+    def arrays(self, prefix: str = "") -> dict[str, np.ndarray]:
+        """Return both arrays by the names under which a file holds them."""
+        return {f"{prefix}mean": self.mean, f"{prefix}scale": self.scale}
+
+    @staticmethod
+    def among(arrays: Mapping[str, np.ndarray], prefix: str = "") -> "Standardiser | None":
+        """Return the standardiser that a file holds; None if it holds none."""
+        names = f"{prefix}mean", f"{prefix}scale"
+        return Standardiser(*(arrays[name] for name in names)) if names[0] in arrays else None
 
 
 def _scale(deviation: np.ndarray, constant: np.ndarray) -> np.ndarray:

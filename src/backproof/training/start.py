@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from backproof.rule import PyTree, Rule, require_whole_number
+from backproof.rule import Loss, PyTree, Rule, require_whole_number
 from backproof.training.data import Data, require_classes, require_fitting, require_usable
 
 
@@ -23,8 +23,10 @@ class Start(NamedTuple):
     labelled: bool
 
 
-def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
+def start(network: Rule, loss: Loss, data: Data, key: jax.Array, params: PyTree) -> Start:
     """Return the checked samples and the first parameters, from `network.init(key, …)` if `params` is None.
+
+    The loss is traced on all samples at once, so that what does not fit is said in the caller's own sizes.
 
     Raises:
         DataError: the samples are empty, not finite, too large for JAX's dtypes, or their labels do not fit.
@@ -43,6 +45,7 @@ def start(network: Rule, data: Data, key: jax.Array, params: PyTree) -> Start:
     labelled = _are_labels(on_device.y_train, prediction)
     if labelled:
         require_classes(data, prediction.shape[-1])
+    jax.eval_shape(loss.forward, prediction, on_device.y_train)
     return Start(params, on_device, labelled)
 
 
