@@ -97,6 +97,16 @@ def test_a_least_size_is_a_name_and_the_largest_counts():
             bind(array(least), shape, known)
 
 
+def test_a_multiple_has_a_least_size_too():
+    assert array("8*b>=8 n") == array("8*b >= 1 n") == parse("f32[8*b>=8,n]")
+    assert array("8*b>=8").least == (("b", 1),)
+    assert array("8*b>=9").least == (("b", 2),)
+    assert str(array("8*b>=16 n>=1")) == "f32[8*b>=16,n>=1]"
+    assert str(array("8*b>=16 b")) == str(array("8*b b>=2")) == "f32[8*b,b>=2]"
+    with pytest.raises(UsageError, match=r"must fit \[8\*b>=8\]"):
+        bind(array("8*b>=8"), (0,), {})
+
+
 @given(st.lists(DIMENSIONS, max_size=4), st.sampled_from([(), (3,), (2, 4)]), st.booleans())
 def test_a_shape_binds_the_names_it_was_made_from(dims, batch, starred):
     spec = array(" ".join(["*batch"] * starred + dims))
@@ -138,9 +148,10 @@ def test_expressions_are_arithmetic_and_nothing_else():
         (lambda: array("b", low="import"), "an expression of dims"),
         (lambda: bind(array("b n"), (2,), {}), r"must fit \[b, n\], but found shape=\(2,\)"),
         (lambda: bind(array("n n"), (2, 3), {}), r"must fit \[n, n\]"),
-        (lambda: array("n+1>=2"), r"a least size stands behind a name, but found 'n\+1>=2'; .* n>=2"),
-        (lambda: array("n<=8"), "a least size stands behind a name"),
-        (lambda: array("n=m"), "a least size stands behind a name"),
+        (lambda: array("n+m>=2"), r"behind an axis with one name, but found 'n\+m>=2'; .* n>=2 or 8\*b>=8"),
+        (lambda: array("n-n>=9"), "behind an axis with one name"),
+        (lambda: array("n<=8"), "a least size is a number behind an axis"),
+        (lambda: array("n=m"), "a least size is a number behind an axis"),
         (lambda: array("n", also=3), r"a tuple of values, but found also=3; write also=\(3,\)"),
         (lambda: array("n", also=(True,)), "also= names numbers"),
         (lambda: integers("n", 0, 3, also=(0.5,)), "an element of int32 must be able"),

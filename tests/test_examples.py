@@ -1,7 +1,9 @@
 """Every example runs as a user runs it, and prints what it is there to show."""
 
+import importlib.util
 import pathlib
 import runpy
+import shutil
 
 import pytest
 
@@ -18,7 +20,11 @@ def test_every_example_is_run_here():
         "bench_devices",
         "bench_step",
         "bench_sweep",
+        "c_by_ctypes",
         "derive_your_own",
+        "own_network",
+        "pallas_rms_norm",
+        "pytorch_function",
         "train_digits",
         "verify_a_custom_vjp",
     }
@@ -75,3 +81,44 @@ def test_the_bench_of_a_sweep_runs_both_ways(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert "4 experiments of 1 epochs" in lines[0]
     assert len(lines) == 4
+
+
+@pytest.mark.as_user
+def test_the_pallas_kernel_is_right_and_the_slip_in_it_is_seen(capsys):
+    example = load("pallas_rms_norm")
+    example["test_the_kernel_has_the_gradient_of_its_reference"]()
+    example["main"]()
+    right, slipped = capsys.readouterr().out.split("\n\n")
+    assert right.startswith("rms_norm: AGREES")
+    assert slipped.startswith("rms_norm: WRONG")
+
+
+@pytest.mark.as_user
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc)")
+def test_the_c_code_adds_to_its_buffer_and_the_slip_of_overwriting_is_seen(capsys):
+    load("c_by_ctypes")["main"]()
+    right, slipped = capsys.readouterr().out.strip().split("\n\n")
+    assert right.startswith("backward: AGREES")
+    assert slipped.startswith("backward: WRONG")
+    assert "does not add to buffer 0" in slipped
+
+
+@pytest.mark.as_user
+def test_the_torch_function_is_judged_or_its_skip_is_said(capsys):
+    load("pytorch_function")["main"]()
+    said = capsys.readouterr().out
+    if importlib.util.find_spec("torch") is None:
+        assert said == "skipped: torch is not installed (pip install torch)\n"
+        return
+    right, slipped = said.strip().split("\n\n")
+    assert right.startswith("pullback: AGREES")
+    assert slipped.startswith("pullback: WRONG (dropped-term)")
+
+
+@pytest.mark.as_user
+def test_a_network_of_ones_own_is_verified_trained_and_used_in_another_process(capsys):
+    accuracies, same = load("own_network")["main"](seeds=1, epochs=3)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["convolution(2): AGREES", "pool: SUBGRADIENT"]
+    assert accuracies[0] > 0.9
+    assert same

@@ -15,7 +15,7 @@ from backproof.arguments.builders import (
     simplex,
     spd,
 )
-from backproof.arguments.expressions import Bound, Dims, evaluate
+from backproof.arguments.expressions import Bound, Dims, evaluate, names_in
 from backproof.arguments.notation import from_annotations, parse, parse_many
 from backproof.arguments.specification import (
     LONG_DTYPES,
@@ -40,6 +40,7 @@ __all__ = [
     "from_annotations",
     "increasing",
     "integers",
+    "names_in",
     "names_of",
     "one_hot",
     "orthogonal",

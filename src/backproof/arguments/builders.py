@@ -16,7 +16,8 @@ from backproof.arguments.specification import (
 )
 
 Predicate = Callable[[Any], bool] | None
-LEAST = re.compile(rf"(\*?{NAME})(>=|>)(\d+)")
+AS_IN = "write it as in n>=2 or 8*b>=8"
+LEAST = re.compile(r"(.+?)(>=|>)(\d+)")
 
 
 def array(
@@ -140,11 +141,25 @@ def _axes(text: str) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
     least: dict[str, int] = {}
     for part in re.sub(r"\s*(>=|>)\s*", r"\1", text.replace(",", " ")).split():
         stated = LEAST.fullmatch(part)
-        axes.append(stated[1] if stated else _dimension(part))
+        axes.append(_dimension(stated[1] if stated else part))
         if stated:
-            size = int(stated[3]) + (stated[2] == ">")
-            least[stated[1]] = max(size, least.get(stated[1], 0))
-    return tuple(axes), tuple((axis, least[axis]) for axis in dict.fromkeys(axes) if least.get(axis))
+            name, size = _least(part, stated[1], int(stated[3]) + (stated[2] == ">"))
+            least[name] = max(size, least.get(name, 0))
+    names = dict.fromkeys(name for axis in axes for name in names_in(axis))
+    return tuple(axes), tuple((name, least[name]) for name in names if least.get(name))
+
+
+def _least(part: str, axis: str, size: int) -> tuple[str, int]:
+    """Return the name in an axis, and its least size: in `8*b>=8`, that is 1 for b."""
+    names = set(names_in(axis))
+    if names == {axis}:
+        return axis, size
+    if len(names) == 1:
+        (name,) = names
+        found = next((n for n in range(size + 2) if evaluate(axis, {name: n}) >= size), None)
+        if found is not None:
+            return name, found
+    raise unreadable("a least size stands behind an axis with one name", repr(part), AS_IN)
 
 
 def _dimension(text: str) -> str:
@@ -153,7 +168,7 @@ def _dimension(text: str) -> str:
     if re.fullmatch(rf"{NAME}=\d+", text):  # jaxtyping's `rows=4`
         return text.split("=")[1]
     if re.search("[<>=]", text):
-        raise unreadable("a least size stands behind a name", repr(text), "write it as in n>=2")
+        raise unreadable("a least size is a number behind an axis", repr(text), AS_IN)
     evaluate(text, dict.fromkeys(names_in(text), 1))
     return text
 

@@ -67,9 +67,17 @@ class Specification:
 
     @property
     def axes(self) -> str:
-        """The axes as the notation writes them; a least size stands where its name stands first."""
-        least = dict(self.least)
-        return ",".join(f"{dim}>={least.pop(dim)}" if dim in least else dim for dim in self.dims)
+        """The axes as the notation writes them; a least size stands where its name stands first.
+
+        That is where it stands alone, if it does, and else in an expression: `8*b>=8`.
+        """
+        least, said = dict(self.least), []
+        for dim in self.dims:
+            names = {*names_in(dim)}
+            stands = names == {dim} or (len(names) == 1 and not names & {*self.dims})
+            bound = {name: least.pop(name) for name in names if stands and name in least}
+            said.append(f"{dim}>={bound.get(dim) or evaluate(dim, bound)}" if bound else dim)
+        return ",".join(said)
 
     @property
     def batch_name(self) -> str | None:

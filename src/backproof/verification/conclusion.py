@@ -98,7 +98,7 @@ def _finding(
     if found.doubt:
         return Finding(Verdict.REFERENCE_SUSPECT, "reference", found.doubt)
     if found.refused:
-        return _refuses(found)
+        return _refuses(claim, found)
     nothing = _nothing_seen(found, declared)
     if nothing:
         return Finding(Verdict.INCONCLUSIVE, None, f"no verdict is possible: {nothing}")
@@ -136,14 +136,15 @@ def _nothing_seen(found: Findings, declared: Mapping[str, str]) -> str:
     return "; ".join(blind)
 
 
-def _refuses(found: Findings) -> Finding:
+def _refuses(claim: Claim, found: Findings) -> Finding:
     """Return the finding that the hand-written side fails on an empty axis, where the function does not."""
     one = found.refused[0]
     axes = [name for name, size in one.drawn.dims if size in (0, (0,))]
     where = " and ".join(f"{name} = 0" for name in axes) or f"an axis is empty ({one.drawn.shapes})"
     cause, said = one.broken
     agreeing = sum(one.outcome is not Outcome.NO_EVIDENCE for one in found.judged)
-    least = "; ".join(f"write `{name}>=1` if it need not hold there" for name in axes if name.isidentifier())
+    written = [claim.points.not_empty(name) for name in axes if name.isidentifier()]
+    least = "; ".join(f"write `{axis}` if it need not hold there" for axis in written)
     others = "the other point agrees" if agreeing == 1 else f"the other {agreeing} points agree"
     rest = f"where {where}, {said}; {others}"
     return Finding(

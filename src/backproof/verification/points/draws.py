@@ -158,6 +158,10 @@ class Points:
         del args
         return {}
 
+    def not_empty(self, axis: str) -> str:
+        """Return how a specification says that a named axis is never empty."""
+        return f"{axis}>=1"
+
     def landmarks(self, args: tuple[PyTree, ...]) -> dict[str, bool]:
         """Return, for each value that a specification names, whether it is met in an argument tuple."""
         del args

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from backproof.arguments import Dims, Specification, bind, names_of, shape_of
+from backproof.arguments import Dims, Specification, bind, evaluate, names_in, names_of, shape_of
 from backproof.errors import UsageError
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import PyTree
@@ -84,6 +84,12 @@ class FromArguments(Points):
     def styled(self, style: Style, seed: int) -> list[Drawn]:
         """Return draws of a style from a seed, one at each size."""
         return self._every((dims, style, seed) for dims in self._sizes)
+
+    def not_empty(self, axis: str) -> str:
+        """Return how a specification says that a named axis is never empty, alone or in an expression."""
+        dims = [dim for spec in self._specs for dim in spec.dims if {*names_in(dim)} == {axis}]
+        alone = axis in dims or not dims
+        return f"{axis}>=1" if alone else f"{dims[0]}>={evaluate(dims[0], {axis: 1})}"
 
     def longer(self, axis: str, size: int, seed: int) -> Drawn | None:
         """Return a draw of plain numbers in which one axis has a given size and the others are short."""
