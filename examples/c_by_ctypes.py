@@ -2,8 +2,8 @@
 
     pytest examples/c_by_ctypes.py
 
-C code often accumulates, as `dz[i] += …`, so that several uses of one array sum up. bp.accumulating calls such
-a function with buffers that hold other numbers first. A C compiler must be installed (cc).
+C code often accumulates, as `dz[i] += …`, so that several uses of one array sum up. bp.accumulating calls
+such a function with buffers that hold other numbers first. A C compiler must be installed (cc).
 
     L = Σ_rows (log Σ_k exp(z_k) − z_y),   ∂L/∂z_k = exp(z_k)/Σ exp(z) − [k = y]
 """

@@ -25,13 +25,13 @@ from backproof.arguments import (
     one_hot,
     orthogonal,
     parse,
-    parse_many,
     partition,
     permutation,
     shape_of,
     simplex,
     spd,
 )
+from backproof.cli.arguments import arguments_in
 
 pytestmark = pytest.mark.smoke
 
@@ -82,7 +82,7 @@ def test_structures_are_read_back(name, dims, total):
     spec = {**made, **others, "one_hot": one_hot}[name](dims)
     assert spec.structure == name
     assert parse(str(spec)) == spec
-    assert parse_many(f"f32[b] {spec} {spec}") == [array("b"), spec, spec]
+    assert arguments_in(f"f32[b] {spec} {spec}") == ([array("b"), spec, spec], {})
 
 
 def test_a_least_size_is_a_name_and_the_largest_counts():
@@ -118,7 +118,7 @@ def test_a_shape_binds_the_names_it_was_made_from(dims, batch, starred):
 def test_short_and_long_forms_agree():
     assert parse("f32[b,n]") == array("b n")
     assert parse("i32[b]>=0<=v-1") == integers("b", 0, "v-1")
-    assert parse_many("f32[b,n] f32[n] i32[b]<n") == [array("b n"), array("n"), parse("i32[b]<n")]
+    assert arguments_in("f32[b,n] f32[n] i32[b]<n")[0] == [array("b n"), array("n"), parse("i32[b]<n")]
     assert array("") == parse("f32[]")
 
 

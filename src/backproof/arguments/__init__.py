@@ -16,7 +16,7 @@ from backproof.arguments.builders import (
     spd,
 )
 from backproof.arguments.expressions import Bound, Dims, evaluate, names_in
-from backproof.arguments.notation import from_annotations, parse, parse_many
+from backproof.arguments.notation import from_annotations, parse
 from backproof.arguments.specification import (
     LONG_DTYPES,
     STRUCTURES,
@@ -45,7 +45,6 @@ __all__ = [
     "one_hot",
     "orthogonal",
     "parse",
-    "parse_many",
     "partition",
     "permutation",
     "shape_of",

@@ -52,11 +52,6 @@ def parse(text: str) -> Specification:
     return checked(replace(array(found["dims"], found["dtype"], also=tuple(also)), **fields))
 
 
-def parse_many(text: str) -> list[Specification]:
-    """Read specifications separated by blanks: `f32[b,n] f32[n] i32[b]<n`."""
-    return [parse(part) for part in re.findall(r"\w+\[[^\]]*\]\S*|\S+", text)]
-
-
 def _number_or_text(text: str | None) -> Any:
     """Return the number that a text states, or else the expression of dims."""
     for number in (int, float):

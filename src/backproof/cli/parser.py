@@ -45,7 +45,7 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     for way, form in (("vjp", "(args, cotangent)"), ("grad", "(*args)"), ("jvp", "(args, tangents)")):
         parser.add_argument(f"--{way}", metavar="module:function", help=f"its {way} by hand: {way}{form}")
     parser.add_argument(
-        "--args", metavar="SPECS", help="what the arguments may be, e.g. 'f32[b,n] f32[n]>0 i32[b]>=0<n'"
+        "--args", metavar="SPECS", help="the arguments, e.g. 'f32[b,n] i32[b]>=0<n 1e-6 axis=-1'"
     )
     parser.add_argument(
         "--slips",

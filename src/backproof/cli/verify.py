@@ -1,14 +1,16 @@
 """`backproof verify`: the shipped catalogue, one target of the user's, or the verifier's own cases."""
 
 import argparse
+import functools
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from backproof.arguments import parse_many
 from backproof.catalogue import SHIPPED
 from backproof.cli import derivations
+from backproof.cli.arguments import arguments_in
 from backproof.cli.options import Options, draws_of
 from backproof.cli.shipped import default_cache, default_jobs, keep_compiled, reports
 from backproof.cli.target import is_path, load_target
@@ -113,10 +115,16 @@ def _target(arguments: argparse.Namespace, settings: Options) -> Report:
             )
         )
     loaded = {way: load_target(text) for way, text in given.items()}
+    args, named = (None, {}) if arguments.args is None else arguments_in(arguments.args)
+
+    def bound(target: str) -> Any:
+        function = load_target(target)
+        return functools.partial(function, **named) if named else function
+
     return verify(
-        load_target(arguments.targets[0]) if arguments.targets else None,
-        of=load_target(arguments.of) if arguments.of else None,
-        args=parse_many(arguments.args) if arguments.args is not None else None,
+        bound(arguments.targets[0]) if arguments.targets else None,
+        of=bound(arguments.of) if arguments.of else None,
+        args=args,
         **loaded,
         **settings,
     )
