@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
-from backproof.numerics.inner_rules import rules_in, without_rules
+from backproof.numerics.inner_rules import _plain, rules_in, without_rules
 
 
 @jax.custom_vjp
@@ -61,3 +62,14 @@ def test_the_rules_of_jax_stay():
     assert rules_in(lambda x: jax.nn.relu(cube(x)), jnp.ones(2)) == ["cube"]
     # the slope of relu at 0 is 0 by JAX's rule, and ½ by its body
     assert jax.grad(without_rules(lambda x: jax.nn.relu(cube(x))))(jnp.float32(0)) == 0
+
+
+def test_a_body_that_is_called_twice_keeps_its_results_apart():
+    closed = jax.make_jaxpr(cube)(jnp.float32(0.8))
+    (call,) = closed.jaxpr.eqns
+    (first,) = call.outvars
+    second = type(first)(first.aval)
+    again = call.replace(invars=[first], outvars=[second])
+    both = closed.jaxpr.replace(eqns=[call, again], outvars=[first, second])
+    found = jaxpr_as_fun(ClosedJaxpr(_plain(both), closed.consts))(jnp.float32(0.8))
+    assert [round(float(value), 4) for value in found] == [0.512, 0.1342]

@@ -8,6 +8,7 @@ from backproof.derivations.lines import LineError
 from backproof.derivations.places import drawn_points, places, points_beside
 from backproof.derivations.replay import Replayer, replay_as_it_stands, retraced
 from backproof.derivations.report import About, DerivationReport, DerivationVerdict
+from backproof.derivations.search import searched
 from backproof.derivations.source import Source, source_of
 from backproof.derivations.table import Table
 from backproof.errors import UsageError
@@ -40,6 +41,8 @@ def report_on(
             programs = [run.program.jaxpr for run in runs[-1:] if run.program]
             beside = points_beside(constants_in(programs), points, seed) if shapes is None else []
             table = Table([*runs, *map(replayer.at, beside)])
+            pushed = searched(function, points, table) if shapes is None else []
+            table = Table([*table.runs, *map(replayer.at, pushed)])
         problem = broken.malformed(table) or broken.unrepeatable(
             replayer, function, table, state != broken.generators()
         )

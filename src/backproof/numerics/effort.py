@@ -70,6 +70,9 @@ class Effort:
         also_wrong: further wrong points that may refute it.
         slips: slips tried in autodiff's own program.
         collectives: sums over devices tried in the programs of one device.
+        searched_shapes: shapes at which a claimed bound is pushed towards its violation.
+        searched_points: points of each from which it is pushed.
+        climbs: steps of each push.
         slip_witnesses: right points that may refute a slip.
         draws: times a draw that `where=` refuses is made again.
         points_at_each_shape: points drawn for a derivation at each shape, in addition to one of plain
@@ -142,6 +145,9 @@ class Effort:
     also_wrong: int = 20
     slips: int = 400
     collectives: int = 48
+    searched_shapes: int = 2
+    searched_points: int = 3
+    climbs: int = 60
     slip_witnesses: int = 8
     draws: int = 8
     points_at_each_shape: int = 10

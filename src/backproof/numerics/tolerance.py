@@ -86,6 +86,13 @@ FROM_ZERO = (1.0, 2.0**-20)
 TRUSTED = 1e-7
 ACCUSED = 1e-4
 
+# A claimed bound is searched among numbers of at least this size, and up to twice those of the drawn point:
+# slopes saturate and maxima are reached there, and a bound that is only approached far away is not met.
+SEARCHED = 3.0
+# A strict bound counts as violated by a search if left exceeds right by this part of both: 10^6 times the
+# rounding, by which a bound that is approached may be met.
+EXCESS = 1e-9
+
 # --- accuracy, in every precision --------------------------------------------------------------------------
 
 # An entry may err this many times as much as autodiff does in the same precision. Two stable ways to write

@@ -95,10 +95,19 @@ def test_at_a_kink_any_slope_between_those_on_its_sides_is_right():
     assert (report.verdict, report.cause) == (Verdict.WRONG, "at-zeros")
 
 
+def test_where_python_overflows_the_function_has_no_value():
+    of = lambda x: np.array([math.exp(v) for v in x])  # raises beyond 709, which is drawn
+    assert verified(of, [N], vjp=lambda a, ct: (ct * np.exp(a[0]),)).verdict is Verdict.AGREES
+
+
 def test_a_bound_of_the_domain_is_not_crossed():
     of = lambda x: np.array([math.sqrt(v) * v for v in x])
     back = lambda a, ct: (ct * 1.5 * np.sqrt(a[0]),)
-    assert verified(of, [bp.array("n", low=0, high=4)], vjp=back).verdict is Verdict.AGREES
+    domain = [bp.array("n", low=0, high=4)]
+    assert verified(of, domain, vjp=back).verdict is Verdict.AGREES
+    # on the other side of the bound the slope would be another one
+    size = lambda x: np.array([abs(float(v)) for v in x])
+    assert verified(size, domain, vjp=lambda a, ct: (ct * np.ones_like(a[0]),)).verdict is Verdict.AGREES
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,11 @@ def test_what_is_right_on_one_device_is_right_on_several(found):
     assert {one["verdict"] for one in right} == {"AGREES"}
 
 
+def test_what_explains_some_sizes_alone_is_not_named(found):
+    if found["devices"] > 1:
+        assert found["reports"]["dense, by size"]["cause"] == "unknown"
+
+
 def test_the_slip_in_a_sum_over_devices_is_named(found):
     for name, (cause, *words) in CAUSES.items():
         one = found["reports"][name]

@@ -1,0 +1,165 @@
+"""Claims are searched, not only drawn: from the worst points, an inequality is pushed towards its violation.
+
+A bound that is too small by a few percent is met by no random point, for the worst case lies in a corner: a
+singular vector, a saturated slope. So (left − right)/(|left| + |right|) is maximised by its gradient, within
+the domain and the numbers that are drawn, and the points that are reached are judged like any other.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import minimize
+
+from backproof.derivations.judgement import State, admitted
+from backproof.derivations.lines import Kind
+from backproof.derivations.places import Args, entries
+from backproof.derivations.replay import Replay
+from backproof.derivations.table import Table
+from backproof.derivations.walk import walk
+from backproof.numerics.effort import EFFORT
+from backproof.numerics.leaves import is_floating
+from backproof.numerics.tolerance import EXCESS, SEARCHED
+from backproof.numerics.tracing import float64
+from backproof.verification.points.draws import Points
+
+BOUNDS = (Kind.AT_MOST, Kind.LESS)
+
+
+def searched(function: Callable[..., Any], points: Points, table: Table) -> list[list[Args]]:
+    """Return points at which claims of an inequality are violated most, by shape.
+
+    A claim that fails already is not searched.
+
+    Args:
+        function: the derivation.
+        points: the points at which it can be tried.
+        table: its lines at the drawn points.
+    """
+    found: list[list[Args]] = []
+    for number, position in enumerate(table.lines):
+        if table.steps[position].kind not in BOUNDS or table.row(number, None).fails:
+            continue
+        for run in _runs(table, number):
+            reached = _pushed(function, points, table, run, number)
+            found += [reached] if reached else []
+    return found
+
+
+def _runs(table: Table, number: int) -> list[Replay]:
+    """Return the replays from which a claim is searched: at small shapes, of more than one number if any."""
+    able = [run for run in table.runs if len(run.lines) > number and run.points and np.any(admitted(run))]
+    small = [run for run in able if entries(run.points[0]) <= EFFORT.effects]
+    rich = [run for run in small if all(np.size(leaf) > 1 for leaf in jax.tree.leaves(run.points[0]))]
+    return (rich or small)[: EFFORT.searched_shapes]
+
+
+def _pushed(
+    function: Callable[..., Any], points: Points, table: Table, run: Replay, number: int
+) -> list[Args]:
+    """Return where the worst points of one shape are pushed to."""
+    position = run.lines[number]
+    excess = _excess(*(side for side in run.values[position].value))
+    states = table.seen(run, number, None).states
+    worst = sorted(np.flatnonzero(states == State.FOLLOWS), key=lambda i: -excess[i])[
+        : EFFORT.searched_points
+    ]
+    if not len(worst) or not np.isfinite(excess[worst[0]]):
+        return []
+    tree = jax.tree.structure(run.points[0])
+    free = points.free(run.points[0])
+    movable = [
+        leaf_free and is_floating(leaf)
+        for i, arg in enumerate(run.points[0])
+        for leaf, leaf_free in ((one, free is None or i in free) for one in jax.tree.leaves(arg))
+    ]
+    if not any(movable):
+        return []
+    slope = _slope(function, number, position, tree, movable)
+    reached = [_climbed(slope, points, tree, movable, run.points[i]) for i in worst]
+    kept = [args for args in reached if args is not None]
+    if table.steps[table.lines[number]].kind is Kind.AT_MOST:
+        return [args for args, _ in kept]
+    # a strict bound that is approached, and met by rounding alone, is not violated
+    return [args for args, height in kept if height > EXCESS]
+
+
+def _excess(left: Any, right: Any) -> np.ndarray:
+    """Return by how much left exceeds right at most, relative to both, at each point."""
+    rows = jax.tree.map(_relative, left, right)
+    return np.max([np.max(row.reshape(len(row), -1), axis=1) for row in jax.tree.leaves(rows)], axis=0)
+
+
+def _relative(left: Any, right: Any) -> Any:
+    like = np if isinstance(left, np.ndarray) else jnp
+    size = like.abs(left) + like.abs(right)
+    return (left - right) / like.where(size > 0, size, 1)
+
+
+def _slope(
+    function: Callable[..., Any], number: int, position: int, tree: Any, movable: Sequence[bool]
+) -> Callable[[np.ndarray, Sequence[Any]], tuple[float, np.ndarray]]:
+    """Return the compiled function from numbers that move, and leaves that stay, to excess and gradient."""
+
+    def height(flat: jax.Array, leaves: Sequence[Any]) -> jax.Array:
+        args = tree.unflatten(_filled(flat, leaves, movable))
+        left, right = walk(function, args, number).steps[position].payload
+        rows = jax.tree.leaves(jax.tree.map(_relative, left, right))
+        return jnp.max(jnp.stack([jnp.max(row) for row in rows]))
+
+    compiled = jax.jit(jax.value_and_grad(height))
+
+    def at(flat: np.ndarray, leaves: Sequence[Any]) -> tuple[float, np.ndarray]:
+        with float64():
+            value, gradient = compiled(flat, leaves)
+        return float(value), np.asarray(gradient)
+
+    return at
+
+
+def _filled(flat: Any, leaves: Sequence[Any], movable: Sequence[bool]) -> list[Any]:
+    """Return the leaves, those that move filled from a row of numbers."""
+    filled, start = [], 0
+    for leaf, moves in zip(leaves, movable, strict=True):
+        if not moves:
+            filled.append(leaf)
+            continue
+        filled.append(flat[start : start + np.size(leaf)].reshape(np.shape(leaf)))
+        start += np.size(leaf)
+    return filled
+
+
+def _climbed(
+    slope: Callable[..., tuple[float, np.ndarray]],
+    points: Points,
+    tree: Any,
+    movable: Sequence[bool],
+    start: Args,
+) -> tuple[Args, float] | None:
+    """Return the point that is reached from one by its gradient, and the excess there; None if none is."""
+    leaves = [np.asarray(leaf, np.float64) if is_floating(leaf) else leaf for leaf in jax.tree.leaves(start)]
+    moving = [leaf for leaf, moves in zip(leaves, movable, strict=True) if moves]
+    flat = np.concatenate([leaf.ravel() for leaf in moving])
+    reach = max(SEARCHED, 2 * float(np.max(np.abs(flat), initial=0.0)))
+
+    def args_at(at: np.ndarray) -> Args:
+        return tree.unflatten(_filled(at, leaves, movable))
+
+    def descent(at: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = slope(at, leaves)
+        if not np.isfinite(value) or not np.all(np.isfinite(gradient)) or not points.admits(args_at(at)):
+            return 1.0, np.zeros_like(at)
+        return -value, -gradient
+
+    found = minimize(
+        descent,
+        flat,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-reach, reach)] * len(flat),
+        options={"maxiter": EFFORT.climbs},
+    )
+    args = args_at(found.x)
+    return (args, -float(found.fun)) if points.admits(args) and np.isfinite(found.fun) else None

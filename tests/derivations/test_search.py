@@ -1,0 +1,72 @@
+"""Bounds that are too small by little are refuted by a search; those that are right, or tight, hold."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import backproof as bp
+from backproof.derivations import DerivationVerdict
+
+HOLDS, FAILS = DerivationVerdict.HOLDS, DerivationVerdict.FAILS
+
+
+def bounded(left, right, args, claim=bp.at_most):
+    @bp.derivation("L", args=args)
+    def stated(*values):
+        yield left(*values), "L", "definition"
+        yield claim(left(*values), right(*values)), r"L \le R", "the bound"
+
+    return stated.verify()
+
+
+def length(W, x):
+    return jnp.sum((W @ x) ** 2)
+
+
+def of_spectrum(factor):
+    return lambda W, x: factor * jnp.linalg.norm(W, 2) ** 2 * jnp.sum(x**2)
+
+
+def of_softmax(z):
+    p = jax.nn.softmax(z)
+    return jnp.linalg.norm(jnp.diag(p) - p[:, None] * p[None], 2)
+
+
+MATRIX = [bp.array("4 5"), bp.array("5")]
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, HOLDS), (0.999, FAILS)])
+def test_a_spectral_bound_is_searched_at_its_singular_vector(factor, verdict):
+    assert bounded(length, of_spectrum(factor), MATRIX).verdict is verdict
+
+
+@pytest.mark.parametrize(("bound", "verdict"), [(0.5, HOLDS), (0.49, FAILS)])
+def test_half_bounds_the_jacobian_of_the_softmax_and_less_does_not(bound, verdict):
+    report = bounded(of_softmax, lambda z: jnp.float64(bound), [bp.array("n>=3")])
+    assert report.verdict is verdict
+    assert report.cause == (None if verdict is HOLDS else "claim")
+
+
+def test_a_strict_bound_that_is_only_approached_holds():
+    below = lambda x, y: jnp.sqrt((1 + x**2) * (1 + y**2)) + 1e-3
+    assert bounded(lambda x, y: 1 + x * y, below, [bp.array(""), bp.array("")], bp.less).verdict is HOLDS
+    sigmoid = [bp.array("n>=2")]
+    assert bounded(jax.nn.sigmoid, jnp.ones_like, sigmoid, bp.less).verdict is HOLDS
+
+
+def test_the_search_stays_within_domain_and_structure():
+    positive = [bp.array("n>=2", low=0, high=8)]
+    assert bounded(jnp.tanh, lambda x: x, positive).verdict is HOLDS  # at x < 0 it is false
+    weighted = [bp.simplex("n>=2"), bp.array("n>=2")]
+    jensen = bounded(lambda p, x: jnp.exp(p @ x), lambda p, x: p @ jnp.exp(x), weighted)
+    assert jensen.verdict is HOLDS  # for p that are no probabilities it is false
+
+
+def test_a_search_respects_what_is_assumed():
+    @bp.derivation("L", args=[bp.array("n>=2")])
+    def ordered(x):
+        yield bp.assume(x[0] < x[1], "x_0 < x_1")
+        yield x[1] - x[0], "d", "definition"
+        yield bp.at_least(x[1] - x[0], 0.0), r"d \ge 0", "as assumed"
+
+    assert ordered.verify().verdict is HOLDS
