@@ -63,10 +63,9 @@ def _pushed(
     position = run.lines[number]
     excess = _excess(*(side for side in run.values[position].value))
     states = table.seen(run, number, None).states
-    worst = sorted(np.flatnonzero(states == State.FOLLOWS), key=lambda i: -excess[i])[
-        : EFFORT.searched_points
-    ]
-    if not len(worst) or not np.isfinite(excess[worst[0]]):
+    follows = [int(i) for i in np.flatnonzero(states == State.FOLLOWS)]
+    worst = sorted(follows, key=lambda i: -excess[i])[: EFFORT.searched_points]
+    if not worst or not np.isfinite(excess[worst[0]]):
         return []
     tree = jax.tree.structure(run.points[0])
     free = points.free(run.points[0])
