@@ -48,7 +48,7 @@ def test_the_wrong_line_is_named_and_the_mended_derivation_ends_in_a_verified_gr
     assert "smallest example:" in slip
     assert mended.startswith("mended, x̄: HOLDS")
     assert "anchored in jax.vjp" in mended
-    assert verified.startswith("layer: AGREES")
+    assert verified.startswith("rmsnorm: AGREES")
 
 
 @pytest.mark.as_user

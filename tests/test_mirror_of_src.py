@@ -23,7 +23,13 @@ TESTED_IN = {
     "cli/test_interrupts.py": ("cli/workers.py",),
     "cli/test_networks.py": ("cli/samples.py",),
     "cli/test_cli_verify.py": ("catalogue.py", "cli/options.py", "cli/shipped.py", "cli/target.py"),
-    "cli/test_cli_derivations.py": ("cli/show.py", "reporting/derived.py", "derivations/report.py"),
+    "cli/test_cli_derivations.py": (
+        "cli/show.py",
+        "derivations/markdown.py",
+        "derivations/marks.py",
+        "derivations/report.py",
+        "reporting/derived.py",
+    ),
     "numerics/test_covered.py": ("numerics/coverage.py", "numerics/indexing.py", "numerics/windows.py"),
     "numerics/test_decisions.py": ("numerics/lanes.py",),
     "numerics/test_compiled_noise.py": ("numerics/paired_run.py",),
@@ -62,7 +68,7 @@ TESTED_IN = {
     "benchmark/test_bench_grid.py": ("benchmark/estimate.py",),
     "benchmark/test_bench_stacks.py": ("benchmark/autodiff.py",),
     "benchmark/test_bench_libraries.py": ("benchmark/peers/*.py",),
-    "reporting/test_benchmark_pages.py": ("reporting/markdown.py", "reporting/plot.py"),
+    "reporting/test_benchmark_pages.py": ("reporting/plot.py",),
     "training/test_checkpoints.py": ("training/saving.py",),
     "training/test_model.py": ("training/archive.py",),
     "training/test_loop.py": (

@@ -45,6 +45,7 @@ _HOME = {
     "batch_descent": "training",
     "in_sweep_sgd": "training",
     "derivation": "derivations",
+    "custom_vjp_of": "derivations",
     "Refutes": "derivations",
     "assume": "derivations",
     "at_least": "derivations",
@@ -82,6 +83,7 @@ __all__ = [
     "chain",
     "check",
     "check_intermediates",
+    "custom_vjp_of",
     "datasets",
     "deltas",
     "derivation",
@@ -145,6 +147,7 @@ if TYPE_CHECKING:
     from backproof.derivations import assume as assume
     from backproof.derivations import at_least as at_least
     from backproof.derivations import at_most as at_most
+    from backproof.derivations import custom_vjp_of as custom_vjp_of
     from backproof.derivations import derivation as derivation
     from backproof.derivations import differ as differ
     from backproof.derivations import equal as equal

@@ -1,11 +1,14 @@
 """`backproof verify PATH` and `backproof show PATH`, from the arguments to the exit status."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 from backproof.cli import main
-from backproof.derivations import form
+from backproof.cli.show import changed, saves
+from backproof.derivations import find, form
 
 HEAD = "import jax\nimport jax.numpy as jnp\nimport backproof as bp\nfrom jaxtyping import Array, Float\n"
 LINES = '''
@@ -105,3 +108,40 @@ def test_a_derivation_on_which_several_rest_is_verified_once(file, monkeypatch, 
     assert main(["show", file(text("lemma"), *resting)]) == 0
     assert sorted(verified) == ["first", "lemma", "second"]
     assert capsys.readouterr().out.count("rests on lemma") == 2
+
+
+def test_a_notebook_shows_formulas_and_the_example(file):
+    (found,) = find([Path(file(text("second", "-")))])
+    shown = found.verify()._repr_markdown_()
+    for said in ("$= 1 - a^2$", "**DOES NOT FOLLOW**", "**FAILS** at line 1", "- tried at ", "z = np.array("):
+        assert said in shown
+
+
+def test_watching_shows_only_what_has_changed_since_the_last_save(file):
+    path = Path(file(text("first"), text("second", "-")))
+
+    def saved():
+        yield  # as it was
+        yield  # nothing has changed
+        path.write_text(HEAD + "\n\n" + text("first") + text("second"))
+        yield  # one is mended, and both have moved down
+        path.write_text(HEAD + "broken = ")
+        yield
+        path.write_text(HEAD + "x = 1\n" + text("first") + text("second"))
+        yield  # what they may use has changed
+
+    *looks, broken, last = changed([path], 0, saved())
+    names = [[(one.name, one.ok) for one in reports] for reports in looks]
+    assert names == [[("first", True), ("second", False)], [], [("second", True)]]
+    assert "a file must be importable" in broken
+    assert [one.name for one in last] == ["first", "second"]
+
+
+def test_a_save_is_noticed_by_the_time_of_the_file(file):
+    path = Path(file(text("first")))
+    waits = iter([lambda: None, lambda: os.utime(path, ns=(1, 1)), lambda: None])
+    moments = saves([path], wait=lambda _: next(waits)())
+    next(moments)
+    next(moments)  # after two looks, of which the second follows the save
+    with pytest.raises(RuntimeError):
+        next(moments)

@@ -1,12 +1,13 @@
 """What is no derivation is told so: the file, the derivation and the line."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
 import backproof as bp
-from backproof.derivations import DerivationVerdict
+from backproof.derivations import DerivationVerdict, verify_each
 
 
 @bp.derivation("x")
@@ -149,3 +150,34 @@ def test_numbers_from_a_fixed_seed_are_no_random_numbers():
         yield shift + x, "x", "shifted"
 
     assert seeded.verify().ok
+
+
+@bp.derivation("x")
+def assumed_in_vain(x: Float[Array, " n"]):
+    bp.assume(jnp.all(x > 0), "x > 0")
+    yield jnp.sqrt(x) ** 2, "x", "definition"
+    yield x, "x", "where it is not negative"
+
+
+@bp.derivation("x")
+def claimed_in_vain(x: Float[Array, " n"]):
+    yield x, "x", "definition"
+    bp.at_most(x, -1.0)
+    yield x, "x", "again"
+
+
+def test_an_assumption_or_a_claim_that_is_not_yielded_is_an_error():
+    for derivation, what in ((assumed_in_vain, "an assumption"), (claimed_in_vain, "a claim")):
+        with pytest.raises(bp.UsageError, match=f"{derivation.name}: .*{what} must be yielded"):
+            derivation.verify()
+        (report,) = verify_each([derivation])
+        assert (report.verdict, report.cause) == (DerivationVerdict.BROKEN, "not-yielded")
+
+
+def test_a_plain_float_is_one_number():
+    @bp.derivation("2x")
+    def doubled(x: float, y: Float[Array, " n"]):
+        yield jax.grad(lambda x: x * x * jnp.sum(y))(x), "d", "definition"
+        yield 2 * x * jnp.sum(y), "2 x", "the power rule"
+
+    assert doubled.verify().verdict is DerivationVerdict.HOLDS

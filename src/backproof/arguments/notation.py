@@ -12,6 +12,8 @@ from backproof.arguments.expressions import readable, unreadable
 from backproof.arguments.specification import Specification, checked
 from backproof.errors import UsageError, message
 
+# What a plain annotation stands for: one number.
+SCALARS = {float: "float32", complex: "complex64"}
 NOTATION = re.compile(r"^\s*(?P<dtype>\w+)\[(?P<dims>[^\]]*)\](?P<rest>.*)$")
 BOUND = re.compile(r"\s*(?P<sign>>=|<=|>|<|\|)\s*(?P<value>[^<>=|:]+)")
 STRUCTURE = re.compile(r"\s*:\s*(?P<name>\w+)(\((?P<of>.*)\))?\s*$")
@@ -61,7 +63,7 @@ def _number_or_text(text: str | None) -> Any:
 
 
 def from_annotations(function: Callable[..., Any]) -> list[Specification]:
-    """Return one specification per argument of a function annotated with jaxtyping shapes.
+    """Return one specification per argument of a function annotated with jaxtyping shapes, or as `float`.
 
     Raises:
         UsageError: an argument has no jaxtyping annotation.
@@ -73,6 +75,8 @@ def from_annotations(function: Callable[..., Any]) -> list[Specification]:
 
 
 def _from_annotation(hint: Any, name: str, function: Callable[..., Any]) -> Specification:
+    if hint in SCALARS:
+        return array("", SCALARS[hint])
     if not hasattr(hint, "dim_str"):
         raise UsageError(
             message(

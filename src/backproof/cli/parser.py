@@ -104,6 +104,9 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", type=Path, help="a Python file or a folder")
     parser.add_argument("--markdown", action="store_true", help="print Markdown with LaTeX formulas")
+    parser.add_argument(
+        "--watch", action="store_true", help="show what has changed each time that a file is saved"
+    )
     parser.add_argument("--seed", metavar="S", type=seed, default=0, help="default: %(default)s")
 
 

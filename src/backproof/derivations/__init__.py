@@ -4,6 +4,7 @@ from backproof.derivations.files import find
 from backproof.derivations.form import Derivation, Verifications, derivation, verify_each
 from backproof.derivations.lines import assume, at_least, at_most, differ, equal, holds, less
 from backproof.derivations.report import DerivationReport, DerivationVerdict, Mark, Refutes
+from backproof.derivations.ruled import custom_vjp_of
 
 __all__ = [
     "Derivation",
@@ -15,6 +16,7 @@ __all__ = [
     "assume",
     "at_least",
     "at_most",
+    "custom_vjp_of",
     "derivation",
     "differ",
     "equal",

@@ -8,9 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from backproof.derivations.admitted import reach_in_words, unadmitted
 from backproof.derivations.causes import cause_of_form, coarse_constant
 from backproof.derivations.example import Look, failing_points, shown, shown_judgement, smallest
-from backproof.derivations.judgement import State, admitted, assumptions
+from backproof.derivations.judgement import State, assumptions
+from backproof.derivations.latex import readable
 from backproof.derivations.lines import Kind
 from backproof.derivations.link import Link, link
 from backproof.derivations.replay import Replayer
@@ -35,6 +37,7 @@ def conclude(
         "assumptions": tuple(s.latex for s in table.steps if s.kind is Kind.ASSUMED),
         "points": table.points,
         "shapes": len(table.runs),
+        "reach": reach_in_words(table, points),
     }
     if not table.points:
         text = "no drawn point satisfies its assumptions, so no line was judged"
@@ -90,26 +93,6 @@ def _is_of_derivative(source: Source | None, table: Table, number: int) -> bool:
     is_anchored = anchor(source, table.steps[table.lines[table.start]].row) is not None
     leaves = jax.tree.leaves(table.runs[-1].values[table.lines[number]].value)
     return is_anchored and all(map(is_inexact, leaves))
-
-
-def _unadmitted(table: Table, points: Points | None) -> str | None:
-    """Return which axis the assumptions admit at its least size only, in words; None if there is none."""
-    if points is None:
-        return None
-    drawn: dict[str, set[int]] = {}
-    admits: dict[str, set[int]] = {}
-    for run in table.runs:
-        for name, size in points.sizes_at(run.points[0]).items():
-            drawn.setdefault(name, set()).add(size)
-            if np.any(admitted(run)):
-                admits.setdefault(name, set()).add(size)
-    for name, sizes in drawn.items():
-        if len(sizes) > 1 and admits.get(name) == {min(sizes)}:
-            return (
-                f"the assumptions admit no drawn point with {name} > {min(sizes)}; give the arguments a "
-                "specification that satisfies them, as backproof.simplex or backproof.spd"
-            )
-    return None
 
 
 def _has_values(table: Table, number: int, row: Row) -> bool:
@@ -169,7 +152,7 @@ def _without_failure(
     if facts["refutes"]:
         text = f"line {facts['refutes'].line} should not follow, but every line does"
         return DerivationReport(**facts, verdict=DerivationVerdict.NOT_REFUTED, explanation=text)
-    missing = _unadmitted(table, points)
+    missing = unadmitted(table, points)
     if missing:
         text = f"no verdict is possible: {missing}"
         return DerivationReport(**facts, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
@@ -269,7 +252,7 @@ def _notes(table: Table, source: Source | None, rows: dict[int, Row], wrong: int
     latex = [step.latex for step in table.steps if step.kind is Kind.ASSUMED]
     for i, text in enumerate(latex):
         if all(np.all(assumptions(run)[i]) for run in table.runs if len(assumptions(run)) > i):
-            notes.append(f"vacuous: the assumption {text} was never false at a drawn point")
+            notes.append(f"vacuous: the assumption {readable(text)} was never false at a drawn point")
     for number, row in rows.items():
         if row.skipped and row.judged and (wrong is None or number <= wrong):
             notes.append(

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from backproof.derivations.report import About, DerivationReport, DerivationVerdict, Refutes
-from backproof.derivations.verify import report_on
-from backproof.errors import GradientError
+from backproof.derivations.verify import UNYIELDED, report_on
+from backproof.errors import GradientError, UsageError
 from backproof.numerics.effort import EFFORT
 
 
@@ -90,8 +90,14 @@ class Derivation:
             examples: how many points are drawn at each shape, next to one with plain numbers.
             seed: the seed of every draw.
             shapes: how many shapes of the menu are tried, the largest ones; None for all.
+
+        Raises:
+            UsageError: an assumption or a claim is made and not yielded, so that it would have no effect.
         """
-        return Verifications(examples=examples, seed=seed, shapes=shapes).report_on(self)
+        report = Verifications(examples=examples, seed=seed, shapes=shapes).report_on(self)
+        if report.cause == UNYIELDED:
+            raise UsageError(f"{self.name}: {report.explanation}")
+        return report
 
     def check(
         self, *, examples: int = EFFORT.points_at_each_shape, seed: int = 0, shapes: int | None = None

@@ -17,6 +17,8 @@ SYMBOLS = {
     "{": "{", "}": "}", "_": "_", "%": "%", "&": "&", "#": "#", "ell": "ℓ", "prime": "′", "mathbb R": "ℝ",
     "lfloor": "⌊", "rfloor": "⌋", "neg": "¬", "wedge": "∧", "land": "∧", "lor": "∨", "emptyset": "∅",
     "ll": "≪", "gg": "≫", "sim": "∼", "propto": "∝", "setminus": "∖", "cup": "∪", "cap": "∩", "colon": ":",
+    "star": "⋆", "dagger": "†", "ast": "∗", "succ": "≻", "prec": "≺", "succeq": "⪰", "preceq": "⪯",
+    "iff": "⇔", "implies": "⇒", "perp": "⊥", "parallel": "∥", "cong": "≅", "lesssim": "≲",
     "left": "", "right": "", "big": "", "Big": "", "bigl": "", "bigr": "", "Bigl": "", "Bigr": "",
     "displaystyle": "", "quad": "  ", "qquad": "   ", ",": " ", ";": " ", ":": " ", "!": "", " ": " ",
     "textstyle": "", "middle": "", "limits": "", "nolimits": "", "tfrac": "", "\\": "; ",
@@ -25,10 +27,16 @@ SYMBOLS = {
 WRAPPERS = frozenset(
     {
         "text", "mathrm", "mathbf", "boldsymbol", "mathit", "mathsf", "operatorname", "texttt", "textbf",
-        "mathcal", "textrm", "bm", "mathbb", "underbrace", "overbrace",
+        "mathcal", "textrm", "bm", "mathbb",
     }
 )  # fmt: skip
+BRACES = ("underbrace", "overbrace")
+FRACTIONS = ("frac", "tfrac", "dfrac")
+# What may follow a fraction as its factor: a letter, a digit, a bracket or a root; no operator and no comma.
+FACTOR = re.compile(r"[\w(\[{⟨‖|√∂∇∑∏∫]")
 ACCENTS = {
+    "widehat": "\u0302",
+    "widetilde": "\u0303",
     "hat": "\u0302",
     "tilde": "\u0303",
     "bar": "\u0304",
@@ -60,15 +68,26 @@ def readable(latex: str) -> str:
 
 
 def _sequence(tokens: list[str], at: int) -> tuple[str, int]:
-    """Return the text of the tokens up to a closing brace, and the position of that brace."""
+    """Return the text of the tokens up to a closing brace, and the position of that brace.
+
+    A fraction that is a factor of what follows stands in parentheses: 1/r x would be read as 1/(r x).
+    """
     parts: list[str] = []
+    fraction: int | None = None
     while at < len(tokens) and tokens[at] != "}":
+        is_fraction = tokens[at][1:] in FRACTIONS and tokens[at].startswith("\\")
         if tokens[at] in "^_":
             inner, after = _argument(tokens, at + 1)
             parts.append(_script(inner, SUPERSCRIPTS if tokens[at] == "^" else SUBSCRIPTS, tokens[at]))
         else:
             piece, after = _argument(tokens, at)
             parts.append(piece)
+        if fraction is not None and parts[-1].strip():
+            if FACTOR.match(parts[-1].strip()) or tokens[at] == "^":
+                parts[fraction] = f"({parts[fraction]})"
+            fraction = None
+        # ∂/∂x is an operator, which is no factor
+        fraction = len(parts) - 1 if is_fraction and not parts[-1].startswith("∂/") else fraction
         at = after
     return "".join(parts), at
 
@@ -86,7 +105,7 @@ def _argument(tokens: list[str], at: int) -> tuple[str, int]:
     if not token.startswith("\\"):
         return token, at + 1
     name = token[1:]
-    if name in ("frac", "tfrac", "dfrac"):
+    if name in FRACTIONS:
         above, middle = _argument(tokens, _past_blanks(tokens, at + 1))
         below, end = _argument(tokens, _past_blanks(tokens, middle))
         return f"{_grouped(above)}/{_grouped(below)}", end
@@ -98,7 +117,14 @@ def _argument(tokens: list[str], at: int) -> tuple[str, int]:
         return {"R": "ℝ"}.get(inner, inner) if name == "mathbb" else inner, end
     if name in ACCENTS:
         inner, end = _argument(tokens, _past_blanks(tokens, at + 1))
-        return inner + ACCENTS[name], end
+        return "".join(letter + ACCENTS[name] if letter.isalnum() else letter for letter in inner), end
+    if name == "binom":
+        above, middle = _argument(tokens, _past_blanks(tokens, at + 1))
+        below, end = _argument(tokens, _past_blanks(tokens, middle))
+        return f"({above} choose {below})", end
+    if name in BRACES:
+        inner, end = _argument(tokens, _past_blanks(tokens, at + 1))
+        return _grouped(inner), end
     if name in SYMBOLS:
         # a blank that only ends the command does not belong to the formula
         letters = name.isalpha() and at + 1 < len(tokens) and tokens[at + 1] == " "

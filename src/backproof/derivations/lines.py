@@ -1,5 +1,9 @@
 """The lines that a derivation may yield: an assumption, a value equal to the line before, or a claim."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -75,39 +79,71 @@ class LineError(UsageError):
         self.row, self.number = row, number
 
 
+class UnyieldedError(LineError):
+    """Raised when an assumption or a claim was made and not yielded, so that it would have no effect."""
+
+
+class Made(NamedTuple):
+    """Holds an assumption or a claim as it was made, and the line of the file on which it was."""
+
+    said: "Assumption | Stated"
+    row: int
+
+
+_MADE: ContextVar[list[Made] | None] = ContextVar("made", default=None)
+
+
+@contextmanager
+def watching() -> Iterator[list[Made]]:
+    """Yield a list of the assumptions and claims that are made from now on; each must be yielded."""
+    made: list[Made] = []
+    token = _MADE.set(made)
+    try:
+        yield made
+    finally:
+        _MADE.reset(token)
+
+
+def _noted(said: "Assumption | Stated") -> Any:
+    made = _MADE.get()
+    if made is not None:
+        made.append(Made(said, sys._getframe(2).f_lineno))
+    return said
+
+
 def assume(condition: Any, latex: str) -> Assumption:
     """Return an assumption: the derivation is tried only at points where every entry of it is true."""
-    return Assumption(condition, latex)
+    return _noted(Assumption(condition, latex))
 
 
 def at_most(left: PyTree, right: PyTree) -> Stated:
     """Return the claim left ≤ right, entry by entry, at every point."""
-    return Stated(Kind.AT_MOST, (left, right))
+    return _noted(Stated(Kind.AT_MOST, (left, right)))
 
 
 def at_least(left: PyTree, right: PyTree) -> Stated:
     """Return the claim left ≥ right, entry by entry, at every point."""
-    return Stated(Kind.AT_MOST, (right, left))
+    return _noted(Stated(Kind.AT_MOST, (right, left)))
 
 
 def less(left: PyTree, right: PyTree) -> Stated:
     """Return the claim left < right, entry by entry, at every point."""
-    return Stated(Kind.LESS, (left, right))
+    return _noted(Stated(Kind.LESS, (left, right)))
 
 
 def equal(left: PyTree, right: PyTree) -> Stated:
     """Return the claim left = right, which is not compared with the line before."""
-    return Stated(Kind.EQUAL, (left, right))
+    return _noted(Stated(Kind.EQUAL, (left, right)))
 
 
 def differ(left: PyTree, right: PyTree, *, somewhere: bool = False) -> Stated:
     """Return the claim left ≠ right in some entry: at every point, or at some point if `somewhere`."""
-    return Stated(Kind.DIFFERS_SOMEWHERE if somewhere else Kind.DIFFERS, (left, right))
+    return _noted(Stated(Kind.DIFFERS_SOMEWHERE if somewhere else Kind.DIFFERS, (left, right)))
 
 
 def holds(condition: Any) -> Stated:
     """Return the claim that every entry of `condition` is true, at every point."""
-    return Stated(Kind.HOLDS, (condition,))
+    return _noted(Stated(Kind.HOLDS, (condition,)))
 
 
 def read(yielded: Any, row: int, number: int) -> Step:

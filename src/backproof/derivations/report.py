@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from backproof.derivations.latex import readable
+from backproof.derivations.markdown import markdown
+from backproof.derivations.marks import Mark
 from backproof.verification.blame.blame import Blame
 from backproof.verification.report import pasted, plain_json
 
@@ -26,18 +28,8 @@ class DerivationVerdict(StrEnum):
         return self in (DerivationVerdict.HOLDS, DerivationVerdict.REFUTED)
 
 
-class Mark(StrEnum):
-    """Names the judgements of one line."""
-
-    STARTS = "starts"
-    FOLLOWS = "follows"
-    AT_KINKS = "follows, with another choice at kinks"
-    HOLDS = "holds"
-    FAILS = "DOES NOT FOLLOW"
-    IS_FALSE = "IS FALSE"
-    WOULD_BE_RIGHT = "would be right"
-    WOULD_BE_WRONG = "would not be right"
-    UNSEEN = "not reached"
+# A failure stands wherever else one looked; of these verdicts a reader asks where it was tried.
+TRIED = (DerivationVerdict.HOLDS, DerivationVerdict.INCONCLUSIVE, DerivationVerdict.NOT_REFUTED)
 
 
 @dataclass(frozen=True)
@@ -149,6 +141,7 @@ class DerivationReport:
         refutes: how it was expected to fail, or None.
         points: at how many points it was tried.
         shapes: how many shapes these points have.
+        reach: how many points and which sizes were drawn, and which of them the assumptions admit, in words.
         notes: what else a reader should know.
         seconds: how long it took.
     """
@@ -171,6 +164,7 @@ class DerivationReport:
     refutes: Refutes | None = None
     points: int = 0
     shapes: int = 0
+    reach: str = ""
     notes: tuple[str, ...] = field(default_factory=tuple)
     seconds: float = 0.0
 
@@ -203,6 +197,7 @@ class DerivationReport:
         if self.refutes:
             said.append(f"  refutes {self.refutes.erratum}: {self.refutes.because}")
         said += [f"  rests on {', '.join(self.uses)}"] if self.uses else []
+        said += [f"  tried {self.reach}"] if self.reach and self.verdict in TRIED else []
         said += [f"  note: {note}" for note in self.notes]
         return said + (_example(self.example) if self.example else [])
 
@@ -210,6 +205,10 @@ class DerivationReport:
     def mend(self) -> str | None:
         """What should stand in the wrong line, as `line 12: before  →  after`; None where it is not known."""
         return self.blame.change if self.blame else None
+
+    def _repr_markdown_(self) -> str:
+        """Return the derivation as a notebook shows it, with its formulas."""
+        return markdown(self)
 
     def to_json(self) -> str:
         """Return the report as JSON."""

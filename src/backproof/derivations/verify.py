@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from backproof.derivations import broken, conclusion
-from backproof.derivations.lines import LineError
+from backproof.derivations.admitted import kept_as_assumed, unadmitted
+from backproof.derivations.lines import LineError, UnyieldedError
 from backproof.derivations.places import drawn_points, places, points_beside
 from backproof.derivations.replay import Replayer, replay_as_it_stands, retraced
 from backproof.derivations.report import About, DerivationReport, DerivationVerdict
@@ -12,7 +13,10 @@ from backproof.derivations.search import searched
 from backproof.derivations.source import Source, source_of
 from backproof.derivations.table import Table
 from backproof.errors import UsageError
+from backproof.numerics.effort import EFFORT
 from backproof.verification.aiming.constants import constants_in
+
+UNYIELDED = "not-yielded"
 
 
 def report_on(
@@ -41,6 +45,9 @@ def report_on(
             programs = [run.program.jaxpr for run in runs[-1:] if run.program]
             beside = points_beside(constants_in(programs), points, seed) if shapes is None else []
             table = Table([*runs, *map(replayer.at, beside)])
+            if shapes is None and unadmitted(table, points):
+                more = drawn_points(about.name, points, examples * EFFORT.more_if_assumed, seed + 1)
+                table = Table([*table.runs, *filter(None, map(kept_as_assumed, map(replayer.at, more)))])
             pushed = searched(function, points, table) if shapes is None else []
             table = Table([*table.runs, *map(replayer.at, pushed)])
         problem = broken.malformed(table) or broken.unrepeatable(
@@ -53,8 +60,9 @@ def report_on(
         row = error.row or about.row
         text = f"line {error.number} ({about.file}:{row}): {error}"
         facts["row"] = row
+        cause = UNYIELDED if isinstance(error, UnyieldedError) else None
         return DerivationReport(
-            **facts, verdict=DerivationVerdict.BROKEN, wrong=error.number, explanation=text
+            **facts, verdict=DerivationVerdict.BROKEN, wrong=error.number, cause=cause, explanation=text
         )
     except UsageError as error:
         return DerivationReport(**facts, verdict=DerivationVerdict.BROKEN, explanation=str(error))

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from backproof.derivations.lines import LineError, Step, read
+from backproof.derivations.lines import Assumption, LineError, Made, Step, UnyieldedError, read, watching
 from backproof.derivations.source import Source, planted
 
 
@@ -48,18 +48,35 @@ def walk(function: Callable[..., Any], args: tuple[Any, ...], until: int | None 
         row = getattr(getattr(function, "__code__", None), "co_firstlineno", 0)
         raise LineError("a derivation is a generator: it yields its lines", row)
     steps: list[Step] = []
+    said: list[Any] = []
     try:
-        generator = function(*args)
-        for yielded in generator:
-            steps.append(read(yielded, generator.gi_frame.f_lineno, count(steps)))
-            if until is not None and count(steps) > until:
-                break
+        with watching() as made:
+            generator = function(*args)
+            for yielded in generator:
+                said += [yielded, *(yielded if isinstance(yielded, tuple) else ())]
+                steps.append(read(yielded, generator.gi_frame.f_lineno, count(steps)))
+                if until is not None and count(steps) > until:
+                    break
+        _require_yielded(made, said, count(steps))
     except LineError:
         raise
     except Exception as error:
         # Whatever a line raises is reported as an error of that line.
         return Walked(steps, (), Raised(count(steps), _row_within(function, error), _said(error)))
     return Walked(steps)
+
+
+def _require_yielded(made: list[Made], said: list[Any], number: int) -> None:
+    """Require that no assumption or claim was made in vain.
+
+    Raises:
+        UnyieldedError: one was not yielded, so that nobody would have looked at it.
+    """
+    for one in made:
+        if not any(one.said is other for other in said):
+            what = "an assumption" if isinstance(one.said, Assumption) else "a claim"
+            text = f"{what} must be yielded, or it has no effect: write `yield` before it"
+            raise UnyieldedError(text, one.row, number)
 
 
 def bridged(

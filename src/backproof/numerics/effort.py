@@ -70,6 +70,7 @@ class Effort:
         also_wrong: further wrong points that may refute it.
         slips: slips tried in autodiff's own program.
         collectives: sums over devices tried in the programs of one device.
+        more_if_assumed: how many times as many points are drawn where assumptions admit too few.
         searched_shapes: shapes at which a claimed bound is pushed towards its violation.
         searched_points: points of each from which it is pushed.
         climbs: steps of each push.
@@ -145,6 +146,7 @@ class Effort:
     also_wrong: int = 20
     slips: int = 400
     collectives: int = 48
+    more_if_assumed: int = 12
     searched_shapes: int = 2
     searched_points: int = 3
     climbs: int = 60

@@ -1,5 +1,6 @@
 """The verifier's report: a verdict and the smallest example behind it, as text and as JSON."""
 
+import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -153,6 +154,10 @@ class Report:
             lines += [f"  {line}" for line in self.reach.lines()]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines + (_example_lines(self.counterexample) if self.counterexample else []))
+
+    def _repr_html_(self) -> str:
+        """Return the report as a notebook shows it."""
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def to_json(self) -> str:
         """Return the report as JSON."""

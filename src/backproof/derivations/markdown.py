@@ -1,12 +1,18 @@
 """Derivations as Markdown, with their formulas in LaTeX and the verdict on each line."""
 
-from backproof.derivations import DerivationReport, Mark
+from typing import Any
 
-GOOD = (Mark.STARTS, Mark.FOLLOWS, Mark.HOLDS)
+from backproof.derivations.marks import Mark
+
+GOOD = (Mark.STARTS, Mark.FOLLOWS, Mark.AT_KINKS, Mark.HOLDS)
 
 
-def markdown(report: DerivationReport) -> str:
-    """Return one derivation as a section of Markdown."""
+def markdown(report: Any) -> str:
+    """Return one derivation as a section of Markdown, with the smallest example if a line fails.
+
+    Args:
+        report: a `DerivationReport`.
+    """
     items = f" ({', '.join(report.items)})" if report.items else ""
     parts = [f"## `{report.name}`{items}", f"${report.latex}$"]
     parts += [report.prose] if report.prose else []
@@ -22,6 +28,9 @@ def markdown(report: DerivationReport) -> str:
     parts.append(f"**{report.verdict}**{at}" + (f": {report.explanation}" if report.explanation else ""))
     if report.refutes:
         parts.append(f"Refutes {report.refutes.erratum}: {report.refutes.because}")
+    parts += [f"```text\n{report.blame.change}\n```"] if report.blame and report.blame.change else []
+    parts += [f"- {note}" for note in (*([f"tried {report.reach}"] if report.reach else []), *report.notes)]
+    parts += [f"```python\n{report.example.repro}\n```"] if report.example else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,0 +1,58 @@
+"""A report says which of the drawn points its assumptions admit; degenerate ones give no verdict."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+import backproof as bp
+from backproof.derivations import DerivationVerdict
+
+HOLDS, INCONCLUSIVE = DerivationVerdict.HOLDS, DerivationVerdict.INCONCLUSIVE
+
+
+@bp.derivation("x")
+def free(x: Float[Array, " n"]):
+    yield jnp.sum(x + x), "x", "definition"
+    yield 2 * jnp.sum(x), "x", "the sum"
+
+
+@bp.derivation("x")
+def in_order(x: Float[Array, " n"]):
+    yield bp.assume(jnp.all(x[1:] >= x[:-1]), "x sorted")
+    yield jnp.sort(x), "x", "definition"
+    yield x, "x", "as assumed"
+
+
+@bp.derivation("A")
+def symmetric(A: Float[Array, "n n"]):
+    yield bp.assume(jnp.all(A == A.T), r"A = A^\top")
+    yield A @ A, "A A", "definition"
+    yield A.sum() * A.sum(0)[None] / len(A) ** 2 * jnp.ones_like(A), "false", "true of constant matrices"
+
+
+@bp.derivation("x")
+def of_one_point(x: Float[Array, " n"]):
+    yield bp.assume(jnp.sum(x**2) == 3.21, r"\\|x\\|^2 = 3.21")
+    yield x, "x", "definition"
+    yield 2 * x, "2 x", "never looked at"
+
+
+def test_the_report_says_where_it_was_tried():
+    report = free.verify()
+    assert report.reach.startswith("at ")
+    assert ", sizes n 1 " in report.reach
+    assert "as assumed" not in report.reach
+    assert f"tried {report.reach}" in str(report)
+
+
+def test_the_report_says_how_many_points_are_as_assumed():
+    report = in_order.verify()
+    assert report.verdict is HOLDS
+    assert f"; {report.points} of them are as assumed, sizes n 1" in report.reach
+
+
+def test_degenerate_points_give_no_verdict():
+    report = symmetric.verify()
+    assert report.verdict is INCONCLUSIVE
+    assert "no drawn point with n > 1 whose entries differ" in report.explanation
+    assert of_one_point.verify().verdict is INCONCLUSIVE
+    assert "0 of them are as assumed" in of_one_point.verify().reach
