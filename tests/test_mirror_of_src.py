@@ -54,6 +54,7 @@ TESTED_IN = {
         "verification/blame/source.py",
     ),
     "verification/test_reach.py": ("verification/evidence.py",),
+    "verification/claims/test_by_differences.py": ("verification/claims/beside.py",),
     "verification/diagnosis/test_program_slips.py": ("verification/diagnosis/operations.py",),
     "verification/judging/test_laws.py": ("verification/judging/repeats.py",),
     "verification/judging/test_reference.py": ("numerics/stops.py",),

@@ -57,6 +57,18 @@ def test_autodiff_goes_through_the_body(name):
         assert abs(jax.grad(form)(x) - jax.grad(plain)(x)) < 1e-4
 
 
+def test_a_rule_of_ones_own_for_a_function_of_jax_is_ones_own():
+    squared = jax.custom_vjp(jnp.square)
+    squared.defvjp(lambda x: (x * x, x), lambda x, ct: (ct,))
+    tangent = jax.custom_jvp(jnp.sin)
+    tangent.defjvp(lambda primals, tangents: (jnp.sin(primals[0]), tangents[0]))
+    given = jax.custom_gradient(lambda x: (jnp.sin(x), lambda ct: (ct,)))
+    for rule, slope in ((squared, 1.6), (tangent, jnp.cos(0.8)), (given, jnp.cos(0.8))):
+        x = jnp.float32(0.8)
+        assert len(rules_in(lambda x, rule=rule: rule(x) * 1, x)) == 1
+        assert abs(jax.grad(without_rules(rule))(x) - slope) < 1e-5
+
+
 def test_the_rules_of_jax_stay():
     assert rules_in(lambda x: jax.nn.relu(jax.nn.silu(x)), jnp.ones(2)) == []
     assert rules_in(lambda x: jax.nn.relu(cube(x)), jnp.ones(2)) == ["cube"]

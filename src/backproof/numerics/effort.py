@@ -70,6 +70,7 @@ class Effort:
         also_wrong: further wrong points that may refute it.
         slips: slips tried in autodiff's own program.
         collectives: sums over devices tried in the programs of one device.
+        differenced: calls, at points of one shape, of a function that is differentiated by differences.
         more_if_assumed: how many times as many points are drawn where assumptions admit too few.
         searched_shapes: shapes at which a claimed bound is pushed towards its violation.
         searched_points: points of each from which it is pushed.
@@ -147,6 +148,7 @@ class Effort:
     slips: int = 400
     collectives: int = 48
     more_if_assumed: int = 12
+    differenced: int = 1024
     searched_shapes: int = 2
     searched_points: int = 3
     climbs: int = 60

@@ -41,11 +41,27 @@ def _names(jaxpr: Jaxpr) -> Iterator[str]:
 
 
 def _is_ruled(eqn: Any) -> bool:
-    """Return whether an operation calls a function with a rule of its own that is none of JAX's."""
+    """Return whether an operation calls a function with a rule of its own that is none of JAX's.
+
+    A rule is JAX's if its derivative is, and not only the function: `jax.custom_vjp(jnp.sin)` is no rule of
+    JAX's.
+    """
     if eqn.primitive.name not in RULED:
         return False
-    file = eqn.params["call_jaxpr"].jaxpr.debug_info.func_filename
-    return file is None or not Path(file).is_relative_to(OF_JAX)
+    body = eqn.params["call_jaxpr"].jaxpr.debug_info.func_filename
+    return not (_is_of_jax(body) and all(map(_is_of_jax, _files(eqn.params))))
+
+
+def _is_of_jax(file: str | None) -> bool:
+    return file is not None and Path(file).is_relative_to(OF_JAX)
+
+
+def _files(params: dict[str, Any]) -> Iterator[str | None]:
+    """Yield the files in which the functions of a rule are defined; None for a `jax.custom_gradient`."""
+    for value in params.values():
+        if hasattr(value, "debug_info") and hasattr(value, "f"):
+            name = getattr(value.f, "__qualname__", "")
+            yield None if name.startswith("custom_gradient.") else value.debug_info.func_filename
 
 
 def _plain(jaxpr: Jaxpr) -> Jaxpr:

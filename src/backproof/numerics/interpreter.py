@@ -150,7 +150,13 @@ def _computed(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]
             values = operands_of(name, operands, params, how, run)
             moves = whole and how.is_replica(run)
             once = _varied(eqn, operands, values, how) if moves else functools.partial(operation, *values)
-            exact, terms = as_list(once(**params)), None
+            try:
+                exact, terms = as_list(once(**params)), None
+            except Exception:
+                # code on the host may have no value beside a point: then its rounding there is not seen
+                if not moves:
+                    raise
+                exact, terms = runs[0], None
         if inexact and how.is_replica(run):
             terms = terms or rounding_of_sum(name, values, operation, params)
             sizes = [rounded(values[0], exact[0])] if rounds else terms or [None] * len(exact)

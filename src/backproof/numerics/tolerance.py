@@ -75,8 +75,29 @@ SUM_OF_WEIGHTS = 1e3
 # The first step of the ladder, relative to the entry: 2^-10 halved six times is 2^-16, at which the error of
 # the extrapolated difference in long double is near its least (Ridders 1982).
 FIRST_STEP = 2.0**-10
-# The same in float64, whose rounding is 2000 times as coarse.
-FIRST_NARROW_STEP = 2.0**-6
+# Where the truth itself is a difference, ladders that begin at these parts of an entry are tried in turn,
+# until one approaches a limit: a wave, or a kink nearby, needs short steps, which cost digits. In float64 the
+# first is longer, for its rounding is 2000 times as coarse.
+FIRST_STEPS = (2.0**-10, 2.0**-18, 2.0**-26)
+FIRST_NARROW_STEPS = (2.0**-6, 2.0**-13, 2.0**-20, 2.0**-27)
+# A ladder approaches its limit if each move is smaller than the one before by at least this part of the
+# factor of its order: 2.4 of 4 for central differences, 1.2 of 2 for one-sided ones.
+LEAST_SHRINKING = 0.6
+# What a ladder finds is seen again at this part of its last step, and within this part of itself: a step that
+# is a multiple of a wave's length, halved again and again, finds a slope that is not there.
+CHECKED_AT = 1e-3
+# By what parts of its entries a point is moved to see how coarsely a function rounds: below, at and above the
+# roundings of float32, and where iterations stop.
+GRAINS = (2.0**-40, 2.0**-30, 2.0**-20, 2.0**-12)
+# What is coarser than this part of the value is no rounding, of float32 neither: it is a wave, or a jump.
+NOT_GRAIN = 1e-5
+# At half the step the fourth difference of a smooth function is a sixteenth; of noise it is the same.
+OF_SMOOTH = 8.0
+# The fourth difference of rounding noise is about so many times the noise: the root of 1 + 16 + 36 + 16 + 1.
+OF_FOURTH = 70**0.5
+# No derivative by differences is taken to be known better than this part of itself: in long double, and in
+# float64, where an iteration that stops near enough moves its value in steps that are no noise.
+KNOWN_TO, KNOWN_NARROWLY_TO = 1e-13, 1e-10
 # At an entry that is 0 nothing says how far the function is smooth, so ladders of two sizes are tried, and
 # the one with the smaller error counts.
 FROM_ZERO = (1.0, 2.0**-20)

@@ -166,7 +166,7 @@ def _inaccurate(claim: Claim, row: Row) -> Finding:
 
 def _convention(claim: Claim, found: Judgement) -> str:
     at = found.worst
-    if at and claim.by_differences:
+    if at and claim.differences:
         return f"at a kink the result is {at.hand:g} by hand, between the slopes on its two sides"
     seen = (
         f"at a kink the result is {at.hand:g} by hand and {at.truth:g} by autodiff"
@@ -184,7 +184,7 @@ def _counterexample(
         return None
     point = found.point
     source = "its sides" if found.guarded and np.all(np.isfinite(found.worst.truth)) else "autodiff"
-    source = "differences" if claim.by_differences else source
+    source = "differences" if claim.differences else source
     example = Counterexample(point.args, point.direction, *found.worst, difference=difference, call=call)
     return replace(example, source=source, direction="tangents" if claim.forward else "cotangent")
 

@@ -26,7 +26,17 @@ TWO = [bp.array("n", where=lambda x: x.size > 1)]
 # test_program_slips and test_layers produce these
 SLIPS = {*CAUSES.values(), *(slip.cause for slips in program_slips.SLIPS.values() for slip in slips)}
 NAMED = {*WHOLE, *MASKS, "not-finite", "cotangent-ignored", "cotangent-nonlinear", "some-sizes"}
-OTHERS = {"second-order", "accuracy", "reference", "unknown", "not-deterministic", "copied-guard", *MENDED}
+OTHERS = {
+    "missing-psum",
+    "surplus-psum",
+    "second-order",
+    "accuracy",
+    "reference",
+    "unknown",
+    "not-deterministic",
+    "copied-guard",
+    *MENDED,
+}
 CONTRACT = {"contract-raises", "contract-tree", "contract-shape", "contract-dtype", "missing-sum"}
 
 

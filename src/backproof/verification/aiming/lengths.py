@@ -89,7 +89,7 @@ def costs_of(evaluators: Evaluators, axis: str, length: int) -> Costs | None:
     """Return the costs of both sides at a length of an axis; None where they do not exist there."""
     drawn = evaluators.claim.points.longer(axis, length, 0)
     on_host = evaluators.claim.host or evaluators.claim.by_point
-    if drawn is None or (on_host and length > LENGTHS[0]) or evaluators.claim.by_differences:
+    if drawn is None or (on_host and length > LENGTHS[0]) or evaluators.claim.differences:
         return None  # what a longer axis costs in NumPy code, which may loop over it, is not known
     try:
         point = point_of(evaluators.claim, drawn)

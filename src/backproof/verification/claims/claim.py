@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from backproof.numerics.leaves import PyTree, is_inexact
 from backproof.numerics.tracing import form_of
 from backproof.rule import Rule
+from backproof.verification.claims.by_differences import Differences
 from backproof.verification.claims.host import HostCode
 from backproof.verification.points.draws import Points
 
@@ -40,7 +41,7 @@ class Claim(NamedTuple):
         order: 1 for a derivative, 2 for the derivative of one.
         host: the code by hand, if it is NumPy code; `jit`, `vmap` and a second derivative do not apply to it.
         by_point: whether autodiff of the primal runs at one point at a time, in float64 only.
-        by_differences: whether the truth is not autodiff, but differences of the primal.
+        differences: the differences of the primal, where these are the truth, and not autodiff.
         excused: how many entries of an argument tuple the caller excuses, where a region is declared.
         notes: what a reader of the report should know about the claim.
         is_directed: whether the two functions have a direction; a line of a derivation has none.
@@ -62,7 +63,7 @@ class Claim(NamedTuple):
     order: int = 1
     host: HostCode | None = None
     by_point: bool = False
-    by_differences: bool = False
+    differences: Differences | None = None
     excused: Callable[[tuple[PyTree, ...]], int] | None = None
     notes: tuple[str, ...] = ()
     is_directed: bool = True

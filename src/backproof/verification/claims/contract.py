@@ -67,6 +67,15 @@ def no_such_function(claim: Claim, args: tuple[Any, ...], shapes: str, error: Ex
                 do="mend the specification or the function",
             )
         )
+    if claim.by_point or claim.host:
+        return UsageError(
+            message(
+                must="the function must run wherever its gradient is checked",
+                found=said.splitlines()[0],
+                where=f"the function of {where}",
+                do="narrow the specification of its arguments (low=, high=, where=), or mend the function",
+            )
+        )
     return UsageError(
         message(
             must="the function must also run in float64, in which formulas are judged",

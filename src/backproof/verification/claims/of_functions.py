@@ -11,11 +11,9 @@ import numpy as np
 from backproof.errors import UsageError, message
 from backproof.numerics.inner_rules import rules_in, without_rules
 from backproof.numerics.leaves import PyTree, is_inexact
+from backproof.verification.claims.beside import computes_in_long_double
 from backproof.verification.claims.by_differences import NOTE as BY_DIFFERENCES
-from backproof.verification.claims.by_differences import (
-    computes_in_long_double,
-    derivative_by_differences,
-)
+from backproof.verification.claims.by_differences import Differences
 from backproof.verification.claims.by_point import NOTE as BY_POINT
 from backproof.verification.claims.by_point import derivative_by_point
 from backproof.verification.claims.calls import call_of_function, call_of_grad, call_of_jvp, call_of_vjp
@@ -240,11 +238,12 @@ def _by_point(claim: Claim, given: Primal, chosen: Sequence[int] | None) -> Clai
 def _by_differences(claim: Claim, given: Primal, chosen: Sequence[int] | None) -> Claim:
     """Return `claim`, the differences of the primal in place of its autodiff."""
     function: Any = given.in_numpy
-    args = example(claim.points)
-    truth = derivative_by_differences(function, _like_arguments(chosen), claim.points)
-    held = "long double" if computes_in_long_double(function, args) else "float64"
+    differences = Differences(function, _like_arguments(chosen))
+    held = "long double" if computes_in_long_double(function, example(claim.points)) else "float64"
     note = BY_DIFFERENCES.format(why=given.untraceable, held=held)
-    return claim._replace(truth=truth, by_point=True, by_differences=True, notes=(*claim.notes, note))
+    return claim._replace(
+        truth=differences.pullback(), by_point=True, differences=differences, notes=(*claim.notes, note)
+    )
 
 
 def _on_host(claim: Claim, derivative: Derivative) -> Claim:

@@ -54,12 +54,13 @@ def primal_of(function: Function, held: Callable[[Function], Function], points: 
         return Primal(plain)
     if not is_host(function):
         try:
-            jax.eval_shape(plain, *shapes(args))
+            results = jax.eval_shape(plain, *shapes(args))
         except Exception as error:
             # What a function of JAX raises is reported where it is judged.
             if not is_numpy_code(function, error):
                 return Primal(plain)
         else:
+            _require_results(jax.tree.leaves(results), name_of(function))
             return Primal(plain)
     traced = held(numpy_in_jax(function))
     draws = [one for one in points.plain() if not one.empty]
@@ -73,6 +74,18 @@ def primal_of(function: Function, held: Callable[[Function], Function], points: 
     if runs_by_point(whole, traced, widen(args)):
         return Primal(whole, traced)
     return Primal(whole, untraceable=found, in_numpy=in_numpy)
+
+
+def _require_results(results: list[Any], name: str) -> None:
+    if not results:
+        raise UsageError(
+            message(
+                must="the function must return arrays of real numbers, of which there is a gradient",
+                found="nothing",
+                where=name,
+                do="return its result",
+            )
+        )
 
 
 def _in_numpy(function: Function) -> Function:
@@ -115,25 +128,41 @@ def _is_of_numbers(error: Exception) -> bool:
 
 
 def _require_it_runs(in_numpy: Function, args: tuple[PyTree, ...], name: str) -> None:
+    """Require that NumPy code returns numbers, and the same ones when it is called again.
+
+    Raises:
+        UsageError: it raises, or does not.
+    """
+    where = f"{name} at {text_of_shapes(args)}"
     try:
         with np.errstate(all="ignore"):
-            results = jax.tree.leaves(in_numpy(*args))
+            results, again = (jax.tree.leaves(in_numpy(*args)) for _ in range(2))
     except Exception as error:
         raise UsageError(
             message(
                 must="the function must run where its gradient is checked",
                 found=f"{type(error).__name__}: {error}".splitlines()[0],
-                where=f"{name} at {text_of_shapes(args)}",
+                where=where,
                 do="mend the function or the specification of its arguments",
             )
         ) from error
-    odd = next((leaf.dtype for leaf in results if leaf.dtype.kind not in "biufc"), None)
-    if odd is not None:
+    dtypes = ", ".join(str(leaf.dtype) for leaf in results) or "nothing"
+    numbers = all(leaf.dtype.kind in "biufc" for leaf in results)
+    if not numbers or not any(is_inexact(leaf) for leaf in results):
         raise UsageError(
             message(
-                must="the function must return arrays of numbers",
-                found=f"an array of dtype {odd}",
-                where=f"{name} at {text_of_shapes(args)}",
+                must="the function must return arrays of real numbers, of which there is a gradient",
+                found=f"an array of dtype {dtypes}" if results else dtypes,
+                where=where,
                 do="return np.asarray(…, dtype=float)",
+            )
+        )
+    if not all(np.array_equal(a, b, equal_nan=is_inexact(a)) for a, b in zip(results, again, strict=True)):
+        raise UsageError(
+            message(
+                must="the function must return the same numbers when it is called again",
+                found="others",
+                where=where,
+                do="take random numbers from a generator that begins anew in each call",
             )
         )

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import lax
-from jax.extend.core import Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from backproof.numerics.comparison import same
+from backproof.numerics.coverage import called
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.lanes import Substitution, as_list
 from backproof.numerics.leaves import is_inexact
@@ -24,6 +25,8 @@ from backproof.verification.diagnosis.compared import Compared, noise_of_ratio
 from backproof.verification.diagnosis.operations import Held, Place, line_of, places
 from backproof.verification.running.evaluator import Evaluator
 
+# A place that is no operation: a result of the program, whatever made it.
+RESULT = "result"
 SUMS = ("psum", "psum_invariant", "psum2")
 # What one device computes of its part where all of it is meant, and what gives all of it.
 OF_A_PART: dict[str, tuple[Any, ...]] = {
@@ -48,6 +51,10 @@ class Change(NamedTuple):
     place: Place
     axes: tuple[str, ...]
     collective: Callable[..., Any] | None
+
+    def through(self, value: Any) -> Any:
+        """Return a value after the collective."""
+        return value if self.collective is None else self.collective(value, self.axes)
 
     def words(self, at: Compared, where: str) -> str:
         """Return the slip in a sentence."""
@@ -77,7 +84,7 @@ def explaining_collective(
             if all(_is_right(hand, one, place, change) for one in wrong[: EFFORT.slip_witnesses]) and all(
                 _is_right(hand, one, place, change) for one in right()[: EFFORT.slip_witnesses]
             ):
-                line = line_of(places(parts.eqn.params["jaxpr"])[change.place].eqn, parts.eqn)
+                line = line_of(_made(parts.eqn.params["jaxpr"], change.place), parts.eqn)
                 return change.cause, change.words(first, f", after {line}" if line else "")
     return None
 
@@ -97,24 +104,46 @@ def _changes(eqn: Any) -> list[Change]:
     """Return the ways to change the collectives in the program of a device, those of its results first."""
     program, axes = eqn.params["jaxpr"], _axes(eqn)
     over = [*((name,) for name in axes), *([axes] if len(axes) > 1 else [])]
-    every = {place: held.eqn for place, held in places(program).items()}
-    own = {place: one for place, one in every.items() if one in program.eqns}
-    results = [place for place, one in own.items() if any(var in program.outvars for var in one.outvars)]
-    partial = [place for place in own if place[0] in OF_A_PART and place not in results]
+    own = {place: held.eqn for place, held in places(program).items()}
     dropped = [
         Change("surplus-psum", place, tuple(map(str, one.params["axes"])), None)
         for place, one in own.items()
         if place[0] in SUMS
     ]
-    after = [(place, how) for place in results for how in (lax.psum, lax.pmean)]
+    after: list[tuple[Place, Any]] = [
+        ((RESULT, "", number), how)
+        for number, var in enumerate(program.outvars)
+        if is_inexact(var.aval)
+        for how in (lax.psum, lax.pmean)
+    ]
+    partial = [place for place in own if place[0] in OF_A_PART]
     after += [(place, how) for place in reversed(partial) for how in OF_A_PART[place[0]]]
     return [*dropped, *(Change("missing-psum", place, names, how) for place, how in after for names in over)]
+
+
+def _made(program: Jaxpr, place: Place) -> Any:
+    """Return the operation at a place, or the one that makes a result; None if the program has none such."""
+    if place[0] != RESULT:
+        held = places(program).get(place)
+        return held and held.eqn
+    return _maker(program, program.outvars[place[2]])
+
+
+def _maker(program: Jaxpr, var: Any) -> Any:
+    """Return the operation that makes a variable, inside the programs that are called; None for an input."""
+    for eqn in program.eqns:
+        for number, out in enumerate(eqn.outvars):
+            if out is var:
+                inner = called(eqn)
+                bare = inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner
+                return (bare and _maker(bare, bare.outvars[number])) or eqn
+    return None
 
 
 def _is_right(hand: Evaluator, at: Compared, where: Place, change: Change) -> bool:
     """Return whether the leaf is right with a change in the program that runs at some place."""
     held = _on_parts(hand, at).get(where)
-    if held is None or change.place not in places(held.eqn.params["jaxpr"]):
+    if held is None or _made(held.eqn.params["jaxpr"], change.place) is None:
         return not at.is_wrong  # at this size there is nothing to change
     changed = _changed(held.eqn, change)
     try:
@@ -135,9 +164,13 @@ def _changed(eqn: Any, change: Change) -> Callable[..., Any]:
     params = {name: eqn.params[name] for name in names if name in eqn.params}
     program, mesh = eqn.params["jaxpr"], eqn.params["mesh"]
     manual = eqn.params.get("newly_manual_axes", frozenset(mesh.shape))
-    local = functools.partial(
-        _run, program, places(program)[change.place].eqn, change.collective, change.axes
-    )
+    at = None if change.place[0] == RESULT else _made(program, change.place)
+
+    def local(*operands: Any) -> tuple[Any, ...]:
+        outs = _run(program, (), at, change, operands)
+        result = change.place[2] if at is None else None
+        return tuple(change.through(out) if number == result else out for number, out in enumerate(outs))
+
     sharded = jax.shard_map(local, mesh=mesh, axis_names=set(manual), **params)
     compiled = jax.jit(sharded)
     return lambda *operands: [np.asarray(out) for out in compiled(*map(_narrow, operands))]
@@ -147,23 +180,25 @@ def _narrow(operand: Any) -> Any:
     return np.asarray(operand, np.result_type(operand.dtype, np.float64)) if is_inexact(operand) else operand
 
 
-def _run(program: Jaxpr, at: Any, collective: Any, axes: tuple[str, ...], *operands: Any) -> tuple[Any, ...]:
-    """Run the program of one device; the results of one operation go through a collective.
-
-    Without a collective that operation is left out.
-    """
-    known = dict(zip(program.invars, operands, strict=True))
+def _run(
+    program: Jaxpr, consts: Sequence[Any], at: Any, change: Change, operands: Sequence[Any]
+) -> list[Any]:
+    """Run the program of one device with a change at one operation; programs that are called run in place."""
+    known = dict(zip((*program.constvars, *program.invars), (*consts, *operands), strict=True))
 
     def read(atom: Any) -> Any:
         return atom.val if isinstance(atom, Literal) else known[atom]
 
     for eqn in program.eqns:
-        given = [read(atom) for atom in eqn.invars]
-        if eqn is at and collective is None:
+        given, inner = [read(atom) for atom in eqn.invars], called(eqn)
+        if eqn is at and change.collective is None:
             outs = given
+        elif inner is not None:
+            bare = inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner
+            held = inner.consts if isinstance(inner, ClosedJaxpr) else ()
+            outs = _run(bare, held, at, change, given)
         else:
             outs = as_list(eqn.primitive.bind(*given, **eqn.primitive.get_bind_params(eqn.params)))
-        if eqn is at and collective is not None:
-            outs = [collective(out, axes) for out in outs]
+        outs = list(map(change.through, outs)) if eqn is at else outs
         known.update(zip(eqn.outvars, outs, strict=True))
-    return tuple(read(atom) for atom in program.outvars)
+    return [read(atom) for atom in program.outvars]

@@ -13,6 +13,7 @@ from jax.extend.source_info_util import summarize
 
 from backproof.numerics.coverage import CALLS
 
+OWN = Path(__file__).parents[2]
 # Where an operation stands: its name, the line of the source, and its number among the same of that line.
 # The number of the operation itself differs between sizes: an axis of size 1 needs other operations.
 Place = tuple[str, str, int]
@@ -42,8 +43,8 @@ def places(jaxpr: Jaxpr, names: frozenset[str] | None = None) -> dict[Place, Hel
 def line_of(*eqns: Any) -> str:
     """Return file, number and text of the first line of the user's that made an operation; empty if none."""
     for eqn in eqns:
-        found = re.match(r"(.*):(\d+):\d+ \(", summarize(eqn.source_info))
-        if found:
+        found = re.match(r"(.*):(\d+):\d+ \(", summarize(eqn.source_info)) if eqn is not None else None
+        if found and not Path(found[1]).is_relative_to(OWN):
             file, number = found[1], int(found[2])
             text = linecache.getline(file, number).strip()
             return f"{Path(file).name}:{number}" + (f", {text}" if text else "")

@@ -22,6 +22,7 @@ from backproof.numerics.noise import Measured
 from backproof.verification.judging.accuracy import worst_at
 from backproof.verification.judging.arithmetic import (
     are_two_formulas,
+    lacks_slopes_only,
     loses_digits,
     may_be_chance,
     nowhere_finite,
@@ -168,11 +169,12 @@ def _judge(evaluators: Evaluators, point: Point, hand: Any, truth: Measured, *, 
         worst = worst_entry(hand, both) or worst
     first = first._replace(worst=worst)
     if worst.agrees:
-        if loses_digits(truth, measured, largest(point.direction), units):
+        is_known = not evaluators.claim.differences  # differences say nothing of the last digits
+        if is_known and loses_digits(truth, measured, largest(point.direction), units):
             return _unless_at_kink(evaluators, first._replace(outcome=Outcome.UNSTABLE))
         return first._replace(outcome=Outcome.AGREES)
-    if evaluators.claim.by_differences:
-        return _by_vote(evaluators, point, first, both) if _lacks_slopes_only(hand, both) else first
+    if evaluators.claim.differences:
+        return _by_vote(evaluators, point, first, both) if lacks_slopes_only(hand, both) else first
     # long double does not lift a guard
     wide = first if corrected else _in_long_double(evaluators, point, first, both)
     if wide.outcome is Outcome.UNSTABLE:
@@ -216,20 +218,14 @@ def is_right_at_kink(evaluators: Evaluators, point: Point, value: Any) -> bool |
     return judged(hand, truth, point, value)
 
 
-def _lacks_slopes_only(hand: Any, both: Measured) -> bool:
-    """Return whether the value by hand differs only where the two-sided difference has no limit."""
-    leaves = zip(*map(jax.tree.leaves, (hand, *both)), strict=True)
-    return all(np.all(agree(mine, true, noise) | np.isnan(true)) for mine, true, noise in leaves)
-
-
 def _by_vote(evaluators: Evaluators, point: Point, first: Judgement, both: Measured) -> Judgement:
     """Return the judgement by finite differences, where autodiff is not finite."""
     said = Vote.SILENT if evaluators.claim.forward else vote(evaluators, point, first.hand, both)
     if said is Vote.SILENT:
-        reason = NO_DIFFERENCE if evaluators.claim.by_differences else NO_WITNESS
+        reason = NO_DIFFERENCE if evaluators.claim.differences else NO_WITNESS
         return first._replace(outcome=Outcome.NO_EVIDENCE, reason=reason)
     right = said is Vote.CONFIRMS
-    if evaluators.claim.by_differences:  # where its slopes differ from side to side, it has any in between
+    if evaluators.claim.differences:  # where its slopes differ from side to side, it has any in between
         return first._replace(outcome=Outcome.SUBGRADIENT if right else Outcome.WRONG)
     return first._replace(outcome=Outcome.CONFIRMED if right else Outcome.WRONG, guarded=True)
 

@@ -106,11 +106,19 @@ def vote(evaluators: Evaluators, point: Point, hand: Any, truth: Measured) -> Vo
             said += [Vote.SILENT] * (not np.all(agree(mine, true, noise)))
             continue
         for index in some_of(np.argwhere(~agree(mine, true, noise))):
-            slopes = one_sided(evaluators.primal, point, which, index, evaluators.claim.points.admits)
+            slopes = _sides(evaluators, point, which, index)
             if not np.isfinite(mine[index]) and not point.has_full_direction:
                 slopes = []  # NaN may be 0 · ∞ where the cotangent is 0, which is no fault
             said.append(_vote_at(slopes, float(mine[index]), largest_direction))
     return max(said)
+
+
+def _sides(evaluators: Evaluators, point: Point, which: int, index: tuple[int, ...]) -> list[Slope]:
+    """Return the slopes in one entry from its sides, as the truth itself has them if it is a difference."""
+    differences = evaluators.claim.differences
+    if differences is not None:
+        return differences.sides(point.args, point.direction, which, index)
+    return one_sided(evaluators.primal, point, which, index, evaluators.claim.points.admits)
 
 
 def some_of(places: np.ndarray) -> list[tuple[int, ...]]:

@@ -248,6 +248,8 @@ def _watched(evaluator: Evaluator, points: list[Point]) -> Witness:
 def _fitting(claim: Claim, group: Sequence[Drawn]) -> Sequence[Drawn]:
     """Return as many draws of one shape as are affordable; at a large shape, plain numbers come first."""
     fitting = max(1, EFFORT.entries // max(group[0].size, 1))
+    if claim.differences:  # every entry is moved on a ladder, and the code may be slow
+        fitting = min(fitting, max(1, EFFORT.differenced // (2 * EFFORT.rungs * (2 + group[0].size))))
     if fitting >= len(group) and group[0].size <= EFFORT.large:
         return group
     plain = [one for one in claim.points.plain() if key_of(one) == key_of(group[0])]
