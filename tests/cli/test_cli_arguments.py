@@ -16,12 +16,12 @@ def test_each_kind_of_argument_is_read():
     assert named == {"axis": -1, "mode": "x y", "how": (0, 1)}
 
 
-def test_a_specification_keeps_its_structure_and_may_be_a_keyword():
+def test_a_specification_keeps_its_structure():
     assert arguments_in("i32[g>=1]:partition(m) f32[8*b>=8,n]")[0] == [
         parse("i32[g>=1]:partition(m)"),
         array("8*b>=8 n"),
     ]
-    assert arguments_in("w=f32[n]") == ([], {"w": array("n")})
+    assert arguments_in("((1, 2), 3) how=[(0, 1)]") == ([((1, 2), 3)], {"how": [(0, 1)]})
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,8 @@ def test_a_specification_keeps_its_structure_and_may_be_a_keyword():
         ("f32[n", r"written dtype\[dims\].* found 'f32\[n'"),
         ("os.path:nothing", "must define nothing"),
         ("axis=first", "but found first"),
+        ("w=f32[n]", r"what is drawn stands by position, but found w=f32\[n\]"),
+        ("axis=1 axis=2", "but found axis= twice"),
     ],
 )
 def test_what_is_none_of_these_is_refused(text, said):

@@ -18,6 +18,9 @@ def net(outputs):
 fixed = net(3)
 other = bp.chain(bp.rules.affine(9), bp.rules.tanh, bp.rules.affine(3))
 nothing = 3
+
+def no_argument():
+    return fixed
 """
 KINDS = np.array(["ash", "elm", "oak"])
 SHORT = ["--epochs", "60", "--optimizer", "adam", "--learning-rate", "0.05"]
@@ -29,6 +32,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "own_nets.py").write_text(OWN)
+    (tmp_path / "raising_nets.py").write_text("raise RuntimeError('not today')")
     rng = np.random.default_rng(0)
     number = rng.integers(0, 3, 60)
     x = rng.normal(size=(60, 3)) / 3 + 2 * np.eye(3)[number]
@@ -74,6 +78,33 @@ def test_numbers_are_predicted_in_their_own_units(place, capsys, network):
     found = np.array([float(row["prediction"]) for row in rows])
     assert np.mean((found - wanted) ** 2) < 0.05 * np.var(wanted)
     assert aside.startswith("mean squared error ")
+
+
+def test_columns_are_taken_by_name_and_large_targets_keep_their_digits(place, capsys):
+    rows = [["y", "a", "b"], *([1e9 + 3 * i, i, -i] for i in range(40))]
+    with open("times.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    with open("other_order.csv", "w", newline="") as file:
+        csv.writer(file).writerows([row[::-1] for row in rows])
+    assert (
+        main(["train", "--data", "times.csv", "--loss", "half_squared_error", *SHORT, "--save", "m.npz"]) == 0
+    )
+    capsys.readouterr()
+    here, aside = predicted(capsys, "m.npz", "--data", "times.csv")
+    there, same = predicted(capsys, "m.npz", "--data", "other_order.csv")
+    assert (here, aside) == (there, same)
+    assert abs(float(here[0]["prediction"]) - 1e9) < 30
+
+
+def test_one_class_and_a_network_that_raises_are_refused(place, capsys):
+    with open("one.csv", "w") as file:
+        file.write("a,y\n1,0\n2,0\n3,0\n")
+    assert "two classes to tell apart, but found the label 0" in failed(capsys, "train", "--data", "one.csv")
+    raising = ["train", "--data", "trees.csv", "--network"]
+    assert "a function of the number of classes, 3, but found TypeError" in failed(
+        capsys, *raising, "own_nets:no_argument"
+    )
+    assert "RuntimeError: not today" in failed(capsys, *raising, "raising_nets:net")
 
 
 def failed(capsys, *argv):

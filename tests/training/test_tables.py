@@ -5,8 +5,8 @@ import pytest
 
 from backproof.errors import DataError
 from backproof.training import load, load_inputs
-from backproof.training.files import numbered
-from backproof.training.tables import read_table
+from backproof.training.files import columns_of, numbered
+from backproof.training.tables import Columns, read_table
 
 ROWS = "a,b,kind\n1,2.5,dog\n-3,4e1,cat\n\n5,6,dog\n"
 
@@ -43,6 +43,18 @@ def test_a_file_with_as_many_columns_as_the_model_needs_has_no_target(written):
     assert load_inputs(path, width=1)[1].tolist() == [2]
 
 
+def test_the_columns_of_a_model_are_taken_by_their_names(written):
+    known = Columns(("a", "b"), "kind")
+    x, y = load_inputs(written("kind,b,a,extra\ndog,2.5,1,9\n"), known=known)
+    assert (x.tolist(), y.tolist()) == ([[1, 2.5]], ["dog"])
+    assert load_inputs(written("b,a\n2.5,1\n"), known=known)[1] is None
+    with pytest.raises(
+        DataError, match="must have the column 'a', on which the model was trained, but found b"
+    ):
+        load_inputs(written("b,kind\n1,dog\n"), known=known)
+    assert columns_of(written(ROWS)) == known
+
+
 def test_texts_are_classes_in_the_order_of_the_alphabet(written):
     _, y = load(written(ROWS))
     numbers, labels = numbered(y)
@@ -52,7 +64,7 @@ def test_texts_are_classes_in_the_order_of_the_alphabet(written):
 
 def test_numbers_to_be_predicted_are_rows(written):
     _, y = load(written("a,y\n1,2.5\n2,3\n"), numbers=True)
-    assert (y.tolist(), y.dtype) == ([[2.5], [3.0]], np.float32)
+    assert (y.tolist(), y.dtype) == ([[2.5], [3.0]], np.float64)
     with pytest.raises(DataError, match="the target must hold one number"):
         load(written(ROWS), numbers=True)
     with pytest.raises(DataError, match="train with --loss half_squared_error"):
@@ -67,6 +79,9 @@ def test_numbers_to_be_predicted_are_rows(written):
         ("1,2\n3,4\n", "the first row must name the columns, but found 1, 2"),
         ("a,b\n1\n", "every row must have 2 cells, as the header has, but found 1 in row 2"),
         ("a,b\n1,2\nx,3\n", "every feature must be a number, but found 'x' in row 3, column 'a'"),
+        ("a;b;y\n1;2;3\n", "separate the columns by commas"),
+        ("a,a,y\n1,2,3\n", "a name of its own, but found 'a' twice"),
+        ("a,y\n,3\n", "found an empty cell in row 2, column 'a'"),
         ("a\n1\n", "a feature beside the target, but found one column, 'a'"),
         (b"a,b\n\xff,1\n", "readable as CSV in UTF-8, but found UnicodeDecodeError"),
         ("a,b\nnan,1\n", r"every value must be finite, but found x\[0, 0\]=nan"),

@@ -156,10 +156,23 @@ def _least(part: str, axis: str, size: int) -> tuple[str, int]:
         return axis, size
     if len(names) == 1:
         (name,) = names
-        found = next((n for n in range(size + 2) if evaluate(axis, {name: n}) >= size), None)
+        found = _least_fitting(lambda n: evaluate(axis, {name: n}) >= size)
         if found is not None:
             return name, found
+        raise unreadable(f"some size of {name} must give an axis that long", repr(part), AS_IN)
     raise unreadable("a least size stands behind an axis with one name", repr(part), AS_IN)
+
+
+def _least_fitting(fits: Callable[[int], bool]) -> int | None:
+    """Return the least number that fits, where all larger ones fit as well; None if none below 2⁶² does."""
+    high = next((2**k - 1 for k in range(63) if fits(2**k - 1)), None)
+    if high is None:
+        return None
+    low = high // 2
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle + 1, high)
+    return low
 
 
 def _dimension(text: str) -> str:

@@ -4,12 +4,13 @@ import ast
 import re
 from typing import Any
 
-from backproof.arguments import parse
+from backproof.arguments import Specification, parse
 from backproof.cli.target import load_target
 from backproof.errors import UsageError, message
 
 # A text in quotes, something in brackets, or whatever else stands between two blanks.
-VALUE = r"""'[^']*'|"[^"]*"|[(\[{][^)\]}]*[)\]}]|\S+"""
+INNER = r"[(\[{][^()\[\]{}]*[)\]}]"
+VALUE = rf"""'[^']*'|"[^"]*"|[(\[{{](?:[^()\[\]{{}}]|{INNER})*[)\]}}]|\S+"""
 SPECIFICATION = re.compile(r"\w+\[")
 PART = re.compile(rf"(?P<spec>\w+\[[^\]]*\]\S*)|(?:(?P<name>[A-Za-z_]\w*)=)?(?P<value>{VALUE})")
 OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -26,10 +27,24 @@ def arguments_in(text: str) -> tuple[list[Any], dict[str, Any]]:
     for part in PART.finditer(text):
         value = parse(part["spec"]) if part["spec"] else _value(part["value"])
         if part["name"]:
+            _require_a_value(part["name"], value, named)
             named[part["name"]] = value
         else:
             positional.append(value)
     return positional, named
+
+
+def _require_a_value(name: str, value: Any, named: dict[str, Any]) -> None:
+    found = f"{name}= twice" if name in named else f"{name}={value}"
+    if name in named or isinstance(value, Specification):
+        raise UsageError(
+            message(
+                must="a keyword has one value, and what is drawn stands by position",
+                found=found,
+                where="--args",
+                do="write specifications without a name, in the order of the arguments",
+            )
+        )
 
 
 def _value(text: str) -> Any:

@@ -52,6 +52,7 @@ def save(arguments: argparse.Namespace, network: Rule, params: PyTree, prepared:
         "labels": prepared.labels,
         "loss": arguments.loss,
         "targets": prepared.targets,
+        "columns": prepared.columns,
     }
     if arguments.network is not None:
         save_trained(arguments.save, network, Trained(params, **about), prepared.data.x_train[:1])
@@ -77,8 +78,19 @@ def own_network(target: str, features: int, outputs: int | None) -> Rule:
         UsageError: there is no such rule, or it maps rows of that length to something else.
     """
     found: Any = load_target(target)
-    if not isinstance(found, Rule) and callable(found):
-        found = found(outputs) if outputs is not None else found
+    if not isinstance(found, Rule) and callable(found) and outputs is not None:
+        try:
+            found = found(outputs)
+        except Exception as error:
+            # The network is the caller's code, so it may raise anything.
+            raise UsageError(
+                message(
+                    must=f"--network must name a Rule, or a function of the number of classes, {outputs}",
+                    found=f"{type(error).__name__}: {error}".splitlines()[0],
+                    where=target,
+                    do="let it take one number, e.g. def net(outputs)",
+                )
+            ) from error
     if not isinstance(found, Rule):
         raise UsageError(
             message(

@@ -16,6 +16,7 @@ from backproof.training import load_inputs, load_model, load_trained, predict, p
 from backproof.training.archive import kind_of
 from backproof.training.model import CROSS_ENTROPY, softmax
 from backproof.training.parameters import KIND
+from backproof.training.tables import Columns
 
 
 class Used(NamedTuple):
@@ -26,6 +27,7 @@ class Used(NamedTuple):
         outputs: the number of classes, or of the predicted numbers.
         labels: the text of each class, where there are such.
         loss: the name of the loss that it was trained with.
+        columns: the names of the columns of the table that it was trained on, where it was one.
         values: `x -> prediction`, its inputs not standardised.
     """
 
@@ -33,6 +35,7 @@ class Used(NamedTuple):
     outputs: int
     labels: tuple[str, ...]
     loss: str
+    columns: Columns | None
     values: Callable[[np.ndarray], np.ndarray]
 
 
@@ -44,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         UsageError: the network is one of the caller's own and is not named, or is another one.
     """
     used = _used(arguments)
-    x, y = load_inputs(_source(arguments.data), target=arguments.target, width=used.width)
+    x, y = load_inputs(_source(arguments.data), target=arguments.target, known=used.columns, width=used.width)
     where = ", ".join(map(str, arguments.data))
     _require_width(x, used, where)
     classifies = used.loss == CROSS_ENTROPY
@@ -77,7 +80,8 @@ def _used(arguments: argparse.Namespace) -> Used:
                 )
             )
         model = load_model(arguments.model)
-        return Used(model.sizes[0], model.classes, model.labels, model.loss, lambda x: predictions(model, x))
+        about = (model.labels, model.loss, model.columns)
+        return Used(model.sizes[0], model.classes, *about, lambda x: predictions(model, x))
     if arguments.network is None:
         raise UsageError(
             message(
@@ -96,7 +100,7 @@ def _used(arguments: argparse.Namespace) -> Used:
         found = predict(network, trained.params, ready)
         return found if trained.targets is None else trained.targets.undo(found)
 
-    return Used(width[0][-1], outputs[-1], trained.labels, trained.loss, values)
+    return Used(width[0][-1], outputs[-1], trained.labels, trained.loss, trained.columns, values)
 
 
 def _source(paths: list[Path]) -> Path | tuple[Path, Path]:
@@ -177,7 +181,7 @@ def _numbers(predicted: Float[np.ndarray, "m n"]) -> Rows:
     one = predicted.shape[1] == 1
     yield ["prediction"] if one else [f"prediction_{number}" for number in range(predicted.shape[1])]
     for row in predicted:
-        yield [f"{value:.6g}" for value in row]
+        yield [f"{value:.9g}" for value in row]
 
 
 def _write(file: TextIO, table: Rows) -> None:

@@ -29,6 +29,10 @@ def load_target(text: str) -> Any:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise _no_target(text, "the module must be importable from here", str(error)) from error
+    except Exception as error:
+        # The module is the caller's code, so it may raise anything.
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise _no_target(text, "the module must be importable from here", said) from error
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):

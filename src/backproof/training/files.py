@@ -17,7 +17,7 @@ from jaxtyping import Shaped
 
 from backproof.errors import DataError, message
 from backproof.training.data import require_samples
-from backproof.training.tables import is_table, read_table
+from backproof.training.tables import Columns, is_table, read_table
 
 Samples = tuple[Shaped[np.ndarray, "m n"], np.ndarray]
 PathLike = str | os.PathLike[str]
@@ -63,7 +63,11 @@ def load(
 
 
 def load_inputs(
-    source: PathLike | tuple[PathLike, PathLike], *, target: str | None = None, width: int | None = None
+    source: PathLike | tuple[PathLike, PathLike],
+    *,
+    target: str | None = None,
+    known: Columns | None = None,
+    width: int | None = None,
 ) -> tuple[Shaped[np.ndarray, "m n"], np.ndarray | None]:
     """Return `(x, y)` as `load` does, for a model that is already trained; y is None if there are no labels.
 
@@ -71,7 +75,8 @@ def load_inputs(
         source: an `.npz` file with an array `x` and optionally `y`, a `.csv` file, an IDX file of images, or
             a pair of IDX files `(images, labels)`.
         target: the column of a `.csv` file that is y.
-        width: how many numbers the model needs: a `.csv` file with as many columns has no y.
+        known: the columns of a `.csv` file that the model was trained on, which are taken by their names.
+        width: how many numbers the model needs, where its columns have no names.
 
     Raises:
         DataError: as for `load`, except that every kind of label or target is accepted.
@@ -79,7 +84,7 @@ def load_inputs(
     if isinstance(source, tuple):
         x, y = (_read_idx(Path(path)) for path in source)
     elif is_table(Path(source)):
-        x, y, *_ = read_table(Path(source), target, width)
+        x, y, *_ = read_table(Path(source), target, known, width)
     elif _is_idx(Path(source)):
         x, y = _read_idx(Path(source)), None
     else:
@@ -88,6 +93,18 @@ def load_inputs(
     _require_rows(x, y, where)
     require_samples(x, np.zeros(len(x), int) if y is None else _numbered(y), where)
     return x.reshape(len(x), -1), y
+
+
+def columns_of(source: PathLike | tuple[PathLike, PathLike], target: str | None = None) -> Columns | None:
+    """Return the names of the columns of a `.csv` file; None for other files.
+
+    Raises:
+        DataError: as for `load`.
+    """
+    if isinstance(source, tuple) or not is_table(Path(source)):
+        return None
+    table = read_table(Path(source), target)
+    return Columns(table.features, table.target)
 
 
 def numbered(y: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -113,7 +130,7 @@ def _as_rows(y: np.ndarray, where: str) -> np.ndarray:
                 do="convert it to numbers; for labels leave --loss out",
             )
         )
-    return y.reshape(len(y), -1).astype(np.float32)
+    return y.reshape(len(y), -1).astype(np.float64)
 
 
 def _named(source: PathLike | tuple[PathLike, PathLike]) -> str:

@@ -21,6 +21,7 @@ from backproof.rule import PyTree, Rule
 from backproof.training.archive import read_archive, write_archive
 from backproof.training.files import PathLike
 from backproof.training.standardiser import Standardiser
+from backproof.training.tables import Columns
 
 KIND = "backproof model"
 CROSS_ENTROPY = "softmax_cross_entropy"
@@ -41,6 +42,7 @@ class Model:
         labels: the text of each class, where the labels were texts.
         loss: the name of the loss that it was trained with; with `half_squared_error` it predicts numbers.
         targets: the standardiser of those numbers; None leaves the predictions as they are.
+        columns: the names of the columns of the table that it was trained on, where it was one.
 
     Raises:
         UsageError: a name or a width is not valid, or the parameters do not fit such a network.
@@ -54,6 +56,7 @@ class Model:
     labels: tuple[str, ...] = ()
     loss: str = CROSS_ENTROPY
     targets: Standardiser | None = None
+    columns: Columns | None = None
 
     def __post_init__(self) -> None:
         _require_fit(self.network, self)
@@ -132,7 +135,7 @@ def save_model(path: PathLike, model: Model) -> None:
     for prefix, one in (("", model.standardiser), (TARGETS, model.targets)):
         arrays |= one.arrays(prefix) if one else {}
     about = {"sizes": model.sizes, "activation": model.activation, "last": model.last}
-    about |= {"labels": model.labels, "loss": model.loss}
+    about |= {"labels": model.labels, "loss": model.loss, "columns": model.columns}
     write_archive(Path(path), KIND, about, arrays)
 
 
@@ -155,7 +158,13 @@ def _assembled(about: dict[str, Any], stored: dict[str, np.ndarray]) -> Model:
     # models were once written without labels and without the name of the loss
     labels, loss = tuple(about.get("labels", ())), about.get("loss", CROSS_ENTROPY)
     sizes, activation, last = tuple(about["sizes"]), about["activation"], about["last"]
-    return Model(sizes, activation, params, standardiser, last, labels, loss, targets)
+    return Model(sizes, activation, params, standardiser, last, labels, loss, targets, columns_in(about))
+
+
+def columns_in(about: dict[str, Any]) -> Columns | None:
+    """Return the names of the columns that a file holds; None if it holds none."""
+    found = about.get("columns")
+    return Columns(tuple(found[0]), found[1]) if found else None
 
 
 def _require_fit(network: Rule, model: Model) -> None:

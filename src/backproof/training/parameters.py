@@ -11,8 +11,9 @@ from backproof.errors import DataError, UsageError, message
 from backproof.rule import PyTree, Rule
 from backproof.training.archive import read_archive, write_archive
 from backproof.training.files import PathLike
-from backproof.training.model import CROSS_ENTROPY, TARGETS
+from backproof.training.model import CROSS_ENTROPY, TARGETS, columns_in
 from backproof.training.standardiser import Standardiser
+from backproof.training.tables import Columns
 
 KIND = "backproof parameters"
 ROWS_AT_ONCE = 4096
@@ -27,6 +28,7 @@ class Trained(NamedTuple):
         labels: the text of each class, where the labels were texts.
         loss: the name of the loss that it was trained with.
         targets: the standardiser of the numbers that are predicted; None leaves them as they are.
+        columns: the names of the columns of the table that it was trained on, where it was one.
     """
 
     params: PyTree
@@ -34,6 +36,7 @@ class Trained(NamedTuple):
     labels: tuple[str, ...] = ()
     loss: str = CROSS_ENTROPY
     targets: Standardiser | None = None
+    columns: Columns | None = None
 
 
 def save_parameters(path: PathLike, network: Rule, params: PyTree, x: PyTree) -> None:
@@ -76,6 +79,7 @@ def save_trained(path: PathLike, network: Rule, trained: Trained, x: PyTree) -> 
         "outputs": [list(leaf.shape) for leaf in jax.tree.leaves(prediction)],
         "labels": trained.labels,
         "loss": trained.loss,
+        "columns": trained.columns,
     }
     for prefix, one in (("", trained.standardiser), (TARGETS, trained.targets)):
         arrays |= one.arrays(prefix) if one else {}
@@ -126,7 +130,7 @@ def load_trained(path: PathLike, network: Rule, x: PyTree = None) -> Trained:
         params = jax.tree.unflatten(jax.tree.structure(expected), leaves)
         labels, loss = tuple(about.get("labels", ())), about.get("loss", CROSS_ENTROPY)
         both = Standardiser.among(stored), Standardiser.among(stored, TARGETS)
-        return Trained(params, both[0], labels, loss, both[1])
+        return Trained(params, both[0], labels, loss, both[1], columns_in(about))
 
     return read_archive(Path(path), KIND, assembled)
 

@@ -89,8 +89,8 @@ class Standardiser:
         return ((np.asarray(x) - self.mean) / self.scale).astype(np.float32)
 
     def undo(self, x: Float[np.ndarray, "m ..."]) -> Float[np.ndarray, "m ..."]:
-        """Return what was standardised as it was before, as float32."""
-        return (np.asarray(x, np.float64) * self.scale + self.mean).astype(np.float32)
+        """Return what was standardised as it was before, as float64."""
+        return np.asarray(x, np.float64) * self.scale + self.mean
 
     def arrays(self, prefix: str = "") -> dict[str, np.ndarray]:
         """Return both arrays by the names under which a file holds them."""

@@ -35,13 +35,24 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-def read_table(path: Path, target: str | None = None, width: int | None = None) -> Table:
+class Columns(NamedTuple):
+    """Holds the names of the columns that a model was trained on."""
+
+    features: tuple[str, ...]
+    target: str
+
+
+def read_table(
+    path: Path, target: str | None = None, known: Columns | None = None, width: int | None = None
+) -> Table:
     """Return the features and the targets of a CSV file.
 
     Args:
         path: the file. Its first row has the names of the columns.
         target: the name of the target's column.
-        width: how many features there must be, where that is known: as many columns have no target.
+        known: the columns that a model was trained on: they are taken by their names, in whatever order they
+            stand, and the target only if it is there.
+        width: how many features a model needs whose columns have no names: as many columns have no target.
 
     Raises:
         DataError: the file cannot be read, has no header, a row has another length, or a feature is not a
@@ -52,17 +63,21 @@ def read_table(path: Path, target: str | None = None, width: int | None = None) 
         raise _bad(
             path, f"the file must have a column {target!r}", ", ".join(names), did_you_mean(target, names)
         )
-    has_target = target is not None or width is None or len(names) != width
-    chosen = names.index(target or (TARGET if TARGET in names else names[-1])) if has_target else len(names)
-    columns = [number for number in range(len(names)) if number != chosen]
-    if not columns:
-        raise _bad(
-            path, "the file must have a feature beside the target", f"one column, {names[0]!r}", "add one"
-        )
+    wanted = known.target if known else (TARGET if TARGET in names else names[-1])
+    bare = not known and target is None and len(names) == width
+    chosen = target or (None if bare or wanted not in names else wanted)
+    features = known.features if known else tuple(name for name in names if name != chosen)
+    missing = next((name for name in features if name not in names), None)
+    if missing is not None:
+        must = f"the file must have the column {missing!r}, on which the model was trained"
+        raise _bad(path, must, ", ".join(names), f"add it; {did_you_mean(missing, names)}")
+    if not features:
+        do = "add one" if ";" not in names[0] else "separate the columns by commas"
+        raise _bad(path, "the file must have a feature beside the target", f"one column, {names[0]!r}", do)
+    columns = [names.index(name) for name in features]
     x = np.array([[_number(path, names, i, n, row[n]) for n in columns] for i, row in enumerate(rows)], float)
-    y = _targets([row[chosen].strip() for row in rows]) if has_target else None
-    features = tuple(names[number] for number in columns)
-    return Table(x, y, features, names[chosen] if has_target else "")
+    y = None if chosen is None else _targets([row[names.index(chosen)].strip() for row in rows])
+    return Table(x, y, features, chosen or "")
 
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -79,6 +94,10 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
         found = f"{len(rows)} rows" if len(rows) != 1 else "1 row"
         raise _bad(path, "the file must have a header and at least one sample", found, "add samples")
     names, *samples = rows
+    names = [name.strip() for name in names]
+    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if twice is not None:
+        raise _bad(path, "every column must have a name of its own", f"{twice!r} twice", "rename one")
     if all(_is_number(name) for name in names):
         found = ", ".join(names[:4])
         raise _bad(path, "the first row must name the columns", found, "add a row of names at the top")
@@ -88,18 +107,19 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
             raise _bad(
                 path, f"every row must have {len(names)} cells, as the header has", found, "mend that row"
             )
-    return [name.strip() for name in names], samples
+    return names, samples
 
 
 def _number(path: Path, names: list[str], row: int, column: int, cell: str) -> float:
     if _is_number(cell):
         return float(cell)
-    raise _bad(
-        path,
-        "every feature must be a number",
-        f"{cell!r} in row {row + 2}, column {names[column]!r}",
-        "turn texts into numbers, leave out the column, or name the target with --target",
-    )
+    where = f"in row {row + 2}, column {names[column]!r}"
+    if not cell.strip():
+        raise _bad(
+            path, "every feature must be a number", f"an empty cell {where}", "fill it, or leave out the row"
+        )
+    do = "turn texts into numbers, leave out the column, or name the target with --target"
+    raise _bad(path, "every feature must be a number", f"{cell!r} {where}", do)
 
 
 def _targets(cells: list[str]) -> np.ndarray:

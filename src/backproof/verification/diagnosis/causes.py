@@ -103,9 +103,9 @@ def name_cause(
     causes: tuple[Callable[[], Named | None], ...] = (
         lambda: _not_finite(at.failures),
         lambda: _unlawful(at.failures) if evaluators.claim.is_directed else None,
-        lambda: _collective("surplus-psum", evaluators, at.wrong, lambda: at.right),
+        lambda: _collective("surplus-psum", evaluators, at.wrong, lambda: at.agreeing),
         lambda: first_confirmed(WHOLE, at.wrong, lambda: at.right),
-        lambda: _collective("missing-psum", evaluators, at.wrong, lambda: at.right),
+        lambda: _collective("missing-psum", evaluators, at.wrong, lambda: at.agreeing),
         lambda: _where([*at.wrong, *at.shown], lambda: at.everywhere),
         lambda: known or _slip(evaluators, at.wrong, lambda: at.right),
         lambda: _some_sizes([*at.wrong, *at.right]),

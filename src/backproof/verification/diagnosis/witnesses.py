@@ -56,6 +56,11 @@ class Witnesses:
         return self._at_leaf(self._compared([*self._agreeing, *self._smooth(self._also_wrong)]))
 
     @cached_property
+    def agreeing(self) -> list[Compared]:
+        """The points among these that were judged to agree."""
+        return self._at_leaf(self._compared(self._agreeing))
+
+    @cached_property
     def everywhere(self) -> list[Compared]:
         """The same with kinks."""
         return self._at_leaf(self._compared([*self._agreeing, *self._also_wrong]))
