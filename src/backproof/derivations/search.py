@@ -21,6 +21,7 @@ from backproof.derivations.table import Table
 from backproof.derivations.walk import walk
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import is_floating
+from backproof.numerics.own_arrays import with_own_arrays
 from backproof.numerics.tolerance import EXCESS, SEARCHED
 from backproof.numerics.tracing import float64
 from backproof.verification.points.draws import Points
@@ -108,6 +109,7 @@ def _slope(
         rows = jax.tree.leaves(jax.tree.map(_relative, left, right))
         return jnp.max(jnp.stack([jnp.max(row) for row in rows]))
 
+    function = with_own_arrays(function)
     compiled = jax.jit(jax.value_and_grad(height))
 
     def at(flat: np.ndarray, leaves: Sequence[Any]) -> tuple[float, np.ndarray]:

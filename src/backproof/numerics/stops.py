@@ -7,6 +7,7 @@ import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 from jax.extend.core.primitives import copy_p
 
+from backproof.numerics.own_arrays import with_own_arrays
 from backproof.numerics.tracing import float64, inner_programs
 
 NAME = "stop_gradient"
@@ -17,7 +18,7 @@ RULED = frozenset({"custom_jvp_call", "custom_vjp_call"})
 def without_stops(f: Callable[..., Any], args: tuple[Any, ...]) -> Callable[..., Any] | None:
     """Return `f`, at the shapes of `args`, with gradients passed through; None if none is stopped."""
     with float64():
-        closed, shape = jax.make_jaxpr(f, return_shape=True)(*args)
+        closed, shape = jax.make_jaxpr(with_own_arrays(f), return_shape=True)(*args)
     if not _mentions(closed.jaxpr):
         return None
     passing = jaxpr_as_fun(ClosedJaxpr(_passing(closed.jaxpr), closed.consts))

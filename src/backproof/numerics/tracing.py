@@ -14,6 +14,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from backproof.numerics.leaves import is_inexact, shapes_of
+from backproof.numerics.own_arrays import with_own_arrays
 
 # The forms of results that are known, kept as long as their function.
 FORMS: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
@@ -71,14 +72,14 @@ def form_of(f: Callable[..., Any], *args: Any) -> Any:
         return jax.eval_shape(f, *args)
     key = shapes_of(args), jnp.result_type(float)
     if key not in forms:
-        forms[key] = jax.eval_shape(f, *args)
+        forms[key] = jax.eval_shape(with_own_arrays(f) if key[1] == np.float64 else f, *args)
     return forms[key]
 
 
 def trace(f: Callable[..., Any], *args: Any) -> Program:
-    """Return `f` traced at the shapes and dtypes of `args`, in float64."""
+    """Return `f` traced at the shapes and dtypes of `args`, in float64, with arrays of its own."""
     with float64():
-        return traced(f, *args)
+        return traced(with_own_arrays(f), *args)
 
 
 def traced(f: Callable[..., Any], *args: Any) -> Program:

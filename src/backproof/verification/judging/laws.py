@@ -23,6 +23,7 @@ from backproof.numerics.leaves import (
     shapes_of,
 )
 from backproof.numerics.noise import Measured
+from backproof.numerics.own_arrays import with_own_arrays
 from backproof.numerics.tolerance import FEW_ROUNDINGS, SCALES
 from backproof.numerics.tracing import float64
 from backproof.verification.claims.claim import pullback
@@ -166,7 +167,8 @@ def leaves_inputs_alone(evaluators: Evaluators, point: Point) -> str | None:
         containers = jax.tree.map(jnp.asarray, point.args)
     before = jax.tree.leaves(containers), jax.tree.structure(containers)
     with float64():
-        jax.make_jaxpr(lambda direction: evaluators.claim.hand(containers, direction))(point.direction)
+        hand = with_own_arrays(evaluators.claim.hand)
+        jax.make_jaxpr(lambda direction: hand(containers, direction))(point.direction)
     leaves, structure = jax.tree.leaves(containers), jax.tree.structure(containers)
     kept = structure == before[1] and all(a is b for a, b in zip(leaves, before[0], strict=True))
     if not kept:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from backproof.numerics.leaves import PyTree
+from backproof.numerics.own_arrays import with_own_arrays
 from backproof.numerics.tracing import float64
 from backproof.verification.running.point import Point
 
@@ -17,7 +18,7 @@ class Compiled:
 
     def __init__(self, function: Function) -> None:
         """Prepare to compile `function`; nothing is compiled yet."""
-        self._alone = jax.jit(function)
+        self._alone = jax.jit(with_own_arrays(function))
 
     def __call__(self, point: Point) -> PyTree:
         """Return the result at one point."""
