@@ -142,6 +142,15 @@ def test_code_that_is_hard_to_differentiate_is_not_called_wrong(name):
     assert verified(of, args, vjp=back, examples=80).ok
 
 
+def test_points_with_the_same_numbers_in_other_shapes_are_told_apart():
+    of = lambda x: np.array([sum(float(v) * k for k, v in enumerate(row)) for row in x])
+    differences = Differences(of, lambda args, _: args)
+    for shape in ((2, 3), (3, 2)):
+        with float64():
+            (found,) = differences.pullback()((np.ones(shape),), np.ones(shape[0]))
+        assert np.max(np.abs(found - np.arange(shape[1]))) < 1e-9
+
+
 def test_random_numbers_and_results_without_a_gradient_are_usage_errors():
     rng = np.random.default_rng(0)
     back = lambda a, ct: (ct,)

@@ -24,6 +24,7 @@ from backproof.numerics.tolerance import (
 )
 
 WIDE = {np.float64: np.longdouble, np.complex128: np.clongdouble}
+# Where there is no derivative, or none is seen.
 NONE = Slope(np.nan, 0.0)
 Function = Callable[..., PyTree]
 
@@ -49,6 +50,7 @@ class Beside(NamedTuple):
         tree: their tree.
         towards: the cotangent.
         steps: the first steps of the ladders, in parts of the entry that moves.
+        known_to: the part of itself to which a slope is known at best.
         here: the values at the point.
         rounding: by how much ⟨cotangent, value⟩ is off.
     """
@@ -58,6 +60,7 @@ class Beside(NamedTuple):
     tree: Any
     towards: PyTree
     steps: tuple[float, ...]
+    known_to: float
     here: list[np.ndarray]
     rounding: float
 
@@ -90,12 +93,10 @@ class Beside(NamedTuple):
                 apart = abs(sides[0].value - sides[1].value)
                 slack = AGREES_WITHIN * (sides[0].error + sides[1].error) + RESOLUTION * abs(found.value)
                 # where both sides approach limits that differ, there is a kink
-                return Slope(np.nan, 0.0) if apart > slack and np.isfinite(slack) else found
+                return NONE if apart > slack and np.isfinite(slack) else found
         # the code may have a value on one side only, as a logarithm has
-        able = [one for one in sides if np.isfinite(one.value) and np.isfinite(one.error)]
-        return (
-            able[0] if len(able) == 1 and len([one for one in sides if np.isfinite(one.value)]) == 1 else NONE
-        )
+        able = [one for one in sides if np.isfinite(one.value)]
+        return able[0] if len(able) == 1 and np.isfinite(able[0].error) else NONE
 
     def _is_seen(self, found: Slope, which: int, index: tuple[int, ...], step: complex) -> bool:
         """Return whether a much shorter step sees the same slope: of a wave, long ones may see another."""
@@ -128,8 +129,7 @@ class Beside(NamedTuple):
 
     def _known(self, slope: Slope) -> Slope:
         """Return a slope with the error that it has at least."""
-        known_to = KNOWN_TO if self.steps is FIRST_STEPS else KNOWN_NARROWLY_TO
-        return slope._replace(error=slope.error + known_to * abs(slope.value))
+        return slope._replace(error=slope.error + self.known_to * abs(slope.value))
 
     def _widths(self, which: int, index: tuple[int, ...], first: float) -> list[float]:
         size = float(abs(self.leaves[which][index])) or 1.0
@@ -142,8 +142,8 @@ def beside_of(function: Function, args: Any, towards: Any) -> Beside:
     is_wide = computes_in_long_double(function, args)
     held = [_wide(leaf) for leaf in leaves] if is_wide else leaves
     here = _values(function, tree.unflatten([np.array(leaf) for leaf in held]))
-    steps = FIRST_STEPS if is_wide else FIRST_NARROW_STEPS
-    found = Beside(function, held, tree, towards, steps, here, 0.0)
+    how = (FIRST_STEPS, KNOWN_TO) if is_wide else (FIRST_NARROW_STEPS, KNOWN_NARROWLY_TO)
+    found = Beside(function, held, tree, towards, *how, here, 0.0)
     coarsest = max((np.finfo(one.dtype).eps for one in here if is_inexact(one)), default=0.0)
     epsilon = float(max(np.finfo(np.longdouble if is_wide else np.float64).eps, coarsest))
     sizes = zip(here, jax.tree.leaves(towards), strict=True)
@@ -194,8 +194,6 @@ def _product(one: list[np.ndarray], other: list[np.ndarray], towards: PyTree) ->
 
 def _wide(leaf: Any) -> np.ndarray:
     array = np.asarray(leaf)
-    return (
-        array.astype(WIDE.get(np.result_type(array.dtype, np.float64).type, array.dtype))
-        if is_inexact(array)
-        else array
-    )
+    if not is_inexact(array):
+        return array
+    return array.astype(WIDE.get(np.result_type(array.dtype, np.float64).type, array.dtype))

@@ -15,7 +15,7 @@ import numpy as np
 
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.extrapolation import Slope
-from backproof.numerics.leaves import PyTree
+from backproof.numerics.leaves import PyTree, shapes_of
 from backproof.verification.claims.beside import Beside, beside_of
 from backproof.verification.claims.one_operation import one_operation
 from backproof.verification.claims.samples import cast, shapes
@@ -38,7 +38,7 @@ class Differences:
     def __init__(self, function: Function, form: Callable[[Any, Any], PyTree]) -> None:
         """Hold the code; nothing is called yet."""
         self.function, self.form = function, form
-        self._known: dict[bytes, list[Slopes]] = {}
+        self._known: dict[Any, list[Slopes]] = {}
 
     def pullback(self) -> Function:
         """Return the pullback as one operation."""
@@ -63,7 +63,7 @@ class Differences:
             return beside.sides(which, index)
 
     def _slopes(self, args: Any, towards: Any, wanted: PyTree) -> "list[Slopes]":
-        key = _bytes((args, towards))
+        key = shapes_of(args), _bytes((args, towards))
         if key not in self._known:
             while len(self._known) >= EFFORT.remembered:
                 self._known.pop(next(iter(self._known)))

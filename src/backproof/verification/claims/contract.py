@@ -67,7 +67,7 @@ def no_such_function(claim: Claim, args: tuple[Any, ...], shapes: str, error: Ex
                 do="mend the specification or the function",
             )
         )
-    if claim.by_point or claim.host:
+    if claim.by_point:
         return UsageError(
             message(
                 must="the function must run wherever its gradient is checked",
