@@ -31,6 +31,7 @@ TESTED_IN = {
         "reporting/derived.py",
     ),
     "numerics/test_covered.py": ("numerics/coverage.py", "numerics/indexing.py", "numerics/windows.py"),
+    "numerics/test_own_arrays.py": ("numerics/rebuilding.py",),
     "numerics/test_decisions.py": ("numerics/lanes.py",),
     "numerics/test_compiled_noise.py": ("numerics/paired_run.py",),
     "verification/running/test_programs.py": ("verification/running/compiled.py",),

@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import kept_arrays
 import numpy as np
 import pytest
 
@@ -29,6 +30,15 @@ def closed(held=THIRDS):
     return lambda x: x * held
 
 
+def powered(x, times=2):
+    return x if times == 0 else powered(x, times - 1) * THIRDS
+
+
+class Method:
+    def __call__(self, x):
+        return x * THIRDS
+
+
 class Layer:
     def __init__(self):
         self.w = WEIGHTS.copy()
@@ -45,6 +55,10 @@ HOLDING = {
     "a default": lambda x, held=THIRDS: x * held,
     "a helper": functools.partial(inside, by=scaled),
     "an object": Layer(),
+    "a method of one": Layer().__call__,
+    "a class that names it": Method(),
+    "a function that calls itself": powered,
+    "a module": lambda x: kept_arrays.scaled(x) + kept_arrays.THIRDS,
     "a rule": ruled,
     "jit": jax.jit(scaled),
     "vmap": jax.vmap(scaled),
@@ -62,6 +76,14 @@ def test_an_array_keeps_its_digits_in_float64_after_a_trace_in_float32(name):
     assert {const.dtype for const in arrays} == {np.dtype(np.float64)}
 
 
+def test_a_change_of_the_array_is_seen_by_the_next_trace():
+    held = np.ones(3)
+    function = lambda x: x * held
+    first = with_own_arrays(function)(np.ones(3))
+    held[0] = 5.0
+    assert (first[0], with_own_arrays(function)(np.ones(3))[0]) == (1.0, 5.0)
+
+
 def test_what_holds_no_such_array_is_itself():
     plain = lambda x: jnp.sin(x) * SINGLE
     for function in (plain, jnp.sin, functools.partial(plain), jax.jit(plain)):
@@ -75,6 +97,12 @@ def test_the_arrays_of_the_caller_are_not_the_copies():
     assert np.array_equal(cell.cell_contents, THIRDS)
 
 
+def without_square(args, ct):
+    value = jnp.tanh(args[0] @ WEIGHTS)
+    slope = 1 - value
+    return ((ct * slope) @ WEIGHTS.T,)
+
+
 def test_functions_with_arrays_in_numpy_are_judged_rightly():
     dense = lambda x: jnp.tanh(x @ WEIGHTS)
     back = lambda a, ct: ((ct * (1 - jnp.tanh(a[0] @ WEIGHTS) ** 2)) @ WEIGHTS.T,)
@@ -82,5 +110,7 @@ def test_functions_with_arrays_in_numpy_are_judged_rightly():
     assert bp.verify(of=dense, vjp=back, args=rows, examples=30).verdict == "AGREES"
     slip = lambda a, ct: ((ct * (1 - jnp.tanh(a[0] @ WEIGHTS) ** 2)) @ (WEIGHTS.T * (1 + 1e-9)),)
     assert bp.verify(of=dense, vjp=slip, args=rows, examples=30).verdict == "WRONG"
+    report = bp.verify(of=dense, vjp=without_square, args=rows, examples=30)
+    assert "** 2" in report.mend
     for rule in (ruled, jax.jit(ruled), lambda x: ruled(x) * THIRDS):
         assert bp.verify(rule, args=[bp.array("3")], examples=30).verdict == "AGREES"

@@ -6,149 +6,106 @@ of float32, or not at all. In float64 the arrays are therefore copies, which JAX
 """
 
 import copy
-import functools
-import sysconfig
+import sys
 import types
-import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
+from backproof.numerics.rebuilding import Rebuilding, is_library, names_in, with_parts
+
 WIDE = (np.float64, np.complex128)
-# In code of others only what a function closes over is looked at, for it may wrap a function of the caller.
-LIBRARIES = tuple(
-    Path(place).resolve()
-    for place in (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), Path(__file__).parents[1])
-    if place
-)
-_MADE: "weakref.WeakKeyDictionary[Any, Any]" = weakref.WeakKeyDictionary()
+HOLDERS = (np.ndarray, list, tuple, dict)
 
 
 def with_own_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function with copies of the arrays that it holds; itself if it holds none."""
-    try:
-        if function not in _MADE:
-            made = _Copies().of(function)
-            _MADE[function] = None if made is function else made
-        return _MADE[function] or function
-    except TypeError:  # an object of a class that has no hash or takes no weak reference
-        return _Copies().of(function)
+    """Return a function with copies of the arrays that it holds now; itself if it holds none."""
+    copies = _Copies()
+    made = copies.value(function)
+    return made if copies.count else function
 
 
-class _Copies:
-    """Copies what is reached from one function; a class because it knows what it has visited."""
+class _Copies(Rebuilding):
+    """Copies the arrays that are reached from one function.
+
+    Attributes:
+        count: how many there are.
+    """
 
     def __init__(self) -> None:
-        self._done: dict[int, Any] = {}
-        self._held: list[Any] = []
+        super().__init__()
+        self.count = 0
 
-    def of(self, value: Any) -> Any:
-        """Return a value in which every array is a copy, or the value itself if it holds none."""
-        if id(value) not in self._done:
-            self._held.append(value)
-            self._done[id(value)] = value  # what refers to itself finds the old one
-            try:
-                self._done[id(value)] = self._copied(value)
-            except Exception:
-                # An object of the caller may raise whatever it is asked; then it is left as it is.
-                self._done[id(value)] = value
-        return self._done[id(value)]
-
-    def _copied(self, value: Any) -> Any:
-        if type(value) is np.ndarray:
-            return value.copy() if value.dtype.type in WIDE else value
-        if isinstance(value, types.FunctionType):
-            return self._function(value)
-        if isinstance(value, functools.partial):
-            inside = self.of(value.func), self.of(value.args), self.of(value.keywords)
-            same = inside[0] is value.func and inside[1] is value.args and inside[2] is value.keywords
-            return value if same else functools.partial(inside[0], *inside[1], **inside[2])
-        if isinstance(value, types.MethodType):
-            inside = self.of(value.__func__), self._object(value.__self__)
-            same = inside[0] is value.__func__ and inside[1] is value.__self__
-            return value if same else types.MethodType(*inside)
-        if isinstance(value, jax.custom_vjp | jax.custom_jvp):
-            return self._ruled(value)
-        if isinstance(value, jax.stages.Wrapped):
-            inner = getattr(value, "__wrapped__", None)
-            return value if self.of(inner) is inner else self.of(inner)
-        if isinstance(value, tuple | list):
-            parts = [self.of(one) for one in value]
-            if all(new is old for new, old in zip(parts, value, strict=True)):
-                return value
-            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-        if type(value) is dict:
-            parts = {key: self.of(one) for key, one in value.items()}
-            return value if all(parts[key] is one for key, one in value.items()) else parts
-        return self._object(value) if callable(value) and not isinstance(value, type) else value
-
-    def _ruled(self, value: Any) -> Any:
-        """Return a function with a rule of its own, made anew of the parts that changed."""
-        names = ("fun", "fwd", "bwd") if isinstance(value, jax.custom_vjp) else ("fun", "jvp")
-        parts = [self.of(getattr(value, name)) for name in names]
-        if all(new is getattr(value, name) for new, name in zip(parts, names, strict=True)):
-            return value
-        if isinstance(value, jax.custom_vjp):
-            made = jax.custom_vjp(parts[0], nondiff_argnums=value.nondiff_argnums)
-            settings = {"symbolic_zeros": value.symbolic_zeros, "optimize_remat": value.optimize_remat}
-            made.defvjp(parts[1], parts[2], **settings)
-            return made
-        made = jax.custom_jvp(parts[0], nondiff_argnums=value.nondiff_argnums)
-        if parts[1] is not None:
-            made.defjvp(parts[1], symbolic_zeros=value.symbolic_zeros)
-        return made
-
-    def _object(self, value: Any) -> Any:
-        """Return an object with copies of the arrays among its attributes; itself if it has none."""
-        held = getattr(value, "__dict__", None)
-        if not isinstance(held, dict) or isinstance(value, types.ModuleType | type | jax.stages.Wrapped):
-            return value
-        parts = {
-            name: self.of(one) for name, one in held.items() if type(one) in (np.ndarray, list, tuple, dict)
-        }
-        if all(one is held[name] for name, one in parts.items()):
-            return value
+    def made(self, value: Any) -> Any:
+        if type(value) is np.ndarray and value.dtype.type in WIDE:
+            self.count += 1
+            return value.copy()
         try:
-            made = copy.copy(value)
-            made.__dict__.update(parts)
+            return super().made(value)
         except Exception:
-            # A class may forbid to be copied; then its arrays are those of the caller.
+            # An object of the caller may raise whatever it is asked; then it is left as it is.
             return value
-        return made
 
-    def _function(self, function: types.FunctionType) -> Any:
-        cells, defaults = function.__closure__ or (), self.of(function.__defaults__)
-        inside = [self.of(cell.cell_contents) if cell != types.CellType() else None for cell in cells]
-        changed = {
-            name: self.of(function.__globals__[name])
-            for name in ([] if _is_library(function.__code__) else _names(function.__code__))
-            if name in function.__globals__ and not isinstance(function.__globals__[name], types.ModuleType)
-        }
-        changed = {name: one for name, one in changed.items() if one is not function.__globals__[name]}
-        pairs = zip(inside, cells, strict=True)
-        same = all(cell == types.CellType() or new is cell.cell_contents for new, cell in pairs)
-        if same and not changed and defaults is function.__defaults__:
+    def owner(self, value: Any) -> Any:
+        return self._with_own_attributes(value)
+
+    def called(self, value: Any) -> Any:
+        if isinstance(value, type) or not callable(value):
+            return value
+        return self._with_own_attributes(super().called(value))
+
+    def function(self, function: types.FunctionType) -> Any:
+        cells, defaults = self.cells(function), self.value(function.__defaults__)
+        held = self._changed(function.__globals__, function.__code__)
+        same = all(new is old for new, old in zip(cells, function.__closure__ or (), strict=True))
+        if same and not held and defaults is function.__defaults__:
             return function
-        held = {**function.__globals__, **changed} if changed else function.__globals__
-        fresh = tuple(
-            cell if cell == types.CellType() else types.CellType(new)
-            for new, cell in zip(inside, cells, strict=True)
-        )
-        made = types.FunctionType(function.__code__, held, function.__name__, defaults, fresh)
-        made.__kwdefaults__, made.__qualname__ = function.__kwdefaults__, function.__qualname__
+        known = {**function.__globals__, **held} if held else function.__globals__
+        made = with_parts(function, function.__code__, cells, known)
+        if held:  # a function that calls itself calls the new one
+            known.update({name: made for name in names_in(function.__code__) if known.get(name) is function})
+        made.__defaults__ = defaults
         made.__dict__.update(function.__dict__)
         return made
 
+    def _changed(self, held: dict[str, Any], code: types.CodeType) -> dict[str, Any]:
+        """Return the globals that a code names and that hold arrays, with copies; none for a library's."""
+        if is_library(code.co_filename):
+            return {}
+        found = {name: held[name] for name in names_in(code) if name in held}
+        parts = {
+            name: self._module(one, code) if isinstance(one, types.ModuleType) else self.value(one)
+            for name, one in found.items()
+        }
+        return {name: one for name, one in parts.items() if one is not found[name]}
 
-def _is_library(code: types.CodeType) -> bool:
-    if code.co_filename.startswith("<"):
-        return False
-    return any(Path(code.co_filename).resolve().is_relative_to(place) for place in LIBRARIES)
+    def _module(self, module: types.ModuleType, code: types.CodeType) -> types.ModuleType:
+        """Return a module with copies of what a code may take from it; itself if that holds no arrays."""
+        file = getattr(module, "__file__", None)
+        if file is None or is_library(file):
+            return module
+        held = vars(module)
+        found = {name: held[name] for name in names_in(code) if name in held}
+        parts = {name: self.value(one) for name, one in found.items()}
+        if all(parts[name] is one for name, one in found.items()):
+            return module
+        made = types.ModuleType(module.__name__)
+        vars(made).update(held, **parts)
+        return made
 
-
-def _names(code: types.CodeType) -> set[str]:
-    inner = [_names(one) for one in code.co_consts if isinstance(one, types.CodeType)]
-    return set(code.co_names).union(*inner)
+    def _with_own_attributes(self, value: Any) -> Any:
+        """Return an object of the caller's with copies of the arrays among its attributes; else itself."""
+        held = getattr(value, "__dict__", None)
+        home = sys.modules.get(type(value).__module__)
+        file = getattr(home, "__file__", None)
+        if not isinstance(held, dict) or isinstance(value, types.ModuleType | type):
+            return value
+        if file is not None and is_library(file):
+            return value
+        parts = {name: self.value(one) for name, one in held.items() if type(one) in HOLDERS}
+        if all(one is held[name] for name, one in parts.items()):
+            return value
+        made = copy.copy(value)
+        made.__dict__.update(parts)
+        return made

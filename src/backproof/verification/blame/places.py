@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from backproof.numerics.leaves import is_inexact
+from backproof.numerics.rebuilding import is_library
 from backproof.verification.blame.marking import Expression
 from backproof.verification.blame.seen import Seen
-from backproof.verification.blame.source import is_library
 from backproof.verification.blame.watched import Watching
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from backproof.numerics.own_arrays import with_own_arrays
 from backproof.numerics.recording import Recording, Step
 from backproof.numerics.tolerance import AGREES_WITHIN, NEAR
 from backproof.numerics.tracing import Program, float64
@@ -76,7 +77,7 @@ def recorded(watching: Watching, function: Callable[..., Any], like: Seen) -> Se
     """Return a marked function of arguments and direction, recorded at the point of another record."""
     watching.statics.clear()
     with float64():
-        jaxpr, shape = jax.make_jaxpr(function, return_shape=True)(*like.point)
+        jaxpr, shape = jax.make_jaxpr(with_own_arrays(function), return_shape=True)(*like.point)
     recording = Recording(Program(jaxpr, jax.tree.structure(shape)), like.point)
     return replace(
         like,

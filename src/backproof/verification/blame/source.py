@@ -5,25 +5,12 @@ import copy
 import functools
 import linecache
 import sys
-import sysconfig
 import types
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 Definition = ast.FunctionDef | ast.Lambda
 INNER = "backproof_inner"
-LIBRARIES = tuple(
-    Path(place).resolve() for place in map(sysconfig.get_path, ("stdlib", "purelib", "platlib")) if place
-)
-BACKPROOF = Path(__file__).resolve().parents[2]
-# Backward passes that come with backproof are somebody's code like any other.
-SHIPPED = tuple(
-    BACKPROOF / name
-    for name in ("rules", "losses", "selftest", "network.py", "compose.py", "stack.py", "depth.py")
-)
-
-
 PARTS = ("co_firstlineno", "co_name", "co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars")
 
 
@@ -137,11 +124,3 @@ def code_of(program: ast.Module, file: str, name: str) -> types.CodeType | None:
     codes = [one for one in inside.co_consts if isinstance(one, types.CodeType)]
     # the functions among its defaults come before it
     return codes[-1].replace(co_name=name) if codes else None
-
-
-def is_library(file: str) -> bool:
-    """Return whether a file belongs to an installed package, to Python or to backproof itself."""
-    path = Path(file).resolve()
-    if any(path.is_relative_to(place) for place in SHIPPED):
-        return False
-    return any(path.is_relative_to(place) for place in (*LIBRARIES, BACKPROOF))
