@@ -85,3 +85,15 @@ def test_a_body_that_is_called_twice_keeps_its_results_apart():
     both = closed.jaxpr.replace(eqns=[call, again], outvars=[first, second])
     found = jaxpr_as_fun(ClosedJaxpr(_plain(both), closed.consts))(jnp.float32(0.8))
     assert [round(float(value), 4) for value in found] == [0.512, 0.1342]
+
+
+def test_a_body_keeps_the_arrays_that_it_holds():
+    held = jnp.float32([0.5, 2.0])
+    x = jnp.float32([1.0, 3.0])
+    closed = jax.make_jaxpr(cube)(x)
+    (call,) = closed.jaxpr.eqns
+    body = jax.make_jaxpr(lambda x: x * held)(x)
+    assert body.consts
+    other = closed.jaxpr.replace(eqns=[call.replace(params={**call.params, "call_jaxpr": body})])
+    (found,) = jaxpr_as_fun(ClosedJaxpr(_plain(other), closed.consts))(x)
+    assert found.tolist() == [0.5, 6.0]

@@ -10,9 +10,8 @@ from typing import Any
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var, jaxpr_as_fun
 
-from backproof.numerics.tracing import inner_programs
+from backproof.numerics.tracing import RULED, inner_programs, with_programs
 
-RULED = frozenset({"custom_jvp_call", "custom_vjp_call"})
 OF_JAX = Path(jax.__file__).parent
 
 
@@ -82,26 +81,19 @@ def _inlined(jaxpr: Jaxpr, known: dict[Var, Any], *, anew: bool = False) -> Iter
     for eqn in jaxpr.eqns:
         invars = [_read(known, atom) for atom in eqn.invars]
         body = eqn.params["call_jaxpr"] if _is_ruled(eqn) else None
-        if body is not None and not body.consts:
-            inside: dict[Var, Any] = dict(zip(body.jaxpr.invars, invars, strict=True))
+        if body is not None:
+            consts = zip(body.consts, body.jaxpr.constvars, strict=True)
+            held = [Literal(const, var.aval) for const, var in consts]
+            inputs = (*body.jaxpr.constvars, *body.jaxpr.invars)
+            inside: dict[Var, Any] = dict(zip(inputs, (*held, *invars), strict=True))
             yield from _inlined(body.jaxpr, inside, anew=True)
             results = [_read(inside, atom) for atom in body.jaxpr.outvars]
             known.update(zip(eqn.outvars, results, strict=True))
             continue
         outvars = [type(var)(var.aval) for var in eqn.outvars] if anew else eqn.outvars
         known.update(zip(eqn.outvars, outvars, strict=True) if anew else ())
-        changed = {key: _changed(value) for key, value in eqn.params.items()}
-        yield eqn.replace(invars=invars, outvars=outvars, params=changed)
+        yield eqn.replace(invars=invars, outvars=outvars, params=with_programs(eqn.params, _plain))
 
 
 def _read(known: dict[Var, Any], atom: Any) -> Any:
     return atom if isinstance(atom, Literal) else known.get(atom, atom)
-
-
-def _changed(value: Any) -> Any:
-    if isinstance(value, ClosedJaxpr):
-        return ClosedJaxpr(_plain(value.jaxpr), value.consts)
-    if isinstance(value, Jaxpr):
-        return _plain(value)
-    is_plain = type(value) in (tuple, list)
-    return type(value)(_changed(one) for one in value) if is_plain else value

@@ -8,11 +8,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 from jax.extend.core.primitives import copy_p
 
 from backproof.numerics.own_arrays import with_own_arrays
-from backproof.numerics.tracing import float64, inner_programs
+from backproof.numerics.tracing import RULED, float64, inner_programs, with_programs
 
 NAME = "stop_gradient"
-# A function with a rule of its own is differentiated by that rule, whatever its body holds.
-RULED = frozenset({"custom_jvp_call", "custom_vjp_call"})
 
 
 def without_stops(f: Callable[..., Any], args: tuple[Any, ...]) -> Callable[..., Any] | None:
@@ -33,19 +31,10 @@ def _passing(jaxpr: Jaxpr) -> Jaxpr:
         if eqn.primitive.name == NAME
         else eqn
         if eqn.primitive.name in RULED
-        else eqn.replace(params={key: _changed(value) for key, value in eqn.params.items()})
+        else eqn.replace(params=with_programs(eqn.params, _passing))
         for eqn in jaxpr.eqns
     ]
     return jaxpr.replace(eqns=eqns)
-
-
-def _changed(value: Any) -> Any:
-    if isinstance(value, ClosedJaxpr):
-        return ClosedJaxpr(_passing(value.jaxpr), value.consts)
-    if isinstance(value, Jaxpr):
-        return _passing(value)
-    plain = type(value) in (tuple, list)
-    return type(value)(_changed(one) for one in value) if plain else value
 
 
 def _mentions(program: ClosedJaxpr | Jaxpr) -> bool:

@@ -18,6 +18,8 @@ from backproof.numerics.own_arrays import with_own_arrays
 
 # The forms of results that are known, kept as long as their function.
 FORMS: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
+# A function with a rule of its own is differentiated by that rule, whatever its body holds.
+RULED = frozenset({"custom_jvp_call", "custom_vjp_call"})
 # The name of a program that is computed as one operation.
 AS_A_WHOLE = "backproof_as_a_whole"
 SINGLE = (np.float32, np.complex64)
@@ -223,3 +225,17 @@ def inner_programs(params: dict[str, Any]) -> Iterator[ClosedJaxpr | Jaxpr]:
         for one in value if isinstance(value, tuple | list) else (value,):
             if isinstance(one, ClosedJaxpr | Jaxpr):
                 yield one
+
+
+def with_programs(params: dict[str, Any], change: Callable[[Jaxpr], Jaxpr]) -> dict[str, Any]:
+    """Return the parameters of an operation with each program that it runs changed."""
+    return {key: _with_program(value, change) for key, value in params.items()}
+
+
+def _with_program(value: Any, change: Callable[[Jaxpr], Jaxpr]) -> Any:
+    if isinstance(value, ClosedJaxpr):
+        return ClosedJaxpr(change(value.jaxpr), value.consts)
+    if isinstance(value, Jaxpr):
+        return change(value)
+    plain = type(value) in (tuple, list)
+    return type(value)(_with_program(one, change) for one in value) if plain else value
