@@ -9,7 +9,6 @@ never crosses a kink. With `crossing` each replica decides for itself, as roundi
 Run in `longdouble`, the same program shows what remains once the rounding of float64 is gone.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -149,14 +148,8 @@ def _computed(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]
         if varied or not run:
             values = operands_of(name, operands, params, how, run)
             moves = whole and how.is_replica(run)
-            once = _varied(eqn, operands, values, how) if moves else functools.partial(operation, *values)
-            try:
-                exact, terms = as_list(once(**params)), None
-            except Exception:
-                # code on the host may have no value beside a point: then its rounding there is not seen
-                if not moves:
-                    raise
-                exact, terms = runs[0], None
+            once = functools.partial(_beside, eqn, operands, values, how, runs)
+            exact, terms = once() if moves else as_list(operation(*values, **params)), None
         if inexact and how.is_replica(run):
             terms = terms or rounding_of_sum(name, values, operation, params)
             sizes = [rounded(values[0], exact[0])] if rounds else terms or [None] * len(exact)
@@ -168,11 +161,20 @@ def _computed(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]
     return [values if is_inexact(var.aval) else decided(values, how) for values, var in pairs]
 
 
-def _varied(eqn: Any, operands: list[Values], values: list[Any], how: Arithmetic) -> Callable[..., list[Any]]:
-    """Return an operation on operands as other roundings might leave them; the first run decides in it."""
+def _beside(
+    eqn: Any, operands: list[Values], values: list[Any], how: Arithmetic, runs: list[list[Any]]
+) -> list[Any]:
+    """Return the results of an operation on operands as other roundings might leave them.
+
+    The first run decides in it.
+    """
     first = None if how.crossing else [pick(v, 0) for v in operands]
     moved = whole_operations.varied(eqn, values, how.rng)
-    return functools.partial(whole_operations.bound(eqn, first), *moved)
+    try:
+        return as_list(whole_operations.bound(eqn, first)(*moved))
+    except Exception:
+        # Code on the host may have no value beside a point; then its rounding there is not seen.
+        return runs[0]
 
 
 def _substituted(eqn: Any, operands: list[Values], substitution: Substitution) -> list[Values]:

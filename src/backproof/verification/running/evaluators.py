@@ -12,6 +12,7 @@ from backproof.numerics.coverage import hides_roundings
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.lanes import Witness
 from backproof.numerics.leaves import dtype_of, is_inexact, shapes_of
+from backproof.numerics.meshes import devices_of
 from backproof.numerics.rounding import epsilon
 from backproof.numerics.tracing import same_program
 from backproof.verification.claims.claim import Claim
@@ -107,6 +108,18 @@ class Evaluators:
     def is_coarse_kernel(self, point: Point) -> bool:
         """Return whether the hand-written side runs a kernel in fewer digits than float64 has."""
         return max(self.units(point), default=1.0) > 1 and hides_roundings(self.hand.program(point).jaxpr)
+
+    def runs_on_several(self, point: Point) -> bool:
+        """Return whether the hand-written side can be traced, and runs on several devices.
+
+        Then what it raises on an empty array is XLA's: not every collective has a form for parts without
+        entries.
+        """
+        try:
+            return bool(devices_of(self.hand.program(point)))
+        except Exception:
+            # It raises where it is traced, which is its own doing.
+            return False
 
     def is_autodiff(self, point: Point) -> bool:
         """Return whether the hand-written side is autodiff of the function, operation by operation."""

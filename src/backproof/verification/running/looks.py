@@ -9,7 +9,6 @@ from backproof.errors import UsageError
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.lanes import Witness
 from backproof.numerics.leaves import shapes_of
-from backproof.numerics.meshes import devices_of
 from backproof.numerics.noise import Measured
 from backproof.numerics.tracing import float64, form_of
 from backproof.verification.claims.claim import Claim
@@ -144,24 +143,12 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]], clock: Cl
             added=found.added + max(0, len(kept) - len(group)),
         )
         points = _points(claim, kept)
-        if points is None or (kept[0].empty and not _differentiable(claim, points[0])):
-            found = found._replace(absent=found.absent + len(kept))
-            continue
-        try:
-            one = _seen(evaluators, points, kept)
-        except UsageError:
-            raise
-        except Exception as error:
-            # What the code by hand raises is a finding, so that this comes from the function itself.
-            if not kept[0].empty:
-                raise no_such_function(claim, kept[0].build(), kept[0].shapes, error) from error
+        one = None if points is None else _asked(evaluators, points, kept)
+        if one is None:
             found = found._replace(absent=found.absent + len(kept))
             continue
         if one.broken and not kept[0].empty:
             return found._replace(broken=one.broken)
-        if one.broken and _runs_on_several(evaluators, points[0]):
-            found = found._replace(absent=found.absent + len(kept))
-            continue
         if one.broken:
             found = found._replace(refused=(*found.refused, Refused(kept[0], one.broken)))
             continue
@@ -177,6 +164,27 @@ def look_at(evaluators: Evaluators, groups: Sequence[Sequence[Drawn]], clock: Cl
         answers=answers_of(witness for one in seen for witness in one.met),
         elsewhere=answers_of(witness for one in seen for witness in one.missed),
     )
+
+
+def _asked(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn]) -> Seen | None:
+    """Return both sides at points of one shape; None where the function itself does not exist there.
+
+    Raises:
+        UsageError: the function itself raises although no argument is empty.
+    """
+    claim, is_empty = evaluators.claim, draws[0].empty
+    if is_empty and not _differentiable(claim, points[0]):
+        return None
+    try:
+        found = _seen(evaluators, points, draws)
+    except UsageError:
+        raise
+    except Exception as error:
+        # What the code by hand raises is a finding, so that this comes from the function itself.
+        if is_empty:
+            return None
+        raise no_such_function(claim, draws[0].build(), draws[0].shapes, error) from error
+    return None if found.broken and is_empty and evaluators.runs_on_several(points[0]) else found
 
 
 def _seen(evaluators: Evaluators, points: list[Point], draws: Sequence[Drawn]) -> Seen:
@@ -241,18 +249,6 @@ def _does_not_run(error: Exception, shapes: str) -> Broken:
     """Return the finding that the hand-written side raises where it runs."""
     said = f"{type(error).__name__}: {error}".splitlines()[0]
     return "contract-raises", f"run at {shapes}, the hand-written side raises {said}"
-
-
-def _runs_on_several(evaluators: Evaluators, point: Point) -> bool:
-    """Return whether the hand-written side can be traced, and runs on several devices.
-
-    Then what it raises on an empty array is XLA's: not every collective has a form for parts without entries.
-    """
-    try:
-        return bool(devices_of(evaluators.hand.program(point)))
-    except Exception:
-        # It raises where it is traced, which is its own doing.
-        return False
 
 
 def _watched(evaluator: Evaluator, points: list[Point]) -> Witness:
