@@ -147,9 +147,11 @@ def _computed(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]
                 continue
         if varied or not run:
             values = operands_of(name, operands, params, how, run)
-            moves = whole and how.is_replica(run)
-            once = functools.partial(_beside, eqn, operands, values, how, runs)
-            exact, terms = once() if moves else as_list(operation(*values, **params)), None
+            terms = None
+            if whole and how.is_replica(run):
+                exact = _beside(eqn, operands, values, how, runs)
+            else:
+                exact = as_list(operation(*values, **params))
         if inexact and how.is_replica(run):
             terms = terms or rounding_of_sum(name, values, operation, params)
             sizes = [rounded(values[0], exact[0])] if rounds else terms or [None] * len(exact)
