@@ -21,42 +21,42 @@ def rmsnorm(x):
 
 
 # The usual slip: r is held fixed, although it depends on x. Line 2 says so, and is therefore wrong.
-@bp.derivation(r"\bar x")
+@bp.derivation(r"\bar x", of=rmsnorm, cotangent="g")
 def with_a_slip(x: Float[Array, " n"], g: Float[Array, " n"]):
     """The pullback of y = x / r for a cotangent g."""
     r = rms(x)
-    yield jax.vjp(rmsnorm, x)[1](g)[0], r"(\partial y/\partial x)^\top g", "definition"
-    yield (
-        jax.jacobian(rmsnorm)(x).T @ g,
+    yield bp.line(
         r"\Bigl(\frac{\partial y_i}{\partial x_j}\Bigr)^\top g",
+        jax.jacobian(rmsnorm)(x).T @ g,
         "the same, written out",
     )
-    yield g / r, r"g / r", "y = x / r"
+    yield bp.line(r"g / r", g / r, "y = x / r")
 
 
 # The slip is mended: the quotient rule has a second term, because r depends on x.
-@bp.derivation(r"\bar x")
+@bp.derivation(r"\bar x", of=rmsnorm, cotangent="g")
 def mended(x: Float[Array, " n"], g: Float[Array, " n"]):
     """The pullback of y = x / r for a cotangent g, one rule a line."""
     r, n = rms(x), len(x)
-    yield jax.vjp(rmsnorm, x)[1](g)[0], r"(\partial y/\partial x)^\top g", "definition"
-    yield (
-        (jnp.eye(n) / r - jnp.outer(x, jax.grad(lambda x: rms(x)[0])(x)) / r**2).T @ g,
+    yield bp.line(
         r"\Bigl(\frac{I}{r} - \frac{x}{r^2} \frac{\partial r}{\partial x}\Bigr)^\top g",
+        (jnp.eye(n) / r - jnp.outer(x, jax.grad(lambda x: rms(x)[0])(x)) / r**2).T @ g,
         "quotient rule",
     )
-    yield (
-        (jnp.eye(n) / r - jnp.outer(x, x) / (n * r**3)).T @ g,
+    yield bp.line(
         r"\Bigl(\frac{I}{r} - \frac{x x^\top}{n r^3}\Bigr)^\top g",
+        (jnp.eye(n) / r - jnp.outer(x, x) / (n * r**3)).T @ g,
         "∂r/∂x = x / (n r)",
     )
-    yield (
-        g / r - x * jnp.mean(g * x) / r**3,
+    yield bp.line(
         r"\frac{g}{r} - \frac{x}{r^3} \operatorname{mean}(g x)",
+        g / r - x * jnp.mean(g * x) / r**3,
         "no matrix is left",
     )
     y = x / r
-    yield (g - y * jnp.mean(g * y)) / r, r"\frac{1}{r} (g - y \operatorname{mean}(g y))", "y = x / r again"
+    yield bp.line(
+        r"\frac{1}{r} (g - y \operatorname{mean}(g y))", (g - y * jnp.mean(g * y)) / r, "y = x / r again"
+    )
 
 
 def main():
@@ -65,7 +65,7 @@ def main():
     print(mended.verify())
     print()
     # What is proved is what runs: the last line is the backward pass of this custom_vjp.
-    layer = bp.custom_vjp_of(mended, of=rmsnorm)
+    layer = bp.custom_vjp_of(mended)
     print(bp.verify(jax.vmap(layer), of=rmsnorm, args=[bp.array("b n>=1")]))
 
 

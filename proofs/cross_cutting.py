@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import backproof as bp
+from backproof import line
 
 NET = (
     {"W": bp.array("p d"), "b": bp.array("p")},
@@ -47,29 +48,29 @@ def by_hand_is_autodiff(params, x, delta_y):
     """In float64 the pass by hand and autodiff are one, for a batch and any cotangent."""
     output = plain_network(jnp.tanh, jax.nn.sigmoid)
     net = bp.mlp(widths(params), bp.rules.tanh, bp.rules.sigmoid)
-    yield (
-        jax.grad(lambda params: jnp.sum(delta_y * jax.vmap(lambda x: output(params, x))(x)))(params),
+    yield line(
         r"\frac{\partial}{\partial \theta} \langle \delta_y, a^L \rangle",
+        jax.grad(lambda params: jnp.sum(delta_y * jax.vmap(lambda x: output(params, x))(x)))(params),
         "definition: J with the given slope at the output",
     )
     a_1 = jnp.tanh(x @ params[0]["W"].T + jnp.ones((len(x), 1)) * params[0]["b"][None, :])
     a_2 = jax.nn.sigmoid(a_1 @ params[1]["W"].T + jnp.ones((len(x), 1)) * params[1]["b"][None, :])
     delta_2 = delta_y * a_2 * (1 - a_2)
     delta_1 = (delta_2 @ params[1]["W"]) * (1 - a_1**2)
-    yield (
+    yield line(
+        r"\delta^L = \delta_y \odot \sigma'(z^L),\; \delta^l = (W^{l+1})^{\top} \delta^{l+1} \odot"
+        r" \sigma'(z^l)",
         (
             {"W": delta_1.T @ x, "b": delta_1.sum(axis=0)},
             {"W": delta_2.T @ a_1, "b": delta_2.sum(axis=0)},
         ),
-        r"\delta^L = \delta_y \odot \sigma'(z^L),\; \delta^l = (W^{l+1})^{\top} \delta^{l+1} \odot"
-        r" \sigma'(z^l)",
         "the recursion on δ, with samples in rows",
     )
-    yield (
+    yield line(
+        r"\texttt{backproof}",
         bp.mlp(widths(params), bp.rules.tanh, bp.rules.sigmoid).backward(
             params, net.forward(params, x)[1], delta_y
         )[0],
-        r"\texttt{backproof}",
         "what this library runs",
     )
 
@@ -101,20 +102,22 @@ def float32_stays_within_its_rounding():
             float(np.max(np.abs(np.asarray(a, np.float64) - b)) / np.max(np.abs(b)))
             for a, b in zip(narrow, truth, strict=True)
         )
-        yield (
-            bp.holds(all(leaf.dtype == np.float32 for leaf in narrow)),
+        yield line(
             rf"\text{{float32}}, \; n = {sizes}",
+            bp.holds(all(leaf.dtype == np.float32 for leaf in narrow)),
             "nothing is widened on the way",
         )
-        yield (
-            bp.at_most(worst, 32 * eps),
+        yield line(
             r"\frac{|\text{float32} - \text{float64}|}{\max |\text{float64}|} \le 32\, \epsilon",
+            bp.at_most(worst, 32 * eps),
             f"widths {sizes}",
         )
     z = jnp.full(1, 20.0, "float32")
     by_hand = bp.rules.sigmoid.backward((), bp.rules.sigmoid.forward((), z)[1], jnp.ones_like(z))[1]
-    yield bp.equal(by_hand[0], 0.0), r"\sigma'(20) = 0 \text{ in float32}", "1 − a cancels"
-    yield bp.equal(jax.grad(jax.nn.sigmoid)(z[0]), 0.0), r"\text{and so for autodiff}", "the truth is 2.06e−9"
+    yield line(r"\sigma'(20) = 0 \text{ in float32}", bp.equal(by_hand[0], 0.0), "1 − a cancels")
+    yield line(
+        r"\text{and so for autodiff}", bp.equal(jax.grad(jax.nn.sigmoid)(z[0]), 0.0), "the truth is 2.06e−9"
+    )
 
 
 # X.2: conventions
@@ -129,21 +132,21 @@ def slope_at_zero(z: Float[Array, " n"], delta_a: Float[Array, " n"]):
         (1.0, lambda z: jnp.where(z >= 0, z, 0.0), bp.rules.relu_with(1.0)),
     ):
         by_hand = rule.backward((), rule.forward((), z)[1], delta_a)[1]
-        yield (
-            bp.equal(by_hand, jax.vjp(relu, z)[1](delta_a)[0]),
+        yield line(
             rf"\texttt{{{rule.name}}}",
+            bp.equal(by_hand, jax.vjp(relu, z)[1](delta_a)[0]),
             f"slope {slope:g} at zero: a rule of this library, and the function of that slope",
         )
-        yield (
-            bp.equal(by_hand, jnp.where(z == 0, slope * delta_a, jnp.where(z > 0, delta_a, 0.0))),
+        yield line(
             rf"\mathrm{{relu}}'(0) = {slope:g}",
+            bp.equal(by_hand, jnp.where(z == 0, slope * delta_a, jnp.where(z > 0, delta_a, 0.0))),
             "entry by entry",
         )
     at_zero = (
         jax.vjp(jax.nn.relu, z)[1](delta_a)[0],
         jax.vjp(lambda z: jnp.where(z >= 0, z, 0.0), z)[1](delta_a)[0],
     )
-    yield bp.differ(*at_zero, somewhere=True), r"1(z > 0) \neq 1(z \ge 0)", "at zero the options part"
+    yield line(r"1(z > 0) \neq 1(z \ge 0)", bp.differ(*at_zero, somewhere=True), "at zero the options part")
 
 
 @bp.derivation(r"\text{sum, mean}", items=("X.2",), args=[NET[:1], bp.array("B d"), bp.array("B p")])
@@ -155,23 +158,25 @@ def reduction(params, x, y):
     def squares(params):
         return jax.vmap(lambda x, y: jnp.sum((output(params, x) - y) ** 2) / 2)(x, y)
 
-    yield (
-        jax.value_and_grad(lambda params: jnp.mean(squares(params)))(params),
+    yield line(
         r"\nabla \frac{1}{B} \sum_i L_i",
+        jax.value_and_grad(lambda params: jnp.mean(squares(params)))(params),
         "definition",
     )
-    yield (
+    yield line(
+        r"\frac{1}{B} \nabla \sum_i L_i",
         jax.tree.map(
             lambda leaf: leaf / len(x), jax.value_and_grad(lambda params: jnp.sum(squares(params)))(params)
         ),
-        r"\frac{1}{B} \nabla \sum_i L_i",
         "a number comes out of a derivative",
     )
     total = bp.value_and_grad(net, bp.losses.half_squared_error)(params, x, y)
-    yield bp.equal(total[0], jnp.sum(squares(params))), r"\sum_i L_i", "and without being asked: the sum"
-    yield (
-        bp.value_and_grad(net, bp.losses.mean(bp.losses.half_squared_error))(params, x, y),
+    yield line(
+        r"\sum_i L_i", bp.equal(total[0], jnp.sum(squares(params))), "and without being asked: the sum"
+    )
+    yield line(
         r"\texttt{backproof}",
+        bp.value_and_grad(net, bp.losses.mean(bp.losses.half_squared_error))(params, x, y),
         "what this library runs, asked for the mean",
     )
 
@@ -189,8 +194,11 @@ def layout(params, X, D):
         return jnp.sum(D * (a @ rows[1]["W"] + one * rows[1]["b"][None, :]))
 
     net = bp.mlp(widths(params), bp.rules.tanh)
-    yield jax.grad(loss)(turned(params)), r"\frac{\partial J}{\partial W_{\text{row}}}", "definition, in rows"
-    yield (
+    yield line(
+        r"\frac{\partial J}{\partial W_{\text{row}}}", jax.grad(loss)(turned(params)), "definition, in rows"
+    )
+    yield line(
+        r"\left(\frac{\partial J}{\partial W_{\text{col}}}\right)^{\top}",
         turned(
             jax.grad(
                 lambda params: jnp.sum(
@@ -198,12 +206,11 @@ def layout(params, X, D):
                 )
             )(params)
         ),
-        r"\left(\frac{\partial J}{\partial W_{\text{col}}}\right)^{\top}",
         "in columns, turned over",
     )
-    yield (
-        turned(bp.mlp(widths(params), bp.rules.tanh).backward(params, net.forward(params, X)[1], D)[0]),
+    yield line(
         r"\texttt{backproof}^{\top}",
+        turned(bp.mlp(widths(params), bp.rules.tanh).backward(params, net.forward(params, X)[1], D)[0]),
         "what this library runs has W of n_out × n_in",
     )
 
@@ -213,26 +220,24 @@ def jacobian_layout(params, x, delta_y):
     """Numerator or denominator: a row on the left of the one, a column on the right of the other."""
     output = plain_network(jnp.tanh, jnp.tanh)
     net = bp.mlp(widths(params), bp.rules.tanh, bp.rules.tanh)
-    yield (
-        jax.vjp(lambda x: output(params, x), x)[1](delta_y)[0],
-        r"\frac{\partial J}{\partial x}",
-        "definition",
+    yield line(
+        r"\frac{\partial J}{\partial x}", jax.vjp(lambda x: output(params, x), x)[1](delta_y)[0], "definition"
     )
-    yield (
-        delta_y @ jax.jacobian(lambda x: output(params, x))(x),
+    yield line(
         r"\delta_y^{\top} \frac{\partial a_i}{\partial x_j}",
+        delta_y @ jax.jacobian(lambda x: output(params, x))(x),
         "numerator layout: a row for each output",
     )
-    yield (
-        jax.jacobian(lambda x: output(params, x))(x).T @ delta_y,
+    yield line(
         r"\frac{\partial a_j}{\partial x_i} \delta_y",
+        jax.jacobian(lambda x: output(params, x))(x).T @ delta_y,
         "denominator layout: a row for each input",
     )
-    yield (
+    yield line(
+        r"\texttt{backproof}",
         bp.mlp(widths(params), bp.rules.tanh, bp.rules.tanh).backward(
             params, net.forward(params, x)[1], delta_y
         )[1],
-        r"\texttt{backproof}",
         "what this library runs; it forms neither",
     )
 
@@ -242,15 +247,15 @@ def targets(z: Float[Array, " K"], t: Float[Array, " K"]):
     """Targets normalised or not: p Σ t − t is right for both, and is p − t where Σ t = 1."""
     dense = bp.losses.softmax_cross_entropy_dense
     p = jax.nn.softmax(z)
-    yield (
-        jax.grad(lambda z: -jnp.sum(t * jax.nn.log_softmax(z)))(z),
+    yield line(
         r"\nabla \left(-\sum_k t_k \ln p_k\right)",
+        jax.grad(lambda z: -jnp.sum(t * jax.nn.log_softmax(z)))(z),
         "definition",
     )
-    yield p * jnp.sum(t) - t, r"p \sum_k t_k - t", "for any target"
-    yield (
-        bp.losses.softmax_cross_entropy_dense.backward(dense.forward(z, t)[1]),
+    yield line(r"p \sum_k t_k - t", p * jnp.sum(t) - t, "for any target")
+    yield line(
         r"\texttt{backproof}",
+        bp.losses.softmax_cross_entropy_dense.backward(dense.forward(z, t)[1]),
         "what this library runs",
     )
 
@@ -258,12 +263,12 @@ def targets(z: Float[Array, " K"], t: Float[Array, " K"]):
 @bp.derivation(r"\nabla \|y - t\|^2", items=("X.2",))
 def one_half(y: Float[Array, " n"], t: Float[Array, " n"]):
     """½ or not: without it every gradient doubles."""
-    yield jax.grad(lambda y: jnp.sum((y - t) ** 2))(y), r"\nabla \|y - t\|^2", "definition, without ½"
-    yield 2 * (y - t), r"2 (y - t)", "the square"
+    yield line(r"\nabla \|y - t\|^2", jax.grad(lambda y: jnp.sum((y - t) ** 2))(y), "definition, without ½")
+    yield line(r"2 (y - t)", 2 * (y - t), "the square")
     half = bp.losses.half_squared_error
-    yield (
-        2 * bp.losses.half_squared_error.backward(half.forward(y, t)[1]),
+    yield line(
         r"2 \cdot \texttt{backproof}",
+        2 * bp.losses.half_squared_error.backward(half.forward(y, t)[1]),
         "this library's loss has the ½",
     )
 
@@ -280,13 +285,15 @@ def a_convention_is_named_as_one():
 
     for cause, grad in (("convention-mean", lambda x: x / len(x)), ("convention-half", lambda x: 2 * x)):
         report = bp.verify(of=squares, grad=grad, **settings)
-        yield bp.holds(report.cause == cause), rf"\texttt{{{cause}}}", "differs by convention, not by mistake"
+        yield line(
+            rf"\texttt{{{cause}}}", bp.holds(report.cause == cause), "differs by convention, not by mistake"
+        )
     report = bp.verify(
         of=lambda z: jax.nn.relu(z).sum(), grad=lambda z: jnp.where(z >= 0, 1.0, 0.0), **settings
     )
-    yield (
-        bp.holds(report.verdict == "SUBGRADIENT"),
+    yield line(
         r"\text{SUBGRADIENT}",
+        bp.holds(report.verdict == "SUBGRADIENT"),
         "another slope at zero is no mistake",
     )
 
@@ -348,15 +355,15 @@ def drawn(batch, *sizes):
 @bp.derivation(r"n = 1, 1", items=("X.3",), args=drawn(1, 1, 1))
 def slips_seen_by_one_unit(params, x, y):
     """One weight, one bias, one sample: enough to see these four."""
-    yield (
-        bp.equal(shipped(params, x, y), swept(params, x, y)),
+    yield line(
         r"\nabla J",
+        bp.equal(shipped(params, x, y), swept(params, x, y)),
         "without a slip: the pass that is shipped",
     )
     for slip in ("sign", "factor 2", "missing outer slope", "dropped cotangent"):
-        yield (
-            bp.differ(shipped(params, x, y), swept(params, x, y, slip), somewhere=True),
+        yield line(
             rf"\nabla J \neq \text{{{slip}}}",
+            bp.differ(shipped(params, x, y), swept(params, x, y, slip), somewhere=True),
             "by one thing",
         )
 
@@ -364,14 +371,14 @@ def slips_seen_by_one_unit(params, x, y):
 @bp.derivation(r"n = 1, 1; B = 2", items=("X.3",), args=drawn(2, 1, 1))
 def a_mean_of_b_alone(params, x, y):
     """Two samples: W summed and b averaged."""
-    yield (
-        bp.equal(shipped(params, x, y), swept(params, x, y)),
+    yield line(
         r"\nabla J",
+        bp.equal(shipped(params, x, y), swept(params, x, y)),
         "without a slip: the pass that is shipped",
     )
-    yield (
-        bp.differ(shipped(params, x, y), swept(params, x, y, "mean of b only"), somewhere=True),
+    yield line(
         r"\nabla J \neq \text{mean of b only}",
+        bp.differ(shipped(params, x, y), swept(params, x, y, "mean of b only"), somewhere=True),
         "by one thing",
     )
 
@@ -379,14 +386,14 @@ def a_mean_of_b_alone(params, x, y):
 @bp.derivation(r"n = 1, 2", items=("X.3",), args=drawn(1, 1, 2))
 def a_shared_bias(params, x, y):
     """Two outputs: one bias for both."""
-    yield (
-        bp.equal(shipped(params, x, y), swept(params, x, y)),
+    yield line(
         r"\nabla J",
+        bp.equal(shipped(params, x, y), swept(params, x, y)),
         "without a slip: the pass that is shipped",
     )
-    yield (
-        bp.differ(shipped(params, x, y), swept(params, x, y, "shared bias"), somewhere=True),
+    yield line(
         r"\nabla J \neq \text{shared bias}",
+        bp.differ(shipped(params, x, y), swept(params, x, y, "shared bias"), somewhere=True),
         "by one thing",
     )
 
@@ -394,9 +401,9 @@ def a_shared_bias(params, x, y):
 @bp.derivation(r"n = 1, 1, 1", items=("X.3",), args=drawn(1, 1, 1, 1))
 def slips_seen_by_two_units(params, x, y):
     """One unit after the other: what can go wrong between two layers."""
-    yield (
-        bp.equal(shipped(params, x, y), swept(params, x, y)),
+    yield line(
         r"\nabla J",
+        bp.equal(shipped(params, x, y), swept(params, x, y)),
         "without a slip: the pass that is shipped",
     )
     for slip in (
@@ -406,9 +413,9 @@ def slips_seen_by_two_units(params, x, y):
         "slope at a",
         "slope of the wrong layer",
     ):
-        yield (
-            bp.differ(shipped(params, x, y), swept(params, x, y, slip), somewhere=True),
+        yield line(
             rf"\nabla J \neq \text{{{slip}}}",
+            bp.differ(shipped(params, x, y), swept(params, x, y, slip), somewhere=True),
             "by one thing",
         )
 
@@ -416,14 +423,14 @@ def slips_seen_by_two_units(params, x, y):
 @bp.derivation(r"n = 1, 2, 2", items=("X.3",), args=drawn(1, 1, 2, 2))
 def a_missing_transpose(params, x, y):
     """Two and two: W for Wᵀ fits, for W is square, and shows where W is not symmetric."""
-    yield (
-        bp.equal(shipped(params, x, y), swept(params, x, y)),
+    yield line(
         r"\nabla J",
+        bp.equal(shipped(params, x, y), swept(params, x, y)),
         "without a slip: the pass that is shipped",
     )
-    yield (
-        bp.differ(shipped(params, x, y), swept(params, x, y, "missing transpose"), somewhere=True),
+    yield line(
         r"\nabla J \neq \text{missing transpose}",
+        bp.differ(shipped(params, x, y), swept(params, x, y, "missing transpose"), somewhere=True),
         "by one thing",
     )
 
@@ -446,12 +453,12 @@ def ties_and_signed_zeros(z, delta_a):
         (bp.rules.sin, jnp.sin),
         (bp.rules.relu, jax.nn.relu),
     ):
-        yield (
+        yield line(
+            rf"\texttt{{{rule.name}}} \text{{ at }} \pm 0",
             bp.equal(
                 rule.backward((), rule.forward((), zero)[1], delta_a)[1],
                 jax.vjp(function, zero)[1](delta_a)[0],
             ),
-            rf"\texttt{{{rule.name}}} \text{{ at }} \pm 0",
             "by hand and by autodiff",
         )
 
@@ -460,18 +467,18 @@ def ties_and_signed_zeros(z, delta_a):
 def saturated_scores(z, y):
     """Scores far apart: the error of the logits stays that of log_softmax."""
     cross_entropy = bp.losses.softmax_cross_entropy
-    yield (
+    yield line(
+        r"\nabla_z \left(-\ln p_y(100 z)\right)",
         jax.grad(
             lambda z: (
                 -jnp.sum(jnp.where(jnp.arange(z.size, dtype=y.dtype) == y, jax.nn.log_softmax(100 * z), 0.0))
             )
         )(z),
-        r"\nabla_z \left(-\ln p_y(100 z)\right)",
         "definition",
     )
-    yield (
-        100 * cross_entropy.backward(cross_entropy.forward(100 * z, y)[1]),
+    yield line(
         r"100 \cdot \texttt{backproof}",
+        100 * cross_entropy.backward(cross_entropy.forward(100 * z, y)[1]),
         "what this library runs",
     )
 
@@ -487,8 +494,10 @@ def never_a_cotangent_of_ones(params, x, delta_y):
     def shipped(delta_y):
         return net.backward(params, net.forward(params, x)[1], delta_y)[0]
 
-    yield bp.equal(shipped(jnp.ones_like(delta_y)), forgetful), r"\delta_y = 1", "nothing is seen"
-    yield bp.differ(shipped(delta_y), forgetful, somewhere=True), r"\delta_y \text{ random}", "it is seen"
+    yield line(r"\delta_y = 1", bp.equal(shipped(jnp.ones_like(delta_y)), forgetful), "nothing is seen")
+    yield line(
+        r"\delta_y \text{ random}", bp.differ(shipped(delta_y), forgetful, somewhere=True), "it is seen"
+    )
 
 
 @bp.derivation(
@@ -496,23 +505,23 @@ def never_a_cotangent_of_ones(params, x, delta_y):
 )
 def sizes_of_one(W, b, x, delta):
     """One input, one output, one sample: every product is a number, and nothing is lost by squeezing."""
-    yield (
-        jax.grad(lambda W: jnp.sum(delta * (x @ W.T + b[None, :])))(W),
+    yield line(
         r"\frac{\partial J}{\partial W}",
+        jax.grad(lambda W: jnp.sum(delta * (x @ W.T + b[None, :])))(W),
         "definition",
     )
-    yield delta * x, r"\delta x", "numbers"
+    yield line(r"\delta x", delta * x, "numbers")
     for batch in ((), (1,), (3, 1)):
         net = bp.mlp((1, 1), bp.rules.tanh)
         a, kept = net.forward(({"W": W, "b": b},), jnp.ones((*batch, 1)))
         grads, delta_x = net.backward(({"W": W, "b": b},), kept, a)
-        yield (
-            bp.holds(a.shape == delta_x.shape == (*batch, 1) and grads[0]["W"].shape == (1, 1)),
+        yield line(
             rf"\text{{batch }} {batch}",
+            bp.holds(a.shape == delta_x.shape == (*batch, 1) and grads[0]["W"].shape == (1, 1)),
             "shapes are kept",
         )
-    yield (
-        bp.rules.affine(1).backward({"W": W, "b": b}, x, delta)[0]["W"],
+    yield line(
         r"\texttt{backproof}",
+        bp.rules.affine(1).backward({"W": W, "b": b}, x, delta)[0]["W"],
         "what this library runs",
     )

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import backproof as bp
-from backproof import losses, rules
+from backproof import line, losses, rules
 
 SIGMAS = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "softplus": jax.nn.softplus, "sin": jnp.sin}
 SHIPPED = {name: getattr(rules, name) for name in SIGMAS}
@@ -49,12 +49,12 @@ def slope(f, z):
 @bp.derivation(r"\frac{\partial J}{\partial a^L} = a^L - y", items=("S0.1",))
 def loss_slope(a: Float[Array, " n"], y: Float[Array, " n"]):
     """J = ½‖a^L − y‖². The ½ is there so that the 2 of the square falls away."""
-    yield jax.grad(J)(a, y), r"\frac{\partial}{\partial a^L} \frac12 \|a^L - y\|_2^2", "definition"
-    yield 2 * (a - y) / 2, r"\frac12 \cdot 2 (a^L - y)", "the square, component by component"
-    yield a - y, r"a^L - y", "½ · 2 = 1"
-    yield (
-        losses.half_squared_error.backward(losses.half_squared_error.forward(a, y)[1]),
+    yield line(r"\frac{\partial}{\partial a^L} \frac12 \|a^L - y\|_2^2", jax.grad(J)(a, y), "definition")
+    yield line(r"\frac12 \cdot 2 (a^L - y)", 2 * (a - y) / 2, "the square, component by component")
+    yield line(r"a^L - y", a - y, "½ · 2 = 1")
+    yield line(
         r"\texttt{half\_squared\_error}",
+        losses.half_squared_error.backward(losses.half_squared_error.forward(a, y)[1]),
         "what this library runs",
     )
 
@@ -62,28 +62,28 @@ def loss_slope(a: Float[Array, " n"], y: Float[Array, " n"]):
 @bp.derivation(r"\frac{\partial}{\partial a^L} \|a^L - y\|_2^2", items=("S0.1",))
 def loss_without_the_half(a: Float[Array, " n"], y: Float[Array, " n"]):
     """Without the ½ every gradient doubles: a convention, and no slip, but one that must be stated."""
-    yield (
-        jax.grad(lambda a: jnp.sum((a - y) ** 2))(a),
+    yield line(
         r"\frac{\partial}{\partial a^L}\|a^L - y\|_2^2",
+        jax.grad(lambda a: jnp.sum((a - y) ** 2))(a),
         "definition",
     )
-    yield 2 * (a - y), r"2 (a^L - y)", "the square, component by component"
-    yield bp.differ(2 * (a - y), a - y, somewhere=True), r"2 (a^L - y) \neq a^L - y", "unless a^L = y"
+    yield line(r"2 (a^L - y)", 2 * (a - y), "the square, component by component")
+    yield line(r"2 (a^L - y) \neq a^L - y", bp.differ(2 * (a - y), a - y, somewhere=True), "unless a^L = y")
 
 
 @bp.derivation(r"a^L = \sigma(W^L a^{L-1} + b^L)", items=("S0.2",))
 def output(W: Float[Array, "n m"], b: Float[Array, " n"], a_below: Float[Array, " m"]):
     """The output, for every σ: nothing of it is used but that it acts on each component alone."""
     z = W @ a_below + b
-    yield {name: f(z) for name, f in SIGMAS.items()}, r"\sigma(z^L)", "definition"
-    yield (
-        {name: jax.vmap(f)(jnp.sum(W * a_below[None, :], axis=1) + b) for name, f in SIGMAS.items()},
+    yield line(r"\sigma(z^L)", {name: f(z) for name, f in SIGMAS.items()}, "definition")
+    yield line(
         r"\sigma\bigl(\textstyle\sum_j W^L_{ij} a^{L-1}_j + b^L_i\bigr)_i",
+        {name: jax.vmap(f)(jnp.sum(W * a_below[None, :], axis=1) + b) for name, f in SIGMAS.items()},
         "each component alone",
     )
-    yield (
-        {name: network((m, n), f).forward(({"W": W, "b": b},), a_below)[0] for name, f, (n, m) in shipped(W)},
+    yield line(
         r"\texttt{mlp}",
+        {name: network((m, n), f).forward(({"W": W, "b": b},), a_below)[0] for name, f, (n, m) in shipped(W)},
         "what this library runs",
     )
 
@@ -104,21 +104,23 @@ def network(sizes, rule):
 @bp.derivation(r"\delta^L = (a^L - y) \odot \sigma'(z^L)", items=("S0.3", "S0.9"), uses=(loss_slope,))
 def output_delta(z: Float[Array, " n"], y: Float[Array, " n"]):
     """The error at the output, the base case: from the definition to what the shipped backward pass runs."""
-    yield jax.grad(lambda z: J(sigma(z), y))(z), r"\frac{\partial J}{\partial z^L}", "definition"
-    yield (
-        jax.jacobian(sigma)(z).T @ (sigma(z) - y),
+    yield line(r"\frac{\partial J}{\partial z^L}", jax.grad(lambda z: J(sigma(z), y))(z), "definition")
+    yield line(
         r"\Bigl(\frac{\partial a^L}{\partial z^L}\Bigr)^{\top} \frac{\partial J}{\partial a^L}",
+        jax.jacobian(sigma)(z).T @ (sigma(z) - y),
         "chain rule",
     )
-    yield (
-        jnp.diag(dsigma(z)) @ (sigma(z) - y),
+    yield line(
         r"\operatorname{diag}(\sigma'(z^L)) (a^L - y)",
+        jnp.diag(dsigma(z)) @ (sigma(z) - y),
         "σ acts on each component alone, so its Jacobian is diagonal",
     )
-    yield (sigma(z) - y) * dsigma(z), r"(a^L - y) \odot \sigma'(z^L)", "a diagonal matrix scales components"
-    yield (
-        rules.sigmoid.backward((), rules.sigmoid.forward((), z)[1], sigma(z) - y)[1],
+    yield line(
+        r"(a^L - y) \odot \sigma'(z^L)", (sigma(z) - y) * dsigma(z), "a diagonal matrix scales components"
+    )
+    yield line(
         r"\texttt{sigmoid.backward}",
+        rules.sigmoid.backward((), rules.sigmoid.forward((), z)[1], sigma(z) - y)[1],
         "what this library runs",
     )
 
@@ -127,15 +129,15 @@ def output_delta(z: Float[Array, " n"], y: Float[Array, " n"]):
 def output_delta_for_every_sigma(z: Float[Array, " n"], y: Float[Array, " n"]):
     """The same for σ the sigmoid, tanh, softplus and the sine: the document's proof uses none of them."""
     each = SIGMAS.items()
-    yield (
-        {n: jax.grad(lambda z, f=f: J(f(z), y))(z) for n, f in each},
+    yield line(
         r"\frac{\partial J}{\partial z^L}",
+        {n: jax.grad(lambda z, f=f: J(f(z), y))(z) for n, f in each},
         "definition",
     )
-    yield {n: (f(z) - y) * slope(f, z) for n, f in each}, r"(a^L - y) \odot \sigma'(z^L)", "S0.3"
-    yield (
-        {n: SHIPPED[n].backward((), SHIPPED[n].forward((), z)[1], f(z) - y)[1] for n, f in each},
+    yield line(r"(a^L - y) \odot \sigma'(z^L)", {n: (f(z) - y) * slope(f, z) for n, f in each}, "S0.3")
+    yield line(
         r"\texttt{backward}",
+        {n: SHIPPED[n].backward((), SHIPPED[n].forward((), z)[1], f(z) - y)[1] for n, f in each},
         "what this library runs",
     )
 
@@ -149,25 +151,23 @@ def output_weights(
     """The gradient of the last weights. The document leaves out a parenthesis here: see erratum E0(a)."""
     z = W @ a_below + b
     delta = (sigma(z) - y) * dsigma(z)
-    yield (
-        jax.grad(lambda W: J(sigma(W @ a_below + b), y))(W),
-        r"\frac{\partial J}{\partial W^L}",
-        "definition",
+    yield line(
+        r"\frac{\partial J}{\partial W^L}", jax.grad(lambda W: J(sigma(W @ a_below + b), y))(W), "definition"
     )
-    yield (
-        jnp.einsum("i,ijk->jk", delta, jax.jacobian(lambda W: W @ a_below + b)(W)),
+    yield line(
         r"\sum_i \delta^L_i \frac{\partial z^L_i}{\partial W^L}",
+        jnp.einsum("i,ijk->jk", delta, jax.jacobian(lambda W: W @ a_below + b)(W)),
         "chain rule through z^L",
     )
-    yield (
-        jnp.einsum("i,ij,k->jk", delta, jnp.eye(len(b)), a_below),
+    yield line(
         r"\sum_i \delta^L_i [i = j] a^{L-1}_k",
+        jnp.einsum("i,ij,k->jk", delta, jnp.eye(len(b)), a_below),
         "z_i holds row i of W alone, times a^{L−1}",
     )
-    yield delta[:, None] @ a_below[None, :], r"\delta^L (a^{L-1})^{\top}", "a column times a row"
-    yield (
-        rules.affine(len(b)).backward({"W": W, "b": b}, a_below, delta)[0]["W"],
+    yield line(r"\delta^L (a^{L-1})^{\top}", delta[:, None] @ a_below[None, :], "a column times a row")
+    yield line(
         r"\texttt{affine.backward}",
+        rules.affine(len(b)).backward({"W": W, "b": b}, a_below, delta)[0]["W"],
         "what this library runs",
     )
 
@@ -179,21 +179,19 @@ def output_bias(
     """The gradient of the last bias is the error itself."""
     z = W @ a_below + b
     delta = (sigma(z) - y) * dsigma(z)
-    yield (
-        jax.grad(lambda b: J(sigma(W @ a_below + b), y))(b),
-        r"\frac{\partial J}{\partial b^L}",
-        "definition",
+    yield line(
+        r"\frac{\partial J}{\partial b^L}", jax.grad(lambda b: J(sigma(W @ a_below + b), y))(b), "definition"
     )
-    yield (
-        jax.jacobian(lambda b: W @ a_below + b)(b).T @ delta,
+    yield line(
         r"\Bigl(\frac{\partial z^L}{\partial b^L}\Bigr)^{\top} \delta^L",
+        jax.jacobian(lambda b: W @ a_below + b)(b).T @ delta,
         "chain rule through z^L",
     )
-    yield jnp.eye(len(b)) @ delta, r"I \delta^L", "b is added, so its Jacobian is the identity"
-    yield delta, r"\delta^L", "I δ = δ"
-    yield (
-        rules.affine(len(b)).backward({"W": W, "b": b}, a_below, delta)[0]["b"],
+    yield line(r"I \delta^L", jnp.eye(len(b)) @ delta, "b is added, so its Jacobian is the identity")
+    yield line(r"\delta^L", delta, "I δ = δ")
+    yield line(
         r"\texttt{affine.backward}",
+        rules.affine(len(b)).backward({"W": W, "b": b}, a_below, delta)[0]["b"],
         "what this library runs",
     )
 
@@ -211,12 +209,12 @@ def shared_factor():
     params, x, _ = drawn(sizes)
     residuals = net.forward(params, x)[1]
     traced = str(jax.make_jaxpr(net.backward)(params, residuals, jnp.ones(sizes[-1])))
-    yield (
-        bp.equal(traced.count("dot_general["), (L - 1) + L + 1),
+    yield line(
         r"(L-1) + L + 1",
+        bp.equal(traced.count("dot_general["), (L - 1) + L + 1),
         "matrix products in the sweep",
     )
-    yield bp.equal(traced.count(" cos "), L), r"L", "slopes of σ in the sweep"
+    yield line(r"L", bp.equal(traced.count(" cos "), L), "slopes of σ in the sweep")
 
 
 def drawn(sizes, samples=()):
@@ -240,11 +238,11 @@ STEP = [bp.array("k n"), bp.array("k"), bp.array("n"), bp.array("k")]  # W^{l+1}
 def next_z(W: Float[Array, "k n"], b: Float[Array, " k"], z: Float[Array, " n"]):
     """The next z in terms of this one: the only way in which J depends on z^l."""
     a = sigma(z)
-    yield W @ a + b, r"W^{l+1} a^l + b^{l+1}", "definition of z^{l+1}"
-    yield W @ sigma(z) + b, r"W^{l+1} \sigma(z^l) + b^{l+1}", "a^l = σ(z^l)"
-    yield (
-        rules.affine(len(b)).forward({"W": W, "b": b}, rules.sigmoid.forward((), z)[0])[0],
+    yield line(r"W^{l+1} a^l + b^{l+1}", W @ a + b, "definition of z^{l+1}")
+    yield line(r"W^{l+1} \sigma(z^l) + b^{l+1}", W @ sigma(z) + b, "a^l = σ(z^l)")
+    yield line(
         r"\texttt{affine}(\texttt{sigmoid})",
+        rules.affine(len(b)).forward({"W": W, "b": b}, rules.sigmoid.forward((), z)[0])[0],
         "what this library runs",
     )
 
@@ -259,32 +257,32 @@ def jacobian_of_a_step(W: Float[Array, "k n"], b: Float[Array, " k"], z: Float[A
 
     The document's n_{l+1} copies of σ′(z^l) are the columns that (W^{l+1})ᵀ is multiplied by.
     """
-    yield (
-        jax.jacobian(lambda z: W @ sigma(z) + b)(z).T,
+    yield line(
         r"\Bigl(\frac{\partial z^{l+1}_i}{\partial z^l_j}\Bigr)_{ji}",
+        jax.jacobian(lambda z: W @ sigma(z) + b)(z).T,
         "definition, with a column for each output",
     )
-    yield (
-        (W @ jax.jacobian(sigma)(z)).T,
+    yield line(
         r"\Bigl(W^{l+1} \frac{\partial a^l}{\partial z^l}\Bigr)^{\top}",
+        (W @ jax.jacobian(sigma)(z)).T,
         "chain rule; b does not depend on z",
     )
-    yield (
-        jax.jacobian(sigma)(z).T @ W.T,
+    yield line(
         r"\Bigl(\frac{\partial a^l}{\partial z^l}\Bigr)^{\top} (W^{l+1})^{\top}",
+        jax.jacobian(sigma)(z).T @ W.T,
         "(AB)ᵀ = BᵀAᵀ",
     )
-    yield (
-        jnp.diag(dsigma(z)) @ W.T,
+    yield line(
         r"\operatorname{diag}(\sigma'(z^l)) (W^{l+1})^{\top}",
+        jnp.diag(dsigma(z)) @ W.T,
         "σ acts on each component alone",
     )
-    yield (
-        W.T * jnp.stack([dsigma(z)] * len(b), axis=1),
+    yield line(
         r"(W^{l+1})^{\top} \odot (\sigma'(z^l), \dots, \sigma'(z^l))",
+        W.T * jnp.stack([dsigma(z)] * len(b), axis=1),
         "a diagonal matrix on the left scales rows",
     )
-    yield W.T * dsigma(z)[:, None], r"(W^{l+1})^{\top} \odot \sigma'(z^l)", "one column, broadcast"
+    yield line(r"(W^{l+1})^{\top} \odot \sigma'(z^l)", W.T * dsigma(z)[:, None], "one column, broadcast")
 
 
 @bp.derivation(
@@ -299,31 +297,29 @@ def induction_step(
     z_above = W @ sigma(z) + b
     delta_above = jax.grad(lambda z: J(sigma(z), y))(z_above)  # the induction hypothesis: it is true
     matrix = W.T * dsigma(z)[:, None]  # ∂z^{l+1}/∂z^l of S0.11
-    yield (
-        jax.grad(lambda z: J(sigma(W @ sigma(z) + b), y))(z),
-        r"\frac{\partial J}{\partial z^l}",
-        "definition",
+    yield line(
+        r"\frac{\partial J}{\partial z^l}", jax.grad(lambda z: J(sigma(W @ sigma(z) + b), y))(z), "definition"
     )
-    yield (
-        jax.jacobian(lambda z: W @ sigma(z) + b)(z).T @ delta_above,
+    yield line(
         r"\frac{\partial z^{l+1}}{\partial z^l} \frac{\partial J}{\partial z^{l+1}}",
+        jax.jacobian(lambda z: W @ sigma(z) + b)(z).T @ delta_above,
         "chain rule through z^{l+1}",
     )
-    yield (
-        matrix @ delta_above,
+    yield line(
         r"\bigl((W^{l+1})^{\top} \odot (\sigma', \dots, \sigma')\bigr) \delta^{l+1}",
+        matrix @ delta_above,
         "S0.11",
     )
-    yield (
-        (W.T @ delta_above) * dsigma(z),
+    yield line(
         r"(W^{l+1})^{\top} \delta^{l+1} \odot \sigma'(z^l)",
+        (W.T @ delta_above) * dsigma(z),
         "rows scaled after the sum or before",
     )
-    yield (
+    yield line(
+        r"\texttt{affine.backward}, \texttt{sigmoid.backward}",
         rules.sigmoid.backward(
             (), sigma(z), rules.affine(len(b)).backward({"W": W, "b": b}, sigma(z), delta_above)[1]
         )[1],
-        r"\texttt{affine.backward}, \texttt{sigmoid.backward}",
         "what this library runs",
     )
 
@@ -377,18 +373,18 @@ def product_of_jacobians(params, x, y):
     """The error of the first of three layers as a product along the chain: a row vector from the left."""
     z, a = forward(params, x)
     delta_L = (a[-1] - y) * dsigma(z[-1])
-    yield true_deltas(params, x, y)[0], r"\frac{\partial J}{\partial z^1}", "definition"
-    yield (
-        delta_L @ (step_jacobian(params[2], z[1]) @ step_jacobian(params[1], z[0])),
+    yield line(r"\frac{\partial J}{\partial z^1}", true_deltas(params, x, y)[0], "definition")
+    yield line(
         r"\delta^3 \Bigl(\frac{\partial z^3}{\partial z^2} \frac{\partial z^2}{\partial z^1}\Bigr)",
+        delta_L @ (step_jacobian(params[2], z[1]) @ step_jacobian(params[1], z[0])),
         "chain rule",
     )
-    yield (
-        (delta_L @ step_jacobian(params[2], z[1])) @ step_jacobian(params[1], z[0]),
+    yield line(
         r"\Bigl(\delta^3 \frac{\partial z^3}{\partial z^2}\Bigr) \frac{\partial z^2}{\partial z^1}",
+        (delta_L @ step_jacobian(params[2], z[1])) @ step_jacobian(params[1], z[0]),
         "bracketed from the left: vectors only",
     )
-    yield shipped_deltas(params, x, y)[0], r"\texttt{deltas}", "what this library runs"
+    yield line(r"\texttt{deltas}", shipped_deltas(params, x, y)[0], "what this library runs")
 
 
 def shipped_deltas(params, x, y):
@@ -416,20 +412,20 @@ def shipped_gradient(params, x, y):
 def every_layer(params, x, y):
     """At every layer the gradients are those of the last one, with that layer's δ and input."""
     _, a = forward(params, x)
-    yield (
-        jax.grad(lambda p: J(forward(p, x)[1][-1], y))(params),
+    yield line(
         r"\frac{\partial J}{\partial W^l}, \frac{\partial J}{\partial b^l}",
+        jax.grad(lambda p: J(forward(p, x)[1][-1], y))(params),
         "definition",
     )
-    yield (
+    yield line(
+        r"\delta^l (a^{l-1})^{\top}, \; \delta^l",
         tuple(
             {"W": d[:, None] @ below[None, :], "b": d}
             for d, below in zip(true_deltas(params, x, y), a[:-1], strict=True)
         ),
-        r"\delta^l (a^{l-1})^{\top}, \; \delta^l",
         "z^l = W^l a^{l−1} + b^l, as in S0.4 and S0.5",
     )
-    yield shipped_gradient(params, x, y), r"\texttt{mlp.backward}", "what this library runs"
+    yield line(r"\texttt{mlp.backward}", shipped_gradient(params, x, y), "what this library runs")
 
 
 @bp.derivation(
@@ -443,17 +439,17 @@ def recursion(params, x, y):
     z, a = forward(params, x)
     delta_3 = (a[-1] - y) * dsigma(z[-1])
     delta_2 = (params[2]["W"].T @ delta_3) * dsigma(z[1])
-    yield (
-        tuple(true_deltas(params, x, y)),
+    yield line(
         r"\Bigl(\frac{\partial J}{\partial z^l}\Bigr)_{l = 1, 2, 3}",
+        tuple(true_deltas(params, x, y)),
         "definition",
     )
-    yield (
-        ((params[1]["W"].T @ delta_2) * dsigma(z[0]), delta_2, delta_3),
+    yield line(
         r"(W^{l+1})^{\top} \delta^{l+1} \odot \sigma'(z^l), \; l = 2, 1",
+        ((params[1]["W"].T @ delta_2) * dsigma(z[0]), delta_2, delta_3),
         "the base case, then the step twice",
     )
-    yield shipped_deltas(params, x, y), r"\texttt{deltas}", "what this library runs"
+    yield line(r"\texttt{deltas}", shipped_deltas(params, x, y), "what this library runs")
 
 
 # 4. The algorithm, and what holds of every gradient.
@@ -496,42 +492,40 @@ def batch_descent():
             net, loss, X, Y, learning_rate=rate, max_iterations=most, epsilon=epsilon, params=params
         )
 
-    yield (
-        jax.grad(lambda p: sum(J(forward(p, x)[1][-1], y) for x, y in zip(X, Y, strict=True)))(params),
+    yield line(
         r"\frac{\partial}{\partial \theta} \sum_i J(x_i, y_i)",
+        jax.grad(lambda p: sum(J(forward(p, x)[1][-1], y) for x, y in zip(X, Y, strict=True)))(params),
         "definition",
     )
-    yield (
-        summed_gradient(params, X, Y),
+    yield line(
         r"\sum_i \delta^{i,l} (a^{i,l-1})^{\top}, \; \sum_i \delta^{i,l}",
+        summed_gradient(params, X, Y),
         "S0.8 for each sample",
     )
     by_hand, iterations, stopped = batch_algorithm(params, X, Y, alpha, 3, 0.0)
     outcome = run(3, 0.0)
-    yield (
-        bp.equal(by_hand, outcome.params),
+    yield line(
         r"\theta_3",
+        bp.equal(by_hand, outcome.params),
         "three iterations of the algorithm are three of the library",
     )
-    yield (
-        bp.holds(np.array([iterations == 3, not stopped, not outcome.converged])),
+    yield line(
         r"\text{MAX reached: not converged}",
+        bp.holds(np.array([iterations == 3, not stopped, not outcome.converged])),
         "no change is below 0",
     )
     _, iterations, stopped = batch_algorithm(params, X, Y, alpha, 60, 0.05)
     outcome = run(60, 0.05)
-    yield (
+    yield line(
+        r"\text{every change} < \epsilon",
         bp.holds(
             np.array([stopped, outcome.converged, 1 < iterations < 60, outcome.iterations == iterations])
         ),
-        r"\text{every change} < \epsilon",
         "both stop by themselves, after as many iterations",
     )
     mean = run(3, 0.0, losses.mean(losses.half_squared_error), len(X) * alpha).params
-    yield (
-        bp.equal(mean, by_hand),
-        r"\alpha \to m \alpha",
-        "the mean with m times the rate walks the same path",
+    yield line(
+        r"\alpha \to m \alpha", bp.equal(mean, by_hand), "the mean with m times the rate walks the same path"
     )
 
 
@@ -540,9 +534,9 @@ def rank_of_one_sample(params, x, y):
     """One sample adds one outer product, so every 2 × 2 minor of ∂J/∂W^l is zero."""
     grads = shipped_gradient(params, x, y)
     products = [jnp.einsum("ij,kl->ijkl", g["W"], g["W"]) for g in grads]
-    yield (
-        bp.equal(products, [jnp.einsum("ijkl->ilkj", p) for p in products]),
+    yield line(
         r"g_{ij} g_{kl} = g_{il} g_{kj}",
+        bp.equal(products, [jnp.einsum("ijkl->ilkj", p) for p in products]),
         "g = δ aᵀ",
     )
 
@@ -553,9 +547,9 @@ def rank_of_one_sample(params, x, y):
 def zero_at_the_target(params, x):
     """At the target there is nothing to learn: every gradient is zero."""
     grads = shipped_gradient(params, x, forward(params, x)[1][-1])
-    yield (
-        bp.equal(grads, jax.tree.map(jnp.zeros_like, grads)),
+    yield line(
         r"\frac{\partial J}{\partial \theta} = 0",
+        bp.equal(grads, jax.tree.map(jnp.zeros_like, grads)),
         "a^L − y = 0",
     )
 
@@ -569,22 +563,22 @@ def balance(params, x, y):
     """Each layer balances its parameters against its z, for any σ: a check that needs no oracle."""
     z, a = forward(params, x)
     deltas = shipped_deltas(params, x, y)
-    yield (
+    yield line(
+        r"\langle W^l, \partial J/\partial W^l \rangle + \langle b^l, \partial J/\partial b^l \rangle",
         [
             jnp.sum(p["W"] * g["W"]) + jnp.sum(p["b"] * g["b"])
             for p, g in zip(params, shipped_gradient(params, x, y), strict=True)
         ],
-        r"\langle W^l, \partial J/\partial W^l \rangle + \langle b^l, \partial J/\partial b^l \rangle",
         "the shipped gradients",
     )
-    yield (
-        [jnp.sum((p["W"] @ below + p["b"]) * d) for p, below, d in zip(params, a[:-1], deltas, strict=True)],
+    yield line(
         r"\langle W^l a^{l-1} + b^l, \delta^l \rangle",
+        [jnp.sum((p["W"] @ below + p["b"]) * d) for p, below, d in zip(params, a[:-1], deltas, strict=True)],
         "⟨W, δ aᵀ⟩ = ⟨W a, δ⟩",
     )
-    yield (
-        [jnp.sum(v * d) for v, d in zip(z, deltas, strict=True)],
+    yield line(
         r"\langle z^l, \delta^l \rangle",
+        [jnp.sum(v * d) for v, d in zip(z, deltas, strict=True)],
         "definition of z^l",
     )
 
@@ -608,19 +602,17 @@ def missing_parenthesis(
 ):
     """The document's ∂J/∂W^L, read literally on vectors."""
     z = W @ a_below + b
-    yield (
-        jax.grad(lambda W: J(sigma(W @ a_below + b), y))(W),
-        r"\frac{\partial J}{\partial W^L}",
-        "definition",
+    yield line(
+        r"\frac{\partial J}{\partial W^L}", jax.grad(lambda W: J(sigma(W @ a_below + b), y))(W), "definition"
     )
-    yield (
-        (sigma(z) - y) * dsigma(z) @ a_below.T,
+    yield line(
         r"(a^L - y) \odot \sigma'(z^L) (a^{L-1})^{\top}",
+        (sigma(z) - y) * dsigma(z) @ a_below.T,
         "as the document writes it",
     )
-    yield (
-        jnp.outer((sigma(z) - y) * dsigma(z), a_below),
+    yield line(
         r"\bigl((a^L - y) \odot \sigma'(z^L)\bigr) (a^{L-1})^{\top}",
+        jnp.outer((sigma(z) - y) * dsigma(z), a_below),
         "with the parenthesis, and a column times a row",
     )
 
@@ -631,19 +623,17 @@ def missing_parenthesis_on_columns(
 ):
     """On columns the slip does no harm: (a − y) is broadcast along the row that σ′ aᵀ has made."""
     z = W @ a_below + b
-    yield (
-        jax.grad(lambda W: J(sigma(W @ a_below + b), y))(W),
-        r"\frac{\partial J}{\partial W^L}",
-        "definition",
+    yield line(
+        r"\frac{\partial J}{\partial W^L}", jax.grad(lambda W: J(sigma(W @ a_below + b), y))(W), "definition"
     )
-    yield (
-        ((sigma(z) - y) * dsigma(z)) @ a_below.T,
+    yield line(
         r"\bigl((a^L - y) \odot \sigma'(z^L)\bigr) (a^{L-1})^{\top}",
+        ((sigma(z) - y) * dsigma(z)) @ a_below.T,
         "S0.4",
     )
-    yield (
-        (sigma(z) - y) * (dsigma(z) @ a_below.T),
+    yield line(
         r"(a^L - y) \odot \bigl(\sigma'(z^L) (a^{L-1})^{\top}\bigr)",
+        (sigma(z) - y) * (dsigma(z) @ a_below.T),
         "a column scales rows, before or after",
     )
 
@@ -661,19 +651,19 @@ def missing_parenthesis_on_columns(
 )
 def columns_of_the_weights(W: Float[Array, "k n"], b: Float[Array, " k"], z: Float[Array, " n"]):
     """The sentence below S0.11, read literally."""
-    yield (
-        jax.jacobian(lambda z: W @ sigma(z) + b)(z).T,
+    yield line(
         r"\frac{\partial z^{l+1}}{\partial z^l}",
+        jax.jacobian(lambda z: W @ sigma(z) + b)(z).T,
         "definition, a column for each output",
     )
-    yield (
-        (W * dsigma(z)[:, None]).T,
+    yield line(
         r"\bigl(W^{l+1}_{\cdot j} \odot \sigma'(z^l)\bigr)_j^{\top}",
+        (W * dsigma(z)[:, None]).T,
         "every column vector of W ⊙ σ′(z^l)",
     )
-    yield (
-        (W * dsigma(z)[None, :]).T,
+    yield line(
         r"\bigl(W^{l+1}_{i \cdot} \odot \sigma'(z^l)\bigr)_i^{\top}",
+        (W * dsigma(z)[None, :]).T,
         "every row vector of W ⊙ σ′(z^l)",
     )
 
@@ -694,17 +684,19 @@ def factors_in_the_wrong_order(
 ):
     """The document's first form of the recursion, with its own matrix put in."""
     matrix = W.T * dsigma(z)[:, None]
-    yield (
-        jax.grad(lambda z: delta_above @ (W @ sigma(z)))(z),
+    yield line(
         r"\frac{\partial J}{\partial z^l}",
+        jax.grad(lambda z: delta_above @ (W @ sigma(z)))(z),
         "definition, for J linear in z^{l+1}",
     )
-    yield (
-        delta_above @ matrix,
+    yield line(
         r"\delta^{l+1} \frac{\partial z^{l+1}}{\partial z^l}",
+        delta_above @ matrix,
         "as the document writes it",
     )
-    yield matrix @ delta_above, r"\frac{\partial z^{l+1}}{\partial z^l} \delta^{l+1}", "the matrix first"
+    yield line(
+        r"\frac{\partial z^{l+1}}{\partial z^l} \delta^{l+1}", matrix @ delta_above, "the matrix first"
+    )
 
 
 @bp.derivation(r"\delta^{l+1} \frac{\partial z^{l+1}}{\partial z^l} \neq \delta^l", items=("E0",))
@@ -713,16 +705,16 @@ def the_documents_counterexample():
     W, z, delta = jnp.array([[1.0, 2.0], [0.0, 1.0]]), jnp.zeros(2), jnp.array([1.0, 0.0])
     matrix = W.T * dsigma(z)[:, None]
     truth = jax.grad(lambda z: delta @ (W @ sigma(z)))(z)
-    yield truth, r"\delta^l", "definition"
-    yield matrix @ delta, r"\frac{\partial z^{l+1}}{\partial z^l} \delta^{l+1}", "the matrix first"
-    yield bp.equal(truth, jnp.array([0.25, 0.5])), r"(\tfrac14, \tfrac12)", "its value"
-    yield (
-        bp.equal(delta @ matrix, jnp.array([0.25, 0.0])),
+    yield line(r"\delta^l", truth, "definition")
+    yield line(r"\frac{\partial z^{l+1}}{\partial z^l} \delta^{l+1}", matrix @ delta, "the matrix first")
+    yield line(r"(\tfrac14, \tfrac12)", bp.equal(truth, jnp.array([0.25, 0.5])), "its value")
+    yield line(
         r"(\tfrac14, 0)",
+        bp.equal(delta @ matrix, jnp.array([0.25, 0.0])),
         "the value of the document's order",
     )
-    yield (
-        bp.differ(delta @ matrix, truth),
+    yield line(
         r"\delta^{l+1} \frac{\partial z^{l+1}}{\partial z^l} \neq \delta^l",
+        bp.differ(delta @ matrix, truth),
         "so the order matters",
     )

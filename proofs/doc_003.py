@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import backproof as bp
+from backproof import line
 
 READING_NOTES = {
     "E3(c)": "In the Jacobian of a^(l) the entry ∂a^(1)_1/∂z^(l)_n is ∂a^(l)_1/∂z^(l)_n.",
@@ -62,12 +63,12 @@ def J_of(z, y):
 @bp.derivation(r"\frac{\partial (x + y)}{\partial (x, y)}", items=("S3.1",))
 def a_sum(x: Float[Array, ""], y: Float[Array, ""]):
     """A sum hands what comes from above to both of its terms."""
-    yield jnp.stack(jax.grad(lambda x, y: x + y, (0, 1))(x, y)), r"\nabla (x + y)", "definition"
-    yield jnp.array([1.0, 1.0]), r"(1, 1)", "each term moves the sum one for one"
+    yield line(r"\nabla (x + y)", jnp.stack(jax.grad(lambda x, y: x + y, (0, 1))(x, y)), "definition")
+    yield line(r"(1, 1)", jnp.array([1.0, 1.0]), "each term moves the sum one for one")
     ones = {"W": jnp.ones((1, 2)), "b": jnp.zeros(1)}
-    yield (
-        bp.rules.affine(1).backward(ones, jnp.stack([x, y]), jnp.ones(1))[1],
+    yield line(
         r"\texttt{backproof}",
+        bp.rules.affine(1).backward(ones, jnp.stack([x, y]), jnp.ones(1))[1],
         "an affine map with weights 1, 1",
     )
 
@@ -75,13 +76,13 @@ def a_sum(x: Float[Array, ""], y: Float[Array, ""]):
 @bp.derivation(r"\frac{\partial\, x y}{\partial (x, y)}", items=("S3.1",))
 def a_product(x: Float[Array, ""], y: Float[Array, ""]):
     """A product hands to each factor the other one."""
-    yield jnp.stack(jax.grad(lambda x, y: x * y, (0, 1))(x, y)), r"\nabla (x y)", "definition"
-    yield jnp.stack([y, x]), r"(y, x)", "the product is linear in each factor"
+    yield line(r"\nabla (x y)", jnp.stack(jax.grad(lambda x, y: x * y, (0, 1))(x, y)), "definition")
+    yield line(r"(y, x)", jnp.stack([y, x]), "the product is linear in each factor")
     weight = {"W": x[None, None], "b": jnp.zeros(1)}
     _, of_y = bp.rules.affine(1).backward(weight, y[None], jnp.ones(1))
-    yield (
-        jnp.stack([bp.rules.affine(1).backward(weight, y[None], jnp.ones(1))[0]["W"][0, 0], of_y[0]]),
+    yield line(
         r"\texttt{backproof}",
+        jnp.stack([bp.rules.affine(1).backward(weight, y[None], jnp.ones(1))[0]["W"][0, 0], of_y[0]]),
         "an affine map with the weight x and the input y",
     )
 
@@ -90,17 +91,17 @@ def a_product(x: Float[Array, ""], y: Float[Array, ""]):
 def a_maximum(x: Float[Array, ""], y: Float[Array, ""]):
     """A maximum hands everything to the larger one."""
     yield bp.assume(x != y, r"x \neq y")
-    yield jnp.stack(jax.grad(jnp.maximum, (0, 1))(x, y)), r"\nabla \max(x, y)", "definition"
-    yield (
-        jnp.stack([one_if(x >= y), one_if(y >= x)]),
+    yield line(r"\nabla \max(x, y)", jnp.stack(jax.grad(jnp.maximum, (0, 1))(x, y)), "definition")
+    yield line(
         r"(1(x \ge y),\; 1(y \ge x))",
+        jnp.stack([one_if(x >= y), one_if(y >= x)]),
         "max is x on one side and y on the other",
     )
     _, kept = bp.rules.relu.forward((), x[None] - y[None])
-    yield (
+    yield line(
+        r"\texttt{backproof}",
         jnp.array([0.0, 1.0])
         + jnp.array([1.0, -1.0]) * bp.rules.relu.backward((), kept, jnp.ones(1))[1].squeeze(),
-        r"\texttt{backproof}",
         "max(x, y) = y + relu(x − y)",
     )
 
@@ -108,24 +109,24 @@ def a_maximum(x: Float[Array, ""], y: Float[Array, ""]):
 @bp.derivation(r"\nabla \max \text{ at } x = y", items=("S3.1",))
 def a_tie(x: Float[Array, ""]):
     """At a tie the two indicators are both 1, and no subgradient is (1, 1)."""
-    yield jnp.stack(jax.grad(jnp.maximum, (0, 1))(x, x)), r"\nabla \max(x, x)", "autodiff's choice"
-    yield jnp.array([0.5, 0.5]), r"(\tfrac12, \tfrac12)", "shared"
+    yield line(r"\nabla \max(x, x)", jnp.stack(jax.grad(jnp.maximum, (0, 1))(x, x)), "autodiff's choice")
+    yield line(r"(\tfrac12, \tfrac12)", jnp.array([0.5, 0.5]), "shared")
     _, kept = bp.rules.relu_with(0.5).forward((), x[None] - x[None])
     slope = bp.rules.relu_with(0.5).backward((), kept, jnp.ones(1))[1][0]
     raised = jax.jvp(lambda s: jnp.maximum(x + s, x + s), (jnp.zeros(()),), (jnp.ones(()),))[1]
-    yield (
-        bp.equal(raised, 1.0),
+    yield line(
         r"\frac{d}{ds} \max(x + s, x + s) = 1",
+        bp.equal(raised, 1.0),
         "raise both and the maximum rises as much",
     )
-    yield (
-        bp.differ(one_if(x >= x) + one_if(x >= x), raised),
+    yield line(
         r"1(x \ge x) + 1(x \ge x) = 2 \neq 1",
+        bp.differ(one_if(x >= x) + one_if(x >= x), raised),
         "the indicators of the course would have it rise twice as much",
     )
-    yield (
-        jnp.stack([bp.rules.relu_with(0.5).backward((), kept, jnp.ones(1))[1][0], 1 - slope]),
+    yield line(
         r"\texttt{backproof}",
+        jnp.stack([bp.rules.relu_with(0.5).backward((), kept, jnp.ones(1))[1][0], 1 - slope]),
         "max(x, y) = y + relu(x − y), with slope ½ at 0",
     )
 
@@ -133,17 +134,19 @@ def a_tie(x: Float[Array, ""]):
 @bp.derivation(r"\nabla (x + y) z", items=("S3.1",), uses=(a_sum, a_product))
 def a_composition(x: Float[Array, ""], y: Float[Array, ""], z: Float[Array, ""]):
     """The function f = (x + y) z, cut into q = x + y and f = q z."""
-    yield jnp.stack(jax.grad(lambda x, y, z: (x + y) * z, (0, 1, 2))(x, y, z)), r"\nabla f", "definition"
+    yield line(
+        r"\nabla f", jnp.stack(jax.grad(lambda x, y, z: (x + y) * z, (0, 1, 2))(x, y, z)), "definition"
+    )
     of_q, of_z = jax.grad(lambda q, z: q * z, (0, 1))(x + y, z)
     of_x, of_y = jax.grad(lambda x, y: x + y, (0, 1))(x, y)
-    yield (
-        jnp.stack([of_q * of_x, of_q * of_y, of_z]),
+    yield line(
         r"\left(\frac{\partial f}{\partial q} \frac{\partial q}{\partial x},\;"
         r" \frac{\partial f}{\partial q} \frac{\partial q}{\partial y},\; \frac{\partial f}{\partial"
         r" z}\right)",
+        jnp.stack([of_q * of_x, of_q * of_y, of_z]),
         "chain rule at q",
     )
-    yield jnp.stack([z * 1.0, z * 1.0, x + y]), r"(z, z, x + y)", "a product, and a sum below it"
+    yield line(r"(z, z, x + y)", jnp.stack([z * 1.0, z * 1.0, x + y]), "a product, and a sum below it")
 
 
 @bp.derivation(
@@ -159,33 +162,33 @@ def a_neuron(w: Float[Array, " 3"], x: Float[Array, " 2"]):
     u = 1 + jnp.exp(-s)
     f = 1 / u
     of_s = jnp.stack([x[0], x[1], jnp.ones(())]), w[:2]
-    yield (
-        jax.grad(f_of, (0, 1))(w, x),
+    yield line(
         r"\frac{\partial f}{\partial w},\; \frac{\partial f}{\partial x}",
+        jax.grad(f_of, (0, 1))(w, x),
         "definition",
     )
-    yield (
-        jax.tree.map(lambda of_leaf: (-1 / u**2) * 1.0 * jnp.exp(-s) * -1.0 * of_leaf, of_s),
+    yield line(
         r"\left(-\frac{1}{u^2}\right) \cdot 1 \cdot e^{-s} \cdot (-1) \cdot"
         r" \frac{\partial s}{\partial (w, x)}, \quad u = 1 + e^{-s}",
+        jax.tree.map(lambda of_leaf: (-1 / u**2) * 1.0 * jnp.exp(-s) * -1.0 * of_leaf, of_s),
         "1/u, then 1 + v, then e^r, then −s; then products and sums",
     )
-    yield (
-        jax.tree.map(lambda of_leaf: (1 - f) * f * of_leaf, of_s),
+    yield line(
         r"(1 - f)\, f\, \frac{\partial s}{\partial (w, x)}",
+        jax.tree.map(lambda of_leaf: (1 - f) * f * of_leaf, of_s),
         "e^{−s}/u² = (u − 1)/u · 1/u = (1 − f) f",
     )
     params = {"W": w[None, :2], "b": w[2:]}
     _, kept = bp.mlp((2, 1), bp.rules.sigmoid, bp.rules.sigmoid).forward((params,), x)
     grads, of_x = bp.layer_step(params, kept[0], jnp.ones(1))
-    yield (
-        bp.equal(of_x, (1 - f) * f * w[:2]),
+    yield line(
         r"\frac{\partial f}{\partial x} = (1 - f) f\, w",
+        bp.equal(of_x, (1 - f) * f * w[:2]),
         "and so w is what x hears",
     )
-    yield (
-        (jnp.concatenate([grads["W"][0], grads["b"]]), bp.layer_step(params, kept[0], jnp.ones(1))[1]),
+    yield line(
         r"\texttt{backproof}",
+        (jnp.concatenate([grads["W"][0], grads["b"]]), bp.layer_step(params, kept[0], jnp.ones(1))[1]),
         "what this library runs",
     )
 
@@ -208,7 +211,7 @@ def the_figures_of_the_course(one):
         (r"\partial f / \partial x_0", of_x[0], 0.393),
         (r"\partial f / \partial x_1", of_x[1], -0.590),
     ):
-        yield bp.at_most(jnp.abs(got - figure), 0.0005), rf"{name} = {figure}", "to three digits"
+        yield line(rf"{name} = {figure}", bp.at_most(jnp.abs(got - figure), 0.0005), "to three digits")
 
 
 # Jacobians
@@ -218,18 +221,20 @@ def the_figures_of_the_course(one):
 def rows_are_outputs(W: Float[Array, "m n"], b: Float[Array, " m"], x: Float[Array, " n"]):
     """The Jacobian of f: ℝⁿ → ℝᵐ is m × n: a row for each output, a column for each input."""
     params = {"W": W, "b": b}
-    yield jax.jacobian(lambda x: relu(W @ x + b))(x), r"\frac{\partial y}{\partial x}", "definition"
-    yield (
-        jnp.stack([jax.grad(lambda x, i=i: relu(W @ x + b)[i])(x) for i in range(len(b))]),
+    yield line(r"\frac{\partial y}{\partial x}", jax.jacobian(lambda x: relu(W @ x + b))(x), "definition")
+    yield line(
         r"\left(\frac{\partial y_i}{\partial x_j}\right)_{ij}",
+        jnp.stack([jax.grad(lambda x, i=i: relu(W @ x + b)[i])(x) for i in range(len(b))]),
         "row i is the gradient of y_i",
     )
-    yield jnp.diag(one_if(W @ x + b >= 0)) @ W, r"\mathrm{diag}(1(z \ge 0))\, W", "y = relu(z), z = W x + b"
+    yield line(
+        r"\mathrm{diag}(1(z \ge 0))\, W", jnp.diag(one_if(W @ x + b >= 0)) @ W, "y = relu(z), z = W x + b"
+    )
     _, kept = bp.mlp((x.size, len(b)), gate_open, gate_open).forward((params,), x)
-    yield bp.holds(W.shape == (len(b), x.size)), r"m \times n", "numerator layout"
-    yield (
-        jnp.stack([bp.layer_step(params, kept[0], e_i)[1] for e_i in jnp.eye(len(b))]),
+    yield line(r"m \times n", bp.holds(W.shape == (len(b), x.size)), "numerator layout")
+    yield line(
         r"\texttt{backproof}",
+        jnp.stack([bp.layer_step(params, kept[0], e_i)[1] for e_i in jnp.eye(len(b))]),
         "row i is the backward pass of component i",
     )
 
@@ -237,17 +242,17 @@ def rows_are_outputs(W: Float[Array, "m n"], b: Float[Array, " m"], x: Float[Arr
 @bp.derivation(r"\frac{\partial a}{\partial z}", items=("S3.2", "S3.13"))
 def the_gate(z: Float[Array, " n"]):
     """Applied to each component, relu has a diagonal Jacobian: ∂a_i/∂z_j = 0 for j ≠ i."""
-    yield jax.jacobian(relu)(z), r"\frac{\partial a}{\partial z}", "definition"
-    yield (
-        jnp.einsum("ij,i->ij", jnp.eye(z.size), jax.vmap(jax.grad(relu))(z)),
+    yield line(r"\frac{\partial a}{\partial z}", jax.jacobian(relu)(z), "definition")
+    yield line(
         r"\delta_{ij}\, \mathrm{relu}'(z_i)",
+        jnp.einsum("ij,i->ij", jnp.eye(z.size), jax.vmap(jax.grad(relu))(z)),
         "a_i = relu(z_i) hears z_i alone",
     )
-    yield jnp.diag(one_if(z >= 0)), r"\mathrm{diag}(1(z_i \ge 0))", "the slope of relu, 1 at zero too"
+    yield line(r"\mathrm{diag}(1(z_i \ge 0))", jnp.diag(one_if(z >= 0)), "the slope of relu, 1 at zero too")
     _, kept = bp.rules.relu_with(1.0).forward((), z)
-    yield (
-        jnp.stack([bp.rules.relu_with(1.0).backward((), kept, e_i)[1] for e_i in jnp.eye(z.size)]),
+    yield line(
         r"\texttt{backproof}",
+        jnp.stack([bp.rules.relu_with(1.0).backward((), kept, e_i)[1] for e_i in jnp.eye(z.size)]),
         "row by row, what this library runs",
     )
 
@@ -283,18 +288,16 @@ def sizes(params, a_0):
         r"W^{(1)}_1 \in \mathbb{R}^{1 \times 3}": (W_1[0:1, :], (1, 3)),
     }
     for latex, (value, shape) in shape_of.items():
-        yield bp.holds(value.shape == shape), latex, "rows: this layer; columns: the layer below"
-    yield (
-        bp.equal(sum(leaf.size for leaf in jax.tree.leaves(params)), 26),
-        r"12 + 4 + 8 + 2 = 26",
-        "parameters",
+        yield line(latex, bp.holds(value.shape == shape), "rows: this layer; columns: the layer below")
+    yield line(
+        r"12 + 4 + 8 + 2 = 26", bp.equal(sum(leaf.size for leaf in jax.tree.leaves(params)), 26), "parameters"
     )
-    yield (
+    yield line(
+        r"\frac{\partial z^{(1)}_3}{\partial a^{(0)}_2} = W^{(1)}_{3,2}",
         bp.equal(
             jax.jacobian(lambda a: W_1 @ a + b_1)(a_0)[2, 1],
             W_1[2, 1],
         ),
-        r"\frac{\partial z^{(1)}_3}{\partial a^{(0)}_2} = W^{(1)}_{3,2}",
         "W_ij leads from unit j of the layer below to unit i",
     )
 
@@ -305,27 +308,27 @@ def forward(params, a_0):
     (W_1, b_1), (W_2, b_2) = ((layer["W"], layer["b"]) for layer in params)
     z_1 = jnp.stack([W_1[i, 0] * a_0[0] + W_1[i, 1] * a_0[1] + W_1[i, 2] * a_0[2] + b_1[i] for i in range(4)])
     a_1 = jnp.stack([relu(z_1[i]) for i in range(4)])
-    yield (
-        jnp.stack([sum(W_2[i, j] * a_1[j] for j in range(4)) + b_2[i] for i in range(2)]),
+    yield line(
         r"z^{(2)}_i = \sum_j W^{(2)}_{i,j} a^{(1)}_j + b^{(2)}_i",
+        jnp.stack([sum(W_2[i, j] * a_1[j] for j in range(4)) + b_2[i] for i in range(2)]),
         "definition, by components",
     )
-    yield (
-        jnp.stack([jnp.vdot(W_2[i], a_1) + b_2[i] for i in range(2)]),
+    yield line(
         r"z^{(2)}_i = W^{(2)}_i \cdot a^{(1)} + b^{(2)}_i",
+        jnp.stack([jnp.vdot(W_2[i], a_1) + b_2[i] for i in range(2)]),
         "row i of W^(2) times a column",
     )
-    yield W_2 @ a_1 + b_2, r"W^{(2)} a^{(1)} + b^{(2)}", "all rows at once"
-    yield (
-        W_2 @ relu(W_1 @ a_0 + b_1) + b_2,
+    yield line(r"W^{(2)} a^{(1)} + b^{(2)}", W_2 @ a_1 + b_2, "all rows at once")
+    yield line(
         r"W^{(2)} \mathrm{relu}(W^{(1)} a^{(0)} + b^{(1)}) + b^{(2)}",
+        W_2 @ relu(W_1 @ a_0 + b_1) + b_2,
         "the hidden layer likewise; no activation after the last",
     )
     _, kept = bp.mlp((3, 4, 2), bp.rules.relu_with(1.0)).forward(params, a_0)
-    yield bp.equal(kept[0].x, a_0), r"a^{(0)} = x", "the input layer calculates nothing"
-    yield (
-        bp.mlp((3, 4, 2), bp.rules.relu_with(1.0)).forward(params, a_0)[0],
+    yield line(r"a^{(0)} = x", bp.equal(kept[0].x, a_0), "the input layer calculates nothing")
+    yield line(
         r"\texttt{backproof}",
+        bp.mlp((3, 4, 2), bp.rules.relu_with(1.0)).forward(params, a_0)[0],
         "what this library runs",
     )
 
@@ -334,14 +337,14 @@ def forward(params, a_0):
 def the_output_layer_has_no_activation(layer, a_1):
     """The scores go into the probabilities as they are, negative ones too."""
     z = layer["W"] @ a_1 + layer["b"]
-    yield (
-        bp.differ(z, relu(z), somewhere=True),
+    yield line(
         r"z^{(2)} \neq \mathrm{relu}(z^{(2)})",
+        bp.differ(z, relu(z), somewhere=True),
         "an activation would show",
     )
-    yield (
-        bp.equal(bp.mlp((4, 2), gate_open).forward((layer,), a_1)[0], z),
+    yield line(
         r"\texttt{backproof} = W^{(2)} a^{(1)} + b^{(2)}",
+        bp.equal(bp.mlp((4, 2), gate_open).forward((layer,), a_1)[0], z),
         "what this library runs",
     )
 
@@ -354,35 +357,39 @@ SCORES, CLASS = bp.array("K"), bp.integers("", 0, "K-1")
 @bp.derivation(r"p(y = k)", items=("S3.6",))
 def softmax(z: Float[Array, " K"]):
     """The scores as probabilities."""
-    yield (
-        jnp.stack([jnp.exp(z[k]) / sum(jnp.exp(z[i]) for i in range(z.size)) for k in range(z.size)]),
+    yield line(
         r"\frac{\exp z_k}{\sum_i \exp z_i}",
+        jnp.stack([jnp.exp(z[k]) / sum(jnp.exp(z[i]) for i in range(z.size)) for k in range(z.size)]),
         "definition",
     )
-    yield jnp.exp(z) / jnp.sum(jnp.exp(z)), r"\frac{\exp z}{\sum \exp z}", "as vectors"
+    yield line(r"\frac{\exp z}{\sum \exp z}", jnp.exp(z) / jnp.sum(jnp.exp(z)), "as vectors")
     top = jax.lax.stop_gradient(jnp.max(z))
-    yield (
-        jnp.exp(z - top) / jnp.sum(jnp.exp(z - top)),
+    yield line(
         r"\frac{\exp(z - m)}{\sum \exp(z - m)}, \quad m = \max z",
+        jnp.exp(z - top) / jnp.sum(jnp.exp(z - top)),
         "numerator and denominator divided by e^m",
     )
-    yield bp.equal(jnp.sum(bp.rules.softmax.forward((), z)[0]), 1.0), r"\sum_k p(y = k) = 1", "they sum to 1"
-    yield bp.rules.softmax.forward((), z)[0], r"\texttt{backproof}", "what this library runs"
+    yield line(
+        r"\sum_k p(y = k) = 1", bp.equal(jnp.sum(bp.rules.softmax.forward((), z)[0]), 1.0), "they sum to 1"
+    )
+    yield line(r"\texttt{backproof}", bp.rules.softmax.forward((), z)[0], "what this library runs")
 
 
 @bp.derivation(r"J", items=("S3.7",), uses=(softmax,), args=[SCORES, CLASS])
 def loss(z, y):
     """The loss is minus the logarithm of the probability of the class."""
     t = indicator(y, z)
-    yield -jnp.sum(t * jnp.log(h(z))), r"-\sum_k 1(y = k) \ln p(y = k)", "definition"
-    yield -jnp.log(jnp.sum(t * h(z))), r"-\ln p_y", "one indicator is 1, the others 0"
-    yield (
-        -jnp.sum(t * (z - jnp.log(jnp.sum(jnp.exp(z))))),
+    yield line(r"-\sum_k 1(y = k) \ln p(y = k)", -jnp.sum(t * jnp.log(h(z))), "definition")
+    yield line(r"-\ln p_y", -jnp.log(jnp.sum(t * h(z))), "one indicator is 1, the others 0")
+    yield line(
         r"-\left(z_y - \ln \sum_i \exp z_i\right)",
+        -jnp.sum(t * (z - jnp.log(jnp.sum(jnp.exp(z))))),
         "the logarithm of a quotient",
     )
-    yield cross_entropy.forward(z, y)[0], r"\texttt{backproof}", "this library, given the class"
-    yield bp.losses.softmax_cross_entropy_dense.forward(z, t)[0], r"\texttt{backproof}", "and given 1(y = k)"
+    yield line(r"\texttt{backproof}", cross_entropy.forward(z, y)[0], "this library, given the class")
+    yield line(
+        r"\texttt{backproof}", bp.losses.softmax_cross_entropy_dense.forward(z, t)[0], "and given 1(y = k)"
+    )
 
 
 # Backward: from the loss to z^(2)
@@ -393,21 +400,21 @@ def slope_of_p_by_its_own_score(z: Float[Array, " 2"]):
     """The quotient rule, where numerator and denominator both hear z_1."""
     e, total = jnp.exp(z), jnp.sum(jnp.exp(z))
     p = h(z)
-    yield jax.grad(lambda z: h(z)[0])(z)[0], r"\frac{\partial p(y=1)}{\partial z_1}", "definition"
-    yield (
-        (e[0] * total - e[0] * e[0]) / total**2,
+    yield line(r"\frac{\partial p(y=1)}{\partial z_1}", jax.grad(lambda z: h(z)[0])(z)[0], "definition")
+    yield line(
         r"\frac{\exp z_1 \sum \exp z - \exp z_1 \exp z_1}{(\sum \exp z)^2}",
+        (e[0] * total - e[0] * e[0]) / total**2,
         "quotient rule",
     )
-    yield (
-        e[0] / total - (e[0] / total) ** 2,
+    yield line(
         r"\frac{\exp z_1}{\sum \exp z} - \left(\frac{\exp z_1}{\sum \exp z}\right)^2",
+        e[0] / total - (e[0] / total) ** 2,
         "the fraction split",
     )
-    yield p[0] - p[0] ** 2, r"p(y=1) - p(y=1)^2", "softmax"
-    yield (
-        bp.rules.softmax.backward((), bp.rules.softmax.forward((), z)[1], jnp.array([1.0, 0.0]))[1][0],
+    yield line(r"p(y=1) - p(y=1)^2", p[0] - p[0] ** 2, "softmax")
+    yield line(
         r"\texttt{backproof}",
+        bp.rules.softmax.backward((), bp.rules.softmax.forward((), z)[1], jnp.array([1.0, 0.0]))[1][0],
         "what this library runs",
     )
 
@@ -417,21 +424,21 @@ def slope_of_p_by_another_score(z: Float[Array, " 2"]):
     """The quotient rule, where only the denominator hears z_1."""
     e, total = jnp.exp(z), jnp.sum(jnp.exp(z))
     p = h(z)
-    yield jax.grad(lambda z: h(z)[1])(z)[0], r"\frac{\partial p(y=2)}{\partial z_1}", "definition"
-    yield (
-        (0.0 * total - e[1] * e[0]) / total**2,
+    yield line(r"\frac{\partial p(y=2)}{\partial z_1}", jax.grad(lambda z: h(z)[1])(z)[0], "definition")
+    yield line(
         r"\frac{-\exp z_2 \exp z_1}{(\sum \exp z)^2}",
+        (0.0 * total - e[1] * e[0]) / total**2,
         "quotient rule; the numerator does not hear z_1",
     )
-    yield (
-        -(e[0] / total) * (e[1] / total),
+    yield line(
         r"-\frac{\exp z_1}{\sum \exp z} \frac{\exp z_2}{\sum \exp z}",
+        -(e[0] / total) * (e[1] / total),
         "the fraction split",
     )
-    yield -p[0] * p[1], r"-p(y=1)\, p(y=2)", "softmax"
-    yield (
-        bp.rules.softmax.backward((), bp.rules.softmax.forward((), z)[1], jnp.array([0.0, 1.0]))[1][0],
+    yield line(r"-p(y=1)\, p(y=2)", -p[0] * p[1], "softmax")
+    yield line(
         r"\texttt{backproof}",
+        bp.rules.softmax.backward((), bp.rules.softmax.forward((), z)[1], jnp.array([0.0, 1.0]))[1][0],
         "what this library runs",
     )
 
@@ -445,32 +452,24 @@ def slope_of_p_by_another_score(z: Float[Array, " 2"]):
 def two_classes(z, y):
     """From the chain rule to p − 1(y), for the two classes of TestNet."""
     p, t = h(z), indicator(y, z)
-    yield jax.grad(lambda z: J_of(z, y))(z)[0], r"\frac{\partial J}{\partial z_1}", "definition"
-    yield (
-        -t[0] / p[0] * jax.jacobian(h)(z)[0, 0] - t[1] / p[1] * jax.jacobian(h)(z)[1, 0],
+    yield line(r"\frac{\partial J}{\partial z_1}", jax.grad(lambda z: J_of(z, y))(z)[0], "definition")
+    yield line(
         r"-\frac{1(y=1)}{p(y=1)} \frac{\partial p(y=1)}{\partial z_1}"
         r" - \frac{1(y=2)}{p(y=2)} \frac{\partial p(y=2)}{\partial z_1}",
+        -t[0] / p[0] * jax.jacobian(h)(z)[0, 0] - t[1] / p[1] * jax.jacobian(h)(z)[1, 0],
         "chain rule at p: ln′ is one over p",
     )
-    yield (
-        -t[0] / p[0] * (p[0] - p[0] ** 2) - t[1] / p[1] * (-p[0] * p[1]),
+    yield line(
         r"-\frac{1(y=1)}{p_1} (p_1 - p_1^2) - \frac{1(y=2)}{p_2} (-p_1 p_2)",
+        -t[0] / p[0] * (p[0] - p[0] ** 2) - t[1] / p[1] * (-p[0] * p[1]),
         "the two slopes of p",
     )
-    yield (
-        -t[0] * (1 - p[0]) + t[1] * p[0],
-        r"-1(y=1)(1 - p_1) + 1(y=2)\, p_1",
-        "p_1 and p_2 cancel",
-    )
-    yield (
-        p[0] * (t[0] + t[1]) - t[0],
-        r"p_1 \left(1(y=1) + 1(y=2)\right) - 1(y=1)",
-        "sorted by p_1",
-    )
-    yield p[0] - t[0], r"p(y=1) - 1(y=1)", "one of the two indicators is 1"
-    yield (
-        cross_entropy.backward(cross_entropy.forward(z, y)[1])[0],
+    yield line(r"-1(y=1)(1 - p_1) + 1(y=2)\, p_1", -t[0] * (1 - p[0]) + t[1] * p[0], "p_1 and p_2 cancel")
+    yield line(r"p_1 \left(1(y=1) + 1(y=2)\right) - 1(y=1)", p[0] * (t[0] + t[1]) - t[0], "sorted by p_1")
+    yield line(r"p(y=1) - 1(y=1)", p[0] - t[0], "one of the two indicators is 1")
+    yield line(
         r"\texttt{backproof}",
+        cross_entropy.backward(cross_entropy.forward(z, y)[1])[0],
         "what this library runs",
     )
 
@@ -479,34 +478,34 @@ def two_classes(z, y):
 def jacobian_of_softmax(z: Float[Array, " K"]):
     """The same for K classes: p_k − p_k² on the diagonal, −p_i p_k off it."""
     p = h(z)
-    yield jax.jacobian(h)(z), r"\frac{\partial p}{\partial z}", "definition"
-    yield (
+    yield line(r"\frac{\partial p}{\partial z}", jax.jacobian(h)(z), "definition")
+    yield line(
+        r"p_k - p_k^2 \;(i = k), \quad -p_i p_k \;(i \neq k)",
         jnp.stack(
             [
                 jnp.stack([p[i] - p[i] ** 2 if i == k else -p[i] * p[k] for k in range(z.size)])
                 for i in range(z.size)
             ]
         ),
-        r"p_k - p_k^2 \;(i = k), \quad -p_i p_k \;(i \neq k)",
         "the quotient rule, entry by entry",
     )
-    yield jnp.diag(p) - jnp.outer(p, p), r"\mathrm{diag}(p) - p p^{\top}", "both cases in one"
+    yield line(r"\mathrm{diag}(p) - p p^{\top}", jnp.diag(p) - jnp.outer(p, p), "both cases in one")
     _, kept = bp.rules.softmax.forward((), z)
     S = jnp.diag(p) - jnp.outer(p, p)
-    yield bp.equal(S, S.T), r"S = S^{\top}", "symmetric"
-    yield (
-        bp.equal(jnp.diag(p) @ jnp.ones(z.size), jnp.outer(p, p) @ jnp.ones(z.size)),
+    yield line(r"S = S^{\top}", bp.equal(S, S.T), "symmetric")
+    yield line(
         r"\mathrm{diag}(p)\, 1 = p\, p^{\top} 1, \quad S 1 = 0",
+        bp.equal(jnp.diag(p) @ jnp.ones(z.size), jnp.outer(p, p) @ jnp.ones(z.size)),
         "a shift of all scores changes nothing",
     )
-    yield (
-        bp.equal(jnp.linalg.det(S[:-1, :-1]), jnp.prod(p)),
+    yield line(
         r"\det S_{1..K-1} = p_1 \cdots p_K \neq 0",
+        bp.equal(jnp.linalg.det(S[:-1, :-1]), jnp.prod(p)),
         "so its rank is K − 1",
     )
-    yield (
-        jnp.stack([bp.rules.softmax.backward((), kept, e_i)[1] for e_i in jnp.eye(z.size)]),
+    yield line(
         r"\texttt{backproof}",
+        jnp.stack([bp.rules.softmax.backward((), kept, e_i)[1] for e_i in jnp.eye(z.size)]),
         "row by row, what this library runs",
     )
 
@@ -520,22 +519,22 @@ def jacobian_of_softmax(z: Float[Array, " K"]):
 def output_residual(z, y):
     """The residual of the last layer, δ^(L) = h − 1(y), for any number of classes."""
     p, t = h(z), indicator(y, z)
-    yield jax.grad(lambda z: J_of(z, y))(z), r"\frac{\partial J}{\partial z_k}", "definition"
-    yield (
-        jnp.einsum("i,ik->k", -t / p, jax.jacobian(h)(z)),
+    yield line(r"\frac{\partial J}{\partial z_k}", jax.grad(lambda z: J_of(z, y))(z), "definition")
+    yield line(
         r"-\sum_i \frac{1(y=i)}{p_i} \frac{\partial p_i}{\partial z_k}",
+        jnp.einsum("i,ik->k", -t / p, jax.jacobian(h)(z)),
         "chain rule at p",
     )
-    yield (
-        jnp.einsum("i,ik->k", -t / p, jnp.diag(p) - jnp.outer(p, p)),
+    yield line(
         r"-\sum_i \frac{1(y=i)}{p_i} (\delta_{ik}\, p_k - p_i p_k)",
+        jnp.einsum("i,ik->k", -t / p, jnp.diag(p) - jnp.outer(p, p)),
         "the Jacobian of softmax",
     )
-    yield -t + p * jnp.sum(t), r"-1(y=k) + p_k \sum_i 1(y=i)", "p_i cancels in both terms"
-    yield p - t, r"p_k - 1(y=k)", "the indicators sum to 1"
-    yield (
-        cross_entropy.backward(cross_entropy.forward(z, y)[1]),
+    yield line(r"-1(y=k) + p_k \sum_i 1(y=i)", -t + p * jnp.sum(t), "p_i cancels in both terms")
+    yield line(r"p_k - 1(y=k)", p - t, "the indicators sum to 1")
+    yield line(
         r"\texttt{backproof}",
+        cross_entropy.backward(cross_entropy.forward(z, y)[1]),
         "what this library runs",
     )
 
@@ -555,34 +554,30 @@ def residuals_cancel(params, a_0, y):
     a_1 = relu(W_1 @ a_0 + b_1)
     p = h(W_2 @ a_1 + b_2)
     t = indicator(y, p)
-    yield (
-        -jnp.einsum("k,kj->j", t, jax.grad(lambda W_2: J_of(W_2 @ a_1 + b_2, y))(W_2)),
+    yield line(
         r"-\frac{\partial J}{\partial W^{(2)}_{y,j}}",
+        -jnp.einsum("k,kj->j", t, jax.grad(lambda W_2: J_of(W_2 @ a_1 + b_2, y))(W_2)),
         "definition",
     )
-    yield (
-        (1 - jnp.vdot(t, p)) * a_1,
-        r"(1 - p_y)\, a^{(1)}_j",
-        "∂J/∂W^(2) = δ^(2) (a^(1))ᵀ, and δ_y = p_y − 1",
+    yield line(
+        r"(1 - p_y)\, a^{(1)}_j", (1 - jnp.vdot(t, p)) * a_1, "∂J/∂W^(2) = δ^(2) (a^(1))ᵀ, and δ_y = p_y − 1"
     )
-    yield (
-        jnp.vdot(1 - t, p) * a_1,
-        r"\left(\sum_{k \neq y} p_k\right) a^{(1)}_j",
-        "the probabilities sum to 1",
+    yield line(
+        r"\left(\sum_{k \neq y} p_k\right) a^{(1)}_j", jnp.vdot(1 - t, p) * a_1, "the probabilities sum to 1"
     )
     grads = bp.value_and_grad(bp.mlp((3, 4, 2), gate_open), cross_entropy)(params, a_0, y)[1]
-    yield (
-        bp.equal(jnp.vdot(1 - t, grads[1]["b"]), -jnp.vdot(t, grads[1]["b"])),
+    yield line(
         r"\sum_{k \neq y} \frac{\partial J}{\partial b^{(2)}_k} = -\frac{\partial J}{\partial b^{(2)}_y}",
+        bp.equal(jnp.vdot(1 - t, grads[1]["b"]), -jnp.vdot(t, grads[1]["b"])),
         "the same for b^(2)",
     )
-    yield (
+    yield line(
+        r"\sum_{k \neq y} \texttt{backproof}_{k,j}",
         jnp.einsum(
             "k,kj->j",
             1 - t,
             bp.value_and_grad(bp.mlp((3, 4, 2), gate_open), cross_entropy)(params, a_0, y)[1][1]["W"],
         ),
-        r"\sum_{k \neq y} \texttt{backproof}_{k,j}",
         "what this library runs, summed over the other classes",
     )
 
@@ -595,22 +590,24 @@ def residuals_cancel(params, a_0, y):
 def targets_that_do_not_sum_to_one(z: Float[Array, " K"], t: Float[Array, " K"]):
     """The short form p − t needs Σ t = 1. For any other target the truth is p Σ t − t."""
     p = h(z)
-    yield jax.grad(lambda z: -jnp.sum(t * jnp.log(h(z))))(z), r"\frac{\partial J}{\partial z_k}", "definition"
-    yield (
-        -(t / p) * p + p * jnp.sum((t / p) * p),
+    yield line(
+        r"\frac{\partial J}{\partial z_k}", jax.grad(lambda z: -jnp.sum(t * jnp.log(h(z))))(z), "definition"
+    )
+    yield line(
         r"-\frac{t_k}{p_k}\, p_k + p_k \sum_i \frac{t_i}{p_i}\, p_i",
+        -(t / p) * p + p * jnp.sum((t / p) * p),
         "chain rule at p, with ∂p_i/∂z_k = δ_ik p_k − p_i p_k",
     )
-    yield p * jnp.sum(t) - t, r"p_k \sum_i t_i - t_k", "p_i cancels"
+    yield line(r"p_k \sum_i t_i - t_k", p * jnp.sum(t) - t, "p_i cancels")
     dense = bp.losses.softmax_cross_entropy_dense
-    yield (
-        bp.differ(p * jnp.sum(t) - t, p - t, somewhere=True),
+    yield line(
         r"p \sum t - t \neq p - t",
+        bp.differ(p * jnp.sum(t) - t, p - t, somewhere=True),
         "the short form is another",
     )
-    yield (
-        bp.losses.softmax_cross_entropy_dense.backward(dense.forward(z, t)[1]),
+    yield line(
         r"\texttt{backproof}",
+        bp.losses.softmax_cross_entropy_dense.backward(dense.forward(z, t)[1]),
         "what this library runs",
     )
 
@@ -620,20 +617,20 @@ def smallest_unnormalised_target(one):
     """Two classes, t = (1, 1), p = (35/36, 1/36): the short form has not even the sign right."""
     z, t = jnp.array([np.log(35.0), 0.0]), one * jnp.ones(2)
     dense = bp.losses.softmax_cross_entropy_dense
-    yield (
-        jax.grad(lambda z: -jnp.sum(t * jax.nn.log_softmax(z)))(z),
+    yield line(
         r"\nabla \left(-\sum_k t_k \ln p_k\right)",
+        jax.grad(lambda z: -jnp.sum(t * jax.nn.log_softmax(z)))(z),
         "definition",
     )
-    yield jnp.array([34 / 36, -34 / 36]), r"2 p - t = (\tfrac{34}{36}, -\tfrac{34}{36})", "p Σ t − t"
-    yield (
-        bp.differ(jax.nn.softmax(z) * jnp.sum(t) - t, jax.nn.softmax(z) - t),
+    yield line(r"2 p - t = (\tfrac{34}{36}, -\tfrac{34}{36})", jnp.array([34 / 36, -34 / 36]), "p Σ t − t")
+    yield line(
         r"2 p - t \neq p - t = (-\tfrac{1}{36}, -\tfrac{35}{36})",
+        bp.differ(jax.nn.softmax(z) * jnp.sum(t) - t, jax.nn.softmax(z) - t),
         "the short form",
     )
-    yield (
-        bp.losses.softmax_cross_entropy_dense.backward(dense.forward(z, t)[1]),
+    yield line(
         r"\texttt{backproof}",
+        bp.losses.softmax_cross_entropy_dense.backward(dense.forward(z, t)[1]),
         "what this library runs",
     )
 
@@ -653,36 +650,36 @@ def last_weights(layer, a_1, y):
     z = W @ a_1 + b
     p, t = h(z), indicator(y, z)
     of_z = jax.grad(lambda z: J_of(z, y))(z)
-    yield (
-        jax.grad(lambda layer: J_of(layer["W"] @ a_1 + layer["b"], y))(layer),
+    yield line(
         r"\frac{\partial J}{\partial W^{(2)}},\; \frac{\partial J}{\partial b^{(2)}}",
+        jax.grad(lambda layer: J_of(layer["W"] @ a_1 + layer["b"], y))(layer),
         "definition",
     )
-    yield (
+    yield line(
+        r"\sum_k \frac{\partial J}{\partial z_k} \frac{\partial z_k}{\partial W_{i,j}},\;"
+        r" \sum_k \frac{\partial J}{\partial z_k} \frac{\partial z_k}{\partial b_i}",
         {
             "W": jnp.einsum("k,kij->ij", of_z, jax.jacobian(lambda W: W @ a_1 + b)(W)),
             "b": jnp.einsum("k,ki->i", of_z, jax.jacobian(lambda b: W @ a_1 + b)(b)),
         },
-        r"\sum_k \frac{\partial J}{\partial z_k} \frac{\partial z_k}{\partial W_{i,j}},\;"
-        r" \sum_k \frac{\partial J}{\partial z_k} \frac{\partial z_k}{\partial b_i}",
         "chain rule at z^(2)",
     )
-    yield (
+    yield line(
+        r"(p(y=i) - 1(y=i))\, a^{(1)}_j,\; p(y=i) - 1(y=i)",
         {
             "W": jnp.stack([jnp.stack([(p[i] - t[i]) * a_1[j] for j in range(4)]) for i in range(2)]),
             "b": jnp.stack([p[i] - t[i] for i in range(2)]),
         },
-        r"(p(y=i) - 1(y=i))\, a^{(1)}_j,\; p(y=i) - 1(y=i)",
         "only z_i hears W_ij, with derivative a_j; and b_i, with derivative 1",
     )
-    yield (
-        {"W": (p - t)[:, None] @ a_1[None, :], "b": p - t},
+    yield line(
         r"\delta^{(2)} (a^{(1)})^{\top},\; \delta^{(2)}",
+        {"W": (p - t)[:, None] @ a_1[None, :], "b": p - t},
         "(2 × 1)(1 × 4)",
     )
-    yield (
-        bp.rules.affine(2).backward(layer, a_1, cross_entropy.backward(cross_entropy.forward(z, y)[1]))[0],
+    yield line(
         r"\texttt{backproof}",
+        bp.rules.affine(2).backward(layer, a_1, cross_entropy.backward(cross_entropy.forward(z, y)[1]))[0],
         "what this library runs",
     )
 
@@ -698,21 +695,23 @@ def hidden_output(layer, a_1, y):
     W, b = layer["W"], layer["b"]
     z = W @ a_1 + b
     delta = h(z) - indicator(y, z)
-    yield jax.grad(lambda a: J_of(W @ a + b, y))(a_1), r"\frac{\partial J}{\partial a^{(1)}}", "definition"
-    yield (
-        jnp.einsum("i,ij->j", jax.grad(lambda z: J_of(z, y))(z), jax.jacobian(lambda a: W @ a + b)(a_1)),
+    yield line(
+        r"\frac{\partial J}{\partial a^{(1)}}", jax.grad(lambda a: J_of(W @ a + b, y))(a_1), "definition"
+    )
+    yield line(
         r"\sum_i \frac{\partial J}{\partial z_i} \frac{\partial z_i}{\partial a_j}",
+        jnp.einsum("i,ij->j", jax.grad(lambda z: J_of(z, y))(z), jax.jacobian(lambda a: W @ a + b)(a_1)),
         "chain rule at z^(2)",
     )
-    yield (
-        jnp.stack([delta[0] * W[0, j] + delta[1] * W[1, j] for j in range(4)]),
+    yield line(
         r"(p(y=1) - 1(y=1))\, W_{1,j} + (p(y=2) - 1(y=2))\, W_{2,j}",
+        jnp.stack([delta[0] * W[0, j] + delta[1] * W[1, j] for j in range(4)]),
         "∂z_i/∂a_j = W_ij",
     )
-    yield (W.T @ delta[:, None])[:, 0], r"(W^{(2)})^{\top} \delta^{(2)}", "(4 × 2)(2 × 1)"
-    yield (
-        bp.rules.affine(2).backward(layer, a_1, cross_entropy.backward(cross_entropy.forward(z, y)[1]))[1],
+    yield line(r"(W^{(2)})^{\top} \delta^{(2)}", (W.T @ delta[:, None])[:, 0], "(4 × 2)(2 × 1)")
+    yield line(
         r"\texttt{backproof}",
+        bp.rules.affine(2).backward(layer, a_1, cross_entropy.backward(cross_entropy.forward(z, y)[1]))[1],
         "what this library runs",
     )
 
@@ -729,36 +728,36 @@ def hidden_input(layer, z_1, y):
     z_2 = W @ relu(z_1) + b
     delta = h(z_2) - indicator(y, z_2)
     of_a = jax.grad(lambda a: J_of(W @ a + b, y))(relu(z_1))
-    yield (
-        jax.grad(lambda z: J_of(W @ relu(z) + b, y))(z_1),
+    yield line(
         r"\frac{\partial J}{\partial z^{(1)}}",
+        jax.grad(lambda z: J_of(W @ relu(z) + b, y))(z_1),
         "definition",
     )
-    yield (
-        jnp.stack([jnp.vdot(of_a, jax.jacobian(relu)(z_1)[:, i]) for i in range(4)]),
+    yield line(
         r"\sum_j \frac{\partial J}{\partial a_j} \frac{\partial a_j}{\partial z_i}",
+        jnp.stack([jnp.vdot(of_a, jax.jacobian(relu)(z_1)[:, i]) for i in range(4)]),
         "chain rule at a^(1)",
     )
-    yield (
-        jnp.stack([of_a[i] * one_if(z_1[i] >= 0) for i in range(4)]),
+    yield line(
         r"\frac{\partial J}{\partial a_i}\, 1(z_i \ge 0)",
+        jnp.stack([of_a[i] * one_if(z_1[i] >= 0) for i in range(4)]),
         "the Jacobian is diagonal",
     )
-    yield (
-        jnp.stack([(delta[0] * W[0, i] + delta[1] * W[1, i]) * one_if(z_1[i] >= 0) for i in range(4)]),
+    yield line(
         r"\left(\sum_k (p(y=k) - 1(y=k))\, W_{k,i}\right) 1(z_i \ge 0)",
+        jnp.stack([(delta[0] * W[0, i] + delta[1] * W[1, i]) * one_if(z_1[i] >= 0) for i in range(4)]),
         "∂J/∂a^(1), component i",
     )
-    yield (
-        (W.T @ delta) * one_if(z_1 >= 0),
+    yield line(
         r"\left((W^{(2)})^{\top} \delta^{(2)}\right) * 1(z^{(1)} \ge 0)",
+        (W.T @ delta) * one_if(z_1 >= 0),
         "as vectors",
     )
     a_1, kept = bp.rules.relu_with(1.0).forward((), z_1)
     of_z_2 = cross_entropy.backward(cross_entropy.forward(W @ a_1 + b, y)[1])
-    yield (
-        bp.rules.relu_with(1.0).backward((), kept, bp.rules.affine(2).backward(layer, a_1, of_z_2)[1])[1],
+    yield line(
         r"\texttt{backproof}",
+        bp.rules.relu_with(1.0).backward((), kept, bp.rules.affine(2).backward(layer, a_1, of_z_2)[1])[1],
         "what this library runs",
     )
 
@@ -776,12 +775,14 @@ def hidden_weights(params, a_0, y):
     z_2 = W_2 @ relu(z_1) + b_2
     delta = h(z_2) - indicator(y, z_2)
     dz_1 = (W_2.T @ delta) * one_if(z_1 >= 0)
-    yield (
-        jax.grad(lambda W_1, b_1: J_of(W_2 @ relu(W_1 @ a_0 + b_1) + b_2, y), (0, 1))(W_1, b_1),
+    yield line(
         r"\frac{\partial J}{\partial W^{(1)}},\; \frac{\partial J}{\partial b^{(1)}}",
+        jax.grad(lambda W_1, b_1: J_of(W_2 @ relu(W_1 @ a_0 + b_1) + b_2, y), (0, 1))(W_1, b_1),
         "definition",
     )
-    yield (
+    yield line(
+        r"\sum_k \frac{\partial J}{\partial z_k} \frac{\partial z_k}{\partial W_{i,j}},\;"
+        r" \frac{\partial J}{\partial z_i}",
         (
             jnp.einsum(
                 "k,kij->ij",
@@ -790,11 +791,10 @@ def hidden_weights(params, a_0, y):
             ),
             jax.grad(lambda z: J_of(W_2 @ relu(z) + b_2, y))(z_1),
         ),
-        r"\sum_k \frac{\partial J}{\partial z_k} \frac{\partial z_k}{\partial W_{i,j}},\;"
-        r" \frac{\partial J}{\partial z_i}",
         "chain rule at z^(1); ∂z_k/∂b_i = δ_ki",
     )
-    yield (
+    yield line(
+        r"\left(\sum_k \delta^{(2)}_k W^{(2)}_{k,i}\right) 1(z_i \ge 0)\, a^{(0)}_j",
         (
             jnp.stack(
                 [
@@ -811,21 +811,20 @@ def hidden_weights(params, a_0, y):
                 [(delta[0] * W_2[0, i] + delta[1] * W_2[1, i]) * one_if(z_1[i] >= 0) for i in range(4)]
             ),
         ),
-        r"\left(\sum_k \delta^{(2)}_k W^{(2)}_{k,i}\right) 1(z_i \ge 0)\, a^{(0)}_j",
         "only z_i hears W_ij, with derivative a_j",
     )
-    yield (
-        (dz_1[:, None] @ a_0[None, :], dz_1),
+    yield line(
         r"\frac{\partial J}{\partial z^{(1)}} (a^{(0)})^{\top},\; \frac{\partial J}{\partial z^{(1)}}",
+        (dz_1[:, None] @ a_0[None, :], dz_1),
         "(4 × 1)(1 × 3)",
     )
     first = bp.value_and_grad(bp.mlp((3, 4, 2), gate_open), cross_entropy)(params, a_0, y)[1][0]
-    yield (
+    yield line(
+        r"\texttt{backproof}",
         (
             bp.value_and_grad(bp.mlp((3, 4, 2), gate_open), cross_entropy)(params, a_0, y)[1][0]["W"],
             first["b"],
         ),
-        r"\texttt{backproof}",
         "what this library runs",
     )
 
@@ -866,12 +865,14 @@ def general_form(params, a_0, y):
     delta_3 = h(z_3) - indicator(y, z_3)
     delta_2 = (W[2].T @ delta_3) * one_if(z_2 >= 0)
     delta_1 = (W[1].T @ delta_2) * one_if(z_1 >= 0)
-    yield (
-        jax.grad(lambda params: J_of(deep(params, a_0), y))(params),
+    yield line(
         r"\left(\nabla_{W^{(l)}} J,\; \nabla_{b^{(l)}} J\right)_{l = 1 \ldots L}",
+        jax.grad(lambda params: J_of(deep(params, a_0), y))(params),
         "definition",
     )
-    yield (
+    yield line(
+        r"\left(\frac{\partial J}{\partial z^{(l)}} (a^{(l-1)})^{\top},\;"
+        r" \frac{\partial J}{\partial z^{(l)}}\right)_{l = 1 \ldots L}",
         tuple(
             {"W": delta[:, None] @ a[None, :], "b": delta}
             for delta, a in (
@@ -885,23 +886,21 @@ def general_form(params, a_0, y):
                 (jax.grad(lambda z: J_of(z, y))(z_3), relu(z_2)),
             )
         ),
-        r"\left(\frac{\partial J}{\partial z^{(l)}} (a^{(l-1)})^{\top},\;"
-        r" \frac{\partial J}{\partial z^{(l)}}\right)_{l = 1 \ldots L}",
         "at every layer as at the two of TestNet",
     )
-    yield (
+    yield line(
+        r"\delta^{(L)} = h - 1(y),\;"
+        r" \delta^{(l)} = \left((W^{(l+1)})^{\top} \delta^{(l+1)}\right) * 1(z^{(l)} \ge 0)",
         (
             {"W": delta_1[:, None] @ a_0[None, :], "b": delta_1},
             {"W": delta_2[:, None] @ relu(z_1)[None, :], "b": delta_2},
             {"W": delta_3[:, None] @ relu(z_2)[None, :], "b": delta_3},
         ),
-        r"\delta^{(L)} = h - 1(y),\;"
-        r" \delta^{(l)} = \left((W^{(l+1)})^{\top} \delta^{(l+1)}\right) * 1(z^{(l)} \ge 0)",
         "the residuals, from l = L − 1 to 1",
     )
-    yield (
-        bp.value_and_grad(bp.mlp(widths(params), gate_open), cross_entropy)(params, a_0, y)[1],
+    yield line(
         r"\texttt{backproof}",
+        bp.value_and_grad(bp.mlp(widths(params), gate_open), cross_entropy)(params, a_0, y)[1],
         "what this library runs",
     )
 
@@ -914,31 +913,31 @@ def general_form(params, a_0, y):
 )
 def update(params, a_0, y, alpha):
     """One step of gradient descent, on weights and biases."""
-    yield (
+    yield line(
+        r"W^{(l)}_{i,j} - \alpha \frac{\partial J}{\partial W^{(l)}_{i,j}},\;"
+        r" b^{(l)}_i - \alpha \frac{\partial J}{\partial b^{(l)}_i}",
         jax.tree.map(
             lambda w, of_w: w - alpha * of_w,
             params,
             jax.grad(lambda params: J_of(testnet(params, a_0), y))(params),
         ),
-        r"W^{(l)}_{i,j} - \alpha \frac{\partial J}{\partial W^{(l)}_{i,j}},\;"
-        r" b^{(l)}_i - \alpha \frac{\partial J}{\partial b^{(l)}_i}",
         "definition",
     )
     grads = bp.value_and_grad(bp.mlp((3, 4, 2), gate_open), cross_entropy)(params, a_0, y)[1]
-    yield (
+    yield line(
+        r"W^{(l)} - \alpha \nabla_{W^{(l)}} J,\; b^{(l)} - \alpha \nabla_{b^{(l)}} J",
         tuple(
             {"W": layer["W"] - alpha * of_layer["W"], "b": layer["b"] - alpha * of_layer["b"]}
             for layer, of_layer in zip(params, grads, strict=True)
         ),
-        r"W^{(l)} - \alpha \nabla_{W^{(l)}} J,\; b^{(l)} - \alpha \nabla_{b^{(l)}} J",
         "the gradients derived above",
     )
     net = bp.mlp((3, 4, 2), gate_open)
     z_2, kept = net.forward(params, a_0)
     of_z = cross_entropy.backward(cross_entropy.forward(z_2, y)[1])
-    yield (
-        bp.descend(net, params, kept, of_z, lambda w, of_w: w - alpha * of_w)[0],
+    yield line(
         r"\texttt{backproof}",
+        bp.descend(net, params, kept, of_z, lambda w, of_w: w - alpha * of_w)[0],
         "what this library runs, layer by layer",
     )
 
@@ -955,21 +954,21 @@ def factor_at_a_fixed_residual(
     c: Float[Array, ""],
 ):
     """What the document has in mind: δ xᵀ carries the factor of x. But only if δ stays as it was."""
-    yield (
-        jax.vjp(lambda W: W @ (c * x) + b, W)[1](delta)[0],
+    yield line(
         r"\frac{\partial J}{\partial W} \text{ at } c x",
+        jax.vjp(lambda W: W @ (c * x) + b, W)[1](delta)[0],
         "definition, δ held fixed",
     )
-    yield delta[:, None] @ (c * x)[None, :], r"\delta (c x)^{\top}", "a column times a row"
-    yield c * (delta[:, None] @ x[None, :]), r"c\, \delta x^{\top}", "c is a number"
-    yield (
-        bp.equal(bp.rules.affine(len(b)).backward({"W": W, "b": b}, c * x, delta)[0]["b"], delta),
+    yield line(r"\delta (c x)^{\top}", delta[:, None] @ (c * x)[None, :], "a column times a row")
+    yield line(r"c\, \delta x^{\top}", c * (delta[:, None] @ x[None, :]), "c is a number")
+    yield line(
         r"\frac{\partial J}{\partial b} = \delta",
+        bp.equal(bp.rules.affine(len(b)).backward({"W": W, "b": b}, c * x, delta)[0]["b"], delta),
         "the bias does not carry it",
     )
-    yield (
-        c * bp.rules.affine(len(b)).backward({"W": W, "b": b}, x, delta)[0]["W"],
+    yield line(
         r"c \cdot \texttt{backproof}",
+        c * bp.rules.affine(len(b)).backward({"W": W, "b": b}, x, delta)[0]["W"],
         "what this library runs",
     )
 
@@ -987,20 +986,20 @@ def hinge(t, s):
 def linear_scores_and_a_hinge(W, x, c):
     """Where the remark comes from: linear scores, a hinge, and a margin that is missed at both scales."""
     t = jnp.where(W @ x >= 0, -1.0, 1.0)  # every score is on the wrong side, at any scale
-    yield (
-        jax.grad(lambda W: hinge(t, W @ (c * x)))(W),
+    yield line(
         r"\frac{\partial J}{\partial W} \text{ at } c x",
+        jax.grad(lambda W: hinge(t, W @ (c * x)))(W),
         "definition",
     )
-    yield -t[:, None] @ (c * x)[None, :], r"-t (c x)^{\top}", "t s ≤ 0 < 1: every margin is missed"
-    yield c * (-t[:, None] @ x[None, :]), r"-c\, t x^{\top}", "c is a number"
+    yield line(r"-t (c x)^{\top}", -t[:, None] @ (c * x)[None, :], "t s ≤ 0 < 1: every margin is missed")
+    yield line(r"-c\, t x^{\top}", c * (-t[:, None] @ x[None, :]), "c is a number")
     _, kept = bp.losses.hinge.forward(W @ x, t)
-    yield (
+    yield line(
+        r"c \cdot \texttt{backproof}",
         c
         * bp.rules.affine(len(W)).backward(
             {"W": W, "b": jnp.zeros(len(W))}, x, bp.losses.hinge.backward(kept)
         )[0]["W"],
-        r"c \cdot \texttt{backproof}",
         "exactly c times the gradient at x",
     )
 
@@ -1023,31 +1022,31 @@ def the_claim_is_false(x):
     W, y = jnp.array([[1.0], [0.0]]), jnp.array(0)
     at_x = of_weight(cross_entropy, W, x, y)
     thousand = of_weight(cross_entropy, W, 1000 * x, y)
-    yield (
-        jax.grad(lambda W: -jax.nn.log_softmax(W[:, 0] * x)[0])(W),
+    yield line(
         r"\frac{\partial J}{\partial W} \text{ at } x = 1",
+        jax.grad(lambda W: -jax.nn.log_softmax(W[:, 0] * x)[0])(W),
         "definition",
     )
-    yield (
-        jnp.array([[-1.0], [1.0]]) / (1 + np.e),
+    yield line(
         r"\left(-\frac{1}{1 + e}, \frac{1}{1 + e}\right) = (-0.269, 0.269)",
+        jnp.array([[-1.0], [1.0]]) / (1 + np.e),
         "δ = p − 1(y), times x = 1",
     )
-    yield of_weight(cross_entropy, W, x, y), r"\texttt{backproof}", "what this library runs"
-    yield (
-        bp.equal(thousand, jnp.zeros((2, 1))),
+    yield line(r"\texttt{backproof}", of_weight(cross_entropy, W, x, y), "what this library runs")
+    yield line(
         r"\frac{\partial J}{\partial W} = 0 \text{ at } x = 1000",
+        bp.equal(thousand, jnp.zeros((2, 1))),
         "p is 1(y)",
     )
-    yield (
-        bp.less(jnp.abs(thousand), 1000 * jnp.abs(at_x)),
+    yield line(
         r"\left|\frac{\partial J}{\partial W}\right|_{1000} < 1000 \left|\frac{\partial J}{\partial"
         r" W}\right|_1",
+        bp.less(jnp.abs(thousand), 1000 * jnp.abs(at_x)),
         "the claim says ≥",
     )
-    yield (
-        bp.differ(thousand, 1000 * at_x),
+    yield line(
         r"\frac{\partial J}{\partial W}(1000 x) \neq 1000 \frac{\partial J}{\partial W}(x)",
+        bp.differ(thousand, 1000 * at_x),
         "δ has vanished, while the input grew",
     )
 
@@ -1060,21 +1059,21 @@ def other_losses(one):
     at_1, at_1000 = (
         of_weight(squared, [[1.0]], x * one, jnp.zeros(1), bp.rules.sigmoid)[0, 0] for x in (1.0, 1000.0)
     )
-    yield (
-        bp.equal(at_1, f * f * (1 - f)),
+    yield line(
         r"\sigma(1)^2 (1 - \sigma(1)) = 0.144 \text{ at } x = 1",
+        bp.equal(at_1, f * f * (1 - f)),
         "sigmoid and half the squared error",
     )
-    yield bp.equal(at_1000, 0.0), r"0 \text{ at } x = 1000", "σ′ has vanished"
+    yield line(r"0 \text{ at } x = 1000", bp.equal(at_1000, 0.0), "σ′ has vanished")
     for latex, loss, W, xs, t, want in (
         (r"1 \to 10^6", squared, 1.0, (1.0, 1000.0), 0.0, (1.0, 1e6)),
         (r"-999 \to 0", squared, 1.0, (1.0, 1000.0), 1000.0, (-999.0, 0.0)),
         (r"-2 \to 0", hinge_loss, 0.1, (2.0, 2000.0), 1.0, (-2.0, 0.0)),
     ):
         got = jnp.stack([of_weight(loss, [[W]], x * one, jnp.array([t]))[0, 0] for x in xs])
-        yield (
-            bp.equal(got, jnp.array(want)),
+        yield line(
             latex,
+            bp.equal(got, jnp.array(want)),
             f"linear, {loss.name}, target {t:g}: x = {xs[0]:g}, {xs[1]:g}",
         )
 
@@ -1112,9 +1111,9 @@ def shares_of_random_testnets():
         for kind, share, name in ((right, shares[0], "right"), (~right, shares[1], "wrong")):
             alive = kind & (small > 0)  # where every hidden unit is dead there is no gradient
             gained = np.mean(large[alive] >= 1000 * small[alive])
-            yield (
-                bp.at_most(abs(gained - share), 0.07),
+            yield line(
                 rf"\partial J / \partial {leaf}^{{({layer})}}, \text{{{name}}}: {100 * share:g}\,\%",
+                bp.at_most(abs(gained - share), 0.07),
                 "the share that gains the factor, within five standard deviations of the one reported",
             )
 
@@ -1158,60 +1157,60 @@ def misclassified_without_bias(W_1, W_2, x, y, c):
     def gradient(x):
         return jax.grad(lambda W_1, W_2: stable_J(bare(W_1, W_2, x), y), (0, 1))(W_1, W_2)
 
-    yield (
-        jax.grad(lambda W_1, W_2: stable_J(bare(W_1, W_2, c * x), y), (0, 1))(W_1, W_2),
+    yield line(
         r"\frac{\partial J}{\partial W^{(1)}},\; \frac{\partial J}{\partial W^{(2)}} \text{ at } c x",
+        jax.grad(lambda W_1, W_2: stable_J(bare(W_1, W_2, c * x), y), (0, 1))(W_1, W_2),
         "definition",
     )
     delta = jax.nn.softmax(bare(W_1, W_2, c * x)) - indicator(y, z)
-    yield (
+    yield line(
+        r"\left((W^{(2)})^{\top} \delta(c x) * 1(z^{(1)}(c x) \ge 0)\right) (c x)^{\top},\;"
+        r" \delta(c x)\, a^{(1)}(c x)^{\top}",
         (
             ((W_2.T @ delta) * one_if(W_1 @ (c * x) >= 0))[:, None] @ (c * x)[None, :],
             delta[:, None] @ relu(W_1 @ (c * x))[None, :],
         ),
-        r"\left((W^{(2)})^{\top} \delta(c x) * 1(z^{(1)}(c x) \ge 0)\right) (c x)^{\top},\;"
-        r" \delta(c x)\, a^{(1)}(c x)^{\top}",
         "the general form",
     )
-    yield (
+    yield line(
+        r"c \left((W^{(2)})^{\top} \delta(c x) * 1(z^{(1)} \ge 0)\right) x^{\top},\;"
+        r" c\, \delta(c x)\, (a^{(1)})^{\top}",
         (
             c * ((W_2.T @ delta) * one_if(z_1 >= 0))[:, None] @ x[None, :],
             c * delta[:, None] @ relu(z_1)[None, :],
         ),
-        r"c \left((W^{(2)})^{\top} \delta(c x) * 1(z^{(1)} \ge 0)\right) x^{\top},\;"
-        r" c\, \delta(c x)\, (a^{(1)})^{\top}",
         "homogeneous: z^(1)(c x) = c z^(1), the gates stay, a^(1)(c x) = c a^(1)",
     )
-    yield (
+    yield line(
+        r"c\, (1 - p_y(c z)) \left((W^{(2)})^{\top} u * 1(z^{(1)} \ge 0)\right) x^{\top},\;"
+        r" c\, (1 - p_y(c z))\, u\, (a^{(1)})^{\top}",
         (
             c * missing(c * z, y) * ((W_2.T @ u) * one_if(z_1 >= 0))[:, None] @ x[None, :],
             c * missing(c * z, y) * u[:, None] @ relu(z_1)[None, :],
         ),
-        r"c\, (1 - p_y(c z)) \left((W^{(2)})^{\top} u * 1(z^{(1)} \ge 0)\right) x^{\top},\;"
-        r" c\, (1 - p_y(c z))\, u\, (a^{(1)})^{\top}",
         "two classes: δ = (1 − p_y) u, with u = −1 at y and +1 at the other",
     )
-    yield (
-        jax.tree.map(lambda of_W: c * missing(c * z, y) / missing(z, y) * of_W, gradient(x)),
+    yield line(
         r"c\, \frac{1 - p_y(c z)}{1 - p_y(z)} \left(\frac{\partial J}{\partial W^{(1)}},\;"
         r" \frac{\partial J}{\partial W^{(2)}}\right) \text{ at } x",
+        jax.tree.map(lambda of_W: c * missing(c * z, y) / missing(z, y) * of_W, gradient(x)),
         "the same with c = 1, divided",
     )
-    yield (
-        bp.at_least(missing(c * z, y), missing(z, y)),
+    yield line(
         r"1 - p_y(c z) \ge 1 - p_y(z)",
+        bp.at_least(missing(c * z, y), missing(z, y)),
         "p_y falls: y has the lower score",
     )
     for l, (large, small) in enumerate(zip(gradient(c * x), gradient(x), strict=True), start=1):
-        yield (
-            bp.at_least(jnp.abs(large), c * jnp.abs(small)),
+        yield line(
             rf"\left|\frac{{\partial J}}{{\partial W^{{({l})}}}}\right|_{{c x}} \ge"
             rf" c \left|\frac{{\partial J}}{{\partial W^{{({l})}}}}\right|_x",
+            bp.at_least(jnp.abs(large), c * jnp.abs(small)),
             "so the claim holds here, for every entry",
         )
-    yield (
-        bp.at_most(missing(c * z, y), 2 * missing(z, y)),
+    yield line(
         r"|\delta|_{c x} \le 2 |\delta|_x",
+        bp.at_most(missing(c * z, y), 2 * missing(z, y)),
         "½ ≤ 1 − p_y ≤ 1: a bias gains at most 2",
     )
 
@@ -1231,21 +1230,21 @@ def classified_rightly_without_bias(W_1, W_2, x, y, c):
     params = ({"W": W_1, "b": jnp.zeros(len(W_1))}, {"W": W_2, "b": jnp.zeros(2)})
     large = bp.value_and_grad(net, cross_entropy)(params, c * x, y)[1]
     small = bp.value_and_grad(net, cross_entropy)(params, x, y)[1]
-    yield (
-        bp.less(missing(c * z, y), missing(z, y)),
+    yield line(
         r"1 - p_y(c z) < 1 - p_y(z)",
+        bp.less(missing(c * z, y), missing(z, y)),
         "p_y rises: y has the higher score",
     )
-    yield (
-        bp.less(jnp.linalg.norm(large[1]["W"]), c * jnp.linalg.norm(small[1]["W"])),
+    yield line(
         r"\left\|\frac{\partial J}{\partial W^{(2)}}\right\|_{c x} <"
         r" c \left\|\frac{\partial J}{\partial W^{(2)}}\right\|_x",
+        bp.less(jnp.linalg.norm(large[1]["W"]), c * jnp.linalg.norm(small[1]["W"])),
         "the last W gains less than c",
     )
-    yield (
-        bp.at_most(jnp.abs(large[0]["W"]), c * jnp.abs(small[0]["W"])),
+    yield line(
         r"\left|\frac{\partial J}{\partial W^{(1)}}\right|_{c x} \le"
         r" c \left|\frac{\partial J}{\partial W^{(1)}}\right|_x",
+        bp.at_most(jnp.abs(large[0]["W"]), c * jnp.abs(small[0]["W"])),
         "and the first one no more",
     )
 
@@ -1257,14 +1256,14 @@ def three_classes_fail(one):
         jnp.linalg.norm(of_weight(cross_entropy, [[0.0], [0.1], [-10.0]], x * one, jnp.array(0)))
         for x in (0.01, 1.0)
     )
-    yield (
-        bp.less(large, 100 * small),
+    yield line(
         r"\|\nabla_W J\|_{c x} < 100\, \|\nabla_W J\|_x",
+        bp.less(large, 100 * small),
         "class 1, while class 2 scores highest",
     )
-    yield (
-        bp.at_most(jnp.abs(large / small - 92.4), 0.05),
+    yield line(
         r"\text{ratio } 92.4",
+        bp.at_most(jnp.abs(large / small - 92.4), 0.05),
         "the third class leaves the sum",
     )
 
@@ -1295,44 +1294,48 @@ def literal_formulas_in_float32():
     with jax.enable_x64(False):
         got = run(np.array([89, 0], "float32"), np.array([200, 0], "float32"), p, np.int32(0))
     got = {name: np.asarray(value) for name, value in got.items()}
-    yield (
-        bp.holds(all(value.dtype == np.float32 for value in got.values())),
+    yield line(
         r"\text{float32}",
+        bp.holds(all(value.dtype == np.float32 for value in got.values())),
         "nothing is widened on the way",
     )
-    yield bp.holds(np.isnan(got["literal"][0])), r"h(89, 0)_1 = \infty/\infty", "e^89 is above every float32"
-    yield (
-        bp.equal(got["softmax"], p),
+    yield line(
+        r"h(89, 0)_1 = \infty/\infty", bp.holds(np.isnan(got["literal"][0])), "e^89 is above every float32"
+    )
+    yield line(
         r"\texttt{backproof}: h(89, 0) = (1, 0)",
+        bp.equal(got["softmax"], p),
         "with the maximum taken off first",
     )
-    yield (
-        bp.holds(np.isnan(got["factors"][1])),
+    yield line(
         r"-\frac{1(y=2)}{p(y=2)} = \frac{0}{0}",
+        bp.holds(np.isnan(got["factors"][1])),
         "the chain rule, term by term, divides by the probability of the absent class",
     )
-    yield (
-        bp.holds(np.any(np.isnan(got["chain"]))),
+    yield line(
         r"-\sum_i \frac{1(y=i)}{p_i} \frac{\partial p_i}{\partial z} = \text{nan}",
+        bp.holds(np.any(np.isnan(got["chain"]))),
         "and all of the sum with it",
     )
-    yield bp.equal(got["collapsed"], zero), r"p - 1(y) = 0", "collapsed, nothing divides"
-    yield (
-        bp.holds(np.any(np.isnan(got["by softmax"]))),
+    yield line(r"p - 1(y) = 0", bp.equal(got["collapsed"], zero), "collapsed, nothing divides")
+    yield line(
         r"\nabla(-\sum t \ln \mathrm{softmax}) = \text{nan}",
+        bp.holds(np.any(np.isnan(got["by softmax"]))),
         "autodiff goes the same way, with a stable softmax too",
     )
-    yield (
-        bp.equal(got["by log_softmax"], zero),
+    yield line(
         r"\nabla(-\mathrm{log\_softmax}) = 0",
+        bp.equal(got["by log_softmax"], zero),
         "unless the logarithm is taken before the quotient",
     )
-    yield bp.equal(got["shipped"], zero), r"\texttt{backproof} = 0", "this library's is the collapsed form"
+    yield line(
+        r"\texttt{backproof} = 0", bp.equal(got["shipped"], zero), "this library's is the collapsed form"
+    )
     residuals = jax.eval_shape(cross_entropy.forward, jnp.zeros(3), jnp.array(0))[1]
     program = str(jax.make_jaxpr(cross_entropy.backward)(residuals))
-    yield (
-        bp.holds(not any(f" {name} " in program for name in ("div", "log", "exp"))),
+    yield line(
         r"\texttt{div}, \texttt{log}, \texttt{exp} \notin \texttt{backproof}",
+        bp.holds(not any(f" {name} " in program for name in ("div", "log", "exp"))),
         "its backward pass neither divides nor takes a logarithm",
     )
 
@@ -1348,21 +1351,21 @@ def literal_formulas_in_float32():
 def samples_in_rows(W, b, X, D):
     """The sequel puts samples in rows, z = X W + b, with W of n_in × n_out: the transpose of what is here."""
     rows = jnp.ones((len(X), 1))
-    yield (
-        jax.grad(lambda W, b: jnp.sum((X @ W + rows * b[None, :]) * D), (0, 1))(W, b),
+    yield line(
         r"\frac{\partial J}{\partial W},\; \frac{\partial J}{\partial b}",
+        jax.grad(lambda W, b: jnp.sum((X @ W + rows * b[None, :]) * D), (0, 1))(W, b),
         "definition, with ∂J/∂z = D",
     )
-    yield (
-        (sum(x[:, None] @ d[None, :] for x, d in zip(X, D, strict=True)), sum(D)),
+    yield line(
         r"\sum_i x_i \delta_i^{\top},\; \sum_i \delta_i",
+        (sum(x[:, None] @ d[None, :] for x, d in zip(X, D, strict=True)), sum(D)),
         "a sum over the samples, each transposed",
     )
-    yield (X.T @ D, D.sum(axis=0)), r"X^{\top} D,\; D^{\top} 1", "one product of matrices"
+    yield line(r"X^{\top} D,\; D^{\top} 1", (X.T @ D, D.sum(axis=0)), "one product of matrices")
     columns = bp.rules.affine(len(b)).backward({"W": W.T, "b": b}, X, D)[0]
-    yield (
-        (bp.rules.affine(len(b)).backward({"W": W.T, "b": b}, X, D)[0]["W"].T, columns["b"]),
+    yield line(
         r"\texttt{backproof}^{\top}",
+        (bp.rules.affine(len(b)).backward({"W": W.T, "b": b}, X, D)[0]["W"].T, columns["b"]),
         "what this library runs, turned over",
     )
 
@@ -1383,8 +1386,10 @@ def samples_in_rows(W, b, X, D):
 )
 def four_biases_for_two_units(W_2, b_2, a_1):
     """b^(2) with the four entries that the display gives it."""
-    yield W_2 @ a_1 + b_2[:2], r"W^{(2)} a^{(1)} + b^{(2)}, \quad b^{(2)} \in \mathbb{R}^2", "definition"
-    yield W_2 @ a_1 + b_2, r"W^{(2)} a^{(1)} + b^{(2)}, \quad b^{(2)} \in \mathbb{R}^4", "as printed"
+    yield line(
+        r"W^{(2)} a^{(1)} + b^{(2)}, \quad b^{(2)} \in \mathbb{R}^2", W_2 @ a_1 + b_2[:2], "definition"
+    )
+    yield line(r"W^{(2)} a^{(1)} + b^{(2)}, \quad b^{(2)} \in \mathbb{R}^4", W_2 @ a_1 + b_2, "as printed")
 
 
 @bp.derivation(
@@ -1400,8 +1405,8 @@ def four_biases_for_two_units(W_2, b_2, a_1):
 )
 def four_scores_for_two_classes(layer, a_1):
     """z^(2) with the four entries that the display gives it."""
-    yield layer["W"] @ a_1 + layer["b"], r"W^{(2)} a^{(1)} + b^{(2)}", "definition"
-    yield jnp.pad(layer["W"] @ a_1 + layer["b"], (0, 2)), r"z^{(2)} \in \mathbb{R}^4", "as printed"
+    yield line(r"W^{(2)} a^{(1)} + b^{(2)}", layer["W"] @ a_1 + layer["b"], "definition")
+    yield line(r"z^{(2)} \in \mathbb{R}^4", jnp.pad(layer["W"] @ a_1 + layer["b"], (0, 2)), "as printed")
 
 
 @bp.derivation(
@@ -1418,8 +1423,10 @@ def four_scores_for_two_classes(layer, a_1):
 )
 def sum_over_the_wrong_index(W: Float[Array, "n n"], b: Float[Array, " n"], a: Float[Array, " n"]):
     """The neuron with its indices as printed, on a square layer."""
-    yield jnp.einsum("ij,j->i", W, a) + b, r"\sum_j W_{i,j} a_j + b_i", "definition"
-    yield jnp.einsum("ij,i->j", W, a) + b, r"\sum_i W_{i,j} a_i + b_j", "as printed, with its Σ restored"
+    yield line(r"\sum_j W_{i,j} a_j + b_i", jnp.einsum("ij,j->i", W, a) + b, "definition")
+    yield line(
+        r"\sum_i W_{i,j} a_i + b_j", jnp.einsum("ij,i->j", W, a) + b, "as printed, with its Σ restored"
+    )
 
 
 @bp.derivation(
@@ -1439,17 +1446,15 @@ def summary_without_the_transpose(layer, a_1, y):
     """The summary's line for ∂J/∂W^(2), with the columns that the document has."""
     z = layer["W"] @ a_1 + layer["b"]
     delta, a = (h(z) - indicator(y, z))[:, None], a_1[:, None]
-    yield (
-        jax.grad(lambda W: J_of(W @ a_1 + layer["b"], y))(layer["W"]),
+    yield line(
         r"\frac{\partial J}{\partial W^{(2)}}",
+        jax.grad(lambda W: J_of(W @ a_1 + layer["b"], y))(layer["W"]),
         "definition",
     )
-    yield (
-        delta @ a.T,
-        r"\frac{\partial J}{\partial z^{(2)}} (a^{(1)})^{\top}",
-        "the document's own derivation",
+    yield line(
+        r"\frac{\partial J}{\partial z^{(2)}} (a^{(1)})^{\top}", delta @ a.T, "the document's own derivation"
     )
-    yield delta @ a, r"\frac{\partial J}{\partial z^{(2)}} \cdot a^{(1)}", "its summary"
+    yield line(r"\frac{\partial J}{\partial z^{(2)}} \cdot a^{(1)}", delta @ a, "its summary")
 
 
 @bp.derivation(
@@ -1470,13 +1475,13 @@ def a_row_that_stands_up(params, a_0, y):
     z_1 = W_1 @ a_0 + b_1
     z_2 = W_2 @ relu(z_1) + b_2
     dz_11 = jnp.vdot(W_2[:, 0], h(z_2) - indicator(y, z_2)) * one_if(z_1[0] >= 0)
-    yield (
-        jax.grad(lambda W_1: J_of(W_2 @ relu(W_1 @ a_0 + b_1) + b_2, y))(W_1)[0:1, :],
+    yield line(
         r"\frac{\partial J}{\partial W^{(1)}_{1,:}}",
+        jax.grad(lambda W_1: J_of(W_2 @ relu(W_1 @ a_0 + b_1) + b_2, y))(W_1)[0:1, :],
         "definition",
     )
-    yield dz_11 * a_0[None, :], r"\frac{\partial J}{\partial z^{(1)}_1} (a^{(0)})^{\top}", "a row"
-    yield dz_11 * a_0[:, None], r"\frac{\partial J}{\partial z^{(1)}_1} a^{(0)}", "as printed"
+    yield line(r"\frac{\partial J}{\partial z^{(1)}_1} (a^{(0)})^{\top}", dz_11 * a_0[None, :], "a row")
+    yield line(r"\frac{\partial J}{\partial z^{(1)}_1} a^{(0)}", dz_11 * a_0[:, None], "as printed")
 
 
 @bp.derivation(
@@ -1496,11 +1501,13 @@ def a_display_without_its_residual(layer, a_1, y):
     """The matrix display of ∂J/∂a^(1), as it stands."""
     W, b = layer["W"], layer["b"]
     delta = h(W @ a_1 + b) - indicator(y, b)
-    yield jax.grad(lambda a: J_of(W @ a + b, y))(a_1), r"\frac{\partial J}{\partial a^{(1)}}", "definition"
-    yield W.T @ delta, r"(W^{(2)})^{\top} \delta^{(2)}", "the document's own product"
-    yield (
-        W.T,
+    yield line(
+        r"\frac{\partial J}{\partial a^{(1)}}", jax.grad(lambda a: J_of(W @ a + b, y))(a_1), "definition"
+    )
+    yield line(r"(W^{(2)})^{\top} \delta^{(2)}", W.T @ delta, "the document's own product")
+    yield line(
         r"\begin{bmatrix} W_{1,1} & W_{2,1} \\ \vdots & \vdots \\ W_{1,4} & W_{2,4} \end{bmatrix}",
+        W.T,
         "as printed",
     )
 
@@ -1523,17 +1530,17 @@ def a_vector_for_a_diagonal_matrix(layer, z_1, y):
     """∂J/∂a^(1) · ∂a^(1)/∂z^(1), with the vector 1(z ≥ 0) for the Jacobian."""
     W, b = layer["W"], layer["b"]
     of_a = jax.grad(lambda a: J_of(W @ a + b, y))(relu(z_1))
-    yield (
-        jax.grad(lambda z: J_of(W @ relu(z) + b, y))(z_1),
+    yield line(
         r"\frac{\partial J}{\partial z^{(1)}}",
+        jax.grad(lambda z: J_of(W @ relu(z) + b, y))(z_1),
         "definition",
     )
-    yield (
-        of_a @ jnp.diag(one_if(z_1 >= 0)),
+    yield line(
         r"\frac{\partial J}{\partial a} \cdot \frac{\partial a}{\partial z}",
+        of_a @ jnp.diag(one_if(z_1 >= 0)),
         "with a matrix",
     )
-    yield of_a @ one_if(z_1 >= 0), r"\frac{\partial J}{\partial a} \cdot 1(z \ge 0)", "as printed"
+    yield line(r"\frac{\partial J}{\partial a} \cdot 1(z \ge 0)", of_a @ one_if(z_1 >= 0), "as printed")
 
 
 @bp.derivation(
@@ -1554,10 +1561,14 @@ def the_gate_of_another_document(layer, z_1, y):
     """Document 003's gate, in a network whose relu is jax.nn.relu."""
     W, b = layer["W"], layer["b"]
     of_a = jax.grad(lambda a: J_of(W @ a + b, y))(jax.nn.relu(z_1))
-    yield (
-        jax.grad(lambda z: J_of(W @ jax.nn.relu(z) + b, y))(z_1),
+    yield line(
         r"\frac{\partial J}{\partial z^{(1)}}",
+        jax.grad(lambda z: J_of(W @ jax.nn.relu(z) + b, y))(z_1),
         "definition, with jax.nn.relu",
     )
-    yield of_a * one_if(z_1 > 0), r"\frac{\partial J}{\partial a^{(1)}} * 1(z^{(1)} > 0)", "document 001"
-    yield of_a * one_if(z_1 >= 0), r"\frac{\partial J}{\partial a^{(1)}} * 1(z^{(1)} \ge 0)", "document 003"
+    yield line(
+        r"\frac{\partial J}{\partial a^{(1)}} * 1(z^{(1)} > 0)", of_a * one_if(z_1 > 0), "document 001"
+    )
+    yield line(
+        r"\frac{\partial J}{\partial a^{(1)}} * 1(z^{(1)} \ge 0)", of_a * one_if(z_1 >= 0), "document 003"
+    )

@@ -19,6 +19,7 @@ import optax
 from jaxtyping import Array, Float
 
 import backproof as bp
+from backproof import line
 
 READING_NOTES = {
     "E4(a)": "ω and w are one letter, the weights.",
@@ -80,45 +81,45 @@ def both_derivatives(
     """
     z = omega @ x + b
     df = jax.vmap(jax.grad(f))(z)
-    yield (
-        jax.vjp(lambda omega, b, x: f(omega @ x + b), omega, b, x)[1](dx_above),
+    yield line(
         r"\frac{\partial L}{\partial x^{n+1}} \frac{\partial x^{n+1}}{\partial (\omega^n, b^n, x^n)}",
+        jax.vjp(lambda omega, b, x: f(omega @ x + b), omega, b, x)[1](dx_above),
         "definition: chain rule at x^{n+1}",
     )
-    yield (
+    yield line(
+        r"\sum_i \frac{\partial L}{\partial x^{n+1}_i} \frac{\partial x^{n+1}_i}{\partial \omega^n_{jk}},\;"
+        r" \sum_i \frac{\partial L}{\partial x^{n+1}_i} \frac{\partial x^{n+1}_i}{\partial b^n_j},\;"
+        r" \sum_i \frac{\partial L}{\partial x^{n+1}_i} \frac{\partial x^{n+1}_i}{\partial x^n_k}",
         (
             jnp.einsum("i,ijk->jk", dx_above, jax.jacobian(lambda omega: f(omega @ x + b))(omega)),
             dx_above @ jax.jacobian(lambda b: f(omega @ x + b))(b),
             dx_above @ jax.jacobian(lambda x: f(omega @ x + b))(x),
         ),
-        r"\sum_i \frac{\partial L}{\partial x^{n+1}_i} \frac{\partial x^{n+1}_i}{\partial \omega^n_{jk}},\;"
-        r" \sum_i \frac{\partial L}{\partial x^{n+1}_i} \frac{\partial x^{n+1}_i}{\partial b^n_j},\;"
-        r" \sum_i \frac{\partial L}{\partial x^{n+1}_i} \frac{\partial x^{n+1}_i}{\partial x^n_k}",
         "∂L/∂x^{n+1} as a row, times each Jacobian",
     )
-    yield (
+    yield line(
+        r"\sum_i \frac{\partial L}{\partial x^{n+1}_i} f'(z_i)"
+        r" \left(\delta_{ij} x^n_k,\; \delta_{ij},\; \omega^n_{ik}\right)",
         (
             jnp.einsum("i,i,ij,k->jk", dx_above, df, jnp.eye(b.size), x),
             jnp.einsum("i,i,ij->j", dx_above, df, jnp.eye(b.size)),
             jnp.einsum("i,i,ik->k", dx_above, df, omega),
         ),
-        r"\sum_i \frac{\partial L}{\partial x^{n+1}_i} f'(z_i)"
-        r" \left(\delta_{ij} x^n_k,\; \delta_{ij},\; \omega^n_{ik}\right)",
         "f acts on each component of z = ω x + b",
     )
-    yield (
-        ((dx_above * df)[:, None] @ x[None, :], dx_above * df, omega.T @ (dx_above * df)),
+    yield line(
         r"\left(\frac{\partial L}{\partial x^{n+1}} \odot f'(z)\right) (x^n)^{\top},\;"
         r" \frac{\partial L}{\partial x^{n+1}} \odot f'(z),\;"
         r" (\omega^n)^{\top} \left(\frac{\partial L}{\partial x^{n+1}} \odot f'(z)\right)",
+        ((dx_above * df)[:, None] @ x[None, :], dx_above * df, omega.T @ (dx_above * df)),
         "δ_ij leaves i = j; the third sum runs over the rows of ω",
     )
     layer = {"W": omega, "b": b}
     _, kept = bp.mlp((x.size, b.size), bp.rules.tanh, bp.rules.tanh).forward((layer,), x)
     grads, dx = bp.layer_step(layer, kept[0], dx_above)
-    yield (
-        (bp.layer_step(layer, kept[0], dx_above)[0]["W"], grads["b"], dx),
+    yield line(
         r"\texttt{backproof}",
+        (bp.layer_step(layer, kept[0], dx_above)[0]["W"], grads["b"], dx),
         "one step of this library: it has no other input",
     )
 
@@ -146,45 +147,45 @@ def chain(levels, x_1, t):
     J_4 = jax.jacobian(lambda x: level(f_top)(three, x))(x_3)  # ∂x^4/∂x^3
     J_3 = jax.jacobian(lambda x: level(f)(two, x))(x_2)  # ∂x^3/∂x^2
     J_2 = jax.jacobian(lambda omega: level(f)({"W": omega, "b": one["b"]}, x_1))(one["W"])  # ∂x^2/∂ω^1
-    yield (
-        jax.grad(lambda omega: L_of(({"W": omega, "b": one["b"]}, two, three), x_1, t))(one["W"]),
+    yield line(
         r"\frac{\partial L}{\partial \omega^1}",
+        jax.grad(lambda omega: L_of(({"W": omega, "b": one["b"]}, two, three), x_1, t))(one["W"]),
         "definition",
     )
-    yield (
-        jnp.einsum("i,ijk->jk", jax.grad(lambda x: L_of((two, three), x, t))(x_2), J_2),
+    yield line(
         r"\frac{\partial L}{\partial x^2} \frac{\partial x^2}{\partial \omega^1}",
+        jnp.einsum("i,ijk->jk", jax.grad(lambda x: L_of((two, three), x, t))(x_2), J_2),
         "chain rule at x^2",
     )
-    yield (
-        jnp.einsum("i,ijk->jk", jax.grad(lambda x: L_of((three,), x, t))(x_3) @ J_3, J_2),
+    yield line(
         r"\left(\frac{\partial L}{\partial x^3} \frac{\partial x^3}{\partial x^2}\right)"
         r" \frac{\partial x^2}{\partial \omega^1}",
+        jnp.einsum("i,ijk->jk", jax.grad(lambda x: L_of((three,), x, t))(x_3) @ J_3, J_2),
         "chain rule at x^3",
     )
-    yield (
-        jnp.einsum("i,ijk->jk", ((dx_4 @ J_4) @ J_3), J_2),
+    yield line(
         r"\left(\left(\frac{\partial L}{\partial x^4} \frac{\partial x^4}{\partial x^3}\right)"
         r" \frac{\partial x^3}{\partial x^2}\right) \frac{\partial x^2}{\partial \omega^1}",
+        jnp.einsum("i,ijk->jk", ((dx_4 @ J_4) @ J_3), J_2),
         "chain rule at x^4; bracketed from the loss: rows times matrices",
     )
-    yield (
-        jnp.einsum("i,ijk->jk", dx_4, jnp.einsum("ab,bjk->ajk", J_4 @ J_3, J_2)),
+    yield line(
         r"\frac{\partial L}{\partial x^4} \left(\left(\frac{\partial x^4}{\partial x^3}"
         r" \frac{\partial x^3}{\partial x^2}\right) \frac{\partial x^2}{\partial \omega^1}\right)",
+        jnp.einsum("i,ijk->jk", dx_4, jnp.einsum("ab,bjk->ajk", J_4 @ J_3, J_2)),
         "bracketed from the other end: the same number, by products of matrices",
     )
     pull_4 = jax.vjp(lambda x: level(f_top)(three, x), x_3)[1]
     pull_3 = jax.vjp(lambda x: level(f)(two, x), x_2)[1]
     pull_2 = jax.vjp(lambda omega: level(f)({"W": omega, "b": one["b"]}, x_1), one["W"])[1]
-    yield (
-        pull_2(pull_3(pull_4(dx_4)[0])[0])[0],
+    yield line(
         r"\mathrm{vjp}_{\omega^1}(\mathrm{vjp}_{x^2}(\mathrm{vjp}_{x^3}(\partial L/\partial x^4)))",
+        pull_2(pull_3(pull_4(dx_4)[0])[0])[0],
         "each row times a Jacobian, without the Jacobian",
     )
-    yield (
-        bp.value_and_grad(network(levels), half_squared_error)(levels, x_1, t)[1][0]["W"],
+    yield line(
         r"\texttt{backproof}",
+        bp.value_and_grad(network(levels), half_squared_error)(levels, x_1, t)[1][0]["W"],
         "what this library runs",
     )
 
@@ -212,10 +213,10 @@ def sweep(levels, x_1, t, eta):
     def moved(layer, gradient):
         return {leaf: layer[leaf] - eta * gradient[leaf] for leaf in ("W", "b")}
 
-    yield (
-        jax.tree.map(lambda p, dp: p - eta * dp, levels, jax.grad(L_of)(levels, x_1, t)),
+    yield line(
         r"\left(\omega^n - \eta \frac{\partial L}{\partial \omega^n},\;"
         r" b^n - \eta \frac{\partial L}{\partial b^n}\right)_{n = 1 \ldots N}",
+        jax.tree.map(lambda p, dp: p - eta * dp, levels, jax.grad(L_of)(levels, x_1, t)),
         "definition: all derivatives, and then all updates",
     )
     dx_4 = output(levels, x_1) - t
@@ -224,26 +225,26 @@ def sweep(levels, x_1, t, eta):
     d_two, dx_2 = jax.vjp(level(f), two, x_2)[1](dx_3)
     new_two = moved(two, d_two)
     d_one, _ = jax.vjp(level(f), one, x_1)[1](dx_2)
-    yield (
-        (moved(one, d_one), new_two, new_three),
+    yield line(
         r"\frac{\partial L}{\partial \omega^n},\; \frac{\partial L}{\partial x^n},\;"
         r" \omega^n \leftarrow \omega^n - \eta \frac{\partial L}{\partial \omega^n}"
         r" \quad \text{for } n = N \ldots 1",
+        (moved(one, d_one), new_two, new_three),
         "the document's loop, in the order in which it lists the steps",
     )
-    yield (
+    yield line(
+        r"\omega^n - \eta \frac{\partial L}{\partial b^n} (x^n)^{\top},\;"
+        r" b^n - \eta \frac{\partial L}{\partial b^n}",
         tuple(
             moved(layer, {"W": d_layer["b"][:, None] @ x[None, :], "b": d_layer["b"]})
             for layer, d_layer, x in ((one, d_one, x_1), (two, d_two, x_2), (three, d_three, x_3))
         ),
-        r"\omega^n - \eta \frac{\partial L}{\partial b^n} (x^n)^{\top},\;"
-        r" b^n - \eta \frac{\partial L}{\partial b^n}",
         "a level's two gradients share one factor",
     )
     _, kept = network(levels).forward(levels, x_1)
-    yield (
-        bp.descend(network(levels), levels, kept, dx_4, lambda p, dp: p - eta * dp)[0],
+    yield line(
         r"\texttt{backproof}",
+        bp.descend(network(levels), levels, kept, dx_4, lambda p, dp: p - eta * dp)[0],
         "what this library runs: each level updated in the sweep",
     )
 
@@ -251,18 +252,18 @@ def sweep(levels, x_1, t, eta):
 @bp.derivation(r"\frac{\partial L}{\partial x^1}", items=("S4.1",), args=[LEVELS, INPUT, TARGET])
 def nobody_needs_the_last_one(levels, x_1, t):
     """The loop ends with ∂L/∂x^1, which no level below uses: it is the derivative by the input."""
-    yield jax.grad(L_of, argnums=1)(levels, x_1, t), r"\frac{\partial L}{\partial x^1}", "definition"
+    yield line(r"\frac{\partial L}{\partial x^1}", jax.grad(L_of, argnums=1)(levels, x_1, t), "definition")
     x_2 = level(f)(levels[0], x_1)
     dx_2 = jax.grad(lambda x: L_of(levels[1:], x, t))(x_2)
-    yield (
-        levels[0]["W"].T @ (dx_2 * (1 - x_2**2)),
+    yield line(
         r"(\omega^1)^{\top} \left(\frac{\partial L}{\partial x^2} \odot f'(z^1)\right)",
+        levels[0]["W"].T @ (dx_2 * (1 - x_2**2)),
         "derivative 2 of level 1, with tanh′ = 1 − tanh²",
     )
     x_4, kept = network(levels).forward(levels, x_1)
-    yield (
-        network(levels).backward(levels, kept, x_4 - t)[1],
+    yield line(
         r"\texttt{backproof}",
+        network(levels).backward(levels, kept, x_4 - t)[1],
         "returned beside the gradients",
     )
 
@@ -280,14 +281,14 @@ def smallest_network_updated_first(one, eta):
     """
     omega_1, omega_2, x, dx_3 = one, one, one, one * one * one  # ∂L/∂x^3 = x^3 − t = 1
     d_omega_2 = dx_3 * (omega_1 * x)
-    yield (
-        jax.grad(lambda omega_1: (omega_2 * omega_1 * x) ** 2 / 2)(omega_1),
+    yield line(
         r"\frac{\partial}{\partial \omega^1} \tfrac12 (\omega^2 \omega^1 x)^2",
+        jax.grad(lambda omega_1: (omega_2 * omega_1 * x) ** 2 / 2)(omega_1),
         "definition",
     )
-    yield (
-        dx_3 * omega_2 * x,
+    yield line(
         r"\frac{\partial L}{\partial x^3} \omega^2 x",
+        dx_3 * omega_2 * x,
         "both derivatives of level 2, then its update",
     )
     layer = {"W": one[None, None], "b": jnp.zeros(1)}
@@ -295,20 +296,20 @@ def smallest_network_updated_first(one, eta):
     new, _ = bp.descend(
         bp.mlp((1, 1, 1), bp.rules.identity), (layer, layer), kept, dx_3[None], lambda p, dp: p - eta * dp
     )
-    yield (
-        (omega_1 - new[0]["W"][0, 0]) / eta,
+    yield line(
         r"\texttt{backproof}",
+        (omega_1 - new[0]["W"][0, 0]) / eta,
         "read off the step that this library takes",
     )
-    yield (
-        bp.equal(dx_3 * (omega_2 - eta * d_omega_2) * x, 1 - eta),
+    yield line(
         r"\frac{\partial L}{\partial x^3} \left(\omega^2 - \eta \frac{\partial L}{\partial \omega^2}\right) x"
         r" = 1 - \eta",
+        bp.equal(dx_3 * (omega_2 - eta * d_omega_2) * x, 1 - eta),
         "W already updated: derivative 2 of level 2 is taken with the new ω^2",
     )
-    yield (
-        bp.differ(dx_3 * (omega_2 - eta * d_omega_2) * x, dx_3 * omega_2 * x),
+    yield line(
         r"1 - \eta \neq 1",
+        bp.differ(dx_3 * (omega_2 - eta * d_omega_2) * x, dx_3 * omega_2 * x),
         "so the order matters, for every η",
     )
 
@@ -330,14 +331,14 @@ def an_epoch(levels, xs, ts, eta):
     def descended(levels, x, t):
         return jax.tree.map(lambda p, dp: p - eta * dp, levels, jax.grad(L_of)(levels, x, t))
 
-    yield (
-        descended(descended(descended(levels, xs[0], ts[0]), xs[1], ts[1]), xs[2], ts[2]),
+    yield line(
         r"\theta \leftarrow \theta - \eta \frac{\partial L_i}{\partial \theta} \quad i = 1, 2, 3",
+        descended(descended(descended(levels, xs[0], ts[0]), xs[1], ts[1]), xs[2], ts[2]),
         "definition, one batch after the other",
     )
-    yield (
-        jax.lax.scan(lambda theta, batch: (descended(theta, *batch), None), levels, (xs, ts))[0],
+    yield line(
         r"\texttt{scan}",
+        jax.lax.scan(lambda theta, batch: (descended(theta, *batch), None), levels, (xs, ts))[0],
         "a loop with one state",
     )
     optimizer = optax.sgd(eta)
@@ -348,9 +349,9 @@ def an_epoch(levels, xs, ts, eta):
             updates, memory = optimizer.update(jax.grad(L_of)(theta, *batch), memory, theta)
             return (optax.apply_updates(theta, updates), memory), None
 
-    yield (
-        jax.lax.scan(step, (levels, optimizer.init(levels)), (xs, ts))[0][0],
+    yield line(
         r"\texttt{scan}(\texttt{optax.sgd}(\eta))",
+        jax.lax.scan(step, (levels, optimizer.init(levels)), (xs, ts))[0][0],
         "the same step under its public name",
     )
 
@@ -359,9 +360,9 @@ def an_epoch(levels, xs, ts, eta):
         y, kept = network(theta).forward(theta, x)
         return bp.descend(network(theta), theta, kept, y - t, lambda p, dp: p - eta * dp)[0], None
 
-    yield (
-        jax.lax.scan(in_sweep, levels, (xs, ts))[0],
+    yield line(
         r"\texttt{scan}(\texttt{backproof})",
+        jax.lax.scan(in_sweep, levels, (xs, ts))[0],
         "what this library runs, updating inside each sweep",
     )
 
@@ -383,9 +384,9 @@ def order_of_batches(levels, xs, ts):
             theta, _ = bp.descend(net, theta, kept, y - ts[i], lambda p, dp: p - dp)
         return theta
 
-    yield (
-        bp.differ(epoch((0, 1)), epoch((1, 0)), somewhere=True),
+    yield line(
         r"(1, 2) \neq (2, 1)",
+        bp.differ(epoch((0, 1)), epoch((1, 0)), somewhere=True),
         "two batches of one sample",
     )
 
@@ -408,9 +409,9 @@ def order_of_levels(levels, x_1, t, eta):
 
     for order in itertools.permutations((1, 2, 3)):
         same = [jnp.all(a == b) for a, b in zip(updated(order), updated((3, 2, 1)), strict=True)]
-        yield (
-            bp.holds(jnp.stack(same)),
+        yield line(
             rf"n = {order[0]}, {order[1]}, {order[2]}",
+            bp.holds(jnp.stack(same)),
             "the same bits as from the top down",
         )
 
@@ -426,32 +427,32 @@ def reduction_of_a_batch(levels, xs, ts):
     It is a convention: the two gradients differ by the factor B, for every leaf alike, so that η for the sum
     is η/B for the mean. This library sums unless it is asked for the mean.
     """
-    yield (
-        jax.grad(lambda levels: jnp.sum(jax.vmap(lambda x, t: L_of(levels, x, t))(xs, ts)))(levels),
+    yield line(
         r"\frac{\partial}{\partial \omega} \sum_i L_i",
+        jax.grad(lambda levels: jnp.sum(jax.vmap(lambda x, t: L_of(levels, x, t))(xs, ts)))(levels),
         "definition: summed",
     )
-    yield (
+    yield line(
+        r"B\, \frac{\partial}{\partial \omega} \frac{1}{B} \sum_i L_i",
         jax.tree.map(
             lambda leaf: len(xs) * leaf,
             jax.grad(lambda levels: jnp.mean(jax.vmap(lambda x, t: L_of(levels, x, t))(xs, ts)))(levels),
         ),
-        r"B\, \frac{\partial}{\partial \omega} \frac{1}{B} \sum_i L_i",
         "averaged, times B",
     )
     net = bp.mlp((xs.shape[1], ts.shape[1]), bp.rules.tanh, bp.rules.sigmoid)
     mean = bp.value_and_grad(net, bp.losses.mean(half_squared_error))(levels, xs, ts)[1]
-    yield (
-        bp.value_and_grad(net, half_squared_error)(levels, xs, ts)[1],
+    yield line(
         r"\texttt{backproof}",
+        bp.value_and_grad(net, half_squared_error)(levels, xs, ts)[1],
         "what this library runs: the sum",
     )
-    yield (
+    yield line(
+        r"B \cdot \texttt{backproof.losses.mean}",
         bp.equal(
             jax.tree.map(lambda leaf: len(xs) * leaf, mean),
             bp.value_and_grad(net, half_squared_error)(levels, xs, ts)[1],
         ),
-        r"B \cdot \texttt{backproof.losses.mean}",
         "and the mean, where it is asked for",
     )
 
@@ -476,19 +477,19 @@ def derivative_of_the_bias(
     omega: Float[Array, "m n"], b: Float[Array, " m"], x: Float[Array, " n"], dx_above: Float[Array, " m"]
 ):
     """∂L/∂b^n, from a forward map that has a b and from the one that the document prints."""
-    yield (
-        jax.vjp(lambda b: f(omega @ x + b), b)[1](dx_above)[0],
+    yield line(
         r"\frac{\partial L}{\partial x^{n+1}} \frac{\partial f(\omega^n x^n + b^n)}{\partial b^n}",
+        jax.vjp(lambda b: f(omega @ x + b), b)[1](dx_above)[0],
         "definition",
     )
-    yield (
-        dx_above * (1 - f(omega @ x + b) ** 2),
+    yield line(
         r"\frac{\partial L}{\partial x^{n+1}} \odot f'(z^n)",
+        dx_above * (1 - f(omega @ x + b) ** 2),
         "with tanh′ = 1 − tanh²",
     )
-    yield (
-        jax.vjp(lambda _: f(omega @ x), b)[1](dx_above)[0],
+    yield line(
         r"\frac{\partial L}{\partial x^{n+1}} \frac{\partial f(w^n x^n)}{\partial b^n}",
+        jax.vjp(lambda _: f(omega @ x), b)[1](dx_above)[0],
         "with x^{n+1} = f(w^n x^n), as printed",
     )
 
@@ -510,19 +511,19 @@ def forward_map_without_the_bias(
     omega: Float[Array, "m n"], b: Float[Array, " m"], x: Float[Array, " n"], dx_above: Float[Array, " m"]
 ):
     """The forward map as the document's note prints it."""
-    yield (
-        jax.vjp(lambda omega: f(omega @ x + b), omega)[1](dx_above)[0],
+    yield line(
         r"\frac{\partial L}{\partial x^{n+1}} \frac{\partial f(\omega^n x^n + b^n)}{\partial \omega^n}",
+        jax.vjp(lambda omega: f(omega @ x + b), omega)[1](dx_above)[0],
         "definition",
     )
-    yield (
-        jnp.outer(dx_above * (1 - f(omega @ x + b) ** 2), x),
+    yield line(
         r"\left(\frac{\partial L}{\partial x^{n+1}} \odot f'(\omega^n x^n + b^n)\right) (x^n)^{\top}",
+        jnp.outer(dx_above * (1 - f(omega @ x + b) ** 2), x),
         "with tanh′ = 1 − tanh²",
     )
-    yield (
-        jnp.outer(dx_above * (1 - f(omega @ x) ** 2), x),
+    yield line(
         r"\left(\frac{\partial L}{\partial x^{n+1}} \odot f'(w^n x^n)\right) (x^n)^{\top}",
+        jnp.outer(dx_above * (1 - f(omega @ x) ** 2), x),
         "with f(w^n x^n), as printed",
     )
 
@@ -544,19 +545,19 @@ def forward_map_without_the_bias(
 def a_column_on_the_left(omega, b, x, dx_above):
     """∂L/∂x^{n+1} · ∂x^{n+1}/∂x^n, with ∂L/∂x^{n+1} a column, n_{n+1} × 1, as x^{n+1} is."""
     jacobian = jax.jacobian(lambda x: f(omega @ x + b))(x)
-    yield (
-        jax.vjp(lambda x: f(omega @ x + b), x)[1](dx_above)[0][:, None],
+    yield line(
         r"\frac{\partial L}{\partial x^n}",
+        jax.vjp(lambda x: f(omega @ x + b), x)[1](dx_above)[0][:, None],
         "definition, as a column",
     )
-    yield (
-        jacobian.T @ dx_above[:, None],
+    yield line(
         r"\left(\frac{\partial x^{n+1}}{\partial x^n}\right)^{\top} \frac{\partial L}{\partial x^{n+1}}",
+        jacobian.T @ dx_above[:, None],
         "for columns",
     )
-    yield (
-        dx_above[:, None] @ jacobian,
+    yield line(
         r"\frac{\partial L}{\partial x^{n+1}} \cdot \frac{\partial x^{n+1}}{\partial x^n}",
+        dx_above[:, None] @ jacobian,
         "as printed",
     )
 
@@ -578,20 +579,20 @@ def a_column_on_the_left(omega, b, x, dx_above):
 )
 def updated_before_its_second_use(omega, b, x, dx_above, eta):
     """The update moved between derivative 1 and derivative 2."""
-    yield (
-        jax.vjp(lambda x: f(omega @ x + b), x)[1](dx_above)[0],
+    yield line(
         r"\frac{\partial L}{\partial x^n}",
+        jax.vjp(lambda x: f(omega @ x + b), x)[1](dx_above)[0],
         "definition",
     )
     dz = dx_above * (1 - f(omega @ x + b) ** 2)
-    yield (
-        omega.T @ dz,
+    yield line(
         r"(\omega^n)^{\top} \left(\frac{\partial L}{\partial x^{n+1}} \odot f'(z^n)\right)",
+        omega.T @ dz,
         "derivative 2, with ω^n as it was going forward",
     )
-    yield (
-        (omega - eta * jnp.outer(dz, x)).T @ dz,
+    yield line(
         r"\left(\omega^n - \eta \frac{\partial L}{\partial \omega^n}\right)^{\top}"
         r" \left(\frac{\partial L}{\partial x^{n+1}} \odot f'(z^n)\right)",
+        (omega - eta * jnp.outer(dz, x)).T @ dz,
         "W already updated",
     )

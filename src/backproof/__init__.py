@@ -54,6 +54,7 @@ _HOME = {
     "equal": "derivations",
     "holds": "derivations",
     "less": "derivations",
+    "line": "derivations",
     "GradientError": "errors",
     "UsageError": "errors",
     "CheckpointError": "errors",
@@ -100,6 +101,7 @@ __all__ = [
     "integers",
     "layer_step",
     "less",
+    "line",
     "losses",
     "mixed_precision",
     "mlp",
@@ -153,6 +155,7 @@ if TYPE_CHECKING:
     from backproof.derivations import equal as equal
     from backproof.derivations import holds as holds
     from backproof.derivations import less as less
+    from backproof.derivations import line as line
     from backproof.errors import CheckpointError as CheckpointError
     from backproof.errors import CheckpointWarning as CheckpointWarning
     from backproof.errors import DataError as DataError

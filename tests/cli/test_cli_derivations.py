@@ -16,8 +16,8 @@ LINES = '''
 def NAME(z: Float[Array, " n"]):
     """The slope of tanh."""
     yield bp.assume(jnp.all(z != 0), r"z \\neq 0")
-    yield jax.grad(lambda z: jnp.sum(jnp.tanh(z)))(z), r"\\frac{\\partial J}{\\partial z}", "definition"
-    yield SIGN(1 - jnp.tanh(z) ** 2), r"1 - a^2", "slope of tanh"
+    yield bp.line(r"\\frac{\\partial J}{\\partial z}", jax.grad(lambda z: jnp.tanh(z).sum())(z), "definition")
+    yield bp.line("1 - a^2", SIGN(1 - jnp.tanh(z) ** 2), "slope of tanh")
 '''
 pytestmark = pytest.mark.as_user
 

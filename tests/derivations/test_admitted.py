@@ -11,29 +11,31 @@ HOLDS, INCONCLUSIVE = DerivationVerdict.HOLDS, DerivationVerdict.INCONCLUSIVE
 
 @bp.derivation("x")
 def free(x: Float[Array, " n"]):
-    yield jnp.sum(x + x), "x", "definition"
-    yield 2 * jnp.sum(x), "x", "the sum"
+    yield bp.line("x", jnp.sum(x + x), "definition")
+    yield bp.line("x", 2 * jnp.sum(x), "the sum")
 
 
 @bp.derivation("x")
 def in_order(x: Float[Array, " n"]):
     yield bp.assume(jnp.all(x[1:] >= x[:-1]), "x sorted")
-    yield jnp.sort(x), "x", "definition"
-    yield x, "x", "as assumed"
+    yield bp.line("x", jnp.sort(x), "definition")
+    yield bp.line("x", x, "as assumed")
 
 
 @bp.derivation("A")
 def symmetric(A: Float[Array, "n n"]):
     yield bp.assume(jnp.all(A == A.T), r"A = A^\top")
-    yield A @ A, "A A", "definition"
-    yield A.sum() * A.sum(0)[None] / len(A) ** 2 * jnp.ones_like(A), "false", "true of constant matrices"
+    yield bp.line("A A", A @ A, "definition")
+    yield bp.line(
+        "false", A.sum() * A.sum(0)[None] / len(A) ** 2 * jnp.ones_like(A), "true of constant matrices"
+    )
 
 
 @bp.derivation("x")
 def of_one_point(x: Float[Array, " n"]):
     yield bp.assume(jnp.sum(x**2) == 3.21, r"\\|x\\|^2 = 3.21")
-    yield x, "x", "definition"
-    yield 2 * x, "2 x", "never looked at"
+    yield bp.line("x", x, "definition")
+    yield bp.line("2 x", 2 * x, "never looked at")
 
 
 def test_the_report_says_where_it_was_tried():

@@ -24,35 +24,35 @@ def plain(x):
 
 @bp.derivation("x")
 def direct(x: Float[Array, " n"]):
-    yield jax.grad(lambda x: jnp.sum(jnp.tanh(x)))(x), "x", "definition"
-    yield rules.tanh.backward((), jnp.tanh(x), jnp.ones_like(x))[1], "x", "shipped"
+    yield bp.line("x", jax.grad(lambda x: jnp.sum(jnp.tanh(x)))(x), "definition")
+    yield bp.line("x", rules.tanh.backward((), jnp.tanh(x), jnp.ones_like(x))[1], "shipped")
 
 
 @bp.derivation("x")
 def by_functions(x: Float[Array, " n"]):
-    yield helper(x), "x", "definition"
-    yield shipped(x), "x", "shipped"
+    yield bp.line("x", helper(x), "definition")
+    yield bp.line("x", shipped(x), "shipped")
 
 
 @bp.derivation("x")
 def by_locals(x: Float[Array, " n"]):
     slope = jax.jacobian(jnp.tanh)(x)
     rule = shipped_tanh
-    yield jnp.diag(slope), "x", "definition"
-    yield rule.backward((), jnp.tanh(x), jnp.ones_like(x))[1], "x", "shipped"
+    yield bp.line("x", jnp.diag(slope), "definition")
+    yield bp.line("x", rule.backward((), jnp.tanh(x), jnp.ones_like(x))[1], "shipped")
 
 
 @bp.derivation("x")
 def neither(x: Float[Array, " n"]):
-    yield plain(x), "x", "definition"
-    yield 1 - jnp.tanh(x) * jnp.tanh(x), "x", "the square"
+    yield bp.line("x", plain(x), "definition")
+    yield bp.line("x", 1 - jnp.tanh(x) * jnp.tanh(x), "the square")
 
 
 @bp.derivation("x")
 def only_said(x: Float[Array, " n"]):
     grad = plain
-    yield grad(x), "x", "jax.grad, says the reason"
-    yield plain(x), "x", "rules.tanh, says the reason"
+    yield bp.line("x", grad(x), "jax.grad, says the reason")
+    yield bp.line("x", plain(x), "rules.tanh, says the reason")
 
 
 @pytest.mark.parametrize(

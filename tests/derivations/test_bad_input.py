@@ -12,7 +12,7 @@ from backproof.derivations import DerivationVerdict, verify_each
 
 @bp.derivation("x")
 def one_line(x: Float[Array, " n"]):
-    yield x, "x", "alone"
+    yield bp.line("x", x, "alone")
 
 
 @bp.derivation("x")
@@ -23,39 +23,41 @@ def no_line(x: Float[Array, " n"]):
 
 @bp.derivation("x")
 def wrong_tuple(x: Float[Array, " n"]):
-    yield x, "x", "right"
+    yield bp.line("x", x, "right")
     yield x, "x"
 
 
 @bp.derivation("x")
 def bare_claim(x: Float[Array, " n"]):
-    yield x, "x", "right"
+    yield bp.line("x", x, "right")
     yield bp.equal(x, x)
 
 
 @bp.derivation("x")
 def no_array(x: Float[Array, " n"]):
-    yield x, "x", "right"
-    yield "x", "x", "a text"
+    yield bp.line("x", x, "right")
+    yield bp.line("x", "x", "a text")
 
 
 @bp.derivation("x")
 def nothing(x: Float[Array, " n"]):
-    yield x, "x", "right"
-    yield None, "x", "nothing"
+    yield bp.line("x", x, "right")
+    yield bp.line("x", None, "nothing")
 
 
 @bp.derivation("x")
 def as_many_as_entries(x: Float[Array, " n"]):
-    yield x, "x", "right"
+    yield bp.line("x", x, "right")
     for _ in x:
-        yield x, "x", "again"
+        yield bp.line("x", x, "again")
 
 
 @bp.derivation("x")
 def draws(x: Float[Array, " n"]):
-    yield x, "x", "right"
-    yield x + np.random.default_rng().normal() - x, "x", "drawn"  # an unseeded generator is the point
+    yield bp.line("x", x, "right")
+    yield bp.line(
+        "x", x + np.random.default_rng().normal() - x, "drawn"
+    )  # an unseeded generator is the point
 
 
 @bp.derivation("x")
@@ -65,20 +67,20 @@ def no_generator(x: Float[Array, " n"]):
 
 @bp.derivation("x")
 def no_annotation(x):
-    yield x, "x", "right"
-    yield x, "x", "right"
+    yield bp.line("x", x, "right")
+    yield bp.line("x", x, "right")
 
 
 @bp.derivation("x")
 def unlike_sides(x: Float[Array, " n"]):
-    yield x, "x", "right"
-    yield bp.equal(x, {"x": x}), "x", "sides"
+    yield bp.line("x", x, "right")
+    yield bp.line("x", bp.equal(x, {"x": x}), "sides")
 
 
 BROKEN = {
     one_line: "line 0 is its only line",
     no_line: "yields no line",
-    wrong_tuple: "line 1 .*a line is a tuple",
+    wrong_tuple: "line 1 .*a line is yielded as bp.line",
     bare_claim: "line 1 .*a claim is yielded with its formula",
     no_array: "line 1 .*a line is an array",
     nothing: "line 1 .*a line is an array",
@@ -103,9 +105,9 @@ def test_the_file_the_derivation_and_the_line_are_named(broken):
 def test_what_raises_between_two_lines_is_the_finding_of_the_line_not_reached():
     @bp.derivation("x")
     def raises(x: Float[Array, " n"]):
-        yield x, "x", "right"
+        yield bp.line("x", x, "right")
         y = x + jnp.zeros((2, 3, 4, 5))[..., 0, 0]
-        yield y, "x", "not reached"
+        yield bp.line("x", y, "not reached")
 
     report = raises.verify()
     assert (report.verdict, report.wrong, report.cause) == (DerivationVerdict.FAILS, 1, "contract-raises")
@@ -115,9 +117,9 @@ def test_what_raises_between_two_lines_is_the_finding_of_the_line_not_reached():
 def test_a_line_that_does_not_fit_in_a_loop_is_named_by_its_turn():
     @bp.derivation("x")
     def looped(x: Float[Array, " n"]):
-        yield x, "x", "right"
+        yield bp.line("x", x, "right")
         for rows in (1, 7):
-            yield x + jnp.zeros(rows), "x", "one of two"
+            yield bp.line("x", x + jnp.zeros(rows), "one of two")
 
     report = looped.verify()
     assert (report.verdict, report.wrong) == (DerivationVerdict.FAILS, 2)
@@ -126,8 +128,8 @@ def test_a_line_that_does_not_fit_in_a_loop_is_named_by_its_turn():
 def test_a_branch_on_a_value_says_what_to_write():
     @bp.derivation("x")
     def branches(x: Float[Array, " n"]):
-        yield x, "x", "right"
-        yield (x if x[0] > 0 else -x), "x", "a branch"
+        yield bp.line("x", x, "right")
+        yield bp.line("x", x if x[0] > 0 else -x, "a branch")
 
     assert "write jnp.where" in branches.verify().explanation
 
@@ -135,8 +137,8 @@ def test_a_branch_on_a_value_says_what_to_write():
 def test_line_0_may_raise_too():
     @bp.derivation("x")
     def first(x: Float[Array, " n"]):
-        yield x @ jnp.zeros((7, 7)), "x", "of another size"
-        yield x, "x", "right"
+        yield bp.line("x", x @ jnp.zeros((7, 7)), "of another size")
+        yield bp.line("x", x, "right")
 
     report = first.verify()
     assert (report.wrong, report.cause) == (0, "contract-raises")
@@ -146,8 +148,8 @@ def test_numbers_from_a_fixed_seed_are_no_random_numbers():
     @bp.derivation("x")
     def seeded(x: Float[Array, " n"]):
         shift = np.random.default_rng(0).normal()
-        yield x + shift, "x", "shifted"
-        yield shift + x, "x", "shifted"
+        yield bp.line("x", x + shift, "shifted")
+        yield bp.line("x", shift + x, "shifted")
 
     assert seeded.verify().ok
 
@@ -155,15 +157,15 @@ def test_numbers_from_a_fixed_seed_are_no_random_numbers():
 @bp.derivation("x")
 def assumed_in_vain(x: Float[Array, " n"]):
     bp.assume(jnp.all(x > 0), "x > 0")
-    yield jnp.sqrt(x) ** 2, "x", "definition"
-    yield x, "x", "where it is not negative"
+    yield bp.line("x", jnp.sqrt(x) ** 2, "definition")
+    yield bp.line("x", x, "where it is not negative")
 
 
 @bp.derivation("x")
 def claimed_in_vain(x: Float[Array, " n"]):
-    yield x, "x", "definition"
+    yield bp.line("x", x, "definition")
     bp.at_most(x, -1.0)
-    yield x, "x", "again"
+    yield bp.line("x", x, "again")
 
 
 def test_an_assumption_or_a_claim_that_is_not_yielded_is_an_error():
@@ -177,7 +179,7 @@ def test_an_assumption_or_a_claim_that_is_not_yielded_is_an_error():
 def test_a_plain_float_is_one_number():
     @bp.derivation("2x")
     def doubled(x: float, y: Float[Array, " n"]):
-        yield jax.grad(lambda x: x * x * jnp.sum(y))(x), "d", "definition"
-        yield 2 * x * jnp.sum(y), "2 x", "the power rule"
+        yield bp.line("d", jax.grad(lambda x: x * x * jnp.sum(y))(x), "definition")
+        yield bp.line("2 x", 2 * x * jnp.sum(y), "the power rule")
 
     assert doubled.verify().verdict is DerivationVerdict.HOLDS

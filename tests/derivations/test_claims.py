@@ -14,7 +14,7 @@ def claimed(claim, assumed=None):
     def derived(x: Float[Array, " n"]):
         if assumed:
             yield bp.assume(assumed(x), r"x \neq 0")
-        yield claim(x), "c", "because"
+        yield bp.line("c", claim(x), "because")
 
     return derived.verify()
 
@@ -64,9 +64,9 @@ def test_a_stated_difference_is_shown_at_its_smallest_point():
 def test_a_claim_is_not_the_line_before_the_next():
     @bp.derivation("c")
     def squares(x: Float[Array, " n"]):
-        yield jax.grad(lambda x: jnp.sum(x**2))(x), "2x", "definition"
-        yield bp.at_least(x**2, 0.0), r"x^2 \ge 0", "a square"
-        yield 2 * x, "2x", "the square"
+        yield bp.line("2x", jax.grad(lambda x: jnp.sum(x**2))(x), "definition")
+        yield bp.line(r"x^2 \ge 0", bp.at_least(x**2, 0.0), "a square")
+        yield bp.line("2x", 2 * x, "the square")
 
     assert [line.mark for line in squares.verify().lines] == [Mark.STARTS, Mark.HOLDS, Mark.FOLLOWS]
 
@@ -98,8 +98,8 @@ def test_a_line_that_is_finite_nowhere_shows_nothing():
 def test_a_line_that_loses_what_was_finite_fails():
     @bp.derivation("c")
     def lost(x: Float[Array, " n"]):
-        yield jax.grad(lambda x: jnp.sum(x))(x), "1", "definition"
-        yield (x - x) / (x - x), "1", "0/0"
+        yield bp.line("1", jax.grad(lambda x: jnp.sum(x))(x), "definition")
+        yield bp.line("1", (x - x) / (x - x), "0/0")
 
     assert (lost.verify().verdict, lost.verify().cause) == (DerivationVerdict.FAILS, "not-finite")
 
@@ -107,8 +107,8 @@ def test_a_line_that_loses_what_was_finite_fails():
 def test_points_at_which_a_line_is_not_finite_are_counted():
     @bp.derivation("c")
     def quotient(x: Float[Array, " n"]):
-        yield jax.grad(lambda x: jnp.sum(x))(x), "1", "definition"
-        yield x / x, "x/x", "cancelled"
+        yield bp.line("1", jax.grad(lambda x: jnp.sum(x))(x), "definition")
+        yield bp.line("x/x", x / x, "cancelled")
 
     report = quotient.verify()
     assert report.ok
@@ -121,8 +121,8 @@ def test_without_arguments_a_derivation_runs_as_it_stands():
         total = 0.0
         while total < 1:  # no trace can do this
             total = total + float(jnp.asarray(0.25))
-        yield bp.equal(total, 1.0), "1", "four quarters"
-        yield bp.less(total, 1.0), "1", "no"
+        yield bp.line("1", bp.equal(total, 1.0), "four quarters")
+        yield bp.line("1", bp.less(total, 1.0), "no")
 
     report = loop.verify()
     assert (report.wrong, report.cause) == (1, "claim")
@@ -132,7 +132,7 @@ def test_without_arguments_rounding_is_measured_where_it_matters():
     @bp.derivation("c")
     def cancelling():
         x = jnp.arange(1, 8.0) * 1e-3
-        yield 1 - jnp.cos(x), "c", "loses digits"
-        yield 2 * jnp.sin(x / 2) ** 2, "c", "half angle"
+        yield bp.line("c", 1 - jnp.cos(x), "loses digits")
+        yield bp.line("c", 2 * jnp.sin(x / 2) ** 2, "half angle")
 
     assert cancelling.verify().ok

@@ -13,13 +13,13 @@ from jaxtyping import Array, Float
 
 @bp.derivation("second in the alphabet, first in the file")
 def b(x: Float[Array, " n"]):
-    yield x + x, "x + x", "definition"
-    yield 2 * x, "2 x", "sum"
+    yield bp.line("x + x", x + x, "definition")
+    yield bp.line("2 x", 2 * x, "sum")
 
 @bp.derivation("a")
 def a(x: Float[Array, " n"]):
-    yield x + x, "x + x", "definition"
-    yield 2 * x, "2 x", "sum"
+    yield bp.line("x + x", x + x, "definition")
+    yield bp.line("2 x", 2 * x, "sum")
 
 again = b
 """

@@ -13,8 +13,8 @@ HOLDS, FAILS = DerivationVerdict.HOLDS, DerivationVerdict.FAILS
 def bounded(left, right, args, claim=bp.at_most):
     @bp.derivation("L", args=args)
     def stated(*values):
-        yield left(*values), "L", "definition"
-        yield claim(left(*values), right(*values)), r"L \le R", "the bound"
+        yield bp.line("L", left(*values), "definition")
+        yield bp.line(r"L \le R", claim(left(*values), right(*values)), "the bound")
 
     return stated.verify()
 
@@ -66,7 +66,7 @@ def test_a_search_respects_what_is_assumed():
     @bp.derivation("L", args=[bp.array("n>=2")])
     def ordered(x):
         yield bp.assume(x[0] < x[1], "x_0 < x_1")
-        yield x[1] - x[0], "d", "definition"
-        yield bp.at_least(x[1] - x[0], 0.0), r"d \ge 0", "as assumed"
+        yield bp.line("d", x[1] - x[0], "definition")
+        yield bp.line(r"d \ge 0", bp.at_least(x[1] - x[0], 0.0), "as assumed")
 
     assert ordered.verify().verdict is HOLDS

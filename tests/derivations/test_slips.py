@@ -37,11 +37,11 @@ def test_every_line_has_an_applicable_slip(line):
 
 @bp.derivation("d")
 def derived(W: Float[Array, "n n"], V: Float[Array, "n n"], z: Float[Array, " n"], y: Float[Array, " n"]):
-    yield jax.grad(lambda z: jnp.sum((W @ V @ jnp.tanh(z) - y) ** 2) / 2)(z), "d", "definition"
-    yield ((W @ V).T @ (W @ V @ jnp.tanh(z) - y)) * (1 - jnp.tanh(z) ** 2), "d", "chain rule"
-    yield 2 * ((W @ V).T @ (W @ V @ jnp.tanh(z) - y)) * (1 - jnp.tanh(z) ** 2) / 2, "d", "2/2 = 1"
-    yield bp.equal(jnp.stack([z, y])[1], y), "y", "the second"
-    yield bp.at_most(1 - jnp.tanh(z) ** 2, 1.0), "s", "a square is positive"
+    yield bp.line("d", jax.grad(lambda z: jnp.sum((W @ V @ jnp.tanh(z) - y) ** 2) / 2)(z), "definition")
+    yield bp.line("d", ((W @ V).T @ (W @ V @ jnp.tanh(z) - y)) * (1 - jnp.tanh(z) ** 2), "chain rule")
+    yield bp.line("d", 2 * ((W @ V).T @ (W @ V @ jnp.tanh(z) - y)) * (1 - jnp.tanh(z) ** 2) / 2, "2/2 = 1")
+    yield bp.line("y", bp.equal(jnp.stack([z, y])[1], y), "the second")
+    yield bp.line("s", bp.at_most(1 - jnp.tanh(z) ** 2, 1.0), "a square is positive")
 
 
 def test_the_planted_line_is_named_for_every_kind_of_slip():
@@ -56,8 +56,8 @@ def test_the_planted_line_is_named_for_every_kind_of_slip():
 def test_a_slip_that_changes_nothing_is_counted_apart():
     @bp.derivation("d")
     def symmetric(x: Float[Array, " n"]):
-        yield jnp.outer(x, x), "d", "definition"
-        yield jnp.outer(x, x).T, "d", "symmetric"
+        yield bp.line("d", jnp.outer(x, x), "definition")
+        yield bp.line("d", jnp.outer(x, x).T, "symmetric")
 
     found = {(slip.kind, slip.outcome) for slip in campaign(symmetric, examples=3)}
     assert ("transpose", Outcome.UNCHANGED) in found
@@ -68,9 +68,9 @@ def test_a_slip_that_changes_nothing_is_counted_apart():
 def test_a_derivation_that_does_not_hold_is_seen_to_miss():
     @bp.derivation("d")
     def wrong(x: Float[Array, " n"]):
-        yield x, "d", "definition"
-        yield 2 * x, "d", "no"
-        yield 3 * x, "d", "no"
+        yield bp.line("d", x, "definition")
+        yield bp.line("d", 2 * x, "no")
+        yield bp.line("d", 3 * x, "no")
 
     outcomes = {(slip.line, slip.outcome) for slip in campaign(wrong, examples=3)}
     assert (2, Outcome.MISSED) in outcomes

@@ -29,9 +29,9 @@ def column(*lines, **form):
 
     @bp.derivation(LATEX, **form)
     def derived(W: Float[Array, "m n"], z: Float[Array, " n"], delta: Float[Array, " m"]):
-        yield jax.vjp(lambda z: W @ sigma(z), z)[1](delta)[0], LATEX, "definition"
+        yield bp.line(LATEX, jax.vjp(lambda z: W @ sigma(z), z)[1](delta)[0], "definition")
         for line in lines:
-            yield line(W, z, delta), LATEX, REASON
+            yield bp.line(LATEX, line(W, z, delta), REASON)
 
     return derived
 
@@ -75,35 +75,35 @@ def test_a_factor_just_below_one_is_not_called_one():
 @bp.derivation(LATEX)
 def output_in_place_of_input(W: Float[Array, "m n"], z: Float[Array, " n"], delta: Float[Array, " m"]):
     a = sigma(z)
-    yield jax.vjp(lambda z: W @ sigma(z), z)[1](delta)[0], LATEX, "definition"
-    yield (W.T @ delta) * slope(a), LATEX, REASON
+    yield bp.line(LATEX, jax.vjp(lambda z: W @ sigma(z), z)[1](delta)[0], "definition")
+    yield bp.line(LATEX, (W.T @ delta) * slope(a), REASON)
 
 
 @bp.derivation(LATEX)
 def wrong_order(W: Float[Array, "m n"], z: Float[Array, " n"], delta: Float[Array, " m"]):
     matrix = W.T * slope(z)[:, None]
-    yield jax.vjp(lambda z: W @ sigma(z), z)[1](delta)[0], LATEX, "definition"
-    yield delta @ matrix, LATEX, REASON
-    yield matrix @ delta, LATEX, REASON
+    yield bp.line(LATEX, jax.vjp(lambda z: W @ sigma(z), z)[1](delta)[0], "definition")
+    yield bp.line(LATEX, delta @ matrix, REASON)
+    yield bp.line(LATEX, matrix @ delta, REASON)
 
 
 @bp.derivation(LATEX)
 def wrong_index(z: Float[Array, " 3"]):
-    yield jax.grad(lambda z: z[0] * z[1] * z[2])(z)[0], LATEX, "definition"
-    yield z[1] * z[1], LATEX, REASON
+    yield bp.line(LATEX, jax.grad(lambda z: z[0] * z[1] * z[2])(z)[0], "definition")
+    yield bp.line(LATEX, z[1] * z[1], REASON)
 
 
 @bp.derivation(LATEX)
 def forgotten_slope(W: Float[Array, "m n"], z: Float[Array, " n"], delta: Float[Array, " m"]):
-    yield jax.vjp(lambda z: W @ sigma(z), z)[1](delta)[0], LATEX, "definition"
-    yield W.T @ delta, LATEX, REASON
-    yield (W.T @ delta) * slope(z), LATEX, REASON
+    yield bp.line(LATEX, jax.vjp(lambda z: W @ sigma(z), z)[1](delta)[0], "definition")
+    yield bp.line(LATEX, W.T @ delta, REASON)
+    yield bp.line(LATEX, (W.T @ delta) * slope(z), REASON)
 
 
 @bp.derivation(LATEX)
 def another_name(u: Float[Array, " n"], v: Float[Array, " n"]):
-    yield jax.grad(lambda u: jnp.sum(u * v))(u), LATEX, "definition"
-    yield 1.0 * u, LATEX, REASON
+    yield bp.line(LATEX, jax.grad(lambda u: jnp.sum(u * v))(u), "definition")
+    yield bp.line(LATEX, 1.0 * u, REASON)
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def another_name(u: Float[Array, " n"], v: Float[Array, " n"]):
     [
         (output_in_place_of_input, "surplus", "a = z"),
         (wrong_order, "transpose", "with matrix.T in place of matrix"),
-        (wrong_index, "wrong-index", "yield z[2] * z[1]"),
-        (forgotten_slope, "dropped-factor", "yield W.T @ delta * slope(z)"),
-        (another_name, "wrong-value", "yield v"),
+        (wrong_index, "wrong-index", "yield bp.line(LATEX, z[2] * z[1], REASON)"),
+        (forgotten_slope, "dropped-factor", "yield bp.line(LATEX, W.T @ delta * slope(z), REASON)"),
+        (another_name, "wrong-value", "yield bp.line(LATEX, v, REASON)"),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
@@ -126,10 +126,10 @@ def test_a_line_that_one_change_mends_is_shown_the_change(derived, cause, mended
 @bp.derivation(LATEX)
 def slip_in_an_assignment(x: Float[Array, "b n"], g: Float[Array, "b n"]):
     centre = lambda x: x - x.mean(-1, keepdims=True)
-    yield jax.vjp(lambda x: centre(x) ** 3, x)[1](g)[0], LATEX, "definition"
+    yield bp.line(LATEX, jax.vjp(lambda x: centre(x) ** 3, x)[1](g)[0], "definition")
     inner = 3 * centre(x) ** 2 * g
     total = inner + inner.mean(-1, keepdims=True)
-    yield total, LATEX, REASON
+    yield bp.line(LATEX, total, REASON)
 
 
 def test_a_slip_in_an_assignment_is_mended_there():
@@ -145,8 +145,8 @@ def test_a_mend_leaves_the_lines_before_as_they_are():
     @bp.derivation(LATEX)
     def shared(x: Float[Array, " n"]):
         u = jnp.sin(x)
-        yield u * u, LATEX, "definition"
-        yield u * u * u, LATEX, REASON
+        yield bp.line(LATEX, u * u, "definition")
+        yield bp.line(LATEX, u * u * u, REASON)
 
     report = shared.verify()
     assert report.verdict is DerivationVerdict.FAILS
@@ -156,13 +156,15 @@ def test_a_mend_leaves_the_lines_before_as_they_are():
 def test_no_mend_is_the_line_before_or_autodiff_itself():
     @bp.derivation(LATEX)
     def hopeless(x: Float[Array, " n"]):
-        yield jax.grad(lambda x: jnp.sum(jnp.tanh(jnp.sin(3 * x)) ** 3))(x), LATEX, "definition"
-        yield jnp.arctan(x), LATEX, REASON
+        yield bp.line(LATEX, jax.grad(lambda x: jnp.sum(jnp.tanh(jnp.sin(3 * x)) ** 3))(x), "definition")
+        yield bp.line(LATEX, jnp.arctan(x), REASON)
 
     @bp.derivation(LATEX)
     def wrapped(x: Float[Array, " n"]):
-        yield jax.grad(lambda x: jnp.sum(jnp.tanh(jnp.sin(3 * x)) ** 3))(x).reshape(-1), LATEX, "definition"
-        yield jnp.arctan(x), LATEX, REASON
+        yield bp.line(
+            LATEX, jax.grad(lambda x: jnp.sum(jnp.tanh(jnp.sin(3 * x)) ** 3))(x).reshape(-1), "definition"
+        )
+        yield bp.line(LATEX, jnp.arctan(x), REASON)
 
     for derived in (hopeless, wrapped):
         report = derived.verify()
@@ -173,9 +175,9 @@ def test_no_mend_is_the_line_before_or_autodiff_itself():
 def test_another_choice_at_a_kink_follows_and_is_told():
     @bp.derivation(LATEX)
     def slope_of_abs(z: Float[Array, " n"]):
-        yield jax.grad(lambda z: jnp.sum(jnp.abs(z)))(z), LATEX, "definition"
-        yield jnp.sign(z), LATEX, REASON
-        yield jnp.where(z > 0, 1.0, -1.0), LATEX, REASON
+        yield bp.line(LATEX, jax.grad(lambda z: jnp.sum(jnp.abs(z)))(z), "definition")
+        yield bp.line(LATEX, jnp.sign(z), REASON)
+        yield bp.line(LATEX, jnp.where(z > 0, 1.0, -1.0), REASON)
 
     report = slope_of_abs.verify()
     assert report.verdict is DerivationVerdict.HOLDS
@@ -186,8 +188,8 @@ def test_another_choice_at_a_kink_follows_and_is_told():
 def test_beyond_the_slopes_of_both_sides_nothing_follows_at_a_kink():
     @bp.derivation(LATEX)
     def wrong_at_zero(z: Float[Array, " n"]):
-        yield jax.grad(lambda z: jnp.sum(jnp.abs(z)))(z), LATEX, "definition"
-        yield jnp.where(z == 0, 2.0, jnp.sign(z)), LATEX, REASON
+        yield bp.line(LATEX, jax.grad(lambda z: jnp.sum(jnp.abs(z)))(z), "definition")
+        yield bp.line(LATEX, jnp.where(z == 0, 2.0, jnp.sign(z)), REASON)
 
     report = wrong_at_zero.verify()
     assert (report.verdict, report.wrong, report.cause) == (DerivationVerdict.FAILS, 1, "at-zeros")
@@ -196,8 +198,8 @@ def test_beyond_the_slopes_of_both_sides_nothing_follows_at_a_kink():
 def test_a_sum_that_is_missing_is_told_from_another_shape():
     @bp.derivation(LATEX)
     def bias(delta: Float[Array, "b n"], b: Float[Array, " n"]):
-        yield jax.grad(lambda b: jnp.sum(delta * b[None, :]))(b), LATEX, "definition"
-        yield delta, LATEX, REASON
+        yield bp.line(LATEX, jax.grad(lambda b: jnp.sum(delta * b[None, :]))(b), "definition")
+        yield bp.line(LATEX, delta, REASON)
 
     assert bias.verify().cause == "missing-sum"
 
@@ -231,9 +233,9 @@ def test_a_slip_that_is_carried_on_is_told_from_one_that_is_not():
 def test_a_slip_in_line_0_is_a_disagreement_of_the_anchor_and_line_1():
     @bp.derivation(LATEX)
     def squares(z: Float[Array, " n"]):
-        yield -jax.grad(lambda z: jnp.sum(z**2))(z), LATEX, "definition, with a slip"
-        yield 2 * z, LATEX, REASON
-        yield z + z, LATEX, REASON
+        yield bp.line(LATEX, -jax.grad(lambda z: jnp.sum(z**2))(z), "definition, with a slip")
+        yield bp.line(LATEX, 2 * z, REASON)
+        yield bp.line(LATEX, z + z, REASON)
 
     report = squares.verify()
     assert report.wrong == 1
@@ -247,9 +249,9 @@ def test_pytrees_are_compared_leaf_by_leaf():
     @bp.derivation(LATEX)
     def both(W: Float[Array, "m n"], z: Float[Array, " n"], delta: Float[Array, " m"]):
         grads = jax.grad(lambda W, z: delta @ (W @ z), (0, 1))(W, z)
-        yield {"W": grads[0], "z": grads[1]}, LATEX, "definition"
-        yield layer(W, z, delta), LATEX, REASON
-        yield {**layer(W, z, delta), "z": -(W.T @ delta)}, LATEX, REASON
+        yield bp.line(LATEX, {"W": grads[0], "z": grads[1]}, "definition")
+        yield bp.line(LATEX, layer(W, z, delta), REASON)
+        yield bp.line(LATEX, {**layer(W, z, delta), "z": -(W.T @ delta)}, REASON)
 
     report = both.verify()
     assert (report.wrong, report.cause) == (2, "sign")
@@ -259,8 +261,8 @@ def test_pytrees_are_compared_leaf_by_leaf():
 def test_rounding_is_no_failure_however_large():
     @bp.derivation(LATEX)
     def cancelling(x: Float[Array, " n"]):
-        yield 1 - jnp.cos(x * 1e-3), LATEX, "loses ten digits"
-        yield 2 * jnp.sin(x * 1e-3 / 2) ** 2, LATEX, "half angle"
+        yield bp.line(LATEX, 1 - jnp.cos(x * 1e-3), "loses ten digits")
+        yield bp.line(LATEX, 2 * jnp.sin(x * 1e-3 / 2) ** 2, "half angle")
 
     assert cancelling.verify().ok
 
@@ -313,9 +315,9 @@ def test_a_slip_that_shows_only_at_long_sizes_is_found_whatever_comes_first(firs
         h = jnp.zeros_like(a)
         for step in x:
             h = a * h + step
-        yield h, LATEX, "definition"
+        yield bp.line(LATEX, h, "definition")
         last = x[::-1][:6]
-        yield sum(a**k * last[k] for k in range(len(last))), LATEX, "but never beyond six"
+        yield bp.line(LATEX, sum(a**k * last[k] for k in range(len(last))), "but never beyond six")
 
     def steps_first(x: Float[Array, "T n"], a: Float[Array, " n"]):
         yield from lines(x, a)
@@ -331,8 +333,8 @@ def test_a_slip_that_shows_only_at_long_sizes_is_found_whatever_comes_first(firs
 def test_a_line_that_is_wrong_beyond_a_constant_of_its_code_is_found():
     @bp.derivation(LATEX)
     def clipped(x: Float[Array, " n"]):
-        yield jnp.tanh(x), LATEX, "definition"
-        yield jnp.where(jnp.abs(x) > 17, 0.9, jnp.tanh(x)), LATEX, REASON
+        yield bp.line(LATEX, jnp.tanh(x), "definition")
+        yield bp.line(LATEX, jnp.where(jnp.abs(x) > 17, 0.9, jnp.tanh(x)), REASON)
 
     report = clipped.verify()
     assert (report.verdict, report.cause) == (DerivationVerdict.FAILS, "at-constant")
@@ -343,8 +345,8 @@ def test_assumptions_that_admit_only_the_least_size_give_no_verdict():
     @bp.derivation(LATEX)
     def of_one(p: Float[Array, " n"], x: Float[Array, " n"]):
         yield bp.assume(jnp.ptp(p) == 0 if p.shape[0] == 1 else jnp.sum(p) == jnp.pi, r"\sum p = \pi")
-        yield jnp.sum(p * x), LATEX, "definition"
-        yield jnp.sum(p) * jnp.sum(x), LATEX, "true for n = 1 alone"
+        yield bp.line(LATEX, jnp.sum(p * x), "definition")
+        yield bp.line(LATEX, jnp.sum(p) * jnp.sum(x), "true for n = 1 alone")
 
     report = of_one.verify()
     assert report.verdict is DerivationVerdict.INCONCLUSIVE
@@ -358,8 +360,8 @@ SEVENTH = jnp.array([1 / 7])
 def test_a_constant_in_float32_is_named():
     @bp.derivation(LATEX)
     def seventh(x: Float[Array, " n"]):
-        yield jax.grad(lambda x: jnp.sum(SEVENTH * x**2))(x), LATEX, "definition"
-        yield 2 * x / 7, LATEX, REASON
+        yield bp.line(LATEX, jax.grad(lambda x: jnp.sum(SEVENTH * x**2))(x), "definition")
+        yield bp.line(LATEX, 2 * x / 7, REASON)
 
     report = seventh.verify()
     assert (report.verdict, report.cause) == (DerivationVerdict.FAILS, "float32-constant")
@@ -380,8 +382,8 @@ def test_what_is_no_derivative_has_no_choice_at_a_step(what):
 
     @bp.derivation(LATEX)
     def steps(x: Float[Array, " n"]):
-        yield one(x), LATEX, "definition"
-        yield other(x), LATEX, REASON
+        yield bp.line(LATEX, one(x), "definition")
+        yield bp.line(LATEX, other(x), REASON)
 
     assert steps.verify().verdict is DerivationVerdict.FAILS
 
@@ -389,7 +391,7 @@ def test_what_is_no_derivative_has_no_choice_at_a_step(what):
 def test_a_choice_at_a_kink_beside_lost_digits_is_a_choice_still():
     @bp.derivation(LATEX)
     def cancelling(x: Float[Array, " n"]):
-        yield jax.grad(lambda x: jnp.sum(jnp.abs(x) + 1e-9 * x))(x), LATEX, "definition"
-        yield jnp.sign(x) + (1 - jnp.cos(x) ** 2 - jnp.sin(x) ** 2) + 1e-9, LATEX, REASON
+        yield bp.line(LATEX, jax.grad(lambda x: jnp.sum(jnp.abs(x) + 1e-9 * x))(x), "definition")
+        yield bp.line(LATEX, jnp.sign(x) + (1 - jnp.cos(x) ** 2 - jnp.sin(x) ** 2) + 1e-9, REASON)
 
     assert cancelling.verify().verdict is DerivationVerdict.HOLDS

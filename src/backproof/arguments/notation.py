@@ -1,6 +1,7 @@
 """The text of a specification, `f32[b,n]`, `i32[b]>=0<v|-100`, `f32[n,n]:spd`, read back; and annotations."""
 
 import contextlib
+import inspect
 import re
 import typing
 from collections.abc import Callable
@@ -68,6 +69,7 @@ def from_annotations(function: Callable[..., Any]) -> list[Specification]:
     Raises:
         UsageError: an argument has no jaxtyping annotation.
     """
+    function = inspect.unwrap(function)
     hints = typing.get_type_hints(function)
     code = getattr(function, "__code__", None)
     names = code.co_varnames[: code.co_argcount] if code else tuple(n for n in hints if n != "return")

@@ -2,7 +2,7 @@
 
 from backproof.derivations.files import find
 from backproof.derivations.form import Derivation, Verifications, derivation, verify_each
-from backproof.derivations.lines import assume, at_least, at_most, differ, equal, holds, less
+from backproof.derivations.lines import assume, at_least, at_most, differ, equal, holds, less, line
 from backproof.derivations.report import DerivationReport, DerivationVerdict, Mark, Refutes
 from backproof.derivations.ruled import custom_vjp_of
 
@@ -23,5 +23,6 @@ __all__ = [
     "find",
     "holds",
     "less",
+    "line",
     "verify_each",
 ]

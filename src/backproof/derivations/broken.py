@@ -1,6 +1,7 @@
 """Generators that are not derivations: too few lines, lines that depend on the input, random numbers."""
 
 import ast
+import inspect
 import random
 from types import FunctionType
 from typing import Any
@@ -72,7 +73,7 @@ def _seeds_itself(function: Any) -> bool:
     """Return whether a function, or one that it calls in its file, makes a generator without a seed."""
     waiting, seen = [function], set()
     while waiting:
-        one = waiting.pop()
+        one = inspect.unwrap(waiting.pop())
         source = None if one in seen else source_of(one)
         seen.add(one)
         if source is None:

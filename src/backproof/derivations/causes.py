@@ -12,6 +12,7 @@ small change with which it follows. These causes come in addition to those of th
 | `wrong-name` | with one name replaced by another, the line follows |
 | `float32-constant` | the line is off by no more than an array of float32 that is read is rounded |
 | `claim` | the line is a claim rather than a value, and it is false |
+| `lemma-assumption` | the line takes the value of a lemma where the lemma's assumptions do not hold |
 """
 
 from types import FunctionType

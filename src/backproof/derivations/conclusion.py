@@ -13,7 +13,7 @@ from backproof.derivations.causes import cause_of_form, coarse_constant
 from backproof.derivations.example import Look, failing_points, shown, shown_judgement, smallest
 from backproof.derivations.judgement import State, assumptions
 from backproof.derivations.latex import readable
-from backproof.derivations.lines import Kind
+from backproof.derivations.lines import Cited, Kind, Step
 from backproof.derivations.link import Link, link
 from backproof.derivations.replay import Replayer
 from backproof.derivations.report import About, DerivationReport, DerivationVerdict, Line, Mark
@@ -90,14 +90,14 @@ def _is_of_derivative(source: Source | None, table: Table, number: int) -> bool:
     """Return whether a line is a value of a derivative, of which there are several at a kink."""
     if source is None or table.start is None:
         return False
-    is_anchored = anchor(source, table.steps[table.lines[table.start]].row) is not None
+    is_anchored = bool(_anchor(table.steps[table.lines[table.start]], source))
     leaves = jax.tree.leaves(table.runs[-1].values[table.lines[number]].value)
     return is_anchored and all(map(is_inexact, leaves))
 
 
 def _has_values(table: Table, number: int, row: Row) -> bool:
     """Return whether a line can be compared with the line before by its values."""
-    return table.before(number) is not None and not (row.broken or row.never_finite)
+    return table.before(number) is not None and not (row.broken or row.never_finite or row.unshown)
 
 
 def _of_kink(number: int) -> str:
@@ -132,8 +132,17 @@ def _explained(
         small = smallest(replayer, points, failing, look) if replayer and points else None
         run = replayer.at([small]) if replayer and small else (table.runs[0] if failing else None)
         example = shown(table, run, names, look) if run else None
-    named = cause_of_form(source, table, look) or ("unknown", "it differs from the line before")
-    return named[0], named[1], {"example": example}
+    unshown = table.row(wrong, look.other).unshown if wrong < len(table.lines) else None
+    named = _of_lemma(unshown) if unshown else cause_of_form(source, table, look)
+    cause, said = named or ("unknown", "it differs from the line before")
+    return cause, said, {"example": example}
+
+
+def _of_lemma(cited: Cited) -> tuple[str, str]:
+    """Return the cause of a line that takes a lemma's value where the lemma shows nothing."""
+    assumed = ", ".join(map(readable, cited.assumes))
+    text = f"{cited.name} is shown only where {assumed}, and the line takes its value elsewhere too"
+    return "lemma-assumption", f"{text}; assume the same, or use another lemma"
 
 
 def _without_failure(
@@ -236,15 +245,23 @@ def _mark(table: Table, number: int, row: Row, wrong: int | None) -> Mark:
 
 
 def _provenance(table: Table, source: Source | None, number: int) -> str:
-    """Return what anchors the first value, or which shipped code the last line runs."""
+    """Return what a line cites, what anchors the first value, which shipped code the last line runs."""
     if source is None:
         return ""
-    row = table.steps[table.lines[number]].row
+    step = table.steps[table.lines[number]]
+    said = [f"by {', '.join(one.name for one in step.cites)}"] if step.cites else []
     if number == table.start:
-        found = anchor(source, row)
-        return f"anchored in {found}" if found else "not anchored"
-    found = shipped(source, row) if number == len(table.lines) - 1 else None
-    return f"this is what runs: {found}" if found else ""
+        found = _anchor(step, source)
+        said.append(f"anchored in {found}" if found else "not anchored")
+    elif number == len(table.lines) - 1:
+        found = step.ships or shipped(source, step.row)
+        said += [f"this is what runs: {found}"] if found else []
+    return "; ".join(said)
+
+
+def _anchor(step: Step, source: Source) -> str | None:
+    """Return the autodiff that gives the value of a line, as it was told or as the source says."""
+    return step.anchor or anchor(source, step.row)
 
 
 def _notes(table: Table, source: Source | None, rows: dict[int, Row], wrong: int | None) -> list[str]:

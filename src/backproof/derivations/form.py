@@ -5,12 +5,20 @@ import inspect
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
+from backproof.derivations.ends import Ended, Ends
+from backproof.derivations.lines import Kind, cite
 from backproof.derivations.report import About, DerivationReport, DerivationVerdict, Refutes
 from backproof.derivations.verify import UNYIELDED, report_on
-from backproof.errors import GradientError, UsageError
+from backproof.derivations.walk import assumed, last_value, walk
+from backproof.errors import GradientError, UsageError, message
 from backproof.numerics.effort import EFFORT
 
 
@@ -18,12 +26,13 @@ class Derivation:
     """Holds one derivation: a generator function and what it is about. Made by `derivation`.
 
     Attributes:
-        function: the generator function.
+        function: the generator function of all its lines.
         latex: what is derived.
         items: the items of a specification that it shows.
-        uses: the derivations it rests on.
+        uses: the derivations that it is said to rest on.
         refutes: how it is expected to fail, or None.
         args: the specifications of its arguments, or None to read its annotations.
+        definition: the function given as `of=`, of which it is a derivative; or None.
     """
 
     def __init__(
@@ -34,9 +43,10 @@ class Derivation:
         uses: "tuple[Derivation, ...]",
         refutes: Refutes | None,
         args: Any,
+        definition: Callable[..., Any] | None = None,
     ) -> None:
         """Store the arguments; nothing is run."""
-        self.function, self.latex, self.items = function, latex, items
+        self.function, self.latex, self.items, self.definition = function, latex, items, definition
         self.uses, self.refutes, self.args = uses, refutes, args
         functools.update_wrapper(self, function)
 
@@ -48,7 +58,7 @@ class Derivation:
     @property
     def path(self) -> str:
         """The file that defines it."""
-        code = getattr(self.function, "__code__", None)
+        code = self._code
         return code.co_filename if code else "?"
 
     @property
@@ -60,8 +70,12 @@ class Derivation:
     @property
     def row(self) -> int:
         """The line of the file on which it begins."""
-        code = getattr(self.function, "__code__", None)
+        code = self._code
         return code.co_firstlineno if code else 0
+
+    @property
+    def _code(self) -> Any:
+        return getattr(inspect.unwrap(self.function), "__code__", None)
 
     @property
     def prose(self) -> str:
@@ -71,12 +85,34 @@ class Derivation:
     @property
     def about(self) -> About:
         """The part of its report that is known before anything is run."""
-        uses = tuple(one.name for one in self.uses)
-        return About(self.name, self.latex, self.file, self.row, self.prose, self.items, uses, self.refutes)
+        return About(self.name, self.latex, self.file, self.row, self.prose, self.items, (), self.refutes)
 
     def __call__(self, *args: Any) -> Any:
         """Return the generator of its lines at `args`."""
         return self.function(*args)
+
+    def value(self, *args: Any) -> Any:
+        """Return the value of its last line at `args`, which a line of another derivation may take.
+
+        So a derivation serves as a lemma: the other one rests on it, and its report says so. Where an
+        assumption of this one does not hold, the value is NaN and the line that takes it does not follow,
+        because nothing is shown there: the other derivation must assume as much.
+
+        Raises:
+            UsageError: its lines raise at `args`, or none of them is a value.
+        """
+        taken = _TAKEN.get()
+        if taken is not None and self not in taken:
+            taken.append(self)
+        walked = walk(self.function, args)
+        if walked.ended or not any(step.kind is Kind.VALUE for step in walked.steps):
+            found = walked.ended.text if walked.ended else "claims alone"
+            must = "a derivation whose value is taken must yield one there"
+            raise UsageError(message(must=must, found=found, where=self.name, do="look at its arguments"))
+        assumes = tuple(step.latex for step in walked.steps if not step.is_line)
+        cite(self.name, assumes)
+        value, holds = last_value(walked.steps), assumed(walked.steps)
+        return jax.tree.map(lambda leaf: jnp.where(holds, leaf, jnp.nan), value) if assumes else value
 
     def __repr__(self) -> str:
         return f"<derivation {self.name} in {self.file}:{self.row}>"
@@ -120,21 +156,38 @@ class Verifications:
         self._reports: dict[Derivation, DerivationReport] = {}
 
     def report_on(self, derivation: Derivation) -> DerivationReport:
-        """Return the report on one derivation; those it rests on are verified first."""
+        """Return the report on one derivation; those it rests on are verified too."""
         if derivation not in self._reports:
-            lemmas = [self.report_on(lemma) for lemma in derivation.uses]
             began = time.perf_counter()
-            own = report_on(
-                derivation.function,
-                derivation.args,
-                derivation.about,
-                examples=self._examples,
-                seed=self._seed,
-                shapes=self._shapes,
-            )
-            report = replace(_resting_on(own, lemmas), seconds=time.perf_counter() - began)
-            self._reports[derivation] = report
+            with _taking() as taken:
+                own = report_on(
+                    derivation.function,
+                    derivation.args,
+                    derivation.about,
+                    examples=self._examples,
+                    seed=self._seed,
+                    shapes=self._shapes,
+                )
+            seconds = time.perf_counter() - began
+            lemmas = list(dict.fromkeys([*derivation.uses, *taken]))
+            report = _resting_on(own, list(map(self.report_on, lemmas)))
+            names = tuple(lemma.name for lemma in lemmas)
+            self._reports[derivation] = replace(report, uses=names, seconds=seconds)
         return self._reports[derivation]
+
+
+_TAKEN: ContextVar[list[Derivation] | None] = ContextVar("taken", default=None)
+
+
+@contextmanager
+def _taking() -> Iterator[list[Derivation]]:
+    """Yield a list of the derivations whose values are taken from now on."""
+    taken: list[Derivation] = []
+    token = _TAKEN.set(taken)
+    try:
+        yield taken
+    finally:
+        _TAKEN.reset(token)
 
 
 def verify_each(
@@ -164,28 +217,46 @@ def derivation(
     uses: Sequence[Derivation] = (),
     refutes: Refutes | None = None,
     args: Any = None,
+    of: Ended | None = None,
+    wrt: str | tuple[str, ...] = (),
+    cotangent: str | None = None,
+    ships: Ended | None = None,
 ) -> Callable[[Callable[..., Any]], Derivation]:
     r"""Return a decorator that turns a generator of lines into a derivation.
 
-    Each line is `(value, latex, reason)` and must equal the line before it, at every drawn point, in
-    float64, within the rounding noise measured there. Line 0 is the definition.
+    Each line is `bp.line(latex, value, because)` and must equal the line before it, at every drawn point, in
+    float64, within the rounding noise measured there. Line 0 is the definition: autodiff of the function
+    `of`, or a line of your own.
 
-        @bp.derivation(r"\delta^L")
+        def J(z, y):
+            return jnp.sum((jnp.tanh(z) - y) ** 2) / 2
+
+        @bp.derivation(r"\delta = (a - y) \odot \sigma'(z)", of=J)
         def output_delta(z: Float[Array, " n"], y: Float[Array, " n"]):
-            J = lambda z: jnp.sum((jnp.tanh(z) - y) ** 2) / 2
-            yield jax.grad(J)(z), r"\frac{\partial J}{\partial z}", "definition"
             a = jnp.tanh(z)
-            yield (a - y) * (1 - a**2), r"(a - y) \odot \sigma'(z)", "σ acts elementwise"
+            yield bp.line(r"(a - y) \odot \sigma'(z)", (a - y) * (1 - a**2), "σ acts elementwise")
 
     Args:
-        latex: what is derived.
+        latex: what is derived; what stands before its first `=` is the formula of line 0.
         items: the items of a specification that it shows.
-        uses: the derivations that this one rests on; they are checked first, and must hold.
+        uses: the derivations that this one rests on, next to those whose `value` its lines take; all of them
+            are verified, and must hold.
         refutes: how it is expected to fail; then it is good if and only if it fails in that way.
         args: the specifications of the arguments, as in `backproof.verify`; None reads the annotations.
+        of: the definition, a function of arguments of the derivation by their names, alone or after its
+            formula, `(latex, function)`. Line 0 is its gradient, or with `cotangent` its pullback.
+        wrt: the argument of `of`, or several, by which it is differentiated; without it the first, or with
+            `cotangent` all.
+        cotangent: the argument that is the cotangent of the result of `of`, if that is not one number.
+        ships: the code that runs, as `of`; its value is the last line.
+
+    Raises:
+        UsageError: one of the last four names an argument that is not there.
     """
 
     def decorate(function: Callable[..., Any]) -> Derivation:
-        return Derivation(function, latex, tuple(items), tuple(uses), refutes, args)
+        lines = Ends(of, wrt, cotangent, ships).around(function, latex)
+        definition = of[1] if isinstance(of, tuple) else of
+        return Derivation(lines, latex, tuple(items), tuple(uses), refutes, args, definition)
 
     return decorate

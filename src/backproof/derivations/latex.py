@@ -67,6 +67,16 @@ def readable(latex: str) -> str:
     return re.sub(r"([(\[⟨]) | (?=[)\]⟩,;])", lambda m: m[1] or "", text).strip()
 
 
+def left_side(latex: str) -> str:
+    """Return what stands before the first `=` outside of braces; the whole formula if there is none."""
+    depth = 0
+    for place, letter in enumerate(latex):
+        depth += {"{": 1, "}": -1}.get(letter, 0)
+        if letter == "=" and depth == 0:
+            return latex[:place].strip()
+    return latex
+
+
 def _sequence(tokens: list[str], at: int) -> tuple[str, int]:
     """Return the text of the tokens up to a closing brace, and the position of that brace.
 

@@ -47,6 +47,30 @@ class Stated:
     sides: tuple[PyTree, ...]
 
 
+class Said(NamedTuple):
+    """Holds one line as it is yielded: a value or a claim, its formula, and why it follows."""
+
+    value: Any
+    latex: str
+    reason: str
+
+
+class End(NamedTuple):
+    """Holds the line of a definition or of what ships, which the file does not yield itself.
+
+    Attributes:
+        said: the line.
+        row: the line of the file on which its function stands.
+        anchor: the autodiff that gives its value, if any.
+        ships: the code that it runs, if any.
+    """
+
+    said: Said
+    row: int
+    anchor: str = ""
+    ships: str = ""
+
+
 class Step(NamedTuple):
     """Holds one yielded line.
 
@@ -56,6 +80,9 @@ class Step(NamedTuple):
         latex: its formula.
         reason: why it follows.
         row: the line of the file on which it is yielded.
+        anchor: the autodiff that gives its value, where that is told and not read in the source.
+        ships: the code that it runs, where that is told and not read in the source.
+        cites: the derivations whose values were taken since the line before.
     """
 
     kind: Kind
@@ -63,6 +90,9 @@ class Step(NamedTuple):
     latex: str
     reason: str
     row: int
+    anchor: str = ""
+    ships: str = ""
+    cites: "tuple[Cited, ...]" = ()
 
     @property
     def is_line(self) -> bool:
@@ -83,32 +113,68 @@ class UnyieldedError(LineError):
     """Raised when an assumption or a claim was made and not yielded, so that it would have no effect."""
 
 
-class Made(NamedTuple):
-    """Holds an assumption or a claim as it was made, and the line of the file on which it was."""
+class Cited(NamedTuple):
+    """Holds the name of a derivation whose value a line takes, and the formulas of what it assumes."""
 
-    said: "Assumption | Stated"
+    name: str
+    assumes: tuple[str, ...]
+
+
+class Made(NamedTuple):
+    """Holds a line, an assumption or a claim as it was made, and the line of the file on which it was."""
+
+    said: "Assumption | Stated | Said"
     row: int
 
 
-_MADE: ContextVar[list[Made] | None] = ContextVar("made", default=None)
+class Watched(NamedTuple):
+    """Holds what a derivation makes and takes while its lines are run.
+
+    Attributes:
+        made: the lines, assumptions and claims; each must be yielded.
+        cited: the derivations whose values it takes.
+    """
+
+    made: list[Made]
+    cited: list[Cited]
+
+
+_WATCHED: ContextVar[Watched | None] = ContextVar("watched", default=None)
 
 
 @contextmanager
-def watching() -> Iterator[list[Made]]:
-    """Yield a list of the assumptions and claims that are made from now on; each must be yielded."""
-    made: list[Made] = []
-    token = _MADE.set(made)
+def watching() -> Iterator[Watched]:
+    """Yield what is made and taken from now on."""
+    token = _WATCHED.set(Watched([], []))
     try:
-        yield made
+        yield _WATCHED.get() or Watched([], [])
     finally:
-        _MADE.reset(token)
+        _WATCHED.reset(token)
 
 
-def _noted(said: "Assumption | Stated") -> Any:
-    made = _MADE.get()
-    if made is not None:
-        made.append(Made(said, sys._getframe(2).f_lineno))
+def _noted(said: "Assumption | Stated | Said") -> Any:
+    watched = _WATCHED.get()
+    if watched is not None:
+        watched.made.append(Made(said, sys._getframe(2).f_lineno))
     return said
+
+
+def cite(name: str, assumes: tuple[str, ...]) -> None:
+    """Note that the value of a derivation is taken, which is shown under assumptions alone."""
+    watched = _WATCHED.get()
+    if watched is not None:
+        watched.cited.append(Cited(name, assumes))
+
+
+def line(latex: str, value: PyTree, because: str) -> Said:
+    r"""Return a line: its value must equal that of the line before, at every drawn point.
+
+    Args:
+        latex: its formula.
+        value: an array or a pytree of arrays; or a claim, such as `bp.at_most(left, right)`.
+        because: why it follows.
+    """
+    return _noted(Said(value, latex, because))
 
 
 def assume(condition: Any, latex: str) -> Assumption:
@@ -150,16 +216,21 @@ def read(yielded: Any, row: int, number: int) -> Step:
     """Return the step that `yielded` stands for.
 
     Raises:
-        LineError: `yielded` is neither an assumption nor `(value or claim, latex, reason)`.
+        LineError: `yielded` is neither an assumption nor a line.
     """
+    if isinstance(yielded, End):
+        step = read(yielded.said, yielded.row, number)
+        return step._replace(anchor=yielded.anchor, ships=yielded.ships)
     if isinstance(yielded, Assumption):
         return Step(Kind.ASSUMED, _arrays(yielded.condition, row, number), yielded.latex, "", row)
     if isinstance(yielded, Stated):
-        raise LineError("a claim is yielded with its formula and reason: (claim, latex, reason)", row, number)
+        text = "a claim is yielded with its formula and reason: bp.line(latex, claim, because)"
+        raise LineError(text, row, number)
     if not (
         isinstance(yielded, tuple) and len(yielded) == 3 and all(isinstance(t, str) for t in yielded[1:])
     ):
-        raise LineError(f"a line is a tuple (value, latex, reason), but found {_short(yielded)}", row, number)
+        text = f"a line is yielded as bp.line(latex, value, because), but found {_short(yielded)}"
+        raise LineError(text, row, number)
     value, latex, reason = yielded
     if value is ...:  # left open, because it raises
         return Step(Kind.OPEN, (), latex, reason, row)

@@ -13,7 +13,7 @@ import numpy as np
 from backproof.derivations.judgement import State
 from backproof.derivations.lines import LineError
 from backproof.derivations.table import Table
-from backproof.derivations.walk import walk
+from backproof.derivations.walk import assumed, walk
 from backproof.numerics.noise import Measured
 from backproof.verification.claims.claim import Claim
 from backproof.verification.diagnosis.diagnosis import Diagnosis, diagnose
@@ -94,8 +94,8 @@ def _claim(function: Callable[..., Any], points: Points, number: int, other: int
 
     def admitted(*args: Any) -> Any:
         """Return the line before; NaN where an assumption does not hold, so that no such point counts."""
-        value, assumed = _line(function, args, other)
-        return jax.tree.map(lambda leaf: jnp.where(assumed, leaf, jnp.nan), value)
+        value, admits = _line(function, args, other)
+        return jax.tree.map(lambda leaf: jnp.where(admits, leaf, jnp.nan), value)
 
     name = f"line {number} of {function.__name__}"
     claim = Claim(name, admitted, line, before, forward=True, points=points, is_directed=False)
@@ -112,9 +112,7 @@ def _line(function: Callable[..., Any], args: tuple[Any, ...], number: int) -> t
     if walked.ended and walked.ended.number <= number:
         raise LineError(walked.ended.text, walked.ended.row, walked.ended.number)
     lines = [step.payload for step in walked.steps if step.is_line]
-    conditions = [leaf for step in walked.steps if not step.is_line for leaf in jax.tree.leaves(step.payload)]
-    assumed = jnp.all(jnp.array([jnp.all(leaf != 0) for leaf in conditions] or [True]))
-    return jax.tree.map(_number, lines[number]), assumed
+    return jax.tree.map(_number, lines[number]), assumed(walked.steps)
 
 
 def _number(value: Any) -> Any:

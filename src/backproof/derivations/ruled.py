@@ -8,13 +8,13 @@ import jax
 
 from backproof.arguments import from_annotations
 from backproof.derivations.form import Derivation
-from backproof.derivations.lines import Kind, PyTree
-from backproof.derivations.walk import walk
+from backproof.derivations.lines import PyTree
+from backproof.derivations.walk import last_value, walk
 from backproof.errors import UsageError, message
 from backproof.verification import check
 
 
-def custom_vjp_of(derivation: Derivation, of: Callable[..., PyTree]) -> Any:
+def custom_vjp_of(derivation: Derivation, of: Callable[..., PyTree] | None = None) -> Any:
     """Return `of` as a `jax.custom_vjp`, its backward pass the last value that a derivation yields.
 
     The derivation is verified first, and then its last line against autodiff of `of`, so that what is shown
@@ -23,12 +23,22 @@ def custom_vjp_of(derivation: Derivation, of: Callable[..., PyTree]) -> Any:
     Args:
         derivation: its arguments are those of `of`, and last the cotangent of the result; its last value is
             the cotangent of the argument, or of several a tuple with one for each.
-        of: the function.
+        of: the function; without it, the one that the derivation was given as its `of=`.
 
     Raises:
         GradientError: the derivation does not hold, or its last line is not the pullback of `of`.
-        UsageError: the derivation has other arguments, or its last line another form.
+        UsageError: the derivation has other arguments, its last line another form, or no function is given.
     """
+    of = of or derivation.definition
+    if of is None:
+        raise UsageError(
+            message(
+                must="the function must be given, here or as of= of the derivation",
+                found="none",
+                where=f"custom_vjp_of({derivation.name})",
+                do="pass of=f",
+            )
+        )
     derivation.check()
     names = list(inspect.signature(derivation.function).parameters)
     wanted = list(inspect.signature(of).parameters)
@@ -51,8 +61,7 @@ def custom_vjp_of(derivation: Derivation, of: Callable[..., PyTree]) -> Any:
 def _backward(derivation: Derivation, count: int) -> Callable[..., tuple[PyTree, ...]]:
     @jax.jit
     def last_line(args: tuple[PyTree, ...], cotangent: PyTree) -> PyTree:
-        walked = walk(derivation.function, (*args, cotangent))
-        return next(step.payload for step in reversed(walked.steps) if step.kind is Kind.VALUE)
+        return last_value(walk(derivation.function, (*args, cotangent)).steps)
 
     def backward(args: tuple[PyTree, ...], cotangent: PyTree) -> tuple[PyTree, ...]:
         found = last_line(args, cotangent)

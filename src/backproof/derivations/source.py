@@ -5,12 +5,15 @@ import builtins
 import copy
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import jax
+
+from backproof.verification.blame.source import source_of as definition_of
+from backproof.verification.blame.vocabulary import part_of_line
 
 AUTODIFF = ("grad", "value_and_grad", "jacfwd", "jacrev", "jacobian", "hessian", "vjp", "jvp", "linearize")
 ANCHORS = {getattr(jax, name): f"jax.{name}" for name in AUTODIFF}
@@ -29,17 +32,25 @@ SHIPPED = (
 )
 
 
+AROUND = "_around"  # the attribute of a function that makes, of the generator in the file, the one that runs
+
+
 @dataclass(frozen=True)
 class Source:
     """Holds the syntax tree of a generator function, with the rows of its file.
 
     Attributes:
-        function: the function itself.
+        function: the function itself, with the ends of a derivation around what is written in the file.
         tree: its definition, with the rows of the file; never changed in place.
     """
 
     function: Any
     tree: ast.FunctionDef
+
+    @property
+    def written(self) -> Any:
+        """The function that is written in the file."""
+        return inspect.unwrap(self.function)
 
     def line_at(self, row: int) -> ast.Yield | None:
         """Return the yield that stands on a line of the file."""
@@ -58,20 +69,20 @@ class Source:
 
 
 def value_of(node: ast.Yield) -> ast.expr | None:
-    """Return the first part of the tuple that is yielded."""
-    return node.value.elts[0] if isinstance(node.value, ast.Tuple) and node.value.elts else node.value
+    """Return the value of the line that is yielded, or whatever else is."""
+    return node.value and part_of_line(node.value)
 
 
 def source_of(function: Any) -> Source | None:
     """Return the source of a function; None where Python does not know it."""
     try:
         text = textwrap.dedent(inspect.getsource(function))
-        tree = ast.parse(text).body[0]
+        tree: ast.AST = ast.parse(text).body[0]
     except (OSError, TypeError, SyntaxError):
         return None
     if not isinstance(tree, ast.FunctionDef):
         return None
-    ast.increment_lineno(tree, function.__code__.co_firstlineno - 1)
+    ast.increment_lineno(tree, inspect.unwrap(function).__code__.co_firstlineno - 1)
     return Source(function, tree)
 
 
@@ -88,10 +99,24 @@ def anchor(source: Source, row: int) -> str | None:
 
 def shipped(source: Source, row: int) -> str | None:
     """Return the shipped code that the line yielded on `row` runs, directly or by a function of its file."""
-    for found in _reached(source, source.expression_at(row)):
-        module = _module(found)
+    return _first_shipped(_reached(source, source.expression_at(row)))
+
+
+def shipped_by(function: Any) -> str | None:
+    """Return the shipped code that a function is or runs, directly or by a function of its file."""
+    own = _first_shipped([function])
+    definition = None if own or not isinstance(function, FunctionType) else definition_of(function)
+    if definition is None:
+        return own
+    inner = Source(function, cast(ast.FunctionDef, definition.definition))
+    return _first_shipped(_reached(inner, inner.tree))
+
+
+def _first_shipped(found: Iterable[Any]) -> str | None:
+    for one in found:
+        module = _module(one)
         if module.split(".")[:1] == ["backproof"] and module.split(".")[1:2] in [[name] for name in SHIPPED]:
-            return getattr(found, "name", None) or getattr(found, "__name__", None) or module
+            return getattr(one, "name", None) or getattr(one, "__name__", None) or module
     return None
 
 
@@ -100,7 +125,7 @@ def _module(found: Any) -> str:
     return own if isinstance(own, str) else type(found).__module__
 
 
-def _reached(source: Source, expression: ast.expr | None) -> Iterator[Any]:
+def _reached(source: Source, expression: ast.AST | None) -> Iterator[Any]:
     """Yield the objects that `expression` names, and those named by the functions and locals it uses."""
     waiting: list[tuple[Source, ast.AST]] = [(source, expression)] if expression else []
     seen: set[int] = set()
@@ -115,9 +140,9 @@ def _reached(source: Source, expression: ast.expr | None) -> Iterator[Any]:
                 waiting += [(where, one) for one in assigned.get(part.id, [])]
             if not isinstance(part, ast.Name | ast.Attribute):
                 continue
-            for found in resolved(part, names_in(where.function)):
+            for found in resolved(part, names_in(where.written)):
                 yield found
-                if _is_neighbour(found, source.function):
+                if _is_neighbour(found, source.written):
                     inner = source_of(found)
                     if inner and id(found) not in seen:
                         seen.add(id(found))
@@ -169,13 +194,14 @@ def _is_neighbour(found: Any, function: Any) -> bool:
 def planted(source: Source, row: int, expression: ast.expr) -> Source:
     """Return the source, and its function, with `expression` as the value of the line yielded on `row`."""
     found = source.line_at(row)
-    if found is None or not isinstance(found.value, ast.Tuple):
+    old = value_of(found) if found else None
+    if found is None or old is None or old is found.value:
         return source
-    old = found.value.elts[0]
     for node in ast.walk(expression):  # every new node takes the position of the old value
         ast.copy_location(node, old)
     tree = _exchanged(source.tree, old, expression)
-    return Source(_compiled(source.function, tree), tree)
+    written = _compiled(source.written, tree)
+    return Source(getattr(source.function, AROUND, lambda one: one)(written), tree)
 
 
 def _exchanged(node: Any, old: ast.AST, new: ast.AST) -> Any:

@@ -1,5 +1,6 @@
 """Verifies one derivation: draws points, replays the lines there, compares them, and reports."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -78,5 +79,5 @@ def _of_one_point(function: Any, source: Source | None) -> Table:
 
 def takes_arguments(function: Any) -> bool:
     """Return whether a derivation has arguments; one without arguments is run once, without tracing."""
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     return code is None or bool(code.co_argcount or code.co_flags & 0x0C)

@@ -6,7 +6,22 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from backproof.derivations.lines import Assumption, LineError, Made, Step, UnyieldedError, read, watching
+import jax
+import jax.numpy as jnp
+
+from backproof.derivations.lines import (
+    Assumption,
+    Cited,
+    Kind,
+    LineError,
+    Made,
+    Said,
+    Step,
+    UnyieldedError,
+    Watched,
+    read,
+    watching,
+)
 from backproof.derivations.source import Source, planted
 
 
@@ -44,20 +59,21 @@ def walk(function: Callable[..., Any], args: tuple[Any, ...], until: int | None 
     Raises:
         LineError: a yielded value is not a line, or the function is not a generator.
     """
-    if not inspect.isgeneratorfunction(function):
+    if not inspect.isgeneratorfunction(inspect.unwrap(function)):
         row = getattr(getattr(function, "__code__", None), "co_firstlineno", 0)
         raise LineError("a derivation is a generator: it yields its lines", row)
     steps: list[Step] = []
     said: list[Any] = []
     try:
-        with watching() as made:
+        with watching() as watched:
             generator = function(*args)
             for yielded in generator:
                 said += [yielded, *(yielded if isinstance(yielded, tuple) else ())]
-                steps.append(read(yielded, generator.gi_frame.f_lineno, count(steps)))
+                step = read(yielded, _row_of(generator, function), count(steps))
+                steps.append(step._replace(cites=_taken(watched)))
                 if until is not None and count(steps) > until:
                     break
-        _require_yielded(made, said, count(steps))
+        _require_yielded(watched.made, said, count(steps))
     except LineError:
         raise
     except Exception as error:
@@ -66,15 +82,28 @@ def walk(function: Callable[..., Any], args: tuple[Any, ...], until: int | None 
     return Walked(steps)
 
 
+def _row_of(generator: Any, function: Any) -> int:
+    """Return the row at which the generator that the file writes stands; another may stand around it."""
+    inner = generator.gi_yieldfrom if inspect.unwrap(function) is not function else None
+    return (inner or generator).gi_frame.f_lineno
+
+
+def _taken(watched: Watched) -> tuple[Cited, ...]:
+    """Return the derivations whose values were taken since this was asked last."""
+    found = tuple(dict.fromkeys(watched.cited))
+    watched.cited.clear()
+    return found
+
+
 def _require_yielded(made: list[Made], said: list[Any], number: int) -> None:
-    """Require that no assumption or claim was made in vain.
+    """Require that no line, assumption or claim was made in vain.
 
     Raises:
         UnyieldedError: one was not yielded, so that nobody would have looked at it.
     """
     for one in made:
         if not any(one.said is other for other in said):
-            what = "an assumption" if isinstance(one.said, Assumption) else "a claim"
+            what = {Assumption: "an assumption", Said: "a line"}.get(type(one.said), "a claim")
             text = f"{what} must be yielded, or it has no effect: write `yield` before it"
             raise UnyieldedError(text, one.row, number)
 
@@ -101,6 +130,21 @@ def bridged(
     return walked._replace(raised=tuple(raised))
 
 
+def last_value(steps: list[Step]) -> Any:
+    """Return the value of the last line that is no claim.
+
+    Raises:
+        StopIteration: there is none.
+    """
+    return next(step.payload for step in reversed(steps) if step.kind is Kind.VALUE)
+
+
+def assumed(steps: list[Step]) -> Any:
+    """Return whether all assumptions hold, as an array of one truth value."""
+    leaves = [leaf for step in steps if not step.is_line for leaf in jax.tree.leaves(step.payload)]
+    return jnp.all(jnp.array([jnp.all(leaf != 0) for leaf in leaves] or [True]))
+
+
 def count(steps: list[Step]) -> int:
     """Return how many lines there are so far; assumptions are not counted."""
     return sum(step.is_line for step in steps)
@@ -108,8 +152,10 @@ def count(steps: list[Step]) -> int:
 
 def _row_within(function: Any, error: Exception) -> int:
     """Return the line of the derivation itself on which `error` was raised, or its first line."""
-    code = function.__code__
-    rows = [row for frame, row in traceback.walk_tb(error.__traceback__) if frame.f_code is code]
+    code = inspect.unwrap(function).__code__
+    place = code.co_filename, code.co_name, code.co_firstlineno
+    frames = [(frame.f_code, row) for frame, row in traceback.walk_tb(error.__traceback__)]
+    rows = [row for one, row in frames if (one.co_filename, one.co_name, one.co_firstlineno) == place]
     return rows[-1] if rows else code.co_firstlineno
 
 

@@ -273,8 +273,8 @@ def test_a_derivation_meets_least_sizes_and_structures():
     @bp.derivation("x", args=[bp.array("b>=3 n"), bp.spd("n"), bp.partition("k+1", of="b")])
     def turned(x, a, sizes_of_groups):
         sizes.add(x.shape)
-        yield jnp.sum((x @ a) * x), "", "definition"
-        yield jnp.sum((x @ a.T) * x), "", "a is symmetric"
+        yield bp.line("", jnp.sum((x @ a) * x), "definition")
+        yield bp.line("", jnp.sum((x @ a.T) * x), "a is symmetric")
 
     assert turned.verify().ok
     assert min(shape[0] for shape in sizes) == 3

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.numerics.leaves import is_inexact
-from backproof.verification.blame.marking import Expression
+from backproof.verification.blame.marking import NOTE, Expression
 from backproof.verification.blame.seen import Seen
 from backproof.verification.blame.watched import Watching
 from backproof.verification.claims.numpy_in_jax import Module
@@ -185,11 +185,21 @@ def _name_of(node: ast.AST) -> str:
 
 
 def yielded_by(statement: ast.AST) -> ast.expr | None:
-    """Return what a statement yields, of a tuple the first part; None if it yields nothing."""
+    """Return what a statement yields, of a line of a derivation its value; None if it yields nothing."""
     value = statement.value if isinstance(statement, ast.Expr) else None
-    if not isinstance(value, ast.Yield):
-        return None
-    return value.value.elts[0] if isinstance(value.value, ast.Tuple) and value.value.elts else value.value
+    return part_of_line(value.value) if isinstance(value, ast.Yield) and value.value else None
+
+
+def part_of_line(yielded: ast.expr) -> ast.expr:
+    """Return the value in `line(latex, value, because)` and in `(value, latex, because)`, else all of it."""
+    if isinstance(yielded, ast.Call) and _name_of(yielded.func) == NOTE:
+        yielded = yielded.args[1]  # the mark on the whole line
+    if isinstance(yielded, ast.Tuple) and yielded.elts:
+        return yielded.elts[0]
+    if not isinstance(yielded, ast.Call) or _name_of(yielded.func) != "line":
+        return yielded
+    named = [keyword.value for keyword in yielded.keywords if keyword.arg == "value"]
+    return [*named, *yielded.args[1:2], yielded][0]
 
 
 def _span(one: Expression) -> tuple[Any, ...]:
