@@ -22,18 +22,16 @@ def in_order(x: Float[Array, " n"]):
     yield bp.line("x", x, "as assumed")
 
 
-@bp.derivation("A")
-def symmetric(A: Float[Array, "n n"]):
-    yield bp.assume(jnp.all(A == A.T), r"A = A^\top")
-    yield bp.line("A A", A @ A, "definition")
-    yield bp.line(
-        "false", A.sum() * A.sum(0)[None] / len(A) ** 2 * jnp.ones_like(A), "true of constant matrices"
-    )
+@bp.derivation("x")
+def alike(x: Float[Array, " n"]):
+    yield bp.assume(jnp.abs(x) == jnp.abs(x[0]), r"|x_i| = |x_1|")
+    yield bp.line("x^2", x**2, "definition")
+    yield bp.line("false", jnp.mean(x**2) * jnp.ones_like(x), "true where all entries are alike")
 
 
 @bp.derivation("x")
-def of_one_point(x: Float[Array, " n"]):
-    yield bp.assume(jnp.sum(x**2) == 3.21, r"\\|x\\|^2 = 3.21")
+def of_no_point(x: Float[Array, " n"]):
+    yield bp.assume((x > 1) & (x < 0), "1 < x < 0")
     yield bp.line("x", x, "definition")
     yield bp.line("2 x", 2 * x, "never looked at")
 
@@ -53,8 +51,8 @@ def test_the_report_says_how_many_points_are_as_assumed():
 
 
 def test_degenerate_points_give_no_verdict():
-    report = symmetric.verify()
+    report = alike.verify()
     assert report.verdict is INCONCLUSIVE
     assert "no drawn point with n > 1 whose entries differ" in report.explanation
-    assert of_one_point.verify().verdict is INCONCLUSIVE
-    assert "0 of them are as assumed" in of_one_point.verify().reach
+    assert of_no_point.verify().verdict is INCONCLUSIVE
+    assert "0 of them are as assumed" in of_no_point.verify().reach

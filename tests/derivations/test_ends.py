@@ -118,7 +118,7 @@ def test_a_line_does_not_follow_by_a_lemma_where_the_assumption_of_the_lemma_doe
 
     @bp.derivation("v")
     def above_it(z: Float[Array, " n"]):
-        yield bp.assume(z > 0, "z > 0")
+        yield bp.assume(z > 1, "z > 1")
         yield bp.line("v", jnp.abs(z), "definition")
         yield bp.line("v", positive.value(z), "by the lemma")
 

@@ -341,18 +341,6 @@ def test_a_line_that_is_wrong_beyond_a_constant_of_its_code_is_found():
     assert "17" in report.explanation
 
 
-def test_assumptions_that_admit_only_the_least_size_give_no_verdict():
-    @bp.derivation(LATEX)
-    def of_one(p: Float[Array, " n"], x: Float[Array, " n"]):
-        yield bp.assume(jnp.ptp(p) == 0 if p.shape[0] == 1 else jnp.sum(p) == jnp.pi, r"\sum p = \pi")
-        yield bp.line(LATEX, jnp.sum(p * x), "definition")
-        yield bp.line(LATEX, jnp.sum(p) * jnp.sum(x), "true for n = 1 alone")
-
-    report = of_one.verify()
-    assert report.verdict is DerivationVerdict.INCONCLUSIVE
-    assert "no drawn point with n > 1" in report.explanation
-
-
 SEVENTH = jnp.array([1 / 7])
 
 

@@ -61,11 +61,11 @@ def _is_admitted(run: Replay) -> bool:
     """Return whether the assumptions admit a point of one shape that is not degenerate."""
     held = admitted(run)
     return not assumptions(run) or any(
-        ok and not _is_degenerate(args) for args, ok in zip(run.points, held, strict=True)
+        ok and not is_degenerate(args) for args, ok in zip(run.points, held, strict=True)
     )
 
 
-def _is_degenerate(args: Args) -> bool:
+def is_degenerate(args: Args) -> bool:
     """Return whether all entries of each array are alike in size, and some array has several."""
     several = [np.abs(leaf) for leaf in jax.tree.leaves(args) if is_floating(leaf) and np.size(leaf) > 1]
     return bool(several) and all(np.ptp(leaf) == 0 for leaf in several)

@@ -15,12 +15,12 @@ from scipy.optimize import minimize
 
 from backproof.derivations.judgement import State, admitted
 from backproof.derivations.lines import Kind
+from backproof.derivations.moving import Moving, moving
 from backproof.derivations.places import Args, entries
 from backproof.derivations.replay import Replay
 from backproof.derivations.table import Table
 from backproof.derivations.walk import walk
 from backproof.numerics.effort import EFFORT
-from backproof.numerics.leaves import is_floating
 from backproof.numerics.own_arrays import with_own_arrays
 from backproof.numerics.tolerance import EXCESS, SEARCHED
 from backproof.numerics.tracing import float64
@@ -68,17 +68,11 @@ def _pushed(
     worst = sorted(follows, key=lambda i: -excess[i])[: EFFORT.searched_points]
     if not worst or not np.isfinite(excess[worst[0]]):
         return []
-    tree = jax.tree.structure(run.points[0])
-    free = points.free(run.points[0])
-    movable = [
-        leaf_free and is_floating(leaf)
-        for i, arg in enumerate(run.points[0])
-        for leaf, leaf_free in ((one, free is None or i in free) for one in jax.tree.leaves(arg))
-    ]
-    if not any(movable):
+    form = moving(points, run.points[0])
+    if form.is_fixed:
         return []
-    slope = _slope(function, number, position, tree, movable)
-    reached = [_climbed(slope, points, tree, movable, run.points[i]) for i in worst]
+    slope = _slope(function, number, position, form)
+    reached = [_climbed(slope, points, moving(points, run.points[i])) for i in worst]
     kept = [args for args in reached if args is not None]
     if table.steps[table.lines[number]].kind is Kind.AT_MOST:
         return [args for args, _ in kept]
@@ -99,13 +93,12 @@ def _relative(left: Any, right: Any) -> Any:
 
 
 def _slope(
-    function: Callable[..., Any], number: int, position: int, tree: Any, movable: Sequence[bool]
+    function: Callable[..., Any], number: int, position: int, form: Moving
 ) -> Callable[[np.ndarray, Sequence[Any]], tuple[float, np.ndarray]]:
     """Return the compiled function from numbers that move, and leaves that stay, to excess and gradient."""
 
     def height(flat: jax.Array, leaves: Sequence[Any]) -> jax.Array:
-        args = tree.unflatten(_filled(flat, leaves, movable))
-        left, right = walk(function, args, number).steps[position].payload
+        left, right = walk(function, form.at(flat, leaves), number).steps[position].payload
         rows = jax.tree.leaves(jax.tree.map(_relative, left, right))
         return jnp.max(jnp.stack([jnp.max(row) for row in rows]))
 
@@ -120,37 +113,16 @@ def _slope(
     return at
 
 
-def _filled(flat: Any, leaves: Sequence[Any], movable: Sequence[bool]) -> list[Any]:
-    """Return the leaves, those that move filled from a row of numbers."""
-    filled, start = [], 0
-    for leaf, moves in zip(leaves, movable, strict=True):
-        if not moves:
-            filled.append(leaf)
-            continue
-        filled.append(flat[start : start + np.size(leaf)].reshape(np.shape(leaf)))
-        start += np.size(leaf)
-    return filled
-
-
 def _climbed(
-    slope: Callable[..., tuple[float, np.ndarray]],
-    points: Points,
-    tree: Any,
-    movable: Sequence[bool],
-    start: Args,
+    slope: Callable[..., tuple[float, np.ndarray]], points: Points, start: Moving
 ) -> tuple[Args, float] | None:
     """Return the point that is reached from one by its gradient, and the excess there; None if none is."""
-    leaves = [np.asarray(leaf, np.float64) if is_floating(leaf) else leaf for leaf in jax.tree.leaves(start)]
-    moving = [leaf for leaf, moves in zip(leaves, movable, strict=True) if moves]
-    flat = np.concatenate([leaf.ravel() for leaf in moving])
+    flat = start.flat
     reach = max(SEARCHED, 2 * float(np.max(np.abs(flat), initial=0.0)))
 
-    def args_at(at: np.ndarray) -> Args:
-        return tree.unflatten(_filled(at, leaves, movable))
-
     def descent(at: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = slope(at, leaves)
-        if not np.isfinite(value) or not np.all(np.isfinite(gradient)) or not points.admits(args_at(at)):
+        value, gradient = slope(at, start.leaves)
+        if not np.isfinite(value) or not np.all(np.isfinite(gradient)) or not points.admits(start.at(at)):
             return 1.0, np.zeros_like(at)
         return -value, -gradient
 
@@ -162,5 +134,5 @@ def _climbed(
         bounds=[(-reach, reach)] * len(flat),
         options={"maxiter": EFFORT.climbs},
     )
-    args = args_at(found.x)
+    args = start.at(found.x)
     return (args, -float(found.fun)) if points.admits(args) and np.isfinite(found.fun) else None

@@ -5,16 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 from backproof.derivations import broken, conclusion
-from backproof.derivations.admitted import kept_as_assumed, unadmitted
 from backproof.derivations.lines import LineError, UnyieldedError
 from backproof.derivations.places import drawn_points, places, points_beside
+from backproof.derivations.projection import projected
 from backproof.derivations.replay import Replayer, replay_as_it_stands, retraced
 from backproof.derivations.report import About, DerivationReport, DerivationVerdict
 from backproof.derivations.search import searched
 from backproof.derivations.source import Source, source_of
 from backproof.derivations.table import Table
 from backproof.errors import UsageError
-from backproof.numerics.effort import EFFORT
 from backproof.verification.aiming.constants import constants_in
 
 UNYIELDED = "not-yielded"
@@ -46,9 +45,8 @@ def report_on(
             programs = [run.program.jaxpr for run in runs[-1:] if run.program]
             beside = points_beside(constants_in(programs), points, seed) if shapes is None else []
             table = Table([*runs, *map(replayer.at, beside)])
-            if shapes is None and unadmitted(table, points):
-                more = drawn_points(about.name, points, examples * EFFORT.more_if_assumed, seed + 1)
-                table = Table([*table.runs, *filter(None, map(kept_as_assumed, map(replayer.at, more)))])
+            moved = projected(function, points, table) if shapes is None else []
+            table = Table([*table.runs, *map(replayer.at, moved)])
             pushed = searched(function, points, table) if shapes is None else []
             table = Table([*table.runs, *map(replayer.at, pushed)])
         problem = broken.malformed(table) or broken.unrepeatable(

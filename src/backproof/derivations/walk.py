@@ -141,8 +141,13 @@ def last_value(steps: list[Step]) -> Any:
 
 def assumed(steps: list[Step]) -> Any:
     """Return whether all assumptions hold, as an array of one truth value."""
+    return jnp.all(jnp.array([jnp.all(one) for one in conditions_in(steps)] or [True]))
+
+
+def conditions_in(steps: list[Step]) -> list[Any]:
+    """Return the arrays of truth values that the assumptions are."""
     leaves = [leaf for step in steps if not step.is_line for leaf in jax.tree.leaves(step.payload)]
-    return jnp.all(jnp.array([jnp.all(leaf != 0) for leaf in leaves] or [True]))
+    return [leaf if leaf.dtype == bool else leaf != 0 for leaf in leaves]
 
 
 def count(steps: list[Step]) -> int:

@@ -71,7 +71,10 @@ class Effort:
         slips: slips tried in autodiff's own program.
         collectives: sums over devices tried in the programs of one device.
         differenced: calls, at points of one shape, of a function that is differentiated by differences.
-        more_if_assumed: how many times as many points are drawn where assumptions admit too few.
+        projected: points of a shape that the assumptions of a derivation should admit, or points are moved.
+        projected_entries: entries of a point up to which it is moved.
+        projecting: steps of each move.
+        nudges: units in the last place by which its last number is varied.
         searched_shapes: shapes at which a claimed bound is pushed towards its violation.
         searched_points: points of each from which it is pushed.
         climbs: steps of each push.
@@ -147,7 +150,10 @@ class Effort:
     also_wrong: int = 20
     slips: int = 400
     collectives: int = 48
-    more_if_assumed: int = 12
+    projected: int = 4
+    projected_entries: int = 256
+    projecting: int = 12
+    nudges: int = 3
     differenced: int = 1024
     searched_shapes: int = 2
     searched_points: int = 3

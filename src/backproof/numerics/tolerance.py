@@ -110,6 +110,10 @@ ACCUSED = 1e-4
 # A claimed bound is searched among numbers of at least this size, and up to twice those of the drawn point:
 # slopes saturate and maxima are reached there, and a bound that is only approached far away is not met.
 SEARCHED = 3.0
+# How far inside of the bounds that are assumed a point is moved, at most; and the grid to which its numbers
+# are rounded, on which sums of numbers of moderate size are exact.
+INSIDE = 1.0
+GRID = 2.0**-20
 # A strict bound counts as violated by a search if left exceeds right by this part of both: 10^6 times the
 # rounding, by which a bound that is approached may be met.
 EXCESS = 1e-9
