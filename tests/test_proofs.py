@@ -23,7 +23,7 @@ FILES = sorted({one.path for one in FOUND})
 pytestmark = pytest.mark.as_user  # a proof is a user's file
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: Path(path).stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(Path(path).parts[-2:]))
 def test_every_derivation_holds(path):
     mine = [one for one in RIGHT if one.path == path]
     fallen = [str(report) for report in verify_each(mine, shapes=1) if not report.ok]

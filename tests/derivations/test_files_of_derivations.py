@@ -36,6 +36,23 @@ def folder(tmp_path):
     return tmp_path
 
 
+def test_files_of_a_package_may_import_each_other_and_are_read_again_when_they_change(tmp_path):
+    package = tmp_path / "book_of_tests"
+    package.mkdir()
+    (package / "__init__.py").write_text("FACTOR = 2.0\n")
+    (package / "one.py").write_text(f"from . import FACTOR\n{GOOD}")
+    (package / "two.py").write_text(
+        f"from .one import a as lemma\n{GOOD.replace('def b', 'def c').replace('again = b', '')}"
+    )
+    found = find([package])
+    assert [one.name for one in found] == ["b", "a", "c", "a"]
+    assert find([package / "two.py"])[0] is found[2]
+    (package / "__init__.py").write_text("FACTOR = 3.0  # changed\n")
+    again = find([package], anew=True)
+    assert again[0].function.__globals__["FACTOR"] == 3.0
+    assert again[0] is not found[0]
+
+
 def test_a_file_gives_its_own_derivations_in_the_order_of_the_source(folder):
     assert [one.name for one in find([folder / "good.py"])] == ["b", "a"]
 

@@ -23,8 +23,15 @@ def derivations():
     return find([ROOT / "proofs"])
 
 
+def document_of(path):
+    """Return the document of a file of proofs/: the folder in which it is."""
+    return Path(path).parent.name
+
+
 def code_of(derivation):
     """Return what of the library the last line of a derivation runs; empty if nothing."""
+    if derivation.ships:
+        return derivation.ships
     source = source_of(derivation.function)
     yields = source.yields() if source else []
     return (shipped(source, yields[-1].lineno) if yields else None) or ""
@@ -50,7 +57,7 @@ def map_of_items(found):
     rows = ["| item | kind | what | derivation | code | test |", "|---|---|---|---|---|---|"]
     for item, (kind, what) in ITEMS.items():
         mine = [one for one in found if item in one.items]
-        places = "; ".join(f"`{Path(one.path).stem}.{one.name}`" for one in mine)
+        places = "; ".join(f"`{document_of(one.path)}.{one.name}`" for one in mine)
         code = ", ".join(dict.fromkeys(f"`{code_of(one)}`" for one in mine if code_of(one)))
         rows.append(row(item, kind, what, places, code, ", ".join(tests.get(item, []))))
     return "\n".join(rows)
@@ -62,7 +69,7 @@ def table_of_errata(reports):
     for report in sorted(reports, key=lambda one: one.refutes.erratum):
         line = next(one for one in report.lines if one.number == report.wrong)
         formula = readable(line.latex) or line.reason  # what raises before its line is reached has no formula
-        place = f"`{Path(report.file).stem}.{report.name}`, line {report.wrong}"
+        place = f"`{document_of(report.file)}.{report.name}`, line {report.wrong}"
         rows.append(row(report.refutes.erratum, formula, report.cause, report.refutes.because, place))
     notes = [row(name, "", "reading note", note, "not executable") for name, note in READING_NOTES.items()]
     return "\n".join(rows + notes)

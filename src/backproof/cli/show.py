@@ -73,7 +73,7 @@ def changed(paths: Sequence[Path], seed: int, at: Iterator[None]) -> Iterator[li
     known: dict[Place, str] = {}
     for _ in at:
         try:
-            found = find(paths)
+            found = find(paths, anew=True)
             code = _code(found)
             new = [one for one in found if known.get((one.path, one.name)) != code[one.path, one.name]]
             yield list(map(Verifications(seed=seed).report_on, new))

@@ -3,7 +3,6 @@
 import ast
 import inspect
 import random
-from types import FunctionType
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ import numpy as np
 
 from backproof.derivations.lines import Kind
 from backproof.derivations.replay import Replayer, replay_as_it_stands
-from backproof.derivations.source import source_of
+from backproof.derivations.source import is_neighbour, source_of
 from backproof.derivations.table import Table
 
 # Without an argument these give other numbers each time; a use of a global generator shows in its state.
@@ -70,7 +69,7 @@ def generators() -> tuple[Any, ...]:
 
 
 def _seeds_itself(function: Any) -> bool:
-    """Return whether a function, or one that it calls in its file, makes a generator without a seed."""
+    """Return whether a function, or one that it calls in its folder, makes a generator without a seed."""
     waiting, seen = [function], set()
     while waiting:
         one = inspect.unwrap(waiting.pop())
@@ -82,7 +81,7 @@ def _seeds_itself(function: Any) -> bool:
         if any(not call.args and not call.keywords and _name(call.func) in UNSEEDED for call in calls):
             return True
         named = (one.__globals__.get(node.id) for node in ast.walk(source.tree) if isinstance(node, ast.Name))
-        waiting += [f for f in named if isinstance(f, FunctionType) and f.__globals__ is one.__globals__]
+        waiting += [found for found in named if is_neighbour(found, one)]
     return False
 
 

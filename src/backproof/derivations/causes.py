@@ -15,7 +15,7 @@ small change with which it follows. These causes come in addition to those of th
 | `lemma-assumption` | the line takes the value of a lemma where the lemma's assumptions do not hold |
 """
 
-from types import FunctionType
+import inspect
 from typing import Any
 
 import jax
@@ -25,7 +25,7 @@ from backproof.derivations.example import Look
 from backproof.derivations.judgement import misfit
 from backproof.derivations.lines import Kind
 from backproof.derivations.mends import find_mend
-from backproof.derivations.source import Source
+from backproof.derivations.source import Source, is_neighbour
 from backproof.derivations.table import Table
 from backproof.numerics.comparison import agree
 from backproof.numerics.tolerance import ROUNDED
@@ -52,10 +52,10 @@ def coarse_constant(function: Any, found: Judgement) -> Named | None:
 
 
 def _read_by(function: Any) -> dict[str, Any]:
-    """Return what a function reads by its name, and what the functions of its file that it calls read."""
+    """Return what a function reads by its name, and what the functions of its folder that it calls read."""
+    function = inspect.unwrap(function)
     found = named(function)
-    helpers = [one for one in found.values() if isinstance(one, FunctionType)]
-    near = [one for one in helpers if one.__globals__ is function.__globals__]
+    near = [one for one in found.values() if is_neighbour(one, function)]
     return {name: value for one in (*near, function) for name, value in named(one).items()}
 
 

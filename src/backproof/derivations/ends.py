@@ -33,6 +33,11 @@ class Ends(NamedTuple):
     cotangent: str | None = None
     ships: Ended | None = None
 
+    @property
+    def what_ships(self) -> str:
+        """The name of the shipped code that runs last; empty if there is none."""
+        return (shipped_by(_told(self.ships, "")[1]) or "") if self.ships else ""
+
     def around(self, function: Lines, latex: str) -> Lines:
         """Return the generator of all lines: that of the definition, those of `function`, that of what ships.
 
@@ -40,7 +45,7 @@ class Ends(NamedTuple):
             UsageError: an end names an argument that is not there.
         """
         first = _definition(function, latex, self.of, self) if self.of else None
-        last = _shipped(function, self.ships) if self.ships else None
+        last = _shipped(function, self.ships, self.what_ships) if self.ships else None
         if first is None and last is None:
             return function
 
@@ -84,9 +89,8 @@ def _definition(function: Lines, latex: str, told: Ended, ends: Ends) -> Callabl
     return opened
 
 
-def _shipped(function: Lines, ships: Ended) -> Callable[[tuple[PyTree, ...]], End]:
+def _shipped(function: Lines, ships: Ended, what: str) -> Callable[[tuple[PyTree, ...]], End]:
     """Return the last line as a function of the arguments: the value of the code that runs."""
-    what = shipped_by(_told(ships, "")[1]) or ""
     formula, runs = _told(ships, r"\texttt{" + what.replace("_", r"\_") + "}" if what else r"\text{code}")
     names, own = _arguments(function, runs, "ships")
     row = _row(runs, function)

@@ -1,6 +1,7 @@
 """Derivations in files: found by their path, in the order of the source, without registration."""
 
 import importlib.util
+import itertools
 import sys
 import traceback
 from collections.abc import Iterable
@@ -11,18 +12,29 @@ from backproof.derivations.form import Derivation
 from backproof.errors import UsageError, message
 
 
-def find(paths: Iterable[Path]) -> list[Derivation]:
+def find(paths: Iterable[Path], *, anew: bool = False) -> list[Derivation]:
     """Return every derivation defined at the top level of the files in `paths` and in its folders.
+
+    Args:
+        paths: files and folders.
+        anew: whether files of packages that were imported before are read again, since they may have changed.
 
     Raises:
         UsageError: a path is neither a file nor a folder, a file cannot be imported, or a file in `paths`
             defines no derivation.
     """
     found: list[Derivation] = []
+    paths = list(paths)
+    places = {
+        path: [file for file in sorted(path.rglob("*.py")) if _may_hold_one(path, file)]
+        for path in paths
+        if path.is_dir()
+    }
+    if anew:
+        _forget([*itertools.chain(*places.values()), *paths])
     for path in paths:
-        if path.is_dir():
-            files = [file for file in sorted(path.rglob("*.py")) if _may_hold_one(path, file)]
-            found += [one for file in files for one in derivations_in(file)]
+        if path in places:
+            found += [one for file in places[path] for one in derivations_in(file)]
             continue
         inside = derivations_in(path)
         if not inside:
@@ -46,22 +58,22 @@ def derivations_in(path: Path) -> list[Derivation]:
 
 
 def load(path: Path) -> ModuleType:
-    """Return the module of a file, imported under a unique name with its folder on the import path.
+    """Return the module of a file, imported with its folder on the import path.
+
+    A file of a package, whose folder has an `__init__.py`, is imported as a part of it, so that it may import
+    the other files of the package; any other file under a unique name.
 
     Raises:
         UsageError: there is no such file, or importing it raises.
     """
     if not path.is_file():
         raise _unusable(path, "a target is a Python file or a folder", "no such file", "check the spelling")
-    name = f"backproof_file_{path.stem}_{abs(hash(path.resolve()))}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise _unusable(path, "a target is a Python file or a folder", "another file", "name a .py file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.resolve().parent))
+    folder, name = _package(path.resolve())
+    sys.path.insert(0, str(folder))
     try:
-        spec.loader.exec_module(module)
+        return importlib.import_module(name) if name else _executed(path)
     except Exception as error:
         # A user's file may raise anything; the error is shown with the row that raised it.
         rows = [
@@ -73,7 +85,32 @@ def load(path: Path) -> ModuleType:
             message(must="a file must be importable", found=said, where=where, do="correct the file")
         ) from error
     finally:
-        sys.path.remove(str(path.resolve().parent))
+        sys.path.remove(str(folder))
+
+
+def _package(path: Path) -> tuple[Path, str]:
+    """Return the folder from which a file is imported, and its name if it is a part of a package."""
+    folder, parts = path.parent, [path.stem]
+    while (folder / "__init__.py").exists():
+        folder, parts = folder.parent, [folder.name, *parts]
+    return folder, ".".join(part for part in parts if part != "__init__") if len(parts) > 1 else ""
+
+
+def _forget(paths: Iterable[Path]) -> None:
+    """Forget the modules of the packages to which files belong."""
+    tops = {name.partition(".")[0] for _, name in (_package(path.resolve()) for path in paths) if name}
+    for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
+        del sys.modules[name]
+
+
+def _executed(path: Path) -> ModuleType:
+    name = f"backproof_file_{path.stem}_{abs(hash(path.resolve()))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:  # no suffix but .py is without a loader
+        raise ImportError(f"cannot import {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
     return module
 
 

@@ -33,6 +33,7 @@ class Derivation:
         refutes: how it is expected to fail, or None.
         args: the specifications of its arguments, or None to read its annotations.
         definition: the function given as `of=`, of which it is a derivative; or None.
+        ships: the name of the shipped code that the function given as `ships=` runs; empty if there is none.
     """
 
     def __init__(
@@ -44,9 +45,11 @@ class Derivation:
         refutes: Refutes | None,
         args: Any,
         definition: Callable[..., Any] | None = None,
+        ships: str = "",
     ) -> None:
         """Store the arguments; nothing is run."""
-        self.function, self.latex, self.items, self.definition = function, latex, items, definition
+        self.function, self.latex, self.items = function, latex, items
+        self.definition, self.ships = definition, ships
         self.uses, self.refutes, self.args = uses, refutes, args
         functools.update_wrapper(self, function)
 
@@ -255,8 +258,9 @@ def derivation(
     """
 
     def decorate(function: Callable[..., Any]) -> Derivation:
-        lines = Ends(of, wrt, cotangent, ships).around(function, latex)
+        ends = Ends(of, wrt, cotangent, ships)
+        lines, runs = ends.around(function, latex), ends.what_ships
         definition = of[1] if isinstance(of, tuple) else of
-        return Derivation(lines, latex, tuple(items), tuple(uses), refutes, args, definition)
+        return Derivation(lines, latex, tuple(items), tuple(uses), refutes, args, definition, runs)
 
     return decorate

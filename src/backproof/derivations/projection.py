@@ -21,7 +21,7 @@ from backproof.derivations.table import Table
 from backproof.derivations.walk import assumed, conditions_in, walk
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.own_arrays import with_own_arrays
-from backproof.numerics.tolerance import GRID
+from backproof.numerics.tolerance import GRID, INSIDE
 from backproof.numerics.tracing import float64
 from backproof.verification.points.draws import Points
 
@@ -63,19 +63,19 @@ def _reached(function: Callable[..., Any], points: Points, run: Replay) -> list[
     form = moving(points, refused[0])
     if form.is_fixed:
         return []
-    found: list[Args] = []
     for inside in WAYS:
         way = _way(function, form, inside)
+        found = []
         for args in reversed(refused):
-            if len(found) == wanted:
-                return found
             start = moving(points, args)
             flat = next((flat for flat in _tried(way, start) if _is_met(way, start, flat)), None)
             if flat is not None and points.admits(start.at(flat)):
                 found.append(start.at(flat))
+            if len(found) == wanted:
+                break
         if found:
-            break
-    return found
+            return found
+    return []
 
 
 def _way(function: Callable[..., Any], form: Moving, inside: Inside) -> Way:
@@ -102,11 +102,19 @@ def _is_met(way: Way, start: Moving, flat: np.ndarray) -> bool:
 def _tried(way: Way, start: Moving) -> Iterator[np.ndarray]:
     """Yield rows of numbers that may be as assumed: after Newton's steps, and rounded to a grid."""
     flat, missed, slopes = start.flat, np.zeros(0), np.zeros((0, 0))
+    last = np.zeros_like(flat)
     for _ in range(EFFORT.projecting):
         missed, slopes = _missed(way, start, flat)
         if not np.any(missed) or not np.all(np.isfinite(slopes)):
             break
-        flat = flat - np.linalg.lstsq(slopes, missed)[0]
+        step = np.linalg.lstsq(slopes, missed)[0]
+        length = np.max(np.abs(step))
+        if length == 0:
+            break
+        last = -step * min(1, max(INSIDE, np.max(np.abs(flat))) / length)
+        flat = flat + last
+    # the last step may have gone further inside of a bound than it had to, where formulas saturate
+    yield from (flat - last * (1 - part) for part in (0.125, 0.25, 0.5))
     yield flat
     if np.any(slopes) and np.all(np.isfinite(flat)):
         yield from _settled(way, start, np.round(flat / GRID) * GRID)

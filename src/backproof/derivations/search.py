@@ -117,8 +117,6 @@ def _climbed(
     slope: Callable[..., tuple[float, np.ndarray]], points: Points, start: Moving
 ) -> tuple[Args, float] | None:
     """Return the point that is reached from one by its gradient, and the excess there; None if none is."""
-    flat = start.flat
-    reach = max(SEARCHED, 2 * float(np.max(np.abs(flat), initial=0.0)))
 
     def descent(at: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = slope(at, start.leaves)
@@ -126,12 +124,13 @@ def _climbed(
             return 1.0, np.zeros_like(at)
         return -value, -gradient
 
+    reach = max(SEARCHED, 2 * float(np.max(np.abs(start.flat), initial=0.0)))
     found = minimize(
         descent,
-        flat,
+        start.flat,
         jac=True,
         method="L-BFGS-B",
-        bounds=[(-reach, reach)] * len(flat),
+        bounds=[(-reach, reach)] * len(start.flat),
         options={"maxiter": EFFORT.climbs},
     )
     args = start.at(found.x)

@@ -4,6 +4,7 @@ import ast
 import builtins
 import copy
 import inspect
+import os
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def source_of(function: Any) -> Source | None:
 
 
 def anchor(source: Source, row: int) -> str | None:
-    """Return the autodiff that the line yielded on `row` calls, directly or by a function of its file."""
+    """Return the autodiff that the line on `row` calls, directly or by a function of its folder."""
     for found in _reached(source, source.expression_at(row)):
         try:
             if found in ANCHORS:
@@ -98,12 +99,12 @@ def anchor(source: Source, row: int) -> str | None:
 
 
 def shipped(source: Source, row: int) -> str | None:
-    """Return the shipped code that the line yielded on `row` runs, directly or by a function of its file."""
+    """Return the shipped code that the line on `row` runs, directly or by a function of its folder."""
     return _first_shipped(_reached(source, source.expression_at(row)))
 
 
 def shipped_by(function: Any) -> str | None:
-    """Return the shipped code that a function is or runs, directly or by a function of its file."""
+    """Return the shipped code that a function is or runs, directly or by a function of its folder."""
     own = _first_shipped([function])
     definition = None if own or not isinstance(function, FunctionType) else definition_of(function)
     if definition is None:
@@ -142,7 +143,7 @@ def _reached(source: Source, expression: ast.AST | None) -> Iterator[Any]:
                 continue
             for found in resolved(part, names_in(where.written)):
                 yield found
-                if _is_neighbour(found, source.written):
+                if is_neighbour(found, source.written):
                     inner = source_of(found)
                     if inner and id(found) not in seen:
                         seen.add(id(found))
@@ -186,9 +187,14 @@ def resolved(node: ast.expr, names: dict[str, Any]) -> list[Any]:
     return []
 
 
-def _is_neighbour(found: Any, function: Any) -> bool:
-    """Return whether `found` is a function written in the same file."""
-    return isinstance(found, FunctionType) and found.__globals__ is function.__globals__
+def is_neighbour(found: Any, function: Any) -> bool:
+    """Return whether `found` is a function written in the same folder."""
+    folders = [os.path.dirname(one.__code__.co_filename) for one in (found, function) if _is_plain(one)]
+    return _is_plain(found) and len(set(folders)) == 1
+
+
+def _is_plain(found: Any) -> bool:
+    return isinstance(found, FunctionType)
 
 
 def planted(source: Source, row: int, expression: ast.expr) -> Source:

@@ -44,9 +44,8 @@ def report_on(
             runs = [replayer.at(group) for group in groups[-(shapes or len(groups)) :]]
             programs = [run.program.jaxpr for run in runs[-1:] if run.program]
             beside = points_beside(constants_in(programs), points, seed) if shapes is None else []
-            table = Table([*runs, *map(replayer.at, beside)])
-            moved = projected(function, points, table) if shapes is None else []
-            table = Table([*table.runs, *map(replayer.at, moved)])
+            moved = projected(function, points, Table(runs)) if shapes is None else []
+            table = Table([*runs, *map(replayer.at, [*beside, *moved])])
             pushed = searched(function, points, table) if shapes is None else []
             table = Table([*table.runs, *map(replayer.at, pushed)])
         problem = broken.malformed(table) or broken.unrepeatable(
