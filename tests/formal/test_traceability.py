@@ -10,7 +10,7 @@ import pytest
 import mirror
 import statements
 from items import ITEMS
-from trace_derivations import derivations, filled
+from links import broken, derivations
 
 pytestmark = pytest.mark.smoke
 
@@ -82,9 +82,13 @@ def test_the_shipped_name_exists(name):
     assert found is not None
 
 
-def test_the_column_of_derivations_is_up_to_date():
-    by_item = derivations(FORMAL.parent)
-    assert filled(TABLE, by_item) == TABLE, "run python proofs/formal/trace_derivations.py"
+def test_every_derivation_that_the_table_links_to_exists_and_fits_its_theorem():
+    known, linked = derivations(FORMAL.parent), {row[0]: row[4] for row in rows(5)}
+    assert len(known) > 100
+    for one in THEOREMS:
+        links = [] if linked[one.name] == NONE else linked[one.name].split(", ")
+        assert broken(links, one.items, known) == [], one.name
+        assert len(links) == len(set(links)), one.name
 
 
 def test_every_definition_has_a_mirror_that_quotes_it_and_no_other():
@@ -105,12 +109,21 @@ def test_a_statement_is_read_with_the_comment_above_it():
     assert (bare.comment, bare.is_claim) == ("", False)
 
 
-def test_derivations_are_found_by_their_items(tmp_path):
-    (tmp_path / "doc.py").write_text(
-        '@bp.derivation("z", items=("S0.3", "S0.9"))\ndef f(): ...\n\n@other(items=("S0.3",))\ndef g(): ...\n'
-        '\n@bp.derivation("z", items=("S0.3", "E0"))\ndef slip(): ...\n'
+def test_a_derivation_is_found_in_a_file_and_in_a_folder_of_its_document(tmp_path):
+    (tmp_path / "doc_000").mkdir()
+    (tmp_path / "doc_000" / "last.py").write_text('@derivation("z", items=("S0.3", "E0"))\ndef f(): ...\n')
+    (tmp_path / "doc_001.py").write_text(
+        '@bp.derivation("z", items=("S1.5",))\ndef g(): ...\n\n@bp.derivation("z")\ndef h(): ...\n'
+        '\n@other(items=("S1.5",))\ndef i(): ...\n\ndef j(): ...\n'
     )
-    assert derivations(tmp_path) == {"S0.3": ["doc.f"], "S0.9": ["doc.f"]}
-    row = "| `t` | `a.v` | S0.3, S0.9 | — | — |"
-    assert filled(row, derivations(tmp_path)) == "| `t` | `a.v` | S0.3, S0.9 | — | `doc.f` |"
-    assert filled(filled(row, derivations(tmp_path)), {}) == row
+    assert derivations(tmp_path) == {"doc_000.f": ("S0.3", "E0"), "doc_001.g": ("S1.5",), "doc_001.h": ()}
+
+
+def test_a_link_that_leads_nowhere_or_to_another_document_is_found():
+    known = {"doc_000.f": ("S0.3",), "doc_003.g": ("E3", "X.2"), "cross_cutting.h": ("X.1",)}
+    assert broken(["doc_000.f"], ["S0.3"], known) == broken(["doc_000.f"], ["S0.8"], known) == []
+    assert broken(["doc_003.g"], ["X.2"], known) == broken(["cross_cutting.h"], ["X.2"], known) == []
+    assert broken(["doc_000.nothing"], ["S0.3"], known) == ["there is no derivation doc_000.nothing"]
+    (foreign,) = broken(["cross_cutting.h"], ["S1.8", "S0.3"], known)
+    assert foreign == "cross_cutting.h has neither an item nor the document of S0.3, S1.8"
+    assert broken(["doc_000.f", "doc_003.g"], ["S3.1"], known)[0].startswith("doc_000.f has neither")
