@@ -66,25 +66,14 @@ Let t10 : 10%:R * t = 1. Proof. by rewrite divff ?pnatr_eq0. Qed.
 Let nine : 9%:R * t = 1 - t.
 Proof. by rewrite -[X in X - _]t10 -[X in _ - X]mul1r -mulrBl -[X in _ - X]/(1%:R) -natrB. Qed.
 
-(* e^0.1 + e^−10 < e^0.001 + e^−0.1 *)
-Lemma the_two_sums : expR t + expR (- 10%:R) < expR (t / 100%:R) + expR (- t).
+Let e_10 : expR (- 10%:R) <= t.
 Proof.
-have t1 : 0 < 1 - t by rewrite -nine mulr_gt0 ?ltr0n.
-have u : expR t * (1 - t) <= 1 := expR_le t0.
-have e_t : expR t <= 1 + 8%:R * t.
-  rewrite -(ler_pmul2r t1); apply: le_trans u _.
-  rewrite mulrDl mul1r -ler_subl_addl opprB addrCA subrr addr0 -nine mulrACA mulrA.
-  by rewrite ler_pemull ?(ltW t0) // -natrM -[X in X <= _]t10 ler_pmul2r // ler_nat.
-have e_10 : expR (- 10%:R) <= t.
-  rewrite expRN lef_pinv ?posrE ?expR_gt0 ?ltr0n //.
-  by apply: le_trans (expR_ge1Dx (ler0n _ _)); rewrite ler_addr.
-have e_mt : 1 - t <= expR (- t).
-  by rewrite expRN -[X in _ <= X]mul1r ler_pdivl_mulr ?expR_gt0 // mulrC.
-apply: (@le_lt_trans _ _ (1 + (1 - t))).
-  rewrite -nine; apply: le_trans (ler_add e_t e_10) _.
-  by rewrite -addrA ler_add2l -[X in _ + X]mul1r -mulrDl -[X in _ + X]/(1%:R) -natrD.
-by apply: ltr_le_add e_mt; rewrite expR_gt1 divr_gt0 ?ltr0n.
+rewrite expRN lef_pinv ?posrE ?expR_gt0 ?ltr0n //.
+by apply: le_trans (expR_ge1Dx (ler0n _ _)); rewrite ler_addr.
 Qed.
+
+Let e_mt : 1 - t <= expR (- t).
+Proof. by rewrite expRN -[X in _ <= X]mul1r ler_pdivl_mulr ?expR_gt0 // mulrC; exact: expR_le. Qed.
 
 (* One input and three classes, z = W x + b. *)
 Definition three : arch R 0 2 2 := Last 0 2 (identity R).
@@ -99,14 +88,14 @@ have -> : forward three_weights (c%:M : vec R 0) =
 by rewrite map_identity spread1 addr0 mul_mx_scalar.
 Qed.
 
-Let gradient_three c y : 0 < c ->
-  `|W1 (grads three_weights (c%:M : vec R 0) (label_error three_weights y c%:M))| =
-  c * (1 - softmax (c *: three_weights.1) y ord0).
+Let gradient_three c y :
+  W1 (grads three_weights (c%:M : vec R 0) (label_error three_weights y c%:M)) =
+  c *: (softmax (c *: three_weights.1) - one_hot R y).
 Proof.
-move=> c0; have -> : W1 (grads three_weights (c%:M : vec R 0) (label_error three_weights y c%:M)) =
+have -> : W1 (grads three_weights (c%:M : vec R 0) (label_error three_weights y c%:M)) =
   label_error three_weights y c%:M ⊙ map_mx (slope (identity R)) (z1 three_weights (c%:M : vec R 0)) *m
   (c%:M : vec R 0)^T by [].
-by rewrite had_identity tr_scalar_mx mul_mx_scalar normrZ gtr0_norm // /label_error forward_three error_norm.
+by rewrite had_identity tr_scalar_mx mul_mx_scalar /label_error forward_three.
 Qed.
 
 Let p_first c :
@@ -115,25 +104,108 @@ Proof.
 by rewrite mxE !big_ord_recl big_ord0 !mxE /= mulr0 expR0 mul1r mulrN addr0.
 Qed.
 
-(* With three classes a misclassified sample may gain less than the factor of its input: at x = 0.01 the class
-   y' leads, and 100 x makes the largest entry of ∂W less than 100 times as large (S3.18). *)
-Theorem three_classes_gain_less (y : 'I_3 := ord0) (y' : 'I_3 := lift ord0 ord0)
-    (x : vec R 0 := 100%:R^-1%:M) :
-  0 < lead three_weights x y y' /\
-  `|W1 (grads three_weights (100%:R *: x) (label_error three_weights y (100%:R *: x)))| <
-    100%:R * `|W1 (grads three_weights x (label_error three_weights y x))|.
+(* 1 − p_y = s / (1 + s) for the first class, s = e^{0.1 c} + e^{−10 c}. *)
+Let q c : R := 1 - softmax (c *: three_weights.1) ord0 ord0.
+
+Let q_at_1 : 23%:R * q 1 <= 13%:R.
 Proof.
-have x0 : 0 < 100%:R^-1 :> R by rewrite invr_gt0 ltr0n.
-have -> : 100%:R *: x = 1%:M by rewrite /x scale_scalar_mx divff // pnatr_eq0.
-split.
-  rewrite /lead forward_three !mxE /= mulr0 subr0.
-  by rewrite mulr_gt0.
-rewrite [X in X < _](gradient_three y ltr01) [X in _ < _ * X](gradient_three y x0) mulrA divff ?pnatr_eq0 // !mul1r.
-rewrite ltr_add2l ltr_opp2 !p_first !mul1r ltf_pinv ?posrE ?addr_gt0 ?expR_gt0 // ltr_add2l.
-have -> : 100%:R^-1 * 10%:R = t.
+have e : expR t <= 1 + 2%:R * t.
+  have t1 : 0 < 1 - t by rewrite -nine mulr_gt0 ?ltr0n.
+  rewrite -(ler_pmul2r t1); apply: le_trans (expR_le t0) _.
+  rewrite mulrDl mul1r -ler_subl_addl opprB addrCA subrr addr0 -nine mulrACA mulrA.
+  by rewrite ler_pemull ?(ltW t0) // -natrM -[X in X <= _]t10 ler_pmul2r // ler_nat.
+rewrite /q p_first !mul1r; set s := _ + expR (- 10%:R).
+have s1 : 10%:R * s <= 13%:R.
+  have := ler_add e e_10; rewrite -/s -(ler_pmul2l (x := 10%:R)) ?ltr0n // => /le_trans; apply.
+  by rewrite !mulrDr mulr1 mulrCA !t10 mulr1 -[X in _ + X <= _]/(1%:R) -!natrD.
+have p0 : 0 < 1 + s by rewrite !addr_gt0 ?expR_gt0.
+rewrite mulrBr mulr1 ler_subl_addl -ler_subl_addr -natrB // ler_pdivl_mulr // mulrDr mulr1.
+by rewrite -ler_subr_addl -natrB.
+Qed.
+
+Let q_at_100th : 19%:R <= 29%:R * q 100%:R^-1.
+Proof.
+rewrite /q p_first; have -> : 100%:R^-1 * 10%:R = t.
   have h : 100%:R = 10%:R * 10%:R :> R by rewrite -natrM.
   by rewrite h invfM -mulrA mulVf ?mulr1 ?pnatr_eq0.
-by rewrite [100%:R^-1 * t]mulrC; exact: the_two_sums.
+set s := _ + expR (- t); have s1 : 19%:R <= 10%:R * s.
+  have e : 1 <= expR (100%:R^-1 * t) by apply: ltW; rewrite expR_gt1 mulr_gt0 ?invr_gt0 ?ltr0n.
+  have := ler_add e e_mt; rewrite -/s -(ler_pmul2l (x := 10%:R)) ?ltr0n // => /(le_trans _); apply.
+  by rewrite -nine mulrDr mulr1 mulrCA t10 mulr1 -natrD.
+have p0 : 0 < 1 + s by rewrite !addr_gt0 ?expR_gt0.
+rewrite mulrBr mulr1 ler_subr_addr -ler_subr_addl -natrB // ler_pdivr_mulr // mulrDr mulr1.
+by rewrite -ler_subl_addl -natrB.
+Qed.
+
+Let q_ratio : 22%:R * q 1 <= 19%:R * q 100%:R^-1.
+Proof.
+have h1 : q 1 <= 13%:R / 23%:R by rewrite ler_pdivl_mulr ?ltr0n // mulrC.
+have h2 : 19%:R / 29%:R <= q 100%:R^-1 by rewrite ler_pdivr_mulr ?ltr0n // mulrC.
+apply: le_trans (ler_wpmul2l (ler0n _ 22) h1) (le_trans _ (ler_wpmul2l (ler0n _ 19) h2)).
+by rewrite !mulrA -!natrM ler_pdivr_mulr ?ltr0n // mulrAC ler_pdivl_mulr ?ltr0n // -!natrM ler_nat.
+Qed.
+
+Let q_shrinks : 4%:R * q 1 ^+ 2 < 3%:R * q 100%:R^-1 ^+ 2.
+Proof.
+have a0 : 0 <= q 1 by rewrite /q others_sum; apply: sumr_ge0 => i _; apply/ltW; have [] := softmax_is_a_distribution (1 *: three_weights.1).
+have b0 : 0 < q 100%:R^-1.
+  by rewrite -(pmulr_rgt0 _ (x := 29%:R)) ?ltr0n //; apply: lt_le_trans q_at_100th; rewrite ltr0n.
+rewrite -(ltr_pmul2l (x := 121%:R)) ?ltr0n // mulrA [X in _ < X]mulrA -!natrM.
+apply: (@le_lt_trans _ _ ((19%:R * q 100%:R^-1) ^+ 2)).
+  rewrite (_ : _ * q 1 ^+ 2 = (22%:R * q 1) ^+ 2); last by rewrite exprMn -natrX.
+  rewrite ler_pexpn2r ?nnegrE; [exact: q_ratio|by []|exact: mulr_ge0 (ler0n _ _) a0|].
+  exact: mulr_ge0 (ler0n _ _) (ltW b0).
+by rewrite exprMn -natrX ltr_pmul2r ?exprn_gt0 // ltr_nat.
+Qed.
+
+Let squares (z : vec R 2) (e := softmax z - one_hot R ord0) (d := 1 - softmax z ord0 ord0) :
+  3%:R * d ^+ 2 <= 2%:R * dot e e /\ dot e e <= 2%:R * d ^+ 2.
+Proof.
+have [p0 p1] := softmax_is_a_distribution z.
+have eE i : e i ord0 = softmax z i ord0 - (i == ord0)%:R := error_entry z ord0 i.
+move: p1 (p0 (lift ord0 ord0)) (p0 (lift ord0 (lift ord0 ord0))).
+rewrite dot_col !big_ord_recl !big_ord0 !addr0 !eE /= !subr0.
+move: (softmax z (lift ord0 ord0) ord0) (softmax z (lift ord0 (lift ord0 ord0)) ord0) => a b p1 a0 b0.
+have dE : d = a + b by rewrite /d -p1 addrC addKr.
+have -> : softmax z ord0 ord0 - 1 = - d by rewrite opprB.
+rewrite mulrNN -!expr2.
+have E : d ^+ 2 = (a ^+ 2 + b ^+ 2) + a * b *+ 2 by rewrite dE sqrrD addrAC.
+split.
+  rewrite mulrDr -[3%N]/(2 + 1)%N natrD mulrDl mul1r ler_add2l E mulr_natl mulr2n ler_add2l.
+  by rewrite -subr_ge0 addrAC -sqrrB sqr_ge0.
+by rewrite mulr_natl mulr2n ler_add2l E ler_addl mulrn_wge0 // mulr_ge0 // ltW.
+Qed.
+
+(* With three classes a misclassified sample may gain less than the factor of its input: at x = 0.01 the class
+   y' leads, and 100 x makes ∂W less than 100 times as large, by its largest entry and by the root of the sum
+   of the squares of its entries (S3.18). *)
+Theorem three_classes_gain_less (y : 'I_3 := ord0) (y' : 'I_3 := lift ord0 ord0)
+    (x : vec R 0 := 100%:R^-1%:M) (dW := fun v => W1 (grads three_weights v (label_error three_weights y v))) :
+  [/\ 0 < lead three_weights x y y',
+      `|dW (100%:R *: x)| < 100%:R * `|dW x| &
+      dot (dW (100%:R *: x)) (dW (100%:R *: x)) < 100%:R ^+ 2 * dot (dW x) (dW x)].
+Proof.
+have n0 : 100%:R != 0 :> R by rewrite pnatr_eq0.
+have x0 : 0 < 100%:R^-1 :> R by rewrite invr_gt0 ltr0n.
+have -> : 100%:R *: x = 1%:M by rewrite /x scale_scalar_mx divff.
+have at_1 : dW 1%:M = softmax (1 *: three_weights.1) - one_hot R y.
+  by rewrite /dW gradient_three scale1r.
+have at_x : dW x = 100%:R^-1 *: (softmax (100%:R^-1 *: three_weights.1) - one_hot R y).
+  exact: gradient_three.
+rewrite at_1 at_x; split.
+- rewrite /lead forward_three !mxE /= mulr0 subr0.
+  by rewrite mulr_gt0.
+- rewrite normrZ gtr0_norm // mulrA divff // mul1r !error_norm -/(q 1) -/(q _).
+  have b0 : 0 < q 100%:R^-1.
+    by rewrite -(pmulr_rgt0 _ (x := 29%:R)) ?ltr0n //; apply: lt_le_trans q_at_100th; rewrite ltr0n.
+  rewrite -(ltr_pmul2l (x := 22%:R)) ?ltr0n //; apply: le_lt_trans q_ratio _.
+  by rewrite ltr_pmul2r // ltr_nat.
+- have E (D : R) : 100%:R ^+ 2 * (100%:R^-1 * (100%:R^-1 * D)) = D.
+    by rewrite expr2 -mulrA [X in _ * X]mulrA divff // mul1r mulrA divff // mul1r.
+  rewrite dotZl dotZr E -(ltr_pmul2l (x := 2%:R)) ?ltr0n //.
+  apply: lt_le_trans (squares _).1; apply: le_lt_trans q_shrinks.
+  have -> : 4%:R = 2%:R * 2%:R :> R by rewrite -natrM.
+  by rewrite -mulrA ler_pmul2l ?ltr0n //; exact: (squares _).2.
 Qed.
 
 End ThreeClasses.
