@@ -40,9 +40,14 @@ def main() -> int:
 def unproved_words(folder: Path) -> list[str]:
     """Return a line for every word that asserts something without proof."""
     options = (folder / "_CoqProject").read_text("utf-8")
-    return [f"_CoqProject: {found[0]}" for found in UNPROVED.finditer(options)] + [
+    return [f"_CoqProject: {found[0]}" for found in UNPROVED.finditer(options)] + unproved_in(files(folder))
+
+
+def unproved_in(sources: list[Path]) -> list[str]:
+    """Return a line for every such word in these files."""
+    return [
         f"{path.name}:{number}: {found[0]}"
-        for path in files(folder)
+        for path in sources
         for number, line in enumerate(without_comments(path.read_text("utf-8")).splitlines(), 1)
         for found in UNPROVED.finditer(line)
     ]

@@ -56,13 +56,33 @@ Theorem no_gradient_at_the_target n m p (A : arch R n m p) (th : params A) (x : 
   forward th x = y -> grads th x (forward th x - y) = 0.
 Proof. by move=> ->; rewrite subrr no_error_no_gradient. Qed.
 
-(* A unit without error gets no gradient: row i of ∂W^l and entry i of ∂b^l are 0 (S1.12). *)
-Theorem dead_unit n m p (A : arch R n m p) (th : params A) (a : bat n) (g : bat p) i :
-  row i (delta th (z1 th a) g) = 0 ->
-  row i (W1 (grads th a g)) = 0 /\ b1 (grads th a g) i ord0 = 0.
+(* A unit whose gate is shut at every sample gets no gradient and gives none: row i of ∂W^l and entry i of
+   ∂b^l are 0, and so is column i of ∂W^{l+1}, which multiplies its output; for any activation (S1.12). *)
+Theorem shut_unit n m k p (s : activation R) (A : arch R m k p) (th : params (Layer n s A))
+    (a : bat n) (g : bat p) (i : 'I_m.+1) :
+  (forall j, act s (z1 th a i j) = 0 /\ slope s (z1 th a i j) = 0) ->
+  [/\ row i (W1 (grads th a g)) = 0, b1 (grads th a g) i ord0 = 0 &
+      col i (W1 (grads th a g).2) = 0].
 Proof.
-move=> di; rewrite W1_grads b1_grads row_mul di mul0mx; split=> //.
-by rewrite mxE big1 // => k _; have /matrixP /(_ ord0 k) := di; rewrite !mxE.
+move=> shut.
+have d0 j : delta th (z1 th a) g i j = 0.
+  by rewrite delta_layer mxE [X in _ * X]mxE (shut j).2 mulr0.
+split.
+- by rewrite W1_grads; apply/matrixP => q j; rewrite !mxE big1 // => l _; rewrite d0 mul0r.
+- by rewrite b1_grads mxE big1.
+- rewrite W1_grads; apply/matrixP => q j; rewrite !mxE big1 // => l _.
+  by rewrite [X in _ * X]mxE [X in _ * X]mxE (shut l).1 mulr0.
+Qed.
+
+(* A dead unit: a ReLU unit with z ≤ 0 at every sample, 0 included, because the gate is strict (S1.7, S1.12). *)
+Theorem dead_unit n m k p (A : arch R m k p) (th : params (Layer n (relu R) A))
+    (a : bat n) (g : bat p) (i : 'I_m.+1) :
+  (forall j, z1 th a i j <= 0) ->
+  [/\ row i (W1 (grads th a g)) = 0, b1 (grads th a g) i ord0 = 0 &
+      col i (W1 (grads th a g).2) = 0].
+Proof.
+move=> z0; apply: shut_unit => j; move: (z0 j); rewrite /= /strict_gate => zj.
+by rewrite (max_idPl zj) ltNge zj.
 Qed.
 
 End Invariants.

@@ -1,8 +1,10 @@
-"""`make mutants`: errors planted in a scratch copy, one at a time. Each must stop the build.
+"""`make mutants`: errors planted in a scratch copy, one at a time. Each must make a theorem false.
 
-An error in a definition leaves the theorem's words as they are and makes it false, so that its proof no
-longer goes through; two are refused even earlier, because the sizes of the matrices do not fit. The
-unchanged copy must build, and an assumption smuggled in must be seen by the check.
+That a build stops says only that some proof script no longer goes through. So for every error Coq also proves
+that a theorem's words have become false, at a point that is printed (`refutation.py`); two errors never get
+that far, because the sizes of the matrices do not fit. A formula that is only written otherwise stops the
+build too, and must be recognised: there, nothing has become false. The unchanged copy must build, and an
+assumption smuggled in must be seen by the check.
 """
 
 import re
@@ -14,78 +16,106 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-HERE = Path(__file__).parent
+from check import unproved_in
+from refutation import ANY_TARGET, FOLDER, TRANSPOSE, UPDATED, Point, along, at_units, refutes
+from statements import HERE
+
 ERROR = re.compile(r'File "\./([\w.]+)", line (\d+)')
+MISFIT = "refused by its sizes"
+FALSE = "false"
+SCRIPT = "only the script broke"
 STEP = "(W1 th.2)^T *m delta th.2 z' g ⊙ map_mx (slope s) z"
 LAYER = "((d *m a^T, sum_samples d), grads"
 REFUTED = re.compile(r"Theorem claim_is_false : (.*?)\.\nProof\..*?Qed\.", re.DOTALL)
 
 
 class Mutant(NamedTuple):
-    """Holds one error: the text `right` of a file becomes `wrong`, and the build must fail in `fails_in`."""
+    """Holds one error: the text `right` of a file becomes `wrong`, and the build must fail in `fails_in`.
+
+    `point` is where a theorem becomes false; None if the sizes of the matrices no longer fit.
+    """
 
     name: str
     file: str
     right: str
     wrong: str
     fails_in: str
+    point: Point | None
+
+
+def step(name: str, wrong: str, point: Point | None, fails_in: str = "recursion.v") -> Mutant:
+    """Return an error in the step from δ^{l+1} to δ^l."""
+    return Mutant(name, "network.v", STEP, wrong, fails_in, point)
+
+
+def layer(name: str, right: str, wrong: str, point: Point) -> Mutant:
+    """Return an error in the gradients of a layer."""
+    return Mutant(name, "network.v", LAYER, LAYER.replace(right, wrong), "parameters.v", point)
 
 
 MUTANTS = (
-    Mutant("no σ′", "network.v", STEP, "(W1 th.2)^T *m delta th.2 z' g", "recursion.v"),
-    Mutant("σ for σ′", "network.v", STEP, STEP.replace("slope", "act"), "recursion.v"),
-    Mutant("σ′ at a", "network.v", STEP, STEP.replace("s) z", "s) (map_mx (act s) z)"), "recursion.v"),
-    Mutant("no transpose", "network.v", STEP, STEP.replace("^T", ""), "network.v"),  # the sizes do not fit
-    Mutant("doubled ∂W", "network.v", LAYER, LAYER.replace("d *m a^T", "2%:R *: (d *m a^T)"), "parameters.v"),
-    Mutant("zero ∂b", "network.v", LAYER, LAYER.replace("sum_samples d", "0"), "parameters.v"),
-    Mutant("wrong sign", "network.v", STEP, f"- ({STEP})", "recursion.v"),
-    Mutant("wrong layer's z", "network.v", STEP, STEP.replace("(slope s) z", "(slope s) z'"), "network.v"),
-    Mutant(
-        "batch mean on b only",
-        "network.v",
-        LAYER,
-        LAYER.replace("sum_samples d", "B.+1%:R^-1 *: sum_samples d"),
-        "parameters.v",
-    ),
+    step("no σ′", "(W1 th.2)^T *m delta th.2 z' g", at_units(76)),
+    step("σ for σ′", STEP.replace("slope", "act"), at_units(684)),
+    step("σ′ at a", STEP.replace("s) z", "s) (map_mx (act s) z)"), at_units(1368)),
+    step("no transpose", STEP.replace("^T", ""), None, "network.v"),
+    layer("doubled ∂W", "d *m a^T", "2%:R *: (d *m a^T)", along("W", 5472, 2736)),
+    layer("zero ∂b", "sum_samples d", "0", along("b", 0, 912)),
+    step("wrong sign", f"- ({STEP})", at_units(-456)),
+    step("wrong layer's z", STEP.replace("(slope s) z", "(slope s) z'"), None, "network.v"),
+    layer("batch mean on b only", "sum_samples d", "B.+1%:R^-1 *: sum_samples d", along("b", 456, 912)),
     # The two that the sizes refuse, made to fit: on layers of equal width these are the same errors.
-    Mutant("no transpose, fitted", "network.v", STEP,
-           STEP.replace("(W1 th.2)^T", "(\\matrix_(i, j) W1 th.2 (inord i) (inord j))"), "recursion.v"),
-    Mutant("wrong layer's z, fitted", "network.v", STEP,
-           STEP.replace("(slope s) z", "(slope s) (\\matrix_(i, j) z' (inord i) j)"), "recursion.v"),
+    step("no transpose, fitted",
+         STEP.replace("(W1 th.2)^T", "(\\matrix_(i, j) W1 th.2 (inord i) (inord j))"), TRANSPOSE),
+    step("wrong layer's z, fitted",
+         STEP.replace("(slope s) z", "(slope s) (\\matrix_(i, j) z' (inord i) j)"), at_units(2888)),
     # Beyond the nine.
-    Mutant("no σ′ at the output", "network.v", "      g ⊙ map_mx (slope s) z", "      g", "recursion.v"),
+    Mutant("no σ′ at the output", "network.v", "      g ⊙ map_mx (slope s) z", "      g", "recursion.v",
+           at_units(12)),
     Mutant("σ′ for σ on the way up", "network.v", "let z' := z1 th.2 (map_mx (act s) z)",
-           "let z' := z1 th.2 (map_mx (slope s) z)", "recursion.v"),
+           "let z' := z1 th.2 (map_mx (slope s) z)", "recursion.v", at_units(312)),
     Mutant("p − t for any t", "softmax_cross_entropy.v", "((\\sum_k t k ord0) *: softmax z - t).",
-           "(softmax z - t).", "softmax_cross_entropy.v"),
+           "(softmax z - t).", "softmax_cross_entropy.v", ANY_TARGET),
     Mutant("W updated first", "descent.v", "above.1), th.1.1^T *m d)\n  end",
-           "above.1), (th.1.1 - eta *: (d *m a^T))^T *m d)\n  end", "descent.v"),
+           "above.1), (th.1.1 - eta *: (d *m a^T))^T *m d)\n  end", "descent.v", UPDATED),
 )  # fmt: skip
+
+SWAPPED = "map_mx (slope s) z ⊙ ((W1 th.2)^T *m delta th.2 z' g)"  # the factors of STEP in the other order
+REWRITTEN = step("no error, rewritten", SWAPPED, at_units(456))
 
 
 def main() -> int:
-    """Plant each error; print what stopped the build, and return 0 if each was stopped where it should be."""
-    survivors = [mutant.name for mutant in MUTANTS if not stopped(mutant)]
-    survivors += [] if control_builds() else ["(the unchanged copy does not build)"]
-    survivors += [] if assumption_is_seen() else ["an assumption outside a section"]
-    if survivors:
-        print(f"FAILED: {', '.join(survivors)}", file=sys.stderr)
-    return 1 if survivors else 0
+    """Plant each error; print what it did, and return 0 if each made a theorem false or does not even fit."""
+    wrong = unproved_in(sorted(FOLDER.glob("*.v")))
+    wrong += [one.name for one in MUTANTS if verdict(one) != (FALSE if one.point else MISFIT)]
+    wrong += [] if verdict(REWRITTEN) == SCRIPT else ["(a formula written otherwise passes for an error)"]
+    wrong += [] if control_builds() else ["(the unchanged copy does not build)"]
+    wrong += [] if assumption_is_seen() else ["an assumption outside a section"]
+    if wrong:
+        print(f"FAILED: {', '.join(wrong)}", file=sys.stderr)
+    return 1 if wrong else 0
 
 
-def stopped(mutant: Mutant) -> bool:
-    """Return whether the build of a copy with the error fails in the expected file."""
-    with tempfile.TemporaryDirectory() as folder:
+def verdict(mutant: Mutant) -> str:
+    """Print and return what the error did: whether the build fails in the expected file, and why."""
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as beside:
         copy = scratch(Path(folder))
         replace(copy / mutant.file, mutant.right, mutant.wrong)
-        begun = time.perf_counter()
         built = build(copy)
-        seconds = time.perf_counter() - begun
-    where = ERROR.search(built.stderr)
-    failed = built.returncode != 0 and where is not None and where[1] == mutant.fails_in
-    place = f"{where[1]}, line {where[2]}: {reason(built.stderr)}" if where else "nothing stopped it"
-    print(f"{mutant.name:<24} {seconds:4.0f} s   {place}", flush=True)
-    return failed
+        where = ERROR.search(built.stderr)
+        if built.returncode == 0 or where is None or where[1] != mutant.fails_in:
+            found, why = "not stopped where it should be", built.stderr
+        elif mutant.point is None:
+            sizes = "while it is expected to have type" in " ".join(built.stderr.split())
+            found, why = (MISFIT, f"see “{mutant.name}, fitted”") if sizes else (SCRIPT, reason(built.stderr))
+        elif refutes(copy, mutant.point, Path(beside)):
+            found, why = FALSE, mutant.point.sentence
+        else:
+            found, why = SCRIPT, reason(built.stderr)
+    place = f"{where[1]}, line {where[2]}" if where else "nowhere"
+    print(f"{mutant.name:<24} {time.perf_counter() - begun:4.0f} s   stopped in {place}", flush=True)
+    print(f"{'':<24}          {found}: {why}", flush=True)
+    return found
 
 
 def control_builds() -> bool:

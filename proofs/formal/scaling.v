@@ -112,17 +112,27 @@ Proof. by rewrite /sigmoid_value oppr0 expR0. Qed.
 
 End Sigmoid.
 
+Section AnyClasses.
+Variable R : realType.
+Variables (n m p : nat) (A : arch R n m p) (th : params A) (x : vec R n).
+Variables y y' : 'I_p.+1.  (* the label, and another class *)
+
+(* p − 1(y) at the input v: the error ∂J/∂z^L of the cross-entropy of the label (S3.16). *)
+Definition label_error (v : vec R n) : vec R p := softmax (forward th v) - one_hot R y.
+
+(* By how much the class y' leads: at least 0 means that x is misclassified. *)
+Definition lead : R := forward th x y' ord0 - forward th x y ord0.
+
+End AnyClasses.
+
 Section TwoClasses.
 Variable R : realType.
 Variables (n m : nat) (A : arch R n m 1) (th : params A) (x : vec R n).
 Variables y y' : 'I_2.  (* the label, and the other class *)
 Hypotheses (yy : y' != y) (rA : relu_net A) (b0 : no_bias th).
 
-(* p − 1(y) at the input v: the error ∂J/∂z^L of the cross-entropy of the label (S3.16). *)
-Definition label_error (v : vec R n) : vec R 1 := softmax (forward th v) - one_hot R y.
-
-(* By how much the other class leads: at least 0 means that x is misclassified. *)
-Definition lead : R := forward th x y' ord0 - forward th x y ord0.
+Notation label_error := (label_error th y).
+Notation lead := (lead th x y y').
 
 Lemma either (i : 'I_2) : i = y \/ i = y'.
 Proof.
