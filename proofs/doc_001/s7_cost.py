@@ -1,11 +1,16 @@
 """What it costs, measured."""
 
 import jax
+import jax.numpy as jnp
 
 import backproof as bp
 from backproof import line
 
 from . import DATUM, OUTPUT, PHI, g, widths
+
+# Operations that add and multiply; and those that only move numbers.
+SUMS_AND_PRODUCTS = {"add", "add_any", "mul", "dot_general", "reduce_sum"}
+MOVES = {"broadcast_in_dim", "reshape", "transpose", "squeeze", "convert_element_type"}
 
 
 def shapes_of_relus(depth, width, samples):
@@ -42,6 +47,49 @@ def matrix_products():
 def program(f, *shapes):
     """Return `f` compiled for arguments of these shapes."""
     return jax.jit(f).lower(*shapes).compile()
+
+
+def share_of_products(width, depth=4, samples=64):
+    """Return the part of the operations of a compiled gradient that are those of its products of matrices."""
+    net, phi, x = shapes_of_relus(depth, width, samples)
+    gradient = program(bp.value_and_grad(net, bp.losses.half_squared_error), phi, x, x)
+    return (3 * depth - 1) * 2 * samples * width**2 / gradient.cost_analysis()["flops"]
+
+
+@bp.derivation(
+    r"\frac{\text{operations of the products}}{\text{operations}} \to 1",
+    items=("S1.10",),
+    uses=(matrix_products,),
+)
+def products_dominate():
+    """The products are the dearest steps: what is not theirs falls with the width, as 1 over it."""
+    rest = [1 - share_of_products(width) for width in (16, 64, 256)]
+    for before, after, width in zip(rest, rest[1:], (64, 256), strict=False):
+        yield line(
+            rf"1 - \text{{share}}, \; n = {width}",
+            bp.at_most(after, 0.3 * before),
+            "four times the width, about a quarter of the rest",
+        )
+    yield line(r"\text{share} \ge 0.98, \; n = 256", bp.at_most(rest[-1], 0.02), "and so towards 1")
+
+
+@bp.derivation(r"\{+, \times\}", items=("S1.10",))
+def only_sums_and_products():
+    """They need additions and multiplications: no other arithmetic stands in the traced affine steps."""
+    layer = bp.rules.affine(3)
+    x = jnp.ones((5, 4))
+    params = layer.init(jax.random.key(0), x)[0]
+    steps = [
+        jax.make_jaxpr(lambda params, x: layer.forward(params, x)[0])(params, x),
+        jax.make_jaxpr(layer.backward)(params, layer.forward(params, x)[1], jnp.ones((5, 3))),
+    ]
+    for name, step in zip(("forward", "backward"), steps, strict=True):
+        used = {eqn.primitive.name for eqn in step.jaxpr.eqns} - MOVES
+        yield line(
+            rf"\text{{{name}}}: \{{+, \times\}}",
+            bp.holds(bool(used) and used <= SUMS_AND_PRODUCTS),
+            f"its operations are {', '.join(sorted(used))}",
+        )
 
 
 @bp.derivation(

@@ -145,3 +145,9 @@ def test_a_save_is_noticed_by_the_time_of_the_file(file):
     next(moments)  # after two looks, of which the second follows the save
     with pytest.raises(RuntimeError):
         next(moments)
+
+
+def test_the_lines_of_a_paragraph_are_shown_as_one(file, capsys):
+    long = text("first").replace("The slope of tanh.", "The slope\n    of tanh.\n\n    And more.")
+    assert main(["show", file(long)]) == 0
+    assert "  The slope of tanh." in capsys.readouterr().out

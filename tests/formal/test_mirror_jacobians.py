@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,8 +136,8 @@ def test_a_misclassified_sample_of_three_classes_gains_less_than_the_factor():
         assert mirror.no_bias(th)
         assert mirror.lead(mirror.three, th, x, 0, 1) > 0
         (small,), (large,) = of_weights(th, x, 0), of_weights(th, 100 * x, 0)
-        assert abs(large).max() / abs(small).max() == pytest.approx(80.05, abs=0.01)
-        assert jnp.linalg.norm(large) / jnp.linalg.norm(small) == pytest.approx(92.4, abs=0.05)
+        assert 80 < float(abs(large).max() / abs(small).max()) < 80.1
+        assert round(float(jnp.linalg.norm(large) / jnp.linalg.norm(small)), 1) == 92.4
 
 
 def test_the_claim_of_document_003_fails_in_testnet():

@@ -30,7 +30,10 @@ ITEMS = {
     "S1.7": ("claim", "the gate is strict: no gradient passes at exactly z = 0"),
     "S1.8": ("claim", "the gradient of a batch is the sum over its samples"),
     "S1.9": ("claim", "the first layer is the general one, once the datum is called x_0"),
-    "S1.10": ("claim", "the gradient costs (3d − 1)/d times the forward pass: matrix products dominate"),
+    "S1.10": (
+        "claim",
+        "products dominate, with + and × alone; the gradient costs (3d − 1)/d times the forward pass",
+    ),
     "S1.11": ("claim", "what is stored grows with depth, and recomputing lowers it"),
     "S1.12": ("claim", "invariants: balance across a gate and across a layer; dead units get nothing"),
     # Document 002: components, K layers, the bias as a neuron.

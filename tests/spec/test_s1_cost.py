@@ -49,6 +49,39 @@ def test_the_gradient_costs_three_products_a_layer_but_one(depth):
     assert abs(gradient / forward / ((3 * depth - 1) / depth) - 1) < 0.01
 
 
+def share_of_products(depth, width):
+    """Return the part of the operations of a gradient that are those of its 3d − 1 products."""
+    net = bp.mlp((width,) * (depth + 1), rules.relu)
+    params, x = shapes(net, width)
+    every = flops(bp.value_and_grad(net, losses.half_squared_error), params, x, x)
+    return (3 * depth - 1) * 2 * BATCH * width**2 / every
+
+
+@pytest.mark.spec("S1.10")
+@pytest.mark.parametrize("depth", [1, 4])
+def test_the_products_dominate_the_more_the_wider_the_layers(depth):
+    shares = [share_of_products(depth, width) for width in (16, 64, 256)]
+    assert shares == sorted(shares)
+    assert 0.97 < shares[-1] <= 1
+
+
+@pytest.mark.spec("S1.10")
+def test_the_affine_steps_add_and_multiply_and_do_nothing_else():
+    layer = rules.affine(3)
+    x = np.ones((5, 4), np.float32)
+    params = layer.init(jax.random.key(0), x)[0]
+    kept = layer.forward(params, x)[1]
+    steps = [
+        jax.make_jaxpr(lambda params, x: layer.forward(params, x)[0])(params, x),
+        jax.make_jaxpr(layer.backward)(params, kept, np.ones((5, 3), np.float32)),
+    ]
+    moves = {"broadcast_in_dim", "reshape", "transpose", "squeeze"}
+    for step in steps:
+        used = {eqn.primitive.name for eqn in step.jaxpr.eqns} - moves
+        assert used
+        assert used <= {"add", "mul", "dot_general", "reduce_sum"}
+
+
 @pytest.mark.spec("S1.11")
 def test_what_is_stored_grows_by_the_same_amount_with_every_layer():
     stored = [residual_elements(relus(depth)) for depth in (2, 3, 4, 8, 16)]

@@ -48,7 +48,7 @@ def true_dz(params, x_i, dz_M):
 
 @pytest.mark.spec("S1.1")
 @given(relu_net)
-def test_forward_is_the_documents_and_keeps_every_x_and_z(net):
+def test_forward_is_the_documents_and_keeps_every_x_from_which_every_z_is_recomputed(net):
     def by_hand(params, x_i):
         y, residuals = net.rule.forward(params, x_i)
         return list(pre_activations(params, residuals)), [kept.x for kept in residuals], y

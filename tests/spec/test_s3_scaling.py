@@ -79,6 +79,32 @@ def test_linear_scores_with_a_hinge_gain_exactly_the_factor_while_the_same_margi
 
 
 @pytest.mark.spec("S3.18")
+def test_gradient_and_input_are_correlated_at_a_fixed_error_and_not_in_general():
+    scales = np.array([1.0, 2.0, 5.0, 10.0, 100.0, 1000.0])
+    backward = rules.affine(1).backward
+    params = {"W": np.ones((1, 1), np.float32), "b": np.zeros(1, np.float32)}
+    error = np.ones(1, np.float32)
+    fixed = [float(backward(params, np.float32([c]), error)[0]["W"][0, 0]) for c in scales]
+    rule, params = one_weight_layer([[1], [0]])
+    free = [np.max(np.abs(w_at(rule, cross_entropy, params, c, jnp.asarray(0)))) for c in scales]
+    assert np.cov(scales, fixed)[0, 1] > 0
+    assert np.cov(scales, free)[0, 1] < 0
+
+
+@pytest.mark.spec("S3.18")
+@pytest.mark.parametrize(("x", "rate", "converges"), [(1, 0.1, True), (1000, 0.1, False), (1000, 1e-7, True)])
+def test_where_the_gradient_grows_a_step_that_converged_diverges_and_a_smaller_one_does_not(
+    x, rate, converges
+):
+    rule, params = one_weight_layer([[3]])
+    target = np.full(1, 2.0 * x)  # the minimum is at 2
+    w = params[0]["W"]
+    for _ in range(20):
+        w = w - rate * w_at(rule, losses.half_squared_error, ({**params[0], "W": w},), x, target)
+    assert (abs(float(w[0, 0]) - 2) < 1) == converges
+
+
+@pytest.mark.spec("S3.18")
 def test_a_hinge_whose_margin_is_met_by_scaling_goes_from_2_to_0():
     rule, params = one_weight_layer([[0.1]])
     assert [abs(w_at(rule, losses.hinge, params, x, np.ones(1)))[0, 0] for x in (2, 2000)] == [2, 0]

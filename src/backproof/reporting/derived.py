@@ -1,5 +1,6 @@
 """Derivations in the terminal: a progress bar and the failures, or every line for reading."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -92,7 +93,7 @@ def show(report: DerivationReport, console: Console) -> None:
         title.append(f"  {', '.join(report.items)}", style="dim")
     console.print(title, highlight=False)
     if report.prose:
-        console.print(Padding(Text(report.prose), (0, 2)), highlight=False)
+        console.print(Padding(Text(_flowing(report.prose)), (0, 2)), highlight=False)
     for latex in report.assumptions:
         console.print(Text(f"  where {readable(latex)}", style="italic"), highlight=False)
     table = Table(box=None, show_header=False, pad_edge=True, padding=(0, 1))
@@ -107,3 +108,9 @@ def show(report: DerivationReport, console: Console) -> None:
     console.print(verdict, highlight=False)
     rest = report.details()
     console.print("\n".join(rest) + "\n" if rest else "", markup=False, highlight=False, soft_wrap=True)
+
+
+def _flowing(prose: str) -> str:
+    """Return prose with the lines of each paragraph joined, but for those that are indented."""
+    paragraphs = prose.split("\n\n")
+    return "\n\n".join(re.sub(r"\n(?! )", " ", one) if "\n " not in one else one for one in paragraphs)
