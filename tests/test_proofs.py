@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent / "spec"))
 from backproof.derivations import verify_each
 from backproof.derivations.slips import Outcome, campaign
 from items import ITEMS
-from proof_map import README, derivations, map_of_items, table_in, table_of_errata
+from pages import PAGES, documents, page_of, section_of
+from proof_map import README, derivations, document_of, map_of_items, table_in, table_of_errata
 
 FOUND = derivations()
 RIGHT = [one for one in FOUND if not one.refutes]
@@ -26,8 +27,10 @@ pytestmark = pytest.mark.as_user  # a proof is a user's file
 @pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(Path(path).parts[-2:]))
 def test_every_derivation_holds(path):
     mine = [one for one in RIGHT if one.path == path]
-    fallen = [str(report) for report in verify_each(mine, shapes=1) if not report.ok]
+    reports = list(verify_each(mine, shapes=1))
+    fallen = [str(report) for report in reports if not report.ok]
     assert not fallen, "\n\n".join(fallen)
+    assert missing_in_page(mine, reports) == [], "python tests/spec/pages.py writes the pages"
 
 
 def test_every_erratum_fails_where_and_as_it_is_stated_and_stands_in_the_table():
@@ -35,6 +38,29 @@ def test_every_erratum_fails_where_and_as_it_is_stated_and_stands_in_the_table()
     fallen = [str(report) for report in reports if not report.ok]
     assert not fallen, "\n\n".join(fallen)
     assert table_in(README.read_text("utf-8"), "errata") == table_of_errata(reports)
+    assert missing_in_page(ERRATA, reports) == [], "python tests/spec/pages.py writes the pages"
+
+
+def missing_in_page(found, reports):
+    """Return the names of the derivations that the page of their document does not show as they are."""
+    pairs = zip(found, reports, strict=True)
+    return [one.name for one, report in pairs if section_of(one, report) not in text_of(one)]
+
+
+def text_of(derivation):
+    return (PAGES / f"{document_of(derivation.path)}.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("folder", documents(), ids=lambda folder: folder.name)
+def test_a_page_has_every_section_of_its_document_in_order_and_nothing_else(folder):
+    mine = [one for one in FOUND if document_of(one.path) == folder.name]
+    heads = {one: f"### {one.name.replace('_', ' ')} (" for one in mine}
+    text = text_of(mine[0])
+    places = [text.index(head) for head in heads.values()]
+    assert places == sorted(places)
+    assert text.count("\n### ") == len(mine)
+    frame = page_of(folder, dict.fromkeys(mine, "")).strip().split("\n\n")
+    assert [part for part in frame if part and part not in text] == []
 
 
 def test_every_item_has_a_derivation_or_a_check():

@@ -97,7 +97,7 @@ def _shipped(function: Lines, ships: Ended, what: str) -> Callable[[tuple[PyTree
 
     def closed(args: tuple[PyTree, ...]) -> End:
         value = runs(*(args[names.index(name)] for name in own))
-        return End(line(formula, value, "the code that runs"), row, ships=what)
+        return End(line(formula, value, "what ships"), row, ships=what)
 
     return closed
 

@@ -16,14 +16,7 @@ def markdown(report: Any) -> str:
     items = f" ({', '.join(report.items)})" if report.items else ""
     parts = [f"## `{report.name}`{items}", f"${report.latex}$"]
     parts += [report.prose] if report.prose else []
-    parts += [f"Assumed: ${latex}$." for latex in report.assumptions]
-    rows = ["| | formula | reason | verdict |", "|---|---|---|---|"]
-    for line in report.lines:
-        sign = "= " if line.kind == "value" and line.mark is not Mark.STARTS else ""
-        note = f" ({line.note})" if line.note else ""
-        mark = str(line.mark) if line.mark in GOOD else f"**{line.mark}**"
-        rows.append(f"| {line.number} | ${sign}{_cell(line.latex)}$ | {_cell(line.reason)}{note} | {mark} |")
-    parts.append("\n".join(rows))
+    parts += [table(report)]
     at = "" if report.wrong is None else f" at line {report.wrong}"
     parts.append(f"**{report.verdict}**{at}" + (f": {report.explanation}" if report.explanation else ""))
     if report.refutes:
@@ -34,6 +27,24 @@ def markdown(report: Any) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def table(report: Any) -> str:
+    """Return the assumptions of one derivation, and its lines as a table of Markdown.
+
+    Args:
+        report: a `DerivationReport`.
+    """
+    rows = ["| | formula | reason | verdict |", "|---|---|---|---|"]
+    for line in report.lines:
+        sign = "= " if line.kind == "value" and line.mark is not Mark.STARTS else ""
+        note = f" ({line.note})" if line.note else ""
+        mark = str(line.mark) if line.mark in GOOD else f"**{line.mark}**"
+        formula = f"${sign}{_cell(line.latex)}$" if line.latex else ""  # code that raises has no formula
+        rows.append(f"| {line.number} | {formula} | {_cell(line.reason)}{note} | {mark} |")
+    return "\n\n".join([*(f"Assumed: ${latex}$." for latex in report.assumptions), "\n".join(rows)])
+
+
 def _cell(text: str) -> str:
     """Return `text` with every character replaced that would end a cell of a table."""
-    return text.replace("|", r"\vert ").replace("\n", " ") if "\\" in text else text.replace("|", r"\|")
+    if "\\" not in text:
+        return text.replace("|", r"\|")
+    return text.replace(r"\|", r"\Vert ").replace("|", r"\vert ").replace("\n", " ")
