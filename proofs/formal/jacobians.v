@@ -1,6 +1,6 @@
 (* jacobians.v -- the error as a product: δ^l = ∂J/∂z^L · ∂z^L/∂z^{L−1} ⋯ ∂z^{l+1}/∂z^l (document 000),
    for one sample. A Jacobian has a row for each output and a column for each input. *)
-From Backproof Require Import prelude products differentials gradient network recursion.
+From Backproof Require Import prelude products differentials gradient network recursion batch.
 
 Local Open Scope ring_scope.
 Local Open Scope classical_set_scope.
@@ -133,6 +133,13 @@ Theorem delta_is_the_product_of_rows n m p (A : arch R n m p) (th : params A) (z
   (delta th z g)^T =
   (g ⊙ map_mx (slope (last_act A)) (last_z th z))^T *m jacobian_product th z.
 Proof. by rewrite delta_is_the_product trmx_mul trmxK. Qed.
+
+(* In a batch, for every sample with the Jacobians at its own z (S0.7, S1.8). *)
+Theorem batch_delta_is_the_product n m p (A : arch R n m p) (th : params A) B
+    (Z : batch R m B) (G : batch R p B) i (z := col i Z) :
+  col i (delta th Z G) =
+  (jacobian_product th z)^T *m (col i G ⊙ map_mx (slope (last_act A)) (last_z th z)).
+Proof. by rewrite col_delta delta_is_the_product. Qed.
 
 (* And it is ∂J/∂z^l, with ∂J/∂z^L for the first factor (S0.7). *)
 Theorem product_of_jacobians n m p (A : arch R n m p) (th : params A) (J : vec p -> R)

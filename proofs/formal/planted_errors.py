@@ -17,7 +17,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from check import unproved_in
-from refutation import ANY_TARGET, FOLDER, TRANSPOSE, UPDATED, Point, along, at_units, refutes
+from refutation import (
+    ANY_TARGET,
+    AROUND,
+    FOLDER,
+    NORMED,
+    SHIFTED,
+    TRANSPOSE,
+    UPDATED,
+    Point,
+    along,
+    at_units,
+    refutes,
+)
 from statements import HERE
 
 ERROR = re.compile(r'File "\./([\w.]+)", line (\d+)')
@@ -77,6 +89,12 @@ MUTANTS = (
            "(softmax z - t).", "softmax_cross_entropy.v", ANY_TARGET),
     Mutant("W updated first", "descent.v", "above.1), th.1.1^T *m d)\n  end",
            "above.1), (th.1.1 - eta *: (d *m a^T))^T *m d)\n  end", "descent.v", UPDATED),
+    Mutant("diag(p) alone", "softmax_jacobian.v", "diag_mx (softmax z)^T - softmax z *m (softmax z)^T.",
+           "diag_mx (softmax z)^T.", "softmax_jacobian.v", SHIFTED),
+    Mutant("deviation held fixed", "beyond.v", "(centred g - (n.+1%:R^-1 * dot g y) *: y)).", "centred g).",
+           "beyond.v", NORMED),
+    Mutant("residual forgotten", "beyond.v", "dot (g + grad_in th x g) h.1", "dot (grad_in th x g) h.1",
+           "beyond.v", AROUND),
 )  # fmt: skip
 
 SWAPPED = "map_mx (slope s) z ⊙ ((W1 th.2)^T *m delta th.2 z' g)"  # the factors of STEP in the other order

@@ -17,7 +17,7 @@ from statements import HERE, read_text
 FOLDER = HERE / "refutations"
 LOADED = (
     "prelude products differentials gradient network recursion parameters identity half_squared_error"
-    " softmax_cross_entropy descent"
+    " softmax_cross_entropy descent jacobians softmax_jacobian beyond"
 )
 NETWORK = "Variable R : realType.\nNotation arch := (network.arch R).\n"
 BATCH = "Variables (R : realType) (B : nat).\nNotation bat n := (batch R n B).\n"
@@ -39,6 +39,23 @@ ENTROPY = Claim(
     "softmax_cross_entropy.v",
     "Variables (R : realType) (n : nat).\nImplicit Types (t z : vec R n).\n",
 )
+SOFTMAX = Claim(
+    "softmax_jacobian_correct",
+    "softmax_jacobian.v",
+    "Variables (R : realType) (n : nat).\nImplicit Types (z : vec R n).\n",
+    ("softmax_jacobian",),
+)
+LAYER_NORM = Claim(
+    "layer_norm_pullback",
+    "beyond.v",
+    "Variables (R : realType) (n : nat) (eps : R).\nImplicit Types (z g : vec R n).\n"
+    "Notation layer_norm := (layer_norm eps).\nNotation deviation := (deviation eps).\n",
+)
+RESIDUAL = Claim(
+    "residual_gradients",
+    "beyond.v",
+    "Variables (R : realType) (B n m : nat) (A : arch R n m n).\nNotation bat n := (batch R n B).\n",
+)
 SWEEP = Claim("in_sweep_is_two_phase", "descent.v", BATCH, ("in_sweep",))
 
 
@@ -55,7 +72,7 @@ class Point(NamedTuple):
     @property
     def sentence(self) -> str:
         """Return the counterexample in one line."""
-        return f"at {self.words} the formula gives {self.given}, the derivative is {self.truth}"
+        return f"at {self.words}: the formula gives {self.given}, the derivative is {self.truth}"
 
 
 def at_units(given: int) -> Point:
@@ -83,6 +100,16 @@ TRANSPOSE = Point(
 )
 ANY_TARGET = Point(ENTROPY, "cross_entropy", "t = (0, 0)", "p, which is positive", "0")
 UPDATED = Point(SWEEP, "sweep", "W^1 = W^2 = x = 1, η = 1, ∂J/∂a^2 = 1", "0", "1", _numbers(given=0, truth=1))
+SHIFTED = Point(SOFTMAX, "softmax", "z = (0, 0), along h = (1, 1)", "p, which is positive", "0")
+NORMED = Point(LAYER_NORM, "layer_norm", "z = (1, 0), ε = 1, g = y", "y / s", "y (1 − ‖y‖² / 2) / s")
+AROUND = Point(
+    RESIDUAL,
+    "residual",
+    "x = 3, W^1 = 1, then as for δ, along x",
+    "456",
+    "457",
+    _numbers(given=456, truth=457),
+)
 
 
 def refutes(copy: Path, point: Point, scratch: Path) -> bool:
@@ -115,7 +142,7 @@ def planted(copy: Path, point: Point) -> str:
         for one in read_text(file, (copy / file).read_text("utf-8"))
     }
     definitions = "".join(f"{found[name]}\n" for name in claim.definitions)
-    variables = claim.variables if claim.file == "descent.v" else NETWORK
+    variables = NETWORK if claim.file in ("recursion.v", "parameters.v") else claim.variables
     return (
         f"From mathcomp Require Import ssrint.\nFrom Backproof Require Import {LOADED}.\n"
         "Local Open Scope ring_scope.\nLocal Open Scope classical_set_scope.\n"
