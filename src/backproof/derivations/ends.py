@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from backproof.derivations.latex import left_side
-from backproof.derivations.lines import End, LineError, PyTree, line
+from backproof.derivations.lines import End, LineError, PyTree
 from backproof.derivations.source import AROUND, shipped_by
 from backproof.errors import UsageError, message
 
@@ -75,7 +75,7 @@ def _definition(function: Lines, latex: str, told: Ended, ends: Ends) -> Callabl
     by = [own.index(name) for name in wrt] or (list(range(len(own))) if ends.cotangent else [0])
     row = _row(of, function)
 
-    def opened(args: tuple[PyTree, ...]) -> End:
+    def derivative(args: tuple[PyTree, ...]) -> PyTree:
         given = [args[names.index(name)] for name in own]
         if ends.cotangent:
             found = jax.vjp(of, *given)[1](args[names.index(ends.cotangent)])
@@ -83,10 +83,10 @@ def _definition(function: Lines, latex: str, told: Ended, ends: Ends) -> Callabl
         else:
             _require_one_number(jax.eval_shape(of, *given), row)
             value = jax.grad(of, argnums=tuple(by))(*given)
-        said = line(formula, value[0] if len(by) == 1 else value, "definition")
-        return End(said, row, anchor="jax.vjp" if ends.cotangent else "jax.grad")
+        return value[0] if len(by) == 1 else value
 
-    return opened
+    anchor = "jax.vjp" if ends.cotangent else "jax.grad"
+    return lambda args: End(formula, lambda: derivative(args), "definition", row, anchor=anchor)
 
 
 def _shipped(function: Lines, ships: Ended, what: str) -> Callable[[tuple[PyTree, ...]], End]:
@@ -95,11 +95,10 @@ def _shipped(function: Lines, ships: Ended, what: str) -> Callable[[tuple[PyTree
     names, own = _arguments(function, runs, "ships")
     row = _row(runs, function)
 
-    def closed(args: tuple[PyTree, ...]) -> End:
-        value = runs(*(args[names.index(name)] for name in own))
-        return End(line(formula, value, "what ships"), row, ships=what)
+    def value(args: tuple[PyTree, ...]) -> PyTree:
+        return runs(*(args[names.index(name)] for name in own))
 
-    return closed
+    return lambda args: End(formula, lambda: value(args), "what ships", row, ships=what)
 
 
 def _told(end: Ended, otherwise: str) -> tuple[str, Function]:

@@ -1,7 +1,7 @@
 """The lines that a derivation may yield: an assumption, a value equal to the line before, or a claim."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -59,16 +59,24 @@ class End(NamedTuple):
     """Holds the line of a definition or of what ships, which the file does not yield itself.
 
     Attributes:
-        said: the line.
+        latex: its formula.
+        value: returns its value, which may be dear and is not always needed.
+        reason: why it stands there.
         row: the line of the file on which its function stands.
         anchor: the autodiff that gives its value, if any.
         ships: the code that it runs, if any.
     """
 
-    said: Said
+    latex: str
+    value: Callable[[], PyTree]
+    reason: str
     row: int
     anchor: str = ""
     ships: str = ""
+
+    def step(self, value: PyTree) -> "Step":
+        """Return the step of this line with a value."""
+        return Step(Kind.VALUE, value, self.latex, self.reason, self.row, self.anchor, self.ships)
 
 
 class Step(NamedTuple):
@@ -219,8 +227,7 @@ def read(yielded: Any, row: int, number: int) -> Step:
         LineError: `yielded` is neither an assumption nor a line.
     """
     if isinstance(yielded, End):
-        step = read(yielded.said, yielded.row, number)
-        return step._replace(anchor=yielded.anchor, ships=yielded.ships)
+        return yielded.step(_arrays(yielded.value(), yielded.row, number))
     if isinstance(yielded, Assumption):
         return Step(Kind.ASSUMED, _arrays(yielded.condition, row, number), yielded.latex, "", row)
     if isinstance(yielded, Stated):

@@ -108,7 +108,7 @@ def _line(function: Callable[..., Any], args: tuple[Any, ...], number: int) -> t
 
     The lines after it are run too, since a mend may take from them.
     """
-    walked = walk(function, args)
+    walked = walk(function, args, only=number)
     if walked.ended and walked.ended.number <= number:
         raise LineError(walked.ended.text, walked.ended.row, walked.ended.number)
     lines = [step.payload for step in walked.steps if step.is_line]

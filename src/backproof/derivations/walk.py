@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from backproof.derivations.lines import (
     Assumption,
     Cited,
+    End,
     Kind,
     LineError,
     Made,
@@ -53,8 +54,17 @@ class Walked(NamedTuple):
     ended: Raised | None = None
 
 
-def walk(function: Callable[..., Any], args: tuple[Any, ...], until: int | None = None) -> Walked:
+def walk(
+    function: Callable[..., Any], args: tuple[Any, ...], until: int | None = None, only: int | None = None
+) -> Walked:
     """Return the lines that `function(*args)` yields, up to the end, the line `until`, or an error.
+
+    Args:
+        function: the derivation.
+        args: its arguments.
+        until: the number of the last line that is asked for.
+        only: the number of the only line whose value is asked for: a definition or what ships is left empty
+            otherwise, for it may be dear.
 
     Raises:
         LineError: a yielded value is not a line, or the function is not a generator.
@@ -69,7 +79,11 @@ def walk(function: Callable[..., Any], args: tuple[Any, ...], until: int | None 
             generator = function(*args)
             for yielded in generator:
                 said += [yielded, *(yielded if isinstance(yielded, tuple) else ())]
-                step = read(yielded, _row_of(generator, function), count(steps))
+                number = count(steps)
+                if isinstance(yielded, End) and only not in (None, number):
+                    step = yielded.step(())
+                else:
+                    step = read(yielded, _row_of(generator, function), number)
                 steps.append(step._replace(cites=_taken(watched)))
                 if until is not None and count(steps) > until:
                     break
