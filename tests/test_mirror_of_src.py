@@ -93,6 +93,7 @@ TESTED_IN = {
     "derivations/test_anchor.py": ("derivations/source.py",),
     "derivations/test_bad_input.py": ("derivations/broken.py", "derivations/form.py"),
     "derivations/test_claims.py": ("derivations/lines.py",),
+    "derivations/test_lemmas.py": ("derivations/watching.py",),
     "derivations/test_search.py": ("derivations/moving.py",),
     "derivations/test_slips.py": ("derivations/changes.py", "derivations/mends.py"),
     "derivations/test_verdicts.py": (

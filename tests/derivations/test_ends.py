@@ -1,9 +1,11 @@
 """The shorter form: the definition as `of=`, what ships as `ships=`, and a lemma's value in a line."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import pytest
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 import backproof as bp
 from backproof import rules
@@ -122,7 +124,6 @@ def test_a_line_does_not_follow_by_a_lemma_where_the_assumption_of_the_lemma_doe
         yield bp.line("v", jnp.abs(z), "definition")
         yield bp.line("v", positive.value(z), "by the lemma")
 
-    assert jnp.isnan(positive.value(jnp.array([1.0, -1.0]))).all()
     report = above.verify()
     assert (report.wrong, report.cause) == (1, "lemma-assumption")
     assert "positive is shown only where z > 0" in report.explanation
@@ -180,12 +181,73 @@ def _sin_sin(x):
         ({"of": cost, "wrt": "q"}, "wrt= must name one of z, y, but found 'q'"),
         ({"of": cost, "cotangent": "g"}, "cotangent= must name one of z, y, but found 'g'"),
         ({"ships": lambda q: q}, "the function given as ships= must take arguments of the derivation"),
+        ({"of": "J"}, "of= must be a function, or its formula and it, but found 'J'"),
+        ({"of": ("J", cost, 1)}, "of= must be a function, or its formula and it"),
+        ({"ships": 3}, "ships= must be a function, or its formula and it, but found 3"),
+        ({"wrt": "z"}, "wrt= and cotangent= must come with of="),
+        ({"of": cost, "wrt": ("z", "z")}, "wrt= must name arguments, each once"),
+        ({"of": cost, "wrt": 0}, "wrt= must name arguments, each once"),
+        ({"of": lambda: 1.0}, "must take an argument of the derivation"),
     ],
 )
 def test_an_end_that_names_what_is_not_there_is_a_usage_error(options, said):
     with pytest.raises(bp.UsageError) as error_of:
         bp.derivation("v", **options)(_of_two)
     assert said in str(error_of.value)
+
+
+def test_arguments_with_a_value_of_their_own_and_those_by_name_alone_are_taken_as_they_are():
+    def scaled(z, y, *, scale=3.0):
+        return scale * jnp.sum(z * y)
+
+    @bp.derivation("v", of=functools.partial(scaled, scale=2.0))
+    def doubled(z: Float[Array, " n"], y: Float[Array, " n"]):
+        yield bp.line("2 y", 2 * y, "a product with 2")
+
+    @bp.derivation("v", of=lambda *, y, z: jnp.sum(z * y), wrt="z")
+    def by_name(z: Float[Array, " n"], y: Float[Array, " n"]):
+        yield bp.line("y", y, "a product")
+
+    @bp.derivation("v", of=lambda z, k: z * k, cotangent="g")
+    def of_an_integer(z: Float[Array, " n"], k: Int[Array, " n"], g: Float[Array, " n"]):
+        yield bp.line("k g", k * g, "k is no number by which one differentiates")
+
+    assert doubled.verify().ok
+    assert by_name.verify().ok
+    assert of_an_integer.verify().ok
+
+
+def test_a_cotangent_of_another_form_is_an_error_that_says_so():
+    @bp.derivation("v", of=lambda z: (z, z), cotangent="g")
+    def of_a_pair(z: Float[Array, " n"], g: Float[Array, " n"]):
+        yield bp.line("2 g", 2 * g, "twice")
+
+    report = of_a_pair.verify()
+    assert report.verdict is DerivationVerdict.BROKEN
+    assert "the cotangent must have the form of the result" in report.explanation
+
+
+def test_code_that_raises_where_no_line_is_written_ends_the_derivation_there():
+    def row(latex, value, because):
+        return bp.line(latex, value.reshape(3), because)
+
+    @bp.derivation("v")
+    def by_a_helper(z: Float[Array, " n"]):
+        yield bp.line("z", z, "definition")
+        yield row("z", z, "raises unless n is 3")
+
+    @bp.derivation("v")
+    def by_an_assumption(z: Float[Array, " n"]):
+        yield bp.assume(z.reshape(3)[0] > 0, "raises unless n is 3")
+        yield bp.line("z", z, "definition")
+
+    assert by_a_helper.verify().wrong == 1
+    assert not by_an_assumption.verify().ok
+
+
+def test_texts_in_the_wrong_order_are_an_error_that_says_so():
+    with pytest.raises(bp.UsageError, match=r"bp.line takes \(latex, value, because\)"):
+        bp.line(jnp.ones(2), "v", "swapped")
 
 
 def test_a_definition_of_several_numbers_without_a_cotangent_is_a_usage_error():

@@ -36,6 +36,16 @@ def folder(tmp_path):
     return tmp_path
 
 
+def test_packages_of_the_same_name_are_told_apart(tmp_path):
+    for place in ("first", "second"):
+        package = tmp_path / place / "book_of_the_same_name"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("")
+        (package / "one.py").write_text(GOOD.replace("def a", f"def of_{place}"))
+    found = find([tmp_path / "first", tmp_path / "second"])
+    assert [one.name for one in found] == ["b", "of_first", "b", "of_second"]
+
+
 def test_files_of_a_package_may_import_each_other_and_are_read_again_when_they_change(tmp_path):
     package = tmp_path / "book_of_tests"
     package.mkdir()

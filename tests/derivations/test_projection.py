@@ -1,5 +1,6 @@
 """What the assumptions admit is searched: drawn points are moved until they hold."""
 
+import jax
 import jax.numpy as jnp
 import pytest
 from jaxtyping import Array, Float
@@ -53,6 +54,28 @@ def test_two_arguments_are_moved_together():
     report = symmetric.verify()
     assert report.verdict is DerivationVerdict.HOLDS
     assert ", sizes n 1 3 9" in report.reach.partition("as assumed")[2]
+
+
+def test_where_jax_cannot_differentiate_the_condition_no_point_is_moved_and_that_is_told():
+    def halved(x):
+        return jax.lax.while_loop(lambda x: jnp.max(x) > 1, lambda x: x / 2, x)
+
+    @bp.derivation("x")
+    def looped(x: Float[Array, " n"]):
+        yield bp.assume(jnp.sum(halved(x)) == 1, "a loop")
+        yield bp.line("2 x", x + x, "definition")
+        yield bp.line("2 x", 2 * x, "the sum")
+
+    @bp.derivation("x")
+    def beside(x: Float[Array, " n"]):
+        yield bp.assume(jnp.sum(x) == 1, r"\sum x = 1")
+        yield bp.line(
+            "x", jax.pure_callback(lambda x: x, x, x, vmap_method="sequential"), "definition: on the host"
+        )
+        yield bp.line("x", x, "it does nothing")
+
+    assert any("no point was moved" in note for note in looped.verify().notes)
+    assert ", sizes n 1 3 9" in beside.verify().reach.partition("as assumed")[2]
 
 
 def test_two_equalities_are_met_exactly():

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import pytest
+from jaxtyping import Array, Float
 
 import backproof as bp
 from backproof.derivations import DerivationVerdict
@@ -70,3 +71,16 @@ def test_a_search_respects_what_is_assumed():
         yield bp.line(r"d \ge 0", bp.at_least(x[1] - x[0], 0.0), "as assumed")
 
     assert ordered.verify().verdict is HOLDS
+
+
+@pytest.mark.parametrize(("constant", "holds"), [(2.0, True), (2.3, False)])
+def test_a_bound_is_pushed_along_what_is_assumed(constant, holds):
+    @bp.derivation("P")
+    def pinsker(p: Float[Array, " n"], q: Float[Array, " n"]):
+        yield bp.assume((p > 0) & (q > 0), "p, q > 0")
+        yield bp.assume((jnp.sum(p) == 1) & (jnp.sum(q) == 1), r"\\sum p = \\sum q = 1")
+        divergence = jnp.sum(p * jnp.log(p / q))
+        apart = jnp.sum(jnp.abs(p - q)) / 2
+        yield bp.line("P", bp.at_most(constant * apart**2, divergence), "Pinsker's inequality")
+
+    assert pinsker.verify().ok == holds

@@ -5,10 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backproof.derivations.shortfall import Inside, shortfall
+from backproof.derivations.shortfall import EXACTLY, Inside, shortfall
 from backproof.numerics.tracing import float64
 
-EXACTLY = Inside(0.0, 0.0)
 X = np.array([-1.0, 0.5, 2.0])
 MISSED = {
     "above": (lambda x: x >= 1, [2, 0.5, 0]),

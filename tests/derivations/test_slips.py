@@ -53,6 +53,28 @@ def test_the_planted_line_is_named_for_every_kind_of_slip():
     assert sum(slip.outcome is Outcome.FOUND for slip in found) > 10
 
 
+def test_a_slip_in_an_assignment_is_named_at_the_first_line_that_it_changes():
+    @bp.derivation("d")
+    def assigned(W: Float[Array, "n n"], z: Float[Array, " n"], y: Float[Array, " n"]):
+        a = jnp.tanh(z) - 0.5 * y
+        yield bp.line("d", jax.vjp(lambda z: W @ jnp.tanh(z), z)[1](a)[0], "definition")
+        above = W.T @ a
+        yield bp.line("d", jax.jacobian(jnp.tanh)(z) @ above, "chain rule")
+        slope = 1 - jnp.tanh(z) ** 2
+        yield bp.line("d", above * slope, "σ acts elementwise")
+        yield bp.line("s", bp.at_most(slope, 1.0), "a square is positive")
+
+    found = list(campaign(assigned, examples=3))
+    rows = sorted({slip.row for slip in found})
+    of = {row: [slip for slip in found if slip.row == row] for row in rows}
+    _, above, _, slope, *_ = rows
+    assert {slip.line for slip in of[above]} == {1}
+    assert {slip.line for slip in of[slope]} == {2}
+    assert {slip.outcome for slip in (*of[above], *of[slope])} == {Outcome.FOUND}
+    assert {slip.outcome for slip in of[rows[0]]} == {Outcome.STILL_TRUE}  # another a, in the definition too
+    assert not [slip for slip in found if slip.outcome in (Outcome.MISSED, Outcome.FALSE_ALARM)]
+
+
 def test_a_slip_that_changes_nothing_is_counted_apart():
     @bp.derivation("d")
     def symmetric(x: Float[Array, " n"]):

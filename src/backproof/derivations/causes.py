@@ -80,7 +80,7 @@ def _of_form(table: Table, look: Look) -> str:
     """Return the cause for a line that raises, or has another tree or shape than the line before."""
     here, before = table.lines[look.number], table.lines[look.other or 0]
     for run in table.runs:
-        if run.steps[here].kind is Kind.OPEN:
+        if len(run.steps) <= here or run.steps[here].kind is Kind.OPEN:
             return "contract-raises"
         if jax.tree.structure(run.values[here].value) != jax.tree.structure(run.values[before].value):
             return "contract-tree"
@@ -92,9 +92,9 @@ def _of_form(table: Table, look: Look) -> str:
 def _summed(table: Table, here: int, before: int) -> bool:
     """Return whether the line, summed over its extra axes, equals the line before at every shape."""
     for run in table.runs:
-        mine, true = run.values[here], run.values[before]
-        if run.steps[here].kind is Kind.OPEN:
+        if len(run.steps) <= here or run.steps[here].kind is Kind.OPEN:
             return False
+        mine, true = run.values[here], run.values[before]
         for a, n, b, m in zip(*map(jax.tree.leaves, (*mine, *true)), strict=True):
             extra = tuple(range(1, 1 + a.ndim - b.ndim))
             kept = a.sum(extra) if a.ndim >= b.ndim else None

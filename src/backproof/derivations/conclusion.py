@@ -1,7 +1,7 @@
 """Makes the report from the judgement of every line; the first that does not follow gives the verdict."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,8 @@ from backproof.derivations.causes import cause_of_form, coarse_constant
 from backproof.derivations.example import Look, failing_points, shown, shown_judgement, smallest
 from backproof.derivations.judgement import State, assumptions
 from backproof.derivations.latex import readable
-from backproof.derivations.lines import Cited, Kind, Step
+from backproof.derivations.lemmas import Beyond
+from backproof.derivations.lines import Kind, Step
 from backproof.derivations.link import Link, link
 from backproof.derivations.replay import Replayer
 from backproof.derivations.report import About, DerivationReport, DerivationVerdict, Line, Mark
@@ -30,8 +31,21 @@ def conclude(
     replayer: Replayer | None,
     points: Points | None,
     table: Table,
+    beyond: Beyond | None = None,
+    notes: Sequence[str] = (),
 ) -> DerivationReport:
-    """Return the report on a derivation whose lines are well formed."""
+    """Return the report on a derivation whose lines are well formed.
+
+    Args:
+        about: what is known before.
+        function: the generator function.
+        source: its source, where it is known.
+        replayer: what replays it; None if it has no arguments.
+        points: where it can be tried.
+        table: its lines at the points at which it was.
+        beyond: a line that takes the value of a lemma where the lemma shows nothing.
+        notes: what else a reader should know.
+    """
     facts: dict[str, Any] = {
         **about._asdict(),
         "assumptions": tuple(s.latex for s in table.steps if s.kind is Kind.ASSUMED),
@@ -41,19 +55,30 @@ def conclude(
     }
     if not table.points:
         text = "no drawn point satisfies its assumptions, so no line was judged"
+        facts["notes"] = tuple(notes)
         return DerivationReport(**facts, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
     rows = {number: table.row(number, table.before(number)) for number in range(len(table.lines))}
     wrong, linked, kinked = _first_wrong(about, function, source, points, table, rows)
+    if beyond and (wrong is None or beyond.truth.line <= wrong):
+        wrong = beyond.truth.line
+    else:
+        beyond = None
     lines = [_line(table, source, number, rows[number], wrong) for number in rows]
     lines = [replace(line, mark=Mark.AT_KINKS) if line.number in kinked else line for line in lines]
     facts |= {
         "lines": (*lines, *_last(table)),
-        "notes": (*_notes(table, source, rows, wrong), *map(_of_kink, kinked)),
+        "notes": (*_notes(table, source, rows, wrong), *map(_of_kink, kinked), *notes),
     }
     if wrong is None:
         return _without_failure(facts, function, replayer, points, table, rows)
     report = DerivationReport(**facts, verdict=DerivationVerdict.FAILS, wrong=wrong)
-    cause, said, rest = _explained(function, source, replayer, points, table, linked, wrong)
+    if beyond and replayer:
+        cause, said = beyond.said
+        names = tuple(inspect.signature(function).parameters)
+        run = replayer.at([beyond.args])
+        rest = {"example": shown(table, run, names, Look(wrong, table.before(wrong)))}
+    else:
+        cause, said, rest = _explained(function, source, replayer, points, table, linked, wrong)
     text = f"line {wrong}: {said}{_carried(table, wrong)}"
     return _as_expected(replace(report, cause=cause, explanation=text, **rest))
 
@@ -97,7 +122,7 @@ def _is_of_derivative(source: Source | None, table: Table, number: int) -> bool:
 
 def _has_values(table: Table, number: int, row: Row) -> bool:
     """Return whether a line can be compared with the line before by its values."""
-    return table.before(number) is not None and not (row.broken or row.never_finite or row.unshown)
+    return table.before(number) is not None and not (row.broken or row.never_finite)
 
 
 def _of_kink(number: int) -> str:
@@ -132,17 +157,8 @@ def _explained(
         small = smallest(replayer, points, failing, look) if replayer and points else None
         run = replayer.at([small]) if replayer and small else (table.runs[0] if failing else None)
         example = shown(table, run, names, look) if run else None
-    unshown = table.row(wrong, look.other).unshown if wrong < len(table.lines) else None
-    named = _of_lemma(unshown) if unshown else cause_of_form(source, table, look)
-    cause, said = named or ("unknown", "it differs from the line before")
-    return cause, said, {"example": example}
-
-
-def _of_lemma(cited: Cited) -> tuple[str, str]:
-    """Return the cause of a line that takes a lemma's value where the lemma shows nothing."""
-    assumed = ", ".join(map(readable, cited.assumes))
-    text = f"{cited.name} is shown only where {assumed}, and the line takes its value elsewhere too"
-    return "lemma-assumption", f"{text}; assume the same, or use another lemma"
+    named = cause_of_form(source, table, look) or ("unknown", "it differs from the line before")
+    return named[0], named[1], {"example": example}
 
 
 def _without_failure(
@@ -231,7 +247,7 @@ def _last(table: Table) -> list[Line]:
 def _mark(table: Table, number: int, row: Row, wrong: int | None) -> Mark:
     """Return the mark of a line; the values after the first wrong line are compared with line 0."""
     if not table.is_value(number):
-        return Mark.IS_FALSE if row.fails or row.broken else Mark.HOLDS
+        return Mark.IS_FALSE if row.fails or row.broken or number == wrong else Mark.HOLDS
     if number == wrong:
         return Mark.FAILS
     if number == table.start:
@@ -249,7 +265,7 @@ def _provenance(table: Table, source: Source | None, number: int) -> str:
     if source is None:
         return ""
     step = table.steps[table.lines[number]]
-    said = [f"by {', '.join(one.name for one in step.cites)}"] if step.cites else []
+    said = [f"by {', '.join(dict.fromkeys(one.name for one in step.cites))}"] if step.cites else []
     if number == table.start:
         found = _anchor(step, source)
         said.append(f"anchored in {found}" if found else "not anchored")

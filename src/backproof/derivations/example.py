@@ -79,6 +79,10 @@ def _smaller(points: Points, found: Args | None, fails: Callable[[Args], bool]) 
 def shown(table: Table, run: Replay, names: tuple[str, ...], look: Look) -> Example:
     """Return both sides at the one point of `run`, and the entry in which they differ most."""
     here = table.lines[look.number]
+    if table.is_value(look.number) and look.other is None:
+        return Example(
+            names, run.points[0], (f"line {look.number}",), (_alone(run.values[here].value),), "", 0.0
+        )
     if look.other is None:
         kind, value = run.steps[here].kind, run.values[here].value
         sides = ("condition",) if kind is Kind.HOLDS else ("left", "right")

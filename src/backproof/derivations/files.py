@@ -73,7 +73,12 @@ def load(path: Path) -> ModuleType:
     folder, name = _package(path.resolve())
     sys.path.insert(0, str(folder))
     try:
-        return importlib.import_module(name) if name else _executed(path)
+        if not name:
+            return _executed(path)
+        known = sys.modules.get(name)
+        if known is not None and Path(getattr(known, "__file__", None) or "").resolve() != path.resolve():
+            _forget([path])  # another package has the same name
+        return importlib.import_module(name)
     except Exception as error:
         # A user's file may raise anything; the error is shown with the row that raised it.
         rows = [

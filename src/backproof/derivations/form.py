@@ -8,21 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import Any
-
-import jax
-import jax.numpy as jnp
+from typing import Any, cast
 
 from backproof.derivations.ends import Ended, Ends
-from backproof.derivations.lines import Kind, cite
+from backproof.derivations.lines import LineError
 from backproof.derivations.report import About, DerivationReport, DerivationVerdict, Refutes
 from backproof.derivations.verify import UNYIELDED, report_on
 from backproof.derivations.walk import assumed, last_value, walk
+from backproof.derivations.watching import Lemma, cite, note_truth
 from backproof.errors import GradientError, UsageError, message
 from backproof.numerics.effort import EFFORT
 
 
-class Derivation:
+class Derivation(Lemma):
     """Holds one derivation: a generator function and what it is about. Made by `derivation`.
 
     Attributes:
@@ -54,7 +52,7 @@ class Derivation:
         functools.update_wrapper(self, function)
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The name of the function."""
         return getattr(self.function, "__name__", repr(self.function))
 
@@ -98,24 +96,32 @@ class Derivation:
         """Return the value of its last line at `args`, which a line of another derivation may take.
 
         So a derivation serves as a lemma: the other one rests on it, and its report says so. Where an
-        assumption of this one does not hold, the value is NaN and the line that takes it does not follow,
-        because nothing is shown there: the other derivation must assume as much.
+        assumption of this one does not hold, nothing is shown, and a line that takes the value there does not
+        follow: the other derivation must assume as much.
 
         Raises:
             UsageError: its lines raise at `args`, or none of them is a value.
         """
-        taken = _TAKEN.get()
-        if taken is not None and self not in taken:
-            taken.append(self)
-        walked = walk(self.function, args)
-        if walked.ended or not any(step.kind is Kind.VALUE for step in walked.steps):
+        if self in _UNDER_WAY.get():
+            raise LineError(f"{self.name} rests on itself: it takes its own value, or by way of another one")
+        try:
+            inspect.signature(inspect.unwrap(self.function)).bind(*args)
+        except TypeError as error:
+            raise self._without_value(str(error), "pass the arguments of the derivation") from error
+        cite(self)
+        with _under_way(self):
+            walked = walk(self.function, args)
+        if walked.ended or last_value(walked.steps) is None:
             found = walked.ended.text if walked.ended else "claims alone"
-            must = "a derivation whose value is taken must yield one there"
-            raise UsageError(message(must=must, found=found, where=self.name, do="look at its arguments"))
-        assumes = tuple(step.latex for step in walked.steps if not step.is_line)
-        cite(self.name, assumes)
-        value, holds = last_value(walked.steps), assumed(walked.steps)
-        return jax.tree.map(lambda leaf: jnp.where(holds, leaf, jnp.nan), value) if assumes else value
+            raise self._without_value(found, "look at its arguments")
+        for step in walked.steps:
+            if not step.is_line:
+                note_truth(self, step.latex, assumed([step]))
+        return last_value(walked.steps)
+
+    def _without_value(self, found: str, do: str) -> UsageError:
+        must = "a derivation whose value is taken must yield one there"
+        return UsageError(message(must=must, found=found, where=self.name, do=do))
 
     def __repr__(self) -> str:
         return f"<derivation {self.name} in {self.file}:{self.row}>"
@@ -128,7 +134,8 @@ class Derivation:
         Args:
             examples: how many points are drawn at each shape, next to one with plain numbers.
             seed: the seed of every draw.
-            shapes: how many shapes of the menu are tried, the largest ones; None for all.
+            shapes: how many shapes of the menu are tried, the largest ones, at drawn points; None for all,
+                with the points that are searched.
 
         Raises:
             UsageError: an assumption or a claim is made and not yielded, so that it would have no effect.
@@ -162,8 +169,8 @@ class Verifications:
         """Return the report on one derivation; those it rests on are verified too."""
         if derivation not in self._reports:
             began = time.perf_counter()
-            with _taking() as taken:
-                own = report_on(
+            with _under_way(derivation):
+                own, taken = report_on(
                     derivation.function,
                     derivation.args,
                     derivation.about,
@@ -172,25 +179,24 @@ class Verifications:
                     shapes=self._shapes,
                 )
             seconds = time.perf_counter() - began
-            lemmas = list(dict.fromkeys([*derivation.uses, *taken]))
+            lemmas: list[Derivation] = list(dict.fromkeys([*derivation.uses, *cast(list[Derivation], taken)]))
             report = _resting_on(own, list(map(self.report_on, lemmas)))
             names = tuple(lemma.name for lemma in lemmas)
             self._reports[derivation] = replace(report, uses=names, seconds=seconds)
         return self._reports[derivation]
 
 
-_TAKEN: ContextVar[list[Derivation] | None] = ContextVar("taken", default=None)
+_UNDER_WAY: ContextVar[tuple[Derivation, ...]] = ContextVar("under_way", default=())
 
 
 @contextmanager
-def _taking() -> Iterator[list[Derivation]]:
-    """Yield a list of the derivations whose values are taken from now on."""
-    taken: list[Derivation] = []
-    token = _TAKEN.set(taken)
+def _under_way(derivation: Derivation) -> Iterator[None]:
+    """Note that the lines of a derivation are run, which may not take its own value then."""
+    token = _UNDER_WAY.set((*_UNDER_WAY.get(), derivation))
     try:
-        yield taken
+        yield
     finally:
-        _TAKEN.reset(token)
+        _UNDER_WAY.reset(token)
 
 
 def verify_each(
@@ -206,9 +212,12 @@ def verify_each(
 
 def _resting_on(report: DerivationReport, lemmas: Sequence[DerivationReport]) -> DerivationReport:
     """Return the report, made INCONCLUSIVE if a derivation that it rests on does not hold."""
-    fallen = next((one for one in lemmas if not one.ok), None)
-    if fallen is None or not report.ok:
+    fallen = next((one for one in lemmas if one.verdict is not DerivationVerdict.HOLDS), None)
+    if fallen is None:
         return report
+    if not report.ok:
+        note = f"it rests on {fallen.name}, which is {fallen.verdict} too: look at that first"
+        return replace(report, notes=(*report.notes, note))
     text = f"it rests on {fallen.name}, which is {fallen.verdict}: {fallen.explanation}"
     return replace(report, verdict=DerivationVerdict.INCONCLUSIVE, explanation=text)
 

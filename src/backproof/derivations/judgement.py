@@ -159,7 +159,9 @@ def _above(left: Measured, right: Measured) -> np.ndarray:
 
 
 def _gap(left: Measured, right: Measured) -> np.ndarray:
-    return _per_point(jax.tree.map(lambda a, b: np.abs(_number(a) - _number(b)), left.value, right.value))
+    with np.errstate(all="ignore"):
+        gaps = jax.tree.map(lambda a, b: np.abs(_number(a) - _number(b)), left.value, right.value)
+    return _per_point(gaps)
 
 
 def _number(value: Any) -> Any:

@@ -1,9 +1,6 @@
 """The lines that a derivation may yield: an assumption, a value equal to the line before, or a claim."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -12,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from backproof.derivations.watching import Lemma, noted
 from backproof.errors import UsageError
 
 PyTree = Any
@@ -100,7 +98,7 @@ class Step(NamedTuple):
     row: int
     anchor: str = ""
     ships: str = ""
-    cites: "tuple[Cited, ...]" = ()
+    cites: "tuple[Lemma, ...]" = ()
 
     @property
     def is_line(self) -> bool:
@@ -121,59 +119,6 @@ class UnyieldedError(LineError):
     """Raised when an assumption or a claim was made and not yielded, so that it would have no effect."""
 
 
-class Cited(NamedTuple):
-    """Holds the name of a derivation whose value a line takes, and the formulas of what it assumes."""
-
-    name: str
-    assumes: tuple[str, ...]
-
-
-class Made(NamedTuple):
-    """Holds a line, an assumption or a claim as it was made, and the line of the file on which it was."""
-
-    said: "Assumption | Stated | Said"
-    row: int
-
-
-class Watched(NamedTuple):
-    """Holds what a derivation makes and takes while its lines are run.
-
-    Attributes:
-        made: the lines, assumptions and claims; each must be yielded.
-        cited: the derivations whose values it takes.
-    """
-
-    made: list[Made]
-    cited: list[Cited]
-
-
-_WATCHED: ContextVar[Watched | None] = ContextVar("watched", default=None)
-
-
-@contextmanager
-def watching() -> Iterator[Watched]:
-    """Yield what is made and taken from now on."""
-    token = _WATCHED.set(Watched([], []))
-    try:
-        yield _WATCHED.get() or Watched([], [])
-    finally:
-        _WATCHED.reset(token)
-
-
-def _noted(said: "Assumption | Stated | Said") -> Any:
-    watched = _WATCHED.get()
-    if watched is not None:
-        watched.made.append(Made(said, sys._getframe(2).f_lineno))
-    return said
-
-
-def cite(name: str, assumes: tuple[str, ...]) -> None:
-    """Note that the value of a derivation is taken, which is shown under assumptions alone."""
-    watched = _WATCHED.get()
-    if watched is not None:
-        watched.cited.append(Cited(name, assumes))
-
-
 def line(latex: str, value: PyTree, because: str) -> Said:
     r"""Return a line: its value must equal that of the line before, at every drawn point.
 
@@ -181,43 +126,51 @@ def line(latex: str, value: PyTree, because: str) -> Said:
         latex: its formula.
         value: an array or a pytree of arrays; or a claim, such as `bp.at_most(left, right)`.
         because: why it follows.
+
+    Raises:
+        UsageError: the formula or the reason is no text.
     """
-    return _noted(Said(value, latex, because))
+    if not (isinstance(latex, str) and isinstance(because, str)):
+        texts = f"{_short(latex)} and {_short(because)}"
+        raise UsageError(
+            f"bp.line takes (latex, value, because), of which the first and last are texts, but found {texts}"
+        )
+    return noted(Said(value, latex, because))
 
 
 def assume(condition: Any, latex: str) -> Assumption:
     """Return an assumption: the derivation is tried only at points where every entry of it is true."""
-    return _noted(Assumption(condition, latex))
+    return noted(Assumption(condition, latex))
 
 
 def at_most(left: PyTree, right: PyTree) -> Stated:
     """Return the claim left ≤ right, entry by entry, at every point."""
-    return _noted(Stated(Kind.AT_MOST, (left, right)))
+    return noted(Stated(Kind.AT_MOST, (left, right)))
 
 
 def at_least(left: PyTree, right: PyTree) -> Stated:
     """Return the claim left ≥ right, entry by entry, at every point."""
-    return _noted(Stated(Kind.AT_MOST, (right, left)))
+    return noted(Stated(Kind.AT_MOST, (right, left)))
 
 
 def less(left: PyTree, right: PyTree) -> Stated:
     """Return the claim left < right, entry by entry, at every point."""
-    return _noted(Stated(Kind.LESS, (left, right)))
+    return noted(Stated(Kind.LESS, (left, right)))
 
 
 def equal(left: PyTree, right: PyTree) -> Stated:
     """Return the claim left = right, which is not compared with the line before."""
-    return _noted(Stated(Kind.EQUAL, (left, right)))
+    return noted(Stated(Kind.EQUAL, (left, right)))
 
 
 def differ(left: PyTree, right: PyTree, *, somewhere: bool = False) -> Stated:
     """Return the claim left ≠ right in some entry: at every point, or at some point if `somewhere`."""
-    return _noted(Stated(Kind.DIFFERS_SOMEWHERE if somewhere else Kind.DIFFERS, (left, right)))
+    return noted(Stated(Kind.DIFFERS_SOMEWHERE if somewhere else Kind.DIFFERS, (left, right)))
 
 
 def holds(condition: Any) -> Stated:
     """Return the claim that every entry of `condition` is true, at every point."""
-    return _noted(Stated(Kind.HOLDS, (condition,)))
+    return noted(Stated(Kind.HOLDS, (condition,)))
 
 
 def read(yielded: Any, row: int, number: int) -> Step:

@@ -19,6 +19,7 @@ from backproof.derivations.replay import Replay
 from backproof.derivations.shortfall import WAYS, Inside, shortfall
 from backproof.derivations.table import Table
 from backproof.derivations.walk import assumed, conditions_in, walk
+from backproof.errors import UsageError
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.own_arrays import with_own_arrays
 from backproof.numerics.tolerance import GRID, INSIDE
@@ -38,8 +39,10 @@ class Way(NamedTuple):
     holds: Callable[..., Any]
 
 
-def projected(function: Callable[..., Any], points: Points, table: Table) -> list[list[Args]]:
-    """Return points that the assumptions admit, by shape, where they admit few of the drawn ones.
+def projected(
+    function: Callable[..., Any], points: Points, table: Table
+) -> tuple[list[list[Args]], list[str]]:
+    """Return points that the assumptions admit, by shape, where they admit few of the drawn ones, and notes.
 
     Args:
         function: the derivation.
@@ -47,9 +50,14 @@ def projected(function: Callable[..., Any], points: Points, table: Table) -> lis
         table: its lines at the drawn points.
     """
     if not any(not step.is_line for step in table.steps):
-        return []
+        return [], []
     function = with_own_arrays(function)
-    return [found for run in table.runs if (found := _reached(function, points, run))]
+    try:
+        return [found for run in table.runs if (found := _reached(function, points, run))], []
+    except Exception as error:
+        # JAX cannot differentiate every condition: then only what was drawn is looked at.
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        return [], [f"no point was moved to where the assumptions hold, for they have no slopes: {said}"]
 
 
 def _reached(function: Callable[..., Any], points: Points, run: Replay) -> list[Args]:
@@ -64,11 +72,11 @@ def _reached(function: Callable[..., Any], points: Points, run: Replay) -> list[
     if form.is_fixed:
         return []
     for inside in WAYS:
-        way = _way(function, form, inside)
+        way = way_to(function, form, inside, run)
         found = []
         for args in reversed(refused):
             start = moving(points, args)
-            flat = next((flat for flat in _tried(way, start) if _is_met(way, start, flat)), None)
+            flat = nearest(way, start, start.flat)
             if flat is not None and points.admits(start.at(flat)):
                 found.append(start.at(flat))
             if len(found) == wanted:
@@ -78,9 +86,16 @@ def _reached(function: Callable[..., Any], points: Points, run: Replay) -> list[
     return []
 
 
-def _way(function: Callable[..., Any], form: Moving, inside: Inside) -> Way:
+def way_to(function: Callable[..., Any], form: Moving, inside: Inside, run: Replay) -> Way:
+    """Return the compiled functions that lead to where the assumptions of a derivation hold, at one shape."""
+    count = sum(not step.is_line for step in run.steps)
+
     def conditions(flat: jax.Array, leaves: Any) -> list[Any]:
-        return conditions_in(walk(function, form.at(flat, leaves)).steps)
+        walked = walk(function, form.at(flat, leaves))
+        found = conditions_in(walked.steps)
+        if walked.ended and len(found) < count:
+            raise UsageError(walked.ended.text)
+        return found
 
     def missed(flat: jax.Array, leaves: Any) -> jax.Array:
         return shortfall(lambda flat: conditions(flat, leaves), (flat,), inside)
@@ -99,12 +114,17 @@ def _is_met(way: Way, start: Moving, flat: np.ndarray) -> bool:
         return bool(np.all(np.isfinite(flat))) and bool(way.holds(flat, start.leaves))
 
 
-def _tried(way: Way, start: Moving) -> Iterator[np.ndarray]:
+def nearest(way: Way, start: Moving, flat: np.ndarray) -> np.ndarray | None:
+    """Return a row of numbers near a given one at which all assumptions hold; None if none is found."""
+    return next((row for row in _tried(way, start, flat) if _is_met(way, start, row)), None)
+
+
+def _tried(way: Way, start: Moving, flat: np.ndarray) -> Iterator[np.ndarray]:
     """Yield rows of numbers that may be as assumed: after Newton's steps, and rounded to a grid."""
-    flat, missed, slopes = start.flat, np.zeros(0), np.zeros((0, 0))
+    missed, slopes = np.zeros(0), np.zeros((0, 0))
     last = np.zeros_like(flat)
     for _ in range(EFFORT.projecting):
-        missed, slopes = _missed(way, start, flat)
+        missed, slopes = missed_at(way, start, flat)
         if not np.any(missed) or not np.all(np.isfinite(slopes)):
             break
         step = np.linalg.lstsq(slopes, missed)[0]
@@ -123,7 +143,7 @@ def _tried(way: Way, start: Moving) -> Iterator[np.ndarray]:
 def _settled(way: Way, start: Moving, rounded: np.ndarray) -> Iterator[np.ndarray]:
     """Yield rows of rounded numbers of which a few, one for each thing that is missed, take up the rest."""
     yield rounded
-    missed, slopes = _missed(way, start, rounded)
+    missed, slopes = missed_at(way, start, rounded)
     used: list[int] = []
     for _ in range(EFFORT.projected):
         places = _pivots(slopes[missed != 0], used)
@@ -131,7 +151,7 @@ def _settled(way: Way, start: Moving, rounded: np.ndarray) -> Iterator[np.ndarra
         settled, left, slope = rounded.copy(), missed, slopes
         for _ in range(EFFORT.projecting if places else 0):
             settled[places] -= np.linalg.lstsq(slope[:, places], left)[0]
-            left, slope = _missed(way, start, settled)
+            left, slope = missed_at(way, start, settled)
             if not np.any(left) or not np.all(np.isfinite(slope)):
                 break
         for place in places:
@@ -150,7 +170,8 @@ def _pivots(slopes: np.ndarray, used: list[int]) -> list[int]:
     return found
 
 
-def _missed(way: Way, start: Moving, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def missed_at(way: Way, start: Moving, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how much the assumptions are missed at a row of numbers, and the slopes of that."""
     with float64():
         missed, slopes = way.missed(flat, start.leaves)
     return np.asarray(missed), np.asarray(slopes)

@@ -42,10 +42,10 @@ def custom_vjp_of(derivation: Derivation, of: Callable[..., PyTree] | None = Non
     derivation.check()
     names = list(inspect.signature(derivation.function).parameters)
     wanted = list(inspect.signature(of).parameters)
-    if len(names) != len(wanted) + 1:
+    if len(names) != len(wanted) + 1 or (set(names[:-1]) == set(wanted) and names[:-1] != wanted):
         raise UsageError(
             message(
-                must="the derivation must have the arguments of the function, and last the cotangent",
+                must="the derivation must have the function's arguments, in order, and last the cotangent",
                 found=f"{derivation.name}({', '.join(names)}) for a function of ({', '.join(wanted)})",
                 where="custom_vjp_of",
                 do="derive the pullback for a cotangent that is an argument of its own",

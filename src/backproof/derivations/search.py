@@ -17,12 +17,14 @@ from backproof.derivations.judgement import State, admitted
 from backproof.derivations.lines import Kind
 from backproof.derivations.moving import Moving, moving
 from backproof.derivations.places import Args, entries
+from backproof.derivations.projection import Way, missed_at, nearest, way_to
 from backproof.derivations.replay import Replay
+from backproof.derivations.shortfall import EXACTLY
 from backproof.derivations.table import Table
 from backproof.derivations.walk import walk
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.own_arrays import with_own_arrays
-from backproof.numerics.tolerance import EXCESS, SEARCHED
+from backproof.numerics.tolerance import EXCESS, HALF_THE_DIGITS, SEARCHED
 from backproof.numerics.tracing import float64
 from backproof.verification.points.draws import Points
 
@@ -72,7 +74,9 @@ def _pushed(
     if form.is_fixed:
         return []
     slope = _slope(function, number, position, form)
-    reached = [_climbed(slope, points, moving(points, run.points[i])) for i in worst]
+    is_free = all(step.is_line for step in run.steps)
+    way = None if is_free else way_to(with_own_arrays(function), form, EXACTLY, run)
+    reached = [_climbed(slope, points, moving(points, run.points[i]), way) for i in worst]
     kept = [args for args in reached if args is not None]
     if table.steps[table.lines[number]].kind is Kind.AT_MOST:
         return [args for args, _ in kept]
@@ -114,9 +118,16 @@ def _slope(
 
 
 def _climbed(
-    slope: Callable[..., tuple[float, np.ndarray]], points: Points, start: Moving
+    slope: Callable[..., tuple[float, np.ndarray]], points: Points, start: Moving, way: Way | None
 ) -> tuple[Args, float] | None:
-    """Return the point that is reached from one by its gradient, and the excess there; None if none is."""
+    """Return the point that is reached from one by its gradient, and the excess there; None if none is.
+
+    Args:
+        slope: returns the excess and its gradient.
+        points: the points of the domain.
+        start: where it begins.
+        way: what keeps to the assumptions, if there are any.
+    """
 
     def descent(at: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = slope(at, start.leaves)
@@ -125,13 +136,41 @@ def _climbed(
         return -value, -gradient
 
     reach = max(SEARCHED, 2 * float(np.max(np.abs(start.flat), initial=0.0)))
-    found = minimize(
-        descent,
-        start.flat,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(-reach, reach)] * len(start.flat),
-        options={"maxiter": EFFORT.climbs},
-    )
-    args = start.at(found.x)
-    return (args, -float(found.fun)) if points.admits(args) and np.isfinite(found.fun) else None
+    if way is None:
+        bounds = [(-reach, reach)] * len(start.flat)
+        options = {"maxiter": EFFORT.climbs}
+        flat = minimize(descent, start.flat, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    else:
+        flat = nearest(way, start, _along(descent, way, start, reach))
+    if flat is None or not points.admits(start.at(flat)):
+        return None
+    height = slope(flat, start.leaves)[0]
+    return (start.at(flat), height) if np.isfinite(height) else None
+
+
+def _along(
+    descent: Callable[[np.ndarray], tuple[float, np.ndarray]], way: Way, start: Moving, reach: float
+) -> np.ndarray:
+    """Return where a descent leads along the assumptions, to which it comes back at each step."""
+    flat, length = start.flat, 1.0
+    height, gradient = descent(flat)
+    for _ in range(EFFORT.climbs):
+        # an assumption that is met with room to spare has no slope
+        slopes = missed_at(way, start, flat)[1]
+        along = gradient - slopes.T @ np.linalg.lstsq(slopes.T, gradient)[0]
+        size = np.max(np.abs(along), initial=0.0)
+        if not np.isfinite(size) or size == 0:
+            break
+        for _ in range(EFFORT.climbs):
+            ahead = np.clip(flat - length * along / size, -reach, reach)
+            missed, slopes = missed_at(way, start, ahead)
+            ahead = ahead - np.linalg.lstsq(slopes, missed)[0]
+            lower, next_gradient = descent(ahead)
+            is_kept = np.all(np.abs(missed_at(way, start, ahead)[0]) <= HALF_THE_DIGITS)
+            if is_kept and lower < height:
+                break
+            length /= 2
+        else:
+            break
+        flat, height, gradient, length = ahead, lower, next_gradient, 2 * length
+    return flat

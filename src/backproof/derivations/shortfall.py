@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
+from jax.interpreters.partial_eval import dce_jaxpr
 
 from backproof.numerics.tolerance import INSIDE
 
@@ -27,6 +28,7 @@ class Inside(NamedTuple):
 
 
 # Well inside first; and where a bound leaves no room for that, halfway to it.
+EXACTLY = Inside(0.0, 0.0)
 WAYS = (Inside(INSIDE, 0.0), Inside(0.0, 0.5))
 
 
@@ -53,7 +55,8 @@ class _Run:
         self._inside, self._drawn = inside, np.random.default_rng(0)
         compared = [eqn for eqn in jaxpr.eqns if eqn.primitive.name in (*OPPOSITE, "select_n")]
         read = [one for eqn in compared for one in eqn.invars if not isinstance(one, Literal)]
-        whole = ClosedJaxpr(jaxpr.replace(outvars=read), consts)
+        needed, _ = dce_jaxpr(jaxpr.replace(outvars=read), [True] * len(read), instantiate=True)
+        whole = ClosedJaxpr(needed, consts)
         self._values = dict(zip(read, jaxpr_as_fun(whole)(*leaves), strict=True))
 
     def _value(self, atom: Any) -> Any:
@@ -65,6 +68,12 @@ class _Run:
         name = eqn.primitive.name if eqn else ""
         if eqn is None:
             return []
+        if name in OPPOSITE and any(jnp.iscomplexobj(self._value(one)) for one in eqn.invars):
+            return (
+                [part(self._difference(eqn)) for part in (jnp.real, jnp.imag)]
+                if (name == "eq") == wanted
+                else []
+            )
         if name in OPPOSITE:
             return [self._gap(name if wanted else OPPOSITE[name], *map(self._value, eqn.invars))]
         if name == "not":
@@ -81,6 +90,10 @@ class _Run:
         if name == "convert_element_type":
             return inner[0]
         return [eqn.primitive.bind(row, **eqn.params) for row in inner[0]] if name in REARRANGES else []
+
+    def _difference(self, eqn: Any) -> Any:
+        left, right = map(self._value, eqn.invars)
+        return left - right
 
     def _gap(self, name: str, left: Any, right: Any) -> Any:
         """Return by how much a comparison is missed, entry by entry."""

@@ -106,6 +106,8 @@ def shipped(source: Source, row: int) -> str | None:
 def shipped_by(function: Any) -> str | None:
     """Return the shipped code that a function is or runs, directly or by a function of its folder."""
     own = _first_shipped([function])
+    function = inspect.unwrap(function)  # a compiled function holds the one that it was made of
+    function = function if isinstance(function, FunctionType) else type(function).__call__
     definition = None if own or not isinstance(function, FunctionType) else definition_of(function)
     if definition is None:
         return own
@@ -119,6 +121,15 @@ def _first_shipped(found: Iterable[Any]) -> str | None:
         if module.split(".")[:1] == ["backproof"] and module.split(".")[1:2] in [[name] for name in SHIPPED]:
             return getattr(one, "name", None) or getattr(one, "__name__", None) or module
     return None
+
+
+def reached_by(source: Source) -> Iterator[Any]:
+    """Yield what the code of a derivation names, and what the functions of its folder name that it calls.
+
+    Of a method, or of a function compiled from one, the object that it belongs to is yielded.
+    """
+    for found in _reached(source, ast.Module(source.tree.body, [])):
+        yield getattr(inspect.unwrap(found) if callable(found) else found, "__self__", found)
 
 
 def _module(found: Any) -> str:
@@ -189,12 +200,10 @@ def resolved(node: ast.expr, names: dict[str, Any]) -> list[Any]:
 
 def is_neighbour(found: Any, function: Any) -> bool:
     """Return whether `found` is a function written in the same folder."""
-    folders = [os.path.dirname(one.__code__.co_filename) for one in (found, function) if _is_plain(one)]
-    return _is_plain(found) and len(set(folders)) == 1
-
-
-def _is_plain(found: Any) -> bool:
-    return isinstance(found, FunctionType)
+    if not (isinstance(found, FunctionType) and isinstance(function, FunctionType)):
+        return False
+    folders = [os.path.dirname(one.__code__.co_filename) for one in (found, function)]
+    return folders[0] == folders[1]
 
 
 def planted(source: Source, row: int, expression: ast.expr) -> Source:
@@ -203,9 +212,14 @@ def planted(source: Source, row: int, expression: ast.expr) -> Source:
     old = value_of(found) if found else None
     if found is None or old is None or old is found.value:
         return source
-    for node in ast.walk(expression):  # every new node takes the position of the old value
+    return exchanged(source, old, expression)
+
+
+def exchanged(source: Source, old: ast.expr, new: ast.expr) -> Source:
+    """Return the source, and its function, with one expression exchanged for another."""
+    for node in ast.walk(new):  # every new node takes the position of the old one
         ast.copy_location(node, old)
-    tree = _exchanged(source.tree, old, expression)
+    tree = _exchanged(source.tree, old, new)
     written = _compiled(source.written, tree)
     return Source(getattr(source.function, AROUND, lambda one: one)(written), tree)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from backproof.derivations.judgement import Seen, State, admitted, claim, equality, left_open
-from backproof.derivations.lines import Cited, Kind, Step
+from backproof.derivations.lines import Kind, Step
 from backproof.derivations.replay import Replay
 from backproof.derivations.source import Source
 from backproof.derivations.walk import Raised
@@ -24,7 +24,6 @@ class Row(NamedTuple):
         worst: the largest distance between its two sides where it follows.
         broken: why it cannot be compared at some shape, or None.
         never_finite: whether it is finite nowhere, although the line that it must equal is.
-        unshown: the first lemma that it takes where the lemma's assumptions do not hold, or None.
     """
 
     fails: bool
@@ -33,7 +32,6 @@ class Row(NamedTuple):
     worst: float = 0.0
     broken: str | None = None
     never_finite: bool = False
-    unshown: Cited | None = None
 
 
 @dataclass(frozen=True)
@@ -98,14 +96,7 @@ class Table:
             seen = left_open(run, number)
         else:
             seen = claim(run, here) if other is None else equality(run, here, self.lines[other])
-        if self._conditional(number) and seen.not_finite is not None:
-            seen = seen._replace(states=np.where(seen.not_finite, State.FAILS, seen.states))
         return seen._replace(states=np.where(admitted(run), seen.states, State.SKIPPED))
-
-    def _conditional(self, number: int) -> Cited | None:
-        """Return the first lemma with assumptions whose value was taken up to a line."""
-        steps = self.steps[: self.lines[number] + 1]
-        return next((one for step in steps for one in step.cites if one.assumes), None)
 
     def row(self, number: int, other: int | None) -> Row:
         """Return the judgement of line `number` against `other` at all shapes that reach it."""
@@ -133,5 +124,4 @@ class Table:
             float(np.max(distances[states == State.FOLLOWS], initial=0.0)),
             next((one.broken for one in found if one.broken), None),
             never,
-            self._conditional(number) if lost else None,
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from backproof.derivations import broken, conclusion
+from backproof.derivations.lemmas import first_beyond, lemmas_of
 from backproof.derivations.lines import LineError, UnyieldedError
 from backproof.derivations.places import drawn_points, places, points_beside
 from backproof.derivations.projection import projected
@@ -13,6 +14,7 @@ from backproof.derivations.report import About, DerivationReport, DerivationVerd
 from backproof.derivations.search import searched
 from backproof.derivations.source import Source, source_of
 from backproof.derivations.table import Table
+from backproof.derivations.watching import Lemma
 from backproof.errors import UsageError
 from backproof.verification.aiming.constants import constants_in
 
@@ -21,8 +23,8 @@ UNYIELDED = "not-yielded"
 
 def report_on(
     function: Callable[..., Any], args: Any, about: About, *, examples: int, seed: int, shapes: int | None
-) -> DerivationReport:
-    """Return the report on the lines that a function yields.
+) -> tuple[DerivationReport, list[Lemma]]:
+    """Return the report on the lines that a function yields, and the derivations whose values they take.
 
     Args:
         function: the generator function.
@@ -30,9 +32,9 @@ def report_on(
         about: the part of the report that is known before anything is run.
         examples: how many points are drawn at each shape, next to one with plain numbers.
         seed: the seed of every draw.
-        shapes: how many shapes of the menu are tried, the largest ones; None for all.
+        shapes: how many shapes of the menu are tried, the largest ones, and nothing else; None for all.
     """
-    facts = about._asdict()
+    facts, notes = about._asdict(), []
     try:
         source, state = source_of(function), broken.generators()
         if not takes_arguments(function):
@@ -44,7 +46,7 @@ def report_on(
             runs = [replayer.at(group) for group in groups[-(shapes or len(groups)) :]]
             programs = [run.program.jaxpr for run in runs[-1:] if run.program]
             beside = points_beside(constants_in(programs), points, seed) if shapes is None else []
-            moved = projected(function, points, Table(runs)) if shapes is None else []
+            moved, notes = projected(function, points, Table(runs)) if shapes is None else ([], [])
             table = Table([*runs, *map(replayer.at, [*beside, *moved])])
             pushed = searched(function, points, table) if shapes is None else []
             table = Table([*table.runs, *map(replayer.at, pushed)])
@@ -52,18 +54,22 @@ def report_on(
             replayer, function, table, state != broken.generators()
         )
         if problem:
-            return DerivationReport(**facts, verdict=DerivationVerdict.BROKEN, explanation=problem)
-        return conclusion.conclude(about, function, source, replayer, points, table)
+            return DerivationReport(**facts, verdict=DerivationVerdict.BROKEN, explanation=problem), []
+        lemmas = lemmas_of(source, table)
+        beyond = first_beyond(function, table) if lemmas else None
+        told = conclusion.conclude(about, function, source, replayer, points, table, beyond, notes)
+        return told, lemmas
     except LineError as error:
         row = error.row or about.row
         text = f"line {error.number} ({about.file}:{row}): {error}"
         facts["row"] = row
         cause = UNYIELDED if isinstance(error, UnyieldedError) else None
-        return DerivationReport(
+        broken_at = DerivationReport(
             **facts, verdict=DerivationVerdict.BROKEN, wrong=error.number, cause=cause, explanation=text
         )
+        return broken_at, []
     except UsageError as error:
-        return DerivationReport(**facts, verdict=DerivationVerdict.BROKEN, explanation=str(error))
+        return DerivationReport(**facts, verdict=DerivationVerdict.BROKEN, explanation=str(error)), []
 
 
 def _of_one_point(function: Any, source: Source | None) -> Table:

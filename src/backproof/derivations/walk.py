@@ -9,21 +9,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from backproof.derivations.lines import (
-    Assumption,
-    Cited,
-    End,
-    Kind,
-    LineError,
-    Made,
-    Said,
-    Step,
-    UnyieldedError,
-    Watched,
-    read,
-    watching,
-)
-from backproof.derivations.source import Source, planted
+from backproof.derivations.lines import Assumption, End, Kind, LineError, Said, Step, UnyieldedError, read
+from backproof.derivations.source import AROUND, Source, planted
+from backproof.derivations.watching import Lemma, Made, Truth, Watched, watching
 
 
 class Raised(NamedTuple):
@@ -55,7 +43,11 @@ class Walked(NamedTuple):
 
 
 def walk(
-    function: Callable[..., Any], args: tuple[Any, ...], until: int | None = None, only: int | None = None
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    until: int | None = None,
+    only: int | None = None,
+    truths: list[Truth] | None = None,
 ) -> Walked:
     """Return the lines that `function(*args)` yields, up to the end, the line `until`, or an error.
 
@@ -65,6 +57,7 @@ def walk(
         until: the number of the last line that is asked for.
         only: the number of the only line whose value is asked for: a definition or what ships is left empty
             otherwise, for it may be dear.
+        truths: where it is kept whether the assumptions of lemmas hold; None if that is not asked.
 
     Raises:
         LineError: a yielded value is not a line, or the function is not a generator.
@@ -75,7 +68,7 @@ def walk(
     steps: list[Step] = []
     said: list[Any] = []
     try:
-        with watching() as watched:
+        with watching(truths) as watched:
             generator = function(*args)
             for yielded in generator:
                 said += [yielded, *(yielded if isinstance(yielded, tuple) else ())]
@@ -85,6 +78,7 @@ def walk(
                 else:
                     step = read(yielded, _row_of(generator, function), number)
                 steps.append(step._replace(cites=_taken(watched)))
+                watched.line = watched.line if watched.is_lemma else count(steps)
                 if until is not None and count(steps) > until:
                     break
         _require_yielded(watched.made, said, count(steps))
@@ -98,11 +92,11 @@ def walk(
 
 def _row_of(generator: Any, function: Any) -> int:
     """Return the row at which the generator that the file writes stands; another may stand around it."""
-    inner = generator.gi_yieldfrom if inspect.unwrap(function) is not function else None
-    return (inner or generator).gi_frame.f_lineno
+    inner = generator.gi_yieldfrom if hasattr(function, AROUND) else None
+    return (getattr(inner, "gi_frame", None) or generator.gi_frame).f_lineno
 
 
-def _taken(watched: Watched) -> tuple[Cited, ...]:
+def _taken(watched: Watched) -> tuple[Lemma, ...]:
     """Return the derivations whose values were taken since this was asked last."""
     found = tuple(dict.fromkeys(watched.cited))
     watched.cited.clear()
@@ -138,19 +132,18 @@ def bridged(
         # the error is outside the value of a line, or the line is in a loop that has yielded other lines
         if found is None or any(source.line_at(step.row) is found for step in walked.steps):
             break
+        left_open = planted(source, walked.ended.row, ast.Constant(...))
+        if left_open is source:  # what is yielded there is not written as a line
+            break
         raised.append(walked.ended)
-        source = planted(source, walked.ended.row, ast.Constant(...))
+        source = left_open
         walked = once(source.function)
     return walked._replace(raised=tuple(raised))
 
 
 def last_value(steps: list[Step]) -> Any:
-    """Return the value of the last line that is no claim.
-
-    Raises:
-        StopIteration: there is none.
-    """
-    return next(step.payload for step in reversed(steps) if step.kind is Kind.VALUE)
+    """Return the value of the last line that is no claim; None if there is none."""
+    return next((step.payload for step in reversed(steps) if step.kind is Kind.VALUE), None)
 
 
 def assumed(steps: list[Step]) -> Any:

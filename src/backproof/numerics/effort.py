@@ -74,7 +74,8 @@ class Effort:
         projected: points of a shape that the assumptions of a derivation should admit, or points are moved.
         projected_entries: entries of a point up to which it is moved.
         projecting: steps of each move.
-        nudges: units in the last place by which its last number is varied.
+        nudges: units in the last place by which the numbers are varied that take up the rest.
+        lemma_points: points of a shape at which it is looked whether the assumptions of lemmas hold.
         searched_shapes: shapes at which a claimed bound is pushed towards its violation.
         searched_points: points of each from which it is pushed.
         climbs: steps of each push.
@@ -154,6 +155,7 @@ class Effort:
     projected_entries: int = 256
     projecting: int = 12
     nudges: int = 3
+    lemma_points: int = 8
     differenced: int = 1024
     searched_shapes: int = 2
     searched_points: int = 3

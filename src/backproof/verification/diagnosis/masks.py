@@ -155,7 +155,9 @@ def _ties(at: Compared) -> Iterator[Prediction]:
 
         def mask(one: Compared, path: str = path) -> Any:
             tied = _tied(one.argument(path))
-            return tied if own else np.full(one.leaf.true.shape, np.any(tied))
+            # at other sizes an argument may have another shape than the leaf
+            is_own = own and tied.shape == one.leaf.true.shape
+            return tied if is_own else np.full(one.leaf.true.shape, np.any(tied))
 
         def holds(one: Compared, mask: Mask = mask) -> bool:
             return not np.any(one.leaf.wrong & ~mask(one))
