@@ -309,6 +309,22 @@ def test_a_report_is_json_and_a_page():
         assert text in said
 
 
+def shut_below(z):
+    return jnp.where(z > 0, 1.0, 0.0)
+
+
+def test_a_mend_does_not_rewrite_a_helper_on_which_a_later_right_line_stands():
+    @bp.derivation(LATEX)
+    def gated(z: Float[Array, " n"], d: Float[Array, " n"]):
+        yield bp.line(LATEX, jax.vjp(jax.nn.relu, z)[1](d)[0], "definition")
+        yield bp.line(LATEX, shut_below(-z) * d, "the sign is a slip")
+        yield bp.line(LATEX, shut_below(z) * d, REASON)
+
+    report = gated.verify()
+    assert report.wrong == 1
+    assert report.mend is None or "return" not in report.mend
+
+
 @pytest.mark.parametrize("first", ["steps", "rate"])
 def test_a_slip_that_shows_only_at_long_sizes_is_found_whatever_comes_first(first):
     def lines(x, a):

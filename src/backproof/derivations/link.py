@@ -3,7 +3,7 @@
 So a line that does not follow is judged at its kinks, explained and mended as a backward pass is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -65,7 +65,8 @@ def link(function: Callable[..., Any], points: Points, table: Table, number: int
         number: the number of the line.
         other: the number of the value that it must equal.
     """
-    evaluators = Evaluators(_claim(function, points, number, other))
+    later = [n for n in range(number + 1, len(table.lines)) if _is_right(table, n, other)]
+    evaluators = Evaluators(_claim(function, points, number, other, later))
     following: list[Look] = []
     failing: list[Look] = []
     for run in table.runs:
@@ -85,7 +86,17 @@ def link(function: Callable[..., Any], points: Points, table: Table, number: int
     return Link(evaluators, agreeing + judge_all(evaluators, failing, Clock()), following + failing)
 
 
-def _claim(function: Callable[..., Any], points: Points, number: int, other: int) -> Claim:
+def _is_right(table: Table, number: int, other: int) -> bool:
+    """Return whether a later value equals the value before the wrong line, wherever it was judged."""
+    if not table.is_value(number):
+        return False
+    row = table.row(number, other)
+    return bool(row.judged) and not (row.fails or row.broken)
+
+
+def _claim(
+    function: Callable[..., Any], points: Points, number: int, other: int, later: Sequence[int]
+) -> Claim:
     def line(args: tuple[Any, ...], direction: Any) -> Any:
         return _line(function, args, number)[0]
 
@@ -99,8 +110,9 @@ def _claim(function: Callable[..., Any], points: Points, number: int, other: int
 
     name = f"line {number} of {function.__name__}"
     claim = Claim(name, admitted, line, before, forward=True, points=points, is_directed=False)
+    beside = tuple(lambda *args, n=n: _line(function, args, n)[0] for n in later)
     # as for a tangent, at a kink every value between those on its sides is right
-    return claim._replace(result="the line", meant="the line before")
+    return claim._replace(result="the line", meant="the line before", beside=beside)
 
 
 def _line(function: Callable[..., Any], args: tuple[Any, ...], number: int) -> tuple[Any, Any]:

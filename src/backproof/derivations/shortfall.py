@@ -18,6 +18,8 @@ from backproof.numerics.tolerance import INSIDE
 OPPOSITE = {"eq": "ne", "ne": "eq", "lt": "ge", "ge": "lt", "gt": "le", "le": "gt"}
 # Operations that put the entries of an array elsewhere.
 REARRANGES = frozenset({"broadcast_in_dim", "reshape", "squeeze", "transpose", "slice", "rev", "copy"})
+JOINS = ("not", "select_n", "and", "or", "reduce_and", "reduce_or", "convert_element_type")
+READ = frozenset({*OPPOSITE, *JOINS, *REARRANGES})
 
 
 class Inside(NamedTuple):
@@ -66,21 +68,15 @@ class _Run:
         """Return arrays of the shape of a condition that are all 0 where it has the wanted value."""
         eqn = None if isinstance(atom, Literal) else self._made.get(atom)
         name = eqn.primitive.name if eqn else ""
-        if eqn is None:
+        if eqn is None or name not in READ:
             return []
-        if name in OPPOSITE and any(jnp.iscomplexobj(self._value(one)) for one in eqn.invars):
-            return (
-                [part(self._difference(eqn)) for part in (jnp.real, jnp.imag)]
-                if (name == "eq") == wanted
-                else []
-            )
         if name in OPPOSITE:
-            return [self._gap(name if wanted else OPPOSITE[name], *map(self._value, eqn.invars))]
+            return self._missed_by(eqn, name if wanted else OPPOSITE[name])
         if name == "not":
             return self.missed(eqn.invars[0], wanted=not wanted)
-        if name == "select_n" and len(eqn.invars) == 3:
+        if name == "select_n":
             which = self._value(eqn.invars[0])
-            cases = [self.missed(one, wanted=wanted) for one in eqn.invars[1:]]
+            cases = [self.missed(one, wanted=wanted) for one in eqn.invars[1:3]]
             return [jnp.where(which == bool(case), row, 0) for case, rows in enumerate(cases) for row in rows]
         inner = [self.missed(one, wanted=wanted) for one in eqn.invars]
         if name in ("and", "or"):
@@ -89,11 +85,14 @@ class _Run:
             return inner[0] if (name == "reduce_and") == wanted else _nearest(inner[0], eqn.params["axes"])
         if name == "convert_element_type":
             return inner[0]
-        return [eqn.primitive.bind(row, **eqn.params) for row in inner[0]] if name in REARRANGES else []
+        return [eqn.primitive.bind(row, **eqn.params) for row in inner[0]]
 
-    def _difference(self, eqn: Any) -> Any:
+    def _missed_by(self, eqn: Any, name: str) -> list[Any]:
+        """Return by how much a comparison is missed, entry by entry; complex numbers have equality alone."""
         left, right = map(self._value, eqn.invars)
-        return left - right
+        if not (jnp.iscomplexobj(left) or jnp.iscomplexobj(right)):
+            return [self._gap(name, left, right)]
+        return [part(left - right) for part in (jnp.real, jnp.imag)] if name == "eq" else []
 
     def _gap(self, name: str, left: Any, right: Any) -> Any:
         """Return by how much a comparison is missed, entry by entry."""

@@ -33,8 +33,11 @@ def points_mended(case: Case, number: int, text: str) -> int:
     edit = number, ast.parse(text, mode="eval").body
     changed = Evaluators(claim._replace(hand=case.watching.rebuilt(claim.hand, edit), host=None))
     changed.truth, changed.primal = evaluators.truth, evaluators.primal
-    forward = [one for one in (claim.primal, claim.value) if one is not None]
-    pairs = [(_of_args(one), _of_args(case.watching.rebuilt(one, edit))) for one in forward]
+    pairs = [
+        (_of_args(one), _of_args(case.watching.rebuilt(one, edit)))
+        for one in (claim.primal, claim.value, *claim.beside)
+        if one is not None
+    ]
     draws = [one for one in claim.points.plain(FRESH) if not one.empty and one.size <= EFFORT.blamed]
     points = [point_of(claim, one, "random") for one in draws]
     fresh = [point for point in points if evaluators.is_finite_at(point)]
@@ -42,7 +45,7 @@ def points_mended(case: Case, number: int, text: str) -> int:
     every = [*(Look(point, None, evaluators.truth(point), tied=True) for point in fresh), *telling]
     try:
         if not all(_are_alike(*pair, point) for pair in pairs for point in fresh[:2]):
-            return 0  # the function itself would be another one
+            return 0  # the function itself would be another one, or something else that is right
         differing = [_differing(changed, group) for group in by_shape(every)]
         doubtful = in_turn(differing)
         asked = doubtful[: EFFORT.doubtful_mends]

@@ -44,6 +44,7 @@ class Claim(NamedTuple):
         differences: the differences of the primal, where these are the truth, and not autodiff.
         excused: how many entries of an argument tuple the caller excuses, where a region is declared.
         notes: what a reader of the report should know about the claim.
+        beside: functions of the arguments that are right and use the same code; a mend must leave them alone.
         is_directed: whether the two functions have a direction; a line of a derivation has none.
         result, meant: what the result by hand, and what it should be, are called in a sentence.
     """
@@ -66,6 +67,7 @@ class Claim(NamedTuple):
     differences: Differences | None = None
     excused: Callable[[tuple[PyTree, ...]], int] | None = None
     notes: tuple[str, ...] = ()
+    beside: tuple[Callable[..., PyTree], ...] = ()
     is_directed: bool = True
     result: str = "result"
     meant: str = "the gradient"
