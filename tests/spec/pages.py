@@ -17,7 +17,16 @@ from items import ITEMS
 from proof_map import ROOT, derivations
 
 PAGES = ROOT / "docs" / "documents"
-LEAD = "*Written by `python tests/spec/pages.py` from [`proofs/{}`](../../proofs/{}); do not edit.*"
+LEAD = """*Written by `python tests/spec/pages.py` from [`proofs/{0}`](../../proofs/{0}); do not edit.*
+
+`backproof verify proofs/{0}` checks all of it. The names that the sections share stand in
+[`__init__.py`](../../proofs/{0}/__init__.py).
+
+Each line of a table must equal the line before it at every drawn point; a claim (≤, ≠, …) stands alone.
+Line 0 *starts*: it is the definition, *anchored* in the autodiff that evaluates it. *This is what runs* names
+the code of the library in which the last line ends. What is checked is the code; that a formula and its reason say the
+same is for the reader to see. S and X number statements of the specification, E the documents' slips: an
+erratum is as it should be if it is **REFUTED** at the line where the document errs."""
 
 
 def documents():
@@ -28,7 +37,7 @@ def documents():
 def page_of(folder, sections):
     """Return the page of a document, from the section of each of its derivations."""
     title, text = _titled(load(folder / "__init__.py"))
-    parts = [f"# {title}", LEAD.format(folder.name, folder.name), text]
+    parts = [f"# {title}", LEAD.format(folder.name), text]
     files = list(dict.fromkeys(one.path for one in sections))
     for path in files:
         heading, prose = _titled(load(Path(path)))
