@@ -23,10 +23,10 @@ LEAD = """*Written by `python tests/spec/pages.py` from [`proofs/{0}`](../../pro
 [`__init__.py`](../../proofs/{0}/__init__.py).
 
 Each line of a table must equal the line before it at every drawn point; a claim (≤, ≠, …) stands alone.
-Line 0 *starts*: it is the definition, *anchored* in the autodiff that evaluates it. *This is what runs* names
-the code of the library in which the last line ends. What is checked is the code; that a formula and its reason say the
-same is for the reader to see. S and X number statements of the specification, E the documents' slips: an
-erratum is as it should be if it is **REFUTED** at the line where the document errs."""
+Line 0 *starts*: it is the definition, *anchored* in the autodiff that evaluates it. *This is what runs*
+names the code of the library in which the last line ends. What is checked is the code; that a formula and
+its reason say the same is for the reader to see. S and X number statements of the specification, E the
+documents' slips: an erratum is as it should be if it is **REFUTED** at the line where the document errs."""
 
 
 def documents():
