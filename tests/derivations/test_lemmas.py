@@ -71,6 +71,26 @@ def test_a_line_that_takes_a_value_where_the_lemma_shows_nothing_does_not_follow
     assert report.example.args[0] <= 0.1
 
 
+def test_a_lemma_that_is_taken_at_longer_sizes_alone_is_looked_at_there():
+    @bp.derivation("v")
+    def derived(z: Float[Array, " n"]):
+        yield bp.line("v", jnp.abs(z), "definition")
+        yield bp.line("v", jax.vmap(positive.value)(z) if len(z) > 1 else jnp.abs(z), "by the lemma")
+
+    report = derived.verify()
+    assert (report.wrong, report.cause) == (1, "lemma-assumption")
+
+
+def test_a_derivation_without_arguments_is_held_to_the_lemma_too():
+    @bp.derivation("v")
+    def derived():
+        yield bp.line("v", -jnp.ones(()), "definition")
+        yield bp.line("v", positive.value(-jnp.ones(())), "by the lemma")
+
+    report = derived.verify()
+    assert (report.wrong, report.cause) == (1, "lemma-assumption")
+
+
 def test_rows_may_take_it_each_on_its_own_and_what_comes_later_is_not_held_against_it():
     @bp.derivation("v")
     def derived(z: Float[Array, " n"], w: Float[Array, " n"]):

@@ -84,3 +84,22 @@ def test_a_bound_is_pushed_along_what_is_assumed(constant, holds):
         yield bp.line("P", bp.at_most(constant * apart**2, divergence), "Pinsker's inequality")
 
     assert pinsker.verify().ok == holds
+
+
+@pytest.mark.parametrize("is_assumed", [True, False])
+def test_a_claim_without_slopes_is_not_searched_and_that_is_told(is_assumed):
+    def halved(x):
+        return jax.lax.while_loop(lambda x: jnp.max(x) > 1, lambda x: x / 2, x)
+
+    @bp.derivation("x")
+    def below_one(x: Float[Array, " n"]):
+        if is_assumed:
+            yield bp.assume(jnp.max(halved(x)) > -5, "a loop")
+        yield bp.line(
+            "1", bp.at_most(x - 1 if is_assumed else halved(x), x if is_assumed else 1.0), "a bound"
+        )
+        yield bp.line("2", bp.at_most(-1.0, 1.0), "another")
+
+    report = below_one.verify()
+    assert report.ok
+    assert any("was not searched, for it has no slopes" in note for note in report.notes)

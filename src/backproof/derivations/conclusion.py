@@ -72,11 +72,8 @@ def conclude(
     if wrong is None:
         return _without_failure(facts, function, replayer, points, table, rows)
     report = DerivationReport(**facts, verdict=DerivationVerdict.FAILS, wrong=wrong)
-    if beyond and replayer:
-        cause, said = beyond.said
-        names = tuple(inspect.signature(function).parameters)
-        run = replayer.at([beyond.args])
-        rest = {"example": shown(table, run, names, Look(wrong, table.before(wrong)))}
+    if beyond:
+        cause, said, rest = _of_lemma(function, replayer, table, beyond)
     else:
         cause, said, rest = _explained(function, source, replayer, points, table, linked, wrong)
     text = f"line {wrong}: {said}{_carried(table, wrong)}"
@@ -130,6 +127,16 @@ def _of_kink(number: int) -> str:
         f"line {number} differs from the line before only at kinks, where it is another subgradient: it lies "
         "between the values on their sides"
     )
+
+
+def _of_lemma(
+    function: Callable[..., Any], replayer: Replayer | None, table: Table, beyond: Beyond
+) -> tuple[str, str, dict[str, Any]]:
+    """Return cause, sentence and example for a line that takes a lemma's value where that shows nothing."""
+    look = Look(beyond.truth.line, table.before(beyond.truth.line))
+    run = replayer.at([beyond.args]) if replayer else table.runs[0]
+    names = tuple(inspect.signature(function).parameters)
+    return *beyond.said, {"example": shown(table, run, names, look)}
 
 
 def _explained(

@@ -263,7 +263,7 @@ def derivation(
         ships: the code that runs, as `of`; its value is the last line.
 
     Raises:
-        UsageError: one of the last four names an argument that is not there.
+        UsageError: one of the last four cannot be what is meant: it is no function, or names no argument.
     """
 
     def decorate(function: Callable[..., Any]) -> Derivation:

@@ -31,8 +31,10 @@ from backproof.verification.points.draws import Points
 BOUNDS = (Kind.AT_MOST, Kind.LESS)
 
 
-def searched(function: Callable[..., Any], points: Points, table: Table) -> list[list[Args]]:
-    """Return points at which claims of an inequality are violated most, by shape.
+def searched(
+    function: Callable[..., Any], points: Points, table: Table
+) -> tuple[list[list[Args]], list[str]]:
+    """Return points at which claims of an inequality are violated most, by shape, and notes.
 
     A claim that fails already is not searched.
 
@@ -42,13 +44,18 @@ def searched(function: Callable[..., Any], points: Points, table: Table) -> list
         table: its lines at the drawn points.
     """
     found: list[list[Args]] = []
+    notes: list[str] = []
     for number, position in enumerate(table.lines):
         if table.steps[position].kind not in BOUNDS or table.row(number, None).fails:
             continue
-        for run in _runs(table, number):
-            reached = _pushed(function, points, table, run, number)
-            found += [reached] if reached else []
-    return found
+        try:
+            reached = [_pushed(function, points, table, run, number) for run in _runs(table, number)]
+            found += [one for one in reached if one]
+        except Exception as error:
+            # JAX cannot differentiate every claim and condition: then only what was drawn is looked at.
+            said = f"{type(error).__name__}: {error}".splitlines()[0]
+            notes.append(f"the worst case of line {number} was not searched, for it has no slopes: {said}")
+    return found, notes
 
 
 def _runs(table: Table, number: int) -> list[Replay]:

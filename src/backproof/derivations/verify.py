@@ -48,8 +48,8 @@ def report_on(
             beside = points_beside(constants_in(programs), points, seed) if shapes is None else []
             moved, notes = projected(function, points, Table(runs)) if shapes is None else ([], [])
             table = Table([*runs, *map(replayer.at, [*beside, *moved])])
-            pushed = searched(function, points, table) if shapes is None else []
-            table = Table([*table.runs, *map(replayer.at, pushed)])
+            pushed, more = searched(function, points, table) if shapes is None else ([], [])
+            table, notes = Table([*table.runs, *map(replayer.at, pushed)]), [*notes, *more]
         problem = broken.malformed(table) or broken.unrepeatable(
             replayer, function, table, state != broken.generators()
         )
