@@ -13,7 +13,7 @@ from backproof.derivations.causes import cause_of_form, coarse_constant
 from backproof.derivations.example import Look, failing_points, shown, shown_judgement, smallest
 from backproof.derivations.judgement import State, assumptions
 from backproof.derivations.latex import readable
-from backproof.derivations.lemmas import Beyond
+from backproof.derivations.lemmas import Beyond, explained
 from backproof.derivations.lines import Kind, Step
 from backproof.derivations.link import Link, link
 from backproof.derivations.replay import Replayer
@@ -73,7 +73,7 @@ def conclude(
         return _without_failure(facts, function, replayer, points, table, rows)
     report = DerivationReport(**facts, verdict=DerivationVerdict.FAILS, wrong=wrong)
     if beyond:
-        cause, said, rest = _of_lemma(function, replayer, table, beyond)
+        cause, said, rest = explained(beyond, function, replayer, table)
     else:
         cause, said, rest = _explained(function, source, replayer, points, table, linked, wrong)
     text = f"line {wrong}: {said}{_carried(table, wrong)}"
@@ -127,16 +127,6 @@ def _of_kink(number: int) -> str:
         f"line {number} differs from the line before only at kinks, where it is another subgradient: it lies "
         "between the values on their sides"
     )
-
-
-def _of_lemma(
-    function: Callable[..., Any], replayer: Replayer | None, table: Table, beyond: Beyond
-) -> tuple[str, str, dict[str, Any]]:
-    """Return cause, sentence and example for a line that takes a lemma's value where that shows nothing."""
-    look = Look(beyond.truth.line, table.before(beyond.truth.line))
-    run = replayer.at([beyond.args]) if replayer else table.runs[0]
-    names = tuple(inspect.signature(function).parameters)
-    return *beyond.said, {"example": shown(table, run, names, look)}
 
 
 def _explained(

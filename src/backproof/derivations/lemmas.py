@@ -4,15 +4,18 @@ A lemma shows nothing where its assumptions do not hold, so a line that takes it
 The arguments of a lemma are known only while the lines run, so they are run once more, point by point.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from backproof.derivations.example import Look, shown
 from backproof.derivations.judgement import admitted
 from backproof.derivations.latex import readable
 from backproof.derivations.places import Args
+from backproof.derivations.replay import Replayer
 from backproof.derivations.source import Source, reached_by
 from backproof.derivations.table import Table
 from backproof.derivations.walk import walk
@@ -27,14 +30,17 @@ class Beyond(NamedTuple):
     truth: Truth
     args: Args
 
-    @property
-    def said(self) -> tuple[str, str]:
-        """The cause, and a sentence."""
-        formula = readable(self.truth.latex)
-        shown = (
-            f"{self.truth.lemma} is shown only where {formula}, and the line takes its value elsewhere too"
-        )
-        return "lemma-assumption", f"{shown}; assume the same, or use another lemma"
+
+def explained(
+    beyond: Beyond, function: Callable[..., Any], replayer: Replayer | None, table: Table
+) -> tuple[str, str, dict[str, Any]]:
+    """Return cause, sentence and example for a line that takes a lemma's value where that shows nothing."""
+    line, lemma, latex, _ = beyond.truth
+    text = f"{lemma} is shown only where {readable(latex)}, and the line takes its value elsewhere too"
+    run = replayer.at([beyond.args]) if replayer else table.runs[0]
+    names = tuple(inspect.signature(function).parameters)
+    example = shown(table, run, names, Look(line, table.before(line)))
+    return "lemma-assumption", f"{text}; assume the same, or use another lemma", {"example": example}
 
 
 def lemmas_of(source: Source | None, table: Table) -> list[Lemma]:
