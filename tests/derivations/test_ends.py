@@ -11,6 +11,7 @@ import backproof as bp
 from backproof import rules
 from backproof.derivations import DerivationVerdict
 from backproof.derivations.slips import Outcome, campaign
+from backproof.derivations.walk import walk
 
 pytestmark = pytest.mark.as_user
 
@@ -80,6 +81,23 @@ def test_every_planted_slip_is_found_between_the_ends():
     found = [slip.outcome for one in (error, pullback) for slip in campaign(one, examples=1)]
     assert Outcome.FOUND in found
     assert not {Outcome.MISSED, Outcome.FALSE_ALARM} & set(found)
+
+
+def test_an_end_is_not_computed_where_another_line_alone_is_asked_for():
+    ran = []
+
+    def dear(z):
+        ran.append("of")
+        return jnp.sum(z**2)
+
+    @bp.derivation("v", of=dear, ships=lambda z: ran.append("ships") or 2 * z)
+    def derived(z: Float[Array, " n"]):
+        yield bp.line("2 z", 2 * z, "slope of a square")
+
+    walk(derived.function, (jnp.ones(2),), only=1)
+    assert ran == []
+    walk(derived.function, (jnp.ones(2),))
+    assert set(ran) == {"of", "ships"}
 
 
 def test_a_line_that_takes_the_value_of_a_lemma_rests_on_it():

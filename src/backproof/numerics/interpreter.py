@@ -158,8 +158,7 @@ def _computed(eqn: Any, operands: list[Values], how: Arithmetic) -> list[Values]
             runs.append([perturbed(name, v, size, how.rng) for v, size in zip(exact, sizes, strict=True)])
         else:
             runs.append(exact)
-    several = [tuple(run[i] for run in runs) for i in range(len(eqn.outvars))]
-    pairs = zip(several, eqn.outvars, strict=True)
+    pairs = ((tuple(run[i] for run in runs), var) for i, var in enumerate(eqn.outvars))
     return [values if is_inexact(var.aval) else decided(values, how) for values, var in pairs]
 
 
