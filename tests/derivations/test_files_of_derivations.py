@@ -36,9 +36,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_packages_of_the_same_name_are_told_apart(tmp_path):
+@pytest.mark.parametrize("name", ["book_of_the_same_name", "code"])  # the last is one of Python's own
+def test_packages_of_the_same_name_are_told_apart(tmp_path, name):
     for place in ("first", "second"):
-        package = tmp_path / place / "book_of_the_same_name"
+        package = tmp_path / place / name
         package.mkdir(parents=True)
         (package / "__init__.py").write_text("")
         (package / "one.py").write_text(GOOD.replace("def a", f"def of_{place}"))

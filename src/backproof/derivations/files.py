@@ -70,15 +70,11 @@ def load(path: Path) -> ModuleType:
         raise _unusable(path, "a target is a Python file or a folder", "no such file", "check the spelling")
     if path.suffix != ".py":
         raise _unusable(path, "a target is a Python file or a folder", "another file", "name a .py file")
-    folder, name = _package(path.resolve())
-    sys.path.insert(0, str(folder))
+    package = _package_of(path.resolve())
+    root = package.parent if package else path.resolve().parent
+    sys.path.insert(0, str(root))
     try:
-        if not name:
-            return _executed(path)
-        known = sys.modules.get(name)
-        if known is not None and Path(getattr(known, "__file__", None) or "").resolve() != path.resolve():
-            _forget([path])  # another package has the same name
-        return importlib.import_module(name)
+        return _member(package, path.resolve()) if package else _executed(_name_of(path.resolve()), path)
     except Exception as error:
         # A user's file may raise anything; the error is shown with the row that raised it.
         rows = [
@@ -90,32 +86,51 @@ def load(path: Path) -> ModuleType:
             message(must="a file must be importable", found=said, where=where, do="correct the file")
         ) from error
     finally:
-        sys.path.remove(str(folder))
+        sys.path.remove(str(root))
 
 
-def _package(path: Path) -> tuple[Path, str]:
-    """Return the folder from which a file is imported, and its name if it is a part of a package."""
-    folder, parts = path.parent, [path.stem]
-    while (folder / "__init__.py").exists():
-        folder, parts = folder.parent, [folder.name, *parts]
-    return folder, ".".join(part for part in parts if part != "__init__") if len(parts) > 1 else ""
+def _package_of(path: Path) -> Path | None:
+    """Return the folder of the outermost package to which a file belongs; None if it belongs to none."""
+    found = None
+    for folder in path.parents:
+        if not (folder / "__init__.py").exists():
+            return found
+        found = folder
+    return found
+
+
+def _name_of(path: Path) -> str:
+    """Return a name that no other file and no package has."""
+    return f"backproof_file_{path.stem}_{abs(hash(path))}"
+
+
+def _member(package: Path, path: Path) -> ModuleType:
+    """Return the module of a file of a package, under a name for the package that no other one has."""
+    top = _name_of(package)
+    if top not in sys.modules:
+        _executed(top, package / "__init__.py")
+    parts = [part for part in path.relative_to(package).with_suffix("").parts if part != "__init__"]
+    return importlib.import_module(".".join([top, *parts]))
 
 
 def _forget(paths: Iterable[Path]) -> None:
     """Forget the modules of the packages to which files belong."""
-    tops = {name.partition(".")[0] for _, name in (_package(path.resolve()) for path in paths) if name}
+    tops = {_name_of(package) for path in paths if (package := _package_of(path.resolve()))}
     for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
         del sys.modules[name]
 
 
-def _executed(path: Path) -> ModuleType:
-    name = f"backproof_file_{path.stem}_{abs(hash(path.resolve()))}"
+def _executed(name: str, path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:  # no suffix but .py is without a loader
         raise ImportError(f"cannot import {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 

@@ -52,7 +52,7 @@ class Derivation(Lemma):
         functools.update_wrapper(self, function)
 
     @property
-    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def name(self) -> str:
         """The name of the function."""
         return getattr(self.function, "__name__", repr(self.function))
 

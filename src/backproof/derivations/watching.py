@@ -14,7 +14,10 @@ import numpy as np
 class Lemma:
     """What a line may take the value of: a derivation."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Its name, in the reports of those that rest on it."""
+        raise NotImplementedError
 
 
 class Made(NamedTuple):
