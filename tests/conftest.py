@@ -27,6 +27,23 @@ def pytest_configure(config):
         jax.config.update(f"jax_{name}", value)
 
 
+def pytest_addoption(parser):
+    said = "of the cases of each parametrised test, run one of every N (default 1: all of them)"
+    parser.addoption("--one-in", type=int, default=1, metavar="N", help=said)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave every test in, and of its cases one in N."""
+    seen, left_out = {}, []
+    for item in list(items):
+        place = item.nodeid.split("[")[0]
+        seen[place] = seen.get(place, -1) + 1
+        if seen[place] % config.getoption("--one-in"):
+            items.remove(item)
+            left_out.append(item)
+    config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture(autouse=True)
 def strict_jax(request):
     """Run under strict promotion, except where a test is marked as a user's."""

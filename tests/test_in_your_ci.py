@@ -1,6 +1,7 @@
 """A user's test file with `bp.check`: plain pytest, and two processes, as a CI would run it."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -45,3 +46,20 @@ def test_a_users_file_runs_and_a_failure_prints_seed_and_repro(tmp_path, process
     assert "args = (np.array([1.0]),)" in said.stdout
     assert list(tmp_path.iterdir()) != []
     assert not (tmp_path / ".hypothesis").exists()
+
+
+def test_one_case_in_three_leaves_no_test_out(tmp_path):
+    here = pathlib.Path(__file__).parent
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    chosen = here / "numerics" / "test_decisions.py"
+
+    def collected(*options):
+        out = subprocess.run(
+            [*command, chosen, *options], cwd=here.parent, capture_output=True, text=True
+        ).stdout
+        return [line for line in out.splitlines() if "::" in line]
+
+    every, some = collected(), collected("--one-in", "3")
+    assert {one.split("[")[0] for one in some} == {one.split("[")[0] for one in every}
+    assert len(some) < len(every) / 2 + len({one.split("[")[0] for one in every})
+    assert set(some) < set(every)

@@ -8,7 +8,7 @@ from jax import lax
 
 from backproof.numerics.decisions import sorted_beside, ties
 from backproof.numerics.interpreter import one_sided, run
-from backproof.numerics.lanes import Witness
+from backproof.numerics.lanes import Witness, has_sides
 from backproof.numerics.tracing import trace
 
 pytestmark = pytest.mark.as_user
@@ -97,3 +97,41 @@ def test_a_witness_writes_down_answers_and_ties():
         met = {eqn.primitive.name: found for eqn, found in witness.met.values()}
         assert (witness.tied, met["ne"]) == (tied, {False})
         assert answers is None or met["gt"] == answers
+
+
+def looped(x):
+    return lax.fori_loop(0, 3, lambda i, y: jnp.tanh(y) + jnp.where(i == 1, y, 0.0), x)
+
+
+SMOOTH = {
+    "a layer": lambda x: jnp.tanh(jnp.eye(3, dtype=x.dtype) @ x),
+    "softmax": jax.nn.softmax,
+    "a loop that counts": looped,
+    "the slope of a product": jax.grad(lambda x: jnp.prod(jax.nn.sigmoid(x))),
+}
+WITH_SIDES = {
+    "a comparison": lambda x: jnp.where(x > 0, x, 0.0),
+    "a comparison in a call": jax.jit(lambda x: jnp.where(x > 0, x, 0.0)),
+    "a comparison in a loop": lambda x: lax.scan(lambda c, y: (jnp.where(y > c, y, c), y), x[0], x)[0],
+    "a branch": lambda x: lax.cond(x[0] > 0, jnp.sin, jnp.cos, x),
+    "the slope of a modulus": jax.grad(lambda x: jnp.abs(x).sum()),
+    "the slope of a maximum": jax.grad(jnp.max),
+    "an order": lambda x: jnp.sort(x),
+    "the largest two": lambda x: lax.top_k(x, 2)[0],
+    "the place of the largest": lambda x: x[jnp.argmax(x)],
+    "whole numbers": lambda x: x[x[0].astype(int)],
+    "steps": lambda x: jnp.floor(x) + jnp.sign(x),
+    "a window": jax.grad(lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (2,), (1,), "VALID").sum()),
+    "a factorisation": lambda x: jnp.linalg.svd(jnp.outer(x, x))[1],
+    "a callback": lambda x: jax.pure_callback(np.abs, jax.ShapeDtypeStruct(x.shape, x.dtype), x),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_where_nothing_decides_no_sides_are_looked_at(name):
+    assert not has_sides(trace(SMOOTH[name], np.ones(3)).jaxpr)
+
+
+@pytest.mark.parametrize("name", WITH_SIDES)
+def test_whatever_may_decide_has_sides(name):
+    assert has_sides(trace(WITH_SIDES[name], np.ones(3)).jaxpr)

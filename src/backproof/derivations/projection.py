@@ -91,7 +91,7 @@ def way_to(function: Callable[..., Any], form: Moving, inside: Inside, run: Repl
     count = sum(not step.is_line for step in run.steps)
 
     def conditions(flat: jax.Array, leaves: Any) -> list[Any]:
-        walked = walk(function, form.at(flat, leaves))
+        walked = walk(function, form.at(flat, leaves), assumptions=count)
         found = conditions_in(walked.steps)
         if walked.ended and len(found) < count:
             raise UsageError(walked.ended.text)
@@ -101,10 +101,15 @@ def way_to(function: Callable[..., Any], form: Moving, inside: Inside, run: Repl
         return shortfall(lambda flat: conditions(flat, leaves), (flat,), inside)
 
     def both(flat: jax.Array, leaves: Any) -> tuple[jax.Array, jax.Array]:
-        return missed(flat, leaves), jax.jacrev(missed)(flat, leaves)
+        def twice(flat: jax.Array) -> tuple[jax.Array, jax.Array]:
+            found = missed(flat, leaves)
+            return found, found
+
+        slopes, found = jax.jacrev(twice, has_aux=True)(flat)
+        return found, slopes
 
     def holds(flat: jax.Array, leaves: Any) -> jax.Array:
-        return assumed(walk(function, form.at(flat, leaves)).steps)
+        return assumed(walk(function, form.at(flat, leaves), assumptions=count).steps)
 
     return Way(jax.jit(both), jax.jit(holds))
 

@@ -5,12 +5,15 @@ singular vector, a saturated slope. So (left − right)/(|left| + |right|) is ma
 the domain and the numbers that are drawn, and the points that are reached are judged like any other.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+from jax.interpreters.partial_eval import dce_jaxpr
 from scipy.optimize import minimize
 
 from backproof.derivations.judgement import State, admitted
@@ -22,6 +25,7 @@ from backproof.derivations.replay import Replay
 from backproof.derivations.shortfall import EXACTLY
 from backproof.derivations.table import Table
 from backproof.derivations.walk import walk
+from backproof.errors import UsageError
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.own_arrays import with_own_arrays
 from backproof.numerics.tolerance import EXCESS, HALF_THE_DIGITS, SEARCHED
@@ -45,11 +49,13 @@ def searched(
     """
     found: list[list[Args]] = []
     notes: list[str] = []
-    for number, position in enumerate(table.lines):
-        if table.steps[position].kind not in BOUNDS or table.row(number, None).fails:
+    bounds = [n for n, position in enumerate(table.lines) if table.steps[position].kind in BOUNDS]
+    slopes = functools.cache(lambda index: _Slopes(function, points, table.runs[index], bounds))
+    for number in bounds:
+        if table.row(number, None).fails:
             continue
         try:
-            reached = [_pushed(function, points, table, run, number) for run in _runs(table, number)]
+            reached = [_pushed(slopes(index), points, table, number) for index in _shapes(table, number)]
             found += [one for one in reached if one]
         except Exception as error:
             # JAX cannot differentiate every claim and condition: then only what was drawn is looked at.
@@ -58,18 +64,18 @@ def searched(
     return found, notes
 
 
-def _runs(table: Table, number: int) -> list[Replay]:
-    """Return the replays from which a claim is searched: at small shapes, of more than one number if any."""
-    able = [run for run in table.runs if len(run.lines) > number and run.points and np.any(admitted(run))]
-    small = [run for run in able if entries(run.points[0]) <= EFFORT.effects]
-    rich = [run for run in small if all(np.size(leaf) > 1 for leaf in jax.tree.leaves(run.points[0]))]
+def _shapes(table: Table, number: int) -> list[int]:
+    """Return at which replays a claim is searched: at small shapes, of more than one number if any."""
+    runs = table.runs
+    able = [i for i, run in enumerate(runs) if len(run.lines) > number and np.any(admitted(run))]
+    small = [i for i in able if entries(runs[i].points[0]) <= EFFORT.effects]
+    rich = [i for i in small if all(np.size(leaf) > 1 for leaf in jax.tree.leaves(runs[i].points[0]))]
     return (rich or small)[: EFFORT.searched_shapes]
 
 
-def _pushed(
-    function: Callable[..., Any], points: Points, table: Table, run: Replay, number: int
-) -> list[Args]:
+def _pushed(slopes: "_Slopes", points: Points, table: Table, number: int) -> list[Args]:
     """Return where the worst points of one shape are pushed to."""
+    run = slopes.run
     position = run.lines[number]
     excess = _excess(*(side for side in run.values[position].value))
     states = table.seen(run, number, None).states
@@ -77,13 +83,10 @@ def _pushed(
     worst = sorted(follows, key=lambda i: -excess[i])[: EFFORT.searched_points]
     if not worst or not np.isfinite(excess[worst[0]]):
         return []
-    form = moving(points, run.points[0])
-    if form.is_fixed:
+    if slopes.form.is_fixed:
         return []
-    slope = _slope(function, number, position, form)
-    is_free = all(step.is_line for step in run.steps)
-    way = None if is_free else way_to(with_own_arrays(function), form, EXACTLY, run)
-    reached = [_climbed(slope, points, moving(points, run.points[i]), way) for i in worst]
+    slope = slopes.of(number)
+    reached = [_climbed(slope, points, moving(points, run.points[i]), slopes.way) for i in worst]
     kept = [args for args in reached if args is not None]
     if table.steps[table.lines[number]].kind is Kind.AT_MOST:
         return [args for args, _ in kept]
@@ -103,25 +106,57 @@ def _relative(left: Any, right: Any) -> Any:
     return (left - right) / like.where(size > 0, size, 1)
 
 
-def _slope(
-    function: Callable[..., Any], number: int, position: int, form: Moving
-) -> Callable[[np.ndarray, Sequence[Any]], tuple[float, np.ndarray]]:
-    """Return the compiled function from numbers that move, and leaves that stay, to excess and gradient."""
+class _Slopes:
+    """Traces the bounds of a derivation at one shape, once for all of them.
 
-    def height(flat: jax.Array, leaves: Sequence[Any]) -> jax.Array:
-        left, right = walk(function, form.at(flat, leaves), number).steps[position].payload
-        rows = jax.tree.leaves(jax.tree.map(_relative, left, right))
-        return jnp.max(jnp.stack([jnp.max(row) for row in rows]))
+    This is a class because the trace, dear where lines are gradients, must live as long as one search does.
+    """
 
-    function = with_own_arrays(function)
-    compiled = jax.jit(jax.value_and_grad(height))
+    def __init__(
+        self, function: Callable[..., Any], points: Points, run: Replay, bounds: Sequence[int]
+    ) -> None:
+        """Prepare to climb `bounds`, the numbers of lines, at the shape of a replay."""
+        self.run, self.form = run, moving(points, run.points[0])
+        self._function, self._bounds = with_own_arrays(function), bounds
 
-    def at(flat: np.ndarray, leaves: Sequence[Any]) -> tuple[float, np.ndarray]:
+    @functools.cached_property
+    def way(self) -> Way | None:
+        """What keeps to the assumptions, if there are any."""
+        is_free = all(step.is_line for step in self.run.steps)
+        return None if is_free else way_to(self._function, self.form, EXACTLY, self.run)
+
+    @functools.cached_property
+    def _heights(self) -> ClosedJaxpr:
+        """The program from the numbers that move, and the leaves that stay, to the excess of each bound."""
+
+        def heights(flat: jax.Array, leaves: Sequence[Any]) -> list[jax.Array]:
+            walked = walk(self._function, self.form.at(flat, leaves), self._bounds[-1])
+            if walked.ended:
+                raise UsageError(walked.ended.text)
+            pairs = [walked.steps[self.run.lines[number]].payload for number in self._bounds]
+            return [_largest(jax.tree.map(_relative, *pair)) for pair in pairs]
+
         with float64():
-            value, gradient = compiled(flat, leaves)
-        return float(value), np.asarray(gradient)
+            return jax.make_jaxpr(heights)(self.form.flat, self.form.leaves)
 
-    return at
+    def of(self, number: int) -> Callable[[np.ndarray, Sequence[Any]], tuple[float, np.ndarray]]:
+        """Return the compiled function from numbers that move, and leaves that stay, to excess and slope."""
+        whole, place = self._heights, self._bounds.index(number)
+        outs = [i == place for i in range(len(self._bounds))]
+        needed, _ = dce_jaxpr(whole.jaxpr, outs, instantiate=True)
+        height = jaxpr_as_fun(ClosedJaxpr(needed, whole.consts))
+        compiled = jax.jit(jax.value_and_grad(lambda flat, leaves: height(flat, *jax.tree.leaves(leaves))[0]))
+
+        def at(flat: np.ndarray, leaves: Sequence[Any]) -> tuple[float, np.ndarray]:
+            with float64():
+                value, gradient = compiled(flat, leaves)
+            return float(value), np.asarray(gradient)
+
+        return at
+
+
+def _largest(rows: Any) -> jax.Array:
+    return jnp.max(jnp.stack([jnp.max(row) for row in jax.tree.leaves(rows)]))
 
 
 def _climbed(

@@ -48,6 +48,7 @@ def walk(
     until: int | None = None,
     only: int | None = None,
     truths: list[Truth] | None = None,
+    assumptions: int | None = None,
 ) -> Walked:
     """Return the lines that `function(*args)` yields, up to the end, the line `until`, or an error.
 
@@ -58,6 +59,7 @@ def walk(
         only: the number of the only line whose value is asked for: a definition or what ships is left empty
             otherwise, for it may be dear.
         truths: where it is kept whether the assumptions of lemmas hold; None if that is not asked.
+        assumptions: the number of assumptions after which nothing more is asked for; None for all.
 
     Raises:
         LineError: a yielded value is not a line, or the function is not a generator.
@@ -81,7 +83,10 @@ def walk(
                 watched.line = watched.line if watched.is_lemma else count(steps)
                 if until is not None and count(steps) > until:
                     break
-        _require_yielded(watched.made, said, count(steps))
+                if assumptions is not None and len(steps) - count(steps) >= assumptions:
+                    break
+            else:  # what is made and not yet yielded when a walk is cut short may be yielded later
+                _require_yielded(watched.made, said, count(steps))
     except LineError:
         raise
     except Exception as error:

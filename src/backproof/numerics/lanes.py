@@ -11,10 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backproof.numerics.decisions import CHOOSES_BY, COMPARISONS, beside, sorted_beside, ties
+from backproof.numerics import coverage
+from backproof.numerics.decisions import CHOOSES_BY, COMPARISONS, beside, decides, sorted_beside, ties
 from backproof.numerics.indexing import sort_order
+from backproof.numerics.leaves import is_inexact
 from backproof.numerics.primitives import NUMPY
+from backproof.numerics.tracing import inner_programs
 
+# Operations that run programs of their own, a number of times or one of several.
+RUNS = frozenset({"cond", "while", "scan", "custom_linear_solve"})
 Values = tuple[Any, ...]  # one value, or one for each run
 
 
@@ -196,6 +201,24 @@ def limit_of(
 def orders(name: str, params: dict[str, Any]) -> bool:
     """Return whether an operation orders its operands by one key, so that two equal keys are a tie."""
     return name == "top_k" or (name == "sort" and params["num_keys"] == 1)
+
+
+def has_sides(program: Any) -> bool:
+    """Return whether the result of a program may differ from side to side: something in it decides.
+
+    What the table of primitives does not cover may hide decisions.
+    """
+    return any(map(_has_sides, getattr(program, "jaxpr", program).eqns))
+
+
+def _has_sides(eqn: Any) -> bool:
+    name = eqn.primitive.name
+    if coverage.called(eqn) is not None or name in RUNS:
+        return any(map(has_sides, inner_programs(eqn.params)))
+    if name == "convert_element_type" and any(is_inexact(var.aval) for var in eqn.outvars):
+        return False  # it rounds, but not to whole numbers
+    decides_by = decides(name, [var.aval for var in eqn.invars]) or orders(name, eqn.params)
+    return decides_by or name in CHOOSES_BY or not coverage.covers(name, eqn.params)
 
 
 def ordered_beside(name: str, operands: list[Values], params: dict[str, Any], how: Arithmetic) -> list[Any]:

@@ -42,9 +42,12 @@ class Expression(NamedTuple):
     @property
     def place(self) -> tuple[Any, ...]:
         """Where it stands: the file, the first and the last character, and the name that is bound."""
-        node = self.node
-        span = node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
-        return self.source.file, *span, self.name
+        return self.source.file, *self.span, self.name
+
+    @property
+    def span(self) -> tuple[int, int, int | None, int | None]:
+        """Its first and its last character."""
+        return _span(self.node)
 
     @property
     def line(self) -> int:
@@ -52,20 +55,44 @@ class Expression(NamedTuple):
         return self.node.lineno
 
 
+class Editing(ast.NodeTransformer):
+    """Exchanges one expression in the definition of a function, and counts the steps of its loops."""
+
+    def __init__(self, place: tuple[int, int, int | None, int | None], text: ast.expr) -> None:
+        """Prepare to write `text` at a place: the first and the last character of an expression."""
+        self._place, self._text = place, text
+
+    def definition(self, source: Source) -> Any:
+        """Return the definition with the exchange."""
+        made = self.visit(copy.deepcopy(source.definition))
+        if isinstance(made, ast.FunctionDef):
+            made.decorator_list = []  # the function itself is rebuilt as what they decorate
+        return ast.fix_missing_locations(made)
+
+    def visit(self, node: ast.AST) -> Any:
+        """Return a node with the exchange in it."""
+        is_read = isinstance(node, ast.expr) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+        if is_read and _span(node) == self._place:
+            return ast.copy_location(copy.deepcopy(self._text), node)
+        node = self.generic_visit(node)
+        if isinstance(node, ast.While | ast.For):
+            node.body.insert(0, _counted(node))
+        if isinstance(node, ast.FunctionDef):
+            _bare(node)
+        return node
+
+
 class Marking(ast.NodeTransformer):
     """Puts marks into the definition of one function."""
 
-    def __init__(
-        self, number: Callable[[Expression, str], int], source: Source, edit: tuple[int, ast.expr] | None
-    ) -> None:
+    def __init__(self, number: Callable[[Expression, str], int], source: Source) -> None:
         """Prepare to mark the function of a source.
 
         Args:
             number: gives the number of an expression or of a binding.
             source: the source.
-            edit: the number of an expression, and what stands in its place.
         """
-        self._number, self._source, self._edit = number, source, edit
+        self._number, self._source = number, source
         self._statement: Any = None
         self._functions: list[tuple[str, int, int]] = []
 
@@ -143,11 +170,9 @@ class Marking(ast.NodeTransformer):
             documented = 1 if ast.get_docstring(node) is not None else 0
             body = [made for one in node.body[documented:] for made in _listed(self.visit(one))]
             node.body = [*node.body[:documented], *given, *body]
-            node.returns = None
+            _bare(node)
             if len(self._functions) == 1:
                 node.decorator_list = []  # the function itself is rebuilt as what they decorate
-            for one in every:
-                one.annotation = None
         self._statement = before
         self._functions.pop()
         return node
@@ -171,14 +196,23 @@ class Marking(ast.NodeTransformer):
         return [ast.fix_missing_locations(ast.copy_location(made, where))]
 
     def _marked(self, pristine: Any, node: Any) -> ast.expr:
-        """Return an expression with its mark, or with the mark on what stands in its place."""
+        """Return an expression with its mark."""
         if isinstance(node, ast.Constant) and type(node.value) not in (int, float):
             return node
         found = Expression(pristine, self._source, self._statement, self._functions[-1])
         number = self._number(found, "value")
-        if self._edit is not None and self._edit[0] == number:
-            node = copy.deepcopy(self._edit[1])
         return ast.fix_missing_locations(ast.copy_location(_call(number, node), pristine))
+
+
+def _span(node: ast.expr) -> tuple[int, int, int | None, int | None]:
+    return node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
+
+
+def _bare(function: ast.FunctionDef) -> None:
+    """Take away the annotations, which would be evaluated where the function is rebuilt."""
+    function.returns = None
+    for one in [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]:
+        one.annotation = None
 
 
 def _counted(loop: ast.While | ast.For) -> ast.stmt:

@@ -21,8 +21,8 @@ from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import is_key
 from backproof.numerics.rebuilding import Rebuilding, is_library, names_in, with_parts
 from backproof.numerics.tracing import inner_programs, trace
-from backproof.verification.blame.marking import NOTE, Expression, Marking
-from backproof.verification.blame.source import code_of, source_of, wrapped
+from backproof.verification.blame.marking import NOTE, Editing, Expression, Marking
+from backproof.verification.blame.source import Source, code_of, source_of, wrapped
 from backproof.verification.claims.numpy_array import Array
 
 MARK = "backproof "
@@ -52,9 +52,10 @@ class Watching:
         self.notes = self.usual = 0
         self.most: int | None = None
         self._numbers: dict[tuple[Any, ...], int] = {}
+        self._untouched: dict[Any, types.CodeType | None] = {}
 
     def rebuilt(self, function: Callable[..., Any], edit: tuple[int, ast.expr] | None = None) -> Any:
-        """Return a function with marks in it and in what it reaches.
+        """Return a function with marks in it and in what it reaches; with an edit instead, without marks.
 
         Args:
             function: the function.
@@ -76,6 +77,26 @@ class Watching:
         found = self._numbers.setdefault(key, len(self._numbers))
         self.expressions.setdefault(found, expression)
         return found
+
+    def code(
+        self, function: types.FunctionType, source: Source, edit: tuple[int, ast.expr] | None
+    ) -> types.CodeType | None:
+        """Return the code of one function with marks, or with an edit if that stands in it."""
+
+        def compiled(definition: Any) -> types.CodeType | None:
+            names, name = function.__code__.co_freevars, function.__code__.co_name
+            return code_of(wrapped(definition, names), source.file, name)
+
+        if edit is None:
+            return compiled(Marking(self.number, source).definition())
+        number, text = edit
+        at = self.expressions[number]
+        first, last = source.definition.lineno, source.definition.end_lineno or 0
+        if at.source.file == source.file and first <= at.line <= last:
+            return compiled(Editing(at.span, text).definition(source))
+        if function.__code__ not in self._untouched:
+            self._untouched[function.__code__] = compiled(Editing((0, 0, 0, 0), text).definition(source))
+        return self._untouched[function.__code__]
 
     def used_by(self, function: Callable[..., Any], args: tuple[Any, ...]) -> list[Expression]:
         """Return the expressions by which a rebuilt function computes its value; none if it does not run."""
@@ -118,10 +139,7 @@ class _Marking(Rebuilding):
     def function(self, function: types.FunctionType) -> Any:
         names, old = function.__code__.co_freevars, function.__closure__ or ()
         source = None if is_library(function.__code__.co_filename) else source_of(function)
-        code = None
-        if source is not None:
-            definition = Marking(self._watching.number, source, self._edit).definition()
-            code = code_of(wrapped(definition, names), source.file, function.__code__.co_name)
+        code = None if source is None else self._watching.code(function, source, self._edit)
         if code is None:
             cells = self.cells(function)
             if all(new is cell for new, cell in zip(cells, old, strict=True)):

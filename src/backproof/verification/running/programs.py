@@ -15,6 +15,7 @@ from backproof.numerics.compiled_noise import CompiledNoise
 from backproof.numerics.cost import cost_of
 from backproof.numerics.coverage import runs_other_code
 from backproof.numerics.effort import EFFORT
+from backproof.numerics.lanes import has_sides
 from backproof.numerics.leaves import PyTree, is_key, shapes_of
 from backproof.numerics.tracing import Program, trace
 from backproof.verification.running.compiled import Function
@@ -37,6 +38,7 @@ class Programs:
         self._trace = tracing
         self._programs: dict[Any, Program] = {}
         self._cheap: dict[Any, bool] = {}
+        self._sided: dict[Any, bool] = {}
         self._entries: dict[Any, int] = {}
         self._compiled: dict[Any, CompiledNoise] = {}
         self._cannot_be_mapped = False
@@ -48,6 +50,13 @@ class Programs:
     def program(self, point: Point) -> Program:
         """Return the traced program at the shapes of a point."""
         return self._traced("alone", self._function, point)
+
+    def has_sides(self, point: Point) -> bool:
+        """Return whether the result may differ from side to side at the shapes of a point."""
+        key = shapes_of(tuple(point))
+        if key not in self._sided:
+            self._sided[key] = has_sides(self.program(point).jaxpr)
+        return self._sided[key]
 
     def is_heavy(self, point: Point, runs: int = 1) -> bool:
         """Return whether so many runs cost more where they are interpreted than where they are compiled."""
