@@ -71,8 +71,8 @@ class Editing(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> Any:
         """Return a node with the exchange in it."""
-        is_read = isinstance(node, ast.expr) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
-        if is_read and _span(node) == self._place:
+        is_read = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+        if isinstance(node, ast.expr) and is_read and _span(node) == self._place:
             return ast.copy_location(copy.deepcopy(self._text), node)
         node = self.generic_visit(node)
         if isinstance(node, ast.While | ast.For):
