@@ -12,7 +12,12 @@ ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "your-code.md").read_text(encoding="utf-8")
 HEADING = re.compile(r"^(?=##+ )", re.MULTILINE)
-SECTIONS = {"README": HEADING.split(README), "your code": HEADING.split(PAGE)}
+PROGRAMS = (ROOT / "docs" / "for-programs.md").read_text(encoding="utf-8")
+SECTIONS = {
+    "README": HEADING.split(README),
+    "your code": HEADING.split(PAGE),
+    "for programs": HEADING.split(PROGRAMS),
+}
 RUN = [(page, i) for page, parts in SECTIONS.items() for i, part in enumerate(parts) if "```python" in part]
 
 

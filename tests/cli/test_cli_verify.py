@@ -121,3 +121,14 @@ def test_what_was_compiled_is_kept_where_the_caller_says(tmp_path):
 def test_options_that_would_be_ignored_are_refused(argv, said, capsys):
     assert main(["verify", *argv]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.as_user
+def test_lines_of_json_are_all_that_is_printed(shipped, capsys):
+    shipped(bp.rules.relu, NEGATED)
+    assert main(["verify", "--jobs", "1", "--examples", "5", "--jsonl"]) == 1
+    relu, negated = map(strictly, capsys.readouterr().out.splitlines())
+    assert (relu["name"], relu["ok"]) == ("relu", True)
+    assert (negated["name"], negated["ok"], negated["cause"]) == ("negated", False, "sign")
+    assert main(["verify", "--self-test", "--jsonl"]) == 2
+    assert "--jsonl prints reports" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from backproof.cli.workers import in_processes
 from backproof.derivations import Derivation, DerivationReport, Verifications, find
 from backproof.derivations.slips import Slip, campaign
 from backproof.errors import UsageError, message
-from backproof.reporting import print_derivations, print_slips, write_json
+from backproof.reporting import print_derivations, print_jsonl, print_slips, write_json
 
 Places = Sequence[tuple[str, str]]
 Work = Callable[[Places, Draws], list[Any]]
@@ -56,12 +56,15 @@ def run(arguments: argparse.Namespace, settings: Draws, console: Console) -> int
     if arguments.slips:
         right = [one for one in found if not one.refutes]
         return 0 if print_slips(_shared(_planted, right, settings), len(right), console) else 1
-    reports = print_derivations(_shared(_verified, found, settings), len(found), console)
-    good = sum(report.ok for report in reports)
-    console.print(f"\n{good} of {len(reports)} derivations good", highlight=False)
+    if arguments.jsonl:
+        reports = print_jsonl(_shared(_verified, found, settings))
+    else:
+        reports = print_derivations(_shared(_verified, found, settings), len(found), console)
+        good = sum(report.ok for report in reports)
+        console.print(f"\n{good} of {len(reports)} derivations good", highlight=False)
     if arguments.json:
         write_json(reports, arguments.json)
-    return 0 if good == len(reports) else 1
+    return 0 if all(report.ok for report in reports) else 1
 
 
 def _shared(work: Work, found: Sequence[Derivation], settings: Draws) -> Iterator[Any]:

@@ -79,6 +79,9 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         "--json", metavar="FILE", type=new_file, help="also write the reports to FILE as JSON"
     )
     parser.add_argument(
+        "--jsonl", action="store_true", help="print each report as one line of JSON, and nothing else"
+    )
+    parser.add_argument(
         "--compilation-cache",
         metavar="DIR",
         type=Path,

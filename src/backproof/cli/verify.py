@@ -16,7 +16,7 @@ from backproof.cli.shipped import default_cache, default_jobs, keep_compiled, re
 from backproof.cli.target import is_path, load_target
 from backproof.cli.workers import in_background
 from backproof.errors import UsageError, message
-from backproof.reporting import print_reports, write_json
+from backproof.reporting import print_jsonl, print_reports, write_json
 from backproof.verification import Report, verify
 from backproof.verification.running.clock import watching
 
@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Options(seed=arguments.seed, budget=arguments.budget)
     if arguments.examples is not None:
         settings["examples"] = arguments.examples
+    _require_together(arguments)
     cache = None if arguments.no_compilation_cache else arguments.compilation_cache or default_cache()
     keep_compiled(cache)
     console = Console()
@@ -46,14 +47,19 @@ def run(arguments: argparse.Namespace) -> int:
         return self_test(
             draws_of(settings), console, seeds=seeds, every_mutant=arguments.full, jobs=jobs, cache=cache
         )
-    _require_together(arguments)
     if not arguments.targets and arguments.of is None:
         return _catalogue(settings, console, arguments, cache)
     if any(is_path(target) for target in arguments.targets):
         return derivations.run(arguments, draws_of(settings), console)
-    with console.status("verifying …") as status, watching(lambda said: status.update(f"verifying … {said}")):
-        (report,) = in_background(_target(arguments, settings) for _ in range(1))
-    console.print(str(report), markup=False, highlight=False, soft_wrap=True)
+    if arguments.jsonl:
+        (report,) = print_jsonl(in_background(_target(arguments, settings) for _ in range(1)))
+    else:
+        with (
+            console.status("verifying …") as status,
+            watching(lambda said: status.update(f"verifying … {said}")),
+        ):
+            (report,) = in_background(_target(arguments, settings) for _ in range(1))
+        console.print(str(report), markup=False, highlight=False, soft_wrap=True)
     if arguments.json:
         write_json([report], arguments.json)
     return 0 if report.ok else 1
@@ -65,13 +71,22 @@ def _require_together(arguments: argparse.Namespace) -> None:
     Raises:
         UsageError: an option stands alone.
     """
-    if arguments.full or arguments.seeds is not None:
+    if (arguments.full or arguments.seeds is not None) and not arguments.self_test:
         raise UsageError(
             message(
                 must="--full and --seeds go with --self-test",
                 found="no --self-test",
                 where="backproof verify",
                 do="add --self-test, or drop them",
+            )
+        )
+    if arguments.jsonl and (arguments.self_test or arguments.slips):
+        raise UsageError(
+            message(
+                must="--jsonl prints reports, and --self-test and --slips make none",
+                found="both",
+                where="backproof verify",
+                do="drop one of them",
             )
         )
     if arguments.slips and not any(is_path(target) for target in arguments.targets):
@@ -88,17 +103,20 @@ def _require_together(arguments: argparse.Namespace) -> None:
 def _catalogue(settings: Options, console: Console, arguments: argparse.Namespace, cache: Path | None) -> int:
     began, jobs = time.perf_counter(), arguments.jobs or default_jobs()
     found = reports(range(len(SHIPPED)), settings, jobs, cache)
-    finished = print_reports(found, console, [one.name for one in SHIPPED])
-    good = sum(report.ok for report in finished)
-    console.print(
-        f"\n{good} of {len(finished)} good, in {time.perf_counter() - began:.0f} s", highlight=False
-    )
-    if cache is not None and not arguments.compilation_cache:
-        said = f"Compiled programs are kept in {cache}; --no-compilation-cache keeps none."
-        console.print(said, style="dim", highlight=False, soft_wrap=True)
+    if arguments.jsonl:
+        finished = print_jsonl(found)
+    else:
+        finished = print_reports(found, console, [one.name for one in SHIPPED])
+        good = sum(report.ok for report in finished)
+        console.print(
+            f"\n{good} of {len(finished)} good, in {time.perf_counter() - began:.0f} s", highlight=False
+        )
+        if cache is not None and not arguments.compilation_cache:
+            said = f"Compiled programs are kept in {cache}; --no-compilation-cache keeps none."
+            console.print(said, style="dim", highlight=False, soft_wrap=True)
     if arguments.json:
         write_json(finished, arguments.json)
-    return 0 if good == len(finished) else 1
+    return 0 if all(report.ok for report in finished) else 1
 
 
 def _target(arguments: argparse.Namespace, settings: Options) -> Report:

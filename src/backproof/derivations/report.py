@@ -9,7 +9,7 @@ from backproof.derivations.latex import readable
 from backproof.derivations.markdown import markdown
 from backproof.derivations.marks import Mark
 from backproof.verification.blame.blame import Blame
-from backproof.verification.report import pasted, plain_json
+from backproof.verification.report import SCHEMA, pasted, plain_json
 
 
 class DerivationVerdict(StrEnum):
@@ -211,7 +211,7 @@ class DerivationReport:
         return markdown(self)
 
     def to_json(self) -> str:
-        """Return the report as JSON."""
+        """Return the report as JSON, in the form that `backproof.reporting.schema()` describes."""
         fields = {key: value for key, value in asdict(self).items() if key != "example"}
         fields |= {"blame": self.blame and self.blame._asdict(), "mend": self.mend}
         found = self.example
@@ -222,7 +222,8 @@ class DerivationReport:
             "noise_units": plain_json(found.distance),
             "repro": found.repro,
         }
-        return json.dumps({"ok": self.ok, **plain_json(fields), "example": example})
+        form = {"schema": SCHEMA, "kind": "derivation", "ok": self.ok}
+        return json.dumps({**form, **plain_json(fields), "example": example})
 
 
 def _table(lines: tuple[Line, ...]) -> list[str]:

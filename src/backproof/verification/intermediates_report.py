@@ -6,7 +6,7 @@ from typing import Any
 
 from backproof.numerics.comparison import Entry
 from backproof.verification.blame.blame import Blame
-from backproof.verification.report import pasted, plain_json
+from backproof.verification.report import SCHEMA, Verdict, pasted, plain_json
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,26 @@ class Intermediates:
         return "\n".join(lines)
 
     def to_json(self) -> str:
-        """Return the report as JSON."""
+        """Return the report as JSON, in the form that `backproof.reporting.schema()` describes."""
         values = [plain_json(one.__dict__) for one in self.values]
         first = {"name": self.first_wrong, "cause": self.cause, "explanation": self.explanation}
         blame = self.blame and self.blame._asdict()
+        bad = Verdict.INCONCLUSIVE if self.first_wrong is None else Verdict.WRONG
         return json.dumps(
-            {"ok": self.ok, "points": self.points, "values": values, "first": first, "blame": blame}
+            {
+                "schema": SCHEMA,
+                "kind": "intermediates",
+                "name": self.function,
+                "verdict": str(Verdict.AGREES if self.ok else bad),
+                "ok": self.ok,
+                "cause": self.cause,
+                "explanation": self.explanation,
+                "points": self.points,
+                "values": values,
+                "first": first,
+                "blame": blame,
+                "mend": self.blame and self.blame.change,
+            }
         )
 
 

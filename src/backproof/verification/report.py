@@ -16,6 +16,8 @@ from backproof.verification.claims.pasting import pasted
 from backproof.verification.reach import Reach
 
 LONGEST_LINE = 400
+# The form of a report as JSON; the number is raised when a field goes or changes its meaning.
+SCHEMA = "backproof-report/1"
 WIDE = (np.float64, np.complex128)
 
 
@@ -160,7 +162,7 @@ class Report:
         return f"<pre>{html.escape(str(self))}</pre>"
 
     def to_json(self) -> str:
-        """Return the report as JSON."""
+        """Return the report as JSON, in the form that `backproof.reporting.schema()` describes."""
         found = self.counterexample
         example = found and {
             "args": plain_json(found.args),
@@ -172,11 +174,14 @@ class Report:
             "finite_difference": found.difference,
             "noise_units": plain_json(found.distance),
             "repro": found.repro,
+            "replay": found.replay,
         }
         keys = ("name", "cause", "explanation", "examples", "skipped", "worst", "seed", "seconds")
-        fields = {key: getattr(self, key) for key in keys}
+        fields = {key: plain_json(getattr(self, key)) for key in keys}
         return json.dumps(
             {
+                "schema": SCHEMA,
+                "kind": "gradient",
                 "verdict": str(self.verdict),
                 "ok": self.ok,
                 **fields,
