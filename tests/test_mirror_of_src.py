@@ -71,6 +71,7 @@ TESTED_IN = {
     "benchmark/test_bench_stacks.py": ("benchmark/autodiff.py",),
     "benchmark/test_bench_libraries.py": ("benchmark/peers/*.py",),
     "reporting/test_benchmark_pages.py": ("reporting/plot.py",),
+    "reporting/test_terminal.py": ("reporting/wrapping.py",),
     "training/test_checkpoints.py": ("training/saving.py",),
     "training/test_model.py": ("training/archive.py",),
     "training/test_loop.py": (

@@ -1,13 +1,17 @@
 """The table and what stands below it: every verdict has a row, and only what needs a word gets one."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
 import backproof as bp
+from backproof.derivations import Mark
 from backproof.reporting import print_reports
+from backproof.reporting.derived import MARKS
 from backproof.reporting.terminal import STYLES
+from backproof.reporting.wrapping import wrapped
 from backproof.verification import Report, Verdict
 
 pytestmark = pytest.mark.smoke
@@ -21,6 +25,10 @@ def printed(*reports, **settings):
 
 def test_every_verdict_has_a_style():
     assert set(STYLES) == set(Verdict)
+
+
+def test_every_mark_of_a_line_has_a_sign():
+    assert set(MARKS) == set(Mark)
 
 
 def test_a_report_is_a_row_of_its_numbers():
@@ -82,3 +90,48 @@ def test_what_is_known_is_printed_when_it_is_interrupted():
     lines = console.file.getvalue().splitlines()
     assert any(line.startswith("tanh") for line in lines)
     assert lines[-1] == "1 of 3 verified"
+
+
+def narrow(**settings):
+    return Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None, **settings)
+
+
+def long_report():
+    wrong = bp.rules.tanh._replace(backward=lambda params, a, delta: ((), -delta * (1 - a * a)))
+    return bp.verify(wrong, examples=5)
+
+
+@pytest.mark.as_user
+def test_a_narrow_terminal_breaks_lines_between_words():
+    report, console = long_report(), narrow()
+    print_reports(iter([report]), console, ["tanh"])
+    said = console.file.getvalue().partition("tanh: WRONG")[2]
+    assert max(map(len, said.splitlines())) <= 40
+    short = [word for word in str(report).partition("tanh: WRONG")[2].split() if len(word) <= 20]
+    assert set(short) <= set(said.split())
+
+
+@pytest.mark.as_user
+def test_what_is_piped_keeps_its_lines():
+    report = long_report()
+    assert str(report) in printed(report)
+
+
+def test_a_narrow_table_has_the_names_and_the_verdicts_alone():
+    console = narrow()
+    row = Report("mlp(3-4-2, relu, identity)", Verdict.REFERENCE_SUSPECT, explanation="why", examples=12)
+    print_reports(iter([row]), console, [row.name])
+    table = re.sub(r"\x1b\[[?\w]*", "", console.file.getvalue()).partition("verdict")[2].partition("\n\n")[0]
+    assert max(map(len, table.splitlines())) <= 40
+    assert "REFERENCE_SUSPECT" in table
+    assert "mlp(3-4-2," in table
+    assert "examples" not in table
+
+
+def test_words_wider_than_the_terminal_are_broken_and_nothing_else_is():
+    assert wrapped("  a " + "b" * 60 + " c", 40) == ["  a " + "b" * 36, "      " + "b" * 24 + " c"]
+    assert wrapped("one two", 40) == ["one two"]
+    assert wrapped("    print(f(args))  and more words than there is room", 40) == [
+        "    print(f(args))  and more words than",
+        "        there is room",
+    ]

@@ -1,11 +1,13 @@
 """The entry point of the command line, which imports only the command that is used."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from backproof.cli.parser import build_parser
+from backproof.cli.spelling import as_typed
 from backproof.errors import DivergedError, ProcessLostError, UsageError
 
 GOOD, WRONG, MISUSED, INTERRUPTED, UNHEARD = 0, 1, 2, 130, 141
@@ -17,6 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: all good; 1: something is wrong or inconclusive; 2: usage, or data that cannot be used;
     130: interrupted; 141: the reader closed the output early (both as the shell numbers signals).
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is replaced, and no traceback
+            stream.reconfigure(errors="replace")
     try:
         try:
             return _run(argv)
@@ -40,7 +45,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         return import_module(f"backproof.cli.{arguments.command}").run(arguments)
     except UsageError as error:
-        return _failed(error, MISUSED)
+        return _failed(as_typed(str(error)) if arguments.command == "verify" else error, MISUSED)
     except (DivergedError, ProcessLostError) as error:
         return _failed(error, WRONG)
     except KeyboardInterrupt:

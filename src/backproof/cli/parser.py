@@ -7,19 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backproof import __version__
+from backproof.cli.spelling import Parser
 
 OPTIMIZER_NAMES = ("sgd", "in-sweep-sgd", "momentum", "adam", "adamw")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; `arguments.command` is the name of the chosen one, or None."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="backproof",
+        usage="%(prog)s [--version] [--help] COMMAND …",
         description="Write the gradient by hand; know that it is right.",
         epilog="Exit status: 0 all good, 1 something is wrong or inconclusive, 2 usage.",
     )
     parser.add_argument("--version", action="version", version=f"backproof {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog="backproof")
+    parser.commands = commands.choices
     _add_verify(commands.add_parser("verify", help="check gradients and derivations written by hand"))
     _add_show(commands.add_parser("show", help="read derivations with the verdict on each line"))
     _add_train(commands.add_parser("train", help="train a network with hand-written gradients"))
@@ -29,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options] [module:function | PATH …]"
     parser.description = (
         "Check hand-written gradients against autodiff: all the shipped ones, or your own. "
         "For derivations in files, line by line: backproof verify my_derivation.py. For a function that "
@@ -102,6 +106,7 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options] PATH …"
     parser.description = (
         "Show derivations for reading: the prose, then each line's formula, its reason and its verdict."
     )
@@ -114,6 +119,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options]"
     parser.description = (
         "Train a fully connected network on labelled samples, one in five of them held out. "
         "Without --data: 1,797 handwritten digits that come with backproof."
@@ -174,6 +180,7 @@ def _add_devices(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s MODEL.npz --data FILE … [options]"
     parser.description = (
         "Print, as CSV, the predicted class and its probability for each row of the data, or the predicted "
         "numbers, using a network that backproof train --save wrote. Inputs are standardised as they were in "
@@ -190,6 +197,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options]"
     parser.description = (
         "Measure, interleaved on this device, the hand-written sweep against jax.grad of the same network, "
         "and both against the matrix-multiplication limit: time, compile time, temporary memory, operations. "

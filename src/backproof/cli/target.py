@@ -1,11 +1,12 @@
 """A target of the command line: a path, or `module:function` importable from the current folder."""
 
 import importlib
+import pkgutil
 import sys
 from pathlib import Path
 from typing import Any
 
-from backproof.errors import UsageError, message
+from backproof.errors import UsageError, did_you_mean, message
 
 
 def is_path(text: str) -> bool:
@@ -28,7 +29,10 @@ def load_target(text: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise _no_target(text, "the module must be importable from here", str(error)) from error
+        known = {one.name for one in pkgutil.iter_modules([folder])}
+        advice = did_you_mean(module_name, known) if error.name == module_name else ""
+        must = "the module must be importable from here"
+        raise _no_target(text, must, str(error), advice) from error
     except Exception as error:
         # The module is the caller's code, so it may raise anything.
         said = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -36,10 +40,13 @@ def load_target(text: str) -> Any:
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
-            raise _no_target(text, f"{module_name} must define {name}", f"no {part}")
+            known = [one for one in dir(found) if not one.startswith("_")]
+            advice = did_you_mean(part, known)
+            raise _no_target(text, f"{module_name} must define {name}", f"no {part}", advice)
         found = getattr(found, part)
     return found
 
 
-def _no_target(text: str, must: str, found: str) -> UsageError:
-    return UsageError(message(must=must, found=found, where=text, do="check the spelling"))
+def _no_target(text: str, must: str, found: str, advice: str = "") -> UsageError:
+    do = advice if "mean" in advice else "check the spelling"
+    return UsageError(message(must=must, found=found, where=text, do=do))

@@ -17,6 +17,7 @@ from backproof.cli.target import is_path, load_target
 from backproof.cli.workers import in_background
 from backproof.errors import UsageError, message
 from backproof.reporting import print_jsonl, print_reports, write_json
+from backproof.reporting.wrapping import say
 from backproof.verification import Report, verify
 from backproof.verification.running.clock import watching
 
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
             watching(lambda said: status.update(f"verifying … {said}")),
         ):
             (report,) = in_background(_target(arguments, settings) for _ in range(1))
-        console.print(str(report), markup=False, highlight=False, soft_wrap=True)
+        say(console, str(report))
     if arguments.json:
         write_json([report], arguments.json)
     return 0 if report.ok else 1
@@ -113,7 +114,7 @@ def _catalogue(settings: Options, console: Console, arguments: argparse.Namespac
         )
         if cache is not None and not arguments.compilation_cache:
             said = f"Compiled programs are kept in {cache}; --no-compilation-cache keeps none."
-            console.print(said, style="dim", highlight=False, soft_wrap=True)
+            say(console, said, "dim")
     if arguments.json:
         write_json(finished, arguments.json)
     return 0 if all(report.ok for report in finished) else 1

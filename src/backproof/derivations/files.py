@@ -20,8 +20,8 @@ def find(paths: Iterable[Path], *, anew: bool = False) -> list[Derivation]:
         anew: whether files of packages that were imported before are read again, since they may have changed.
 
     Raises:
-        UsageError: a path is neither a file nor a folder, a file cannot be imported, or a file in `paths`
-            defines no derivation.
+        UsageError: a path is neither a file nor a folder, a file cannot be imported, or a file or a folder in
+            `paths` has no derivation.
     """
     found: list[Derivation] = []
     paths = list(paths)
@@ -34,7 +34,15 @@ def find(paths: Iterable[Path], *, anew: bool = False) -> list[Derivation]:
         _forget([*itertools.chain(*places.values()), *paths])
     for path in paths:
         if path in places:
-            found += [one for file in places[path] for one in derivations_in(file)]
+            there = [one for file in places[path] for one in derivations_in(file)]
+            if not there:
+                raise _unusable(
+                    path,
+                    "a folder must hold derivations",
+                    "none",
+                    "name a folder with files that use bp.derivation",
+                )
+            found += there
             continue
         inside = derivations_in(path)
         if not inside:

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from backproof.derivations import DerivationReport, DerivationVerdict, Mark
 from backproof.derivations.latex import readable
 from backproof.derivations.slips import Outcome, Slip
+from backproof.reporting.terminal import progress
+from backproof.reporting.wrapping import say
 
 STYLES = {
     DerivationVerdict.HOLDS: "green",
@@ -24,6 +25,7 @@ STYLES = {
 MARKS = {
     Mark.STARTS: "·",
     Mark.FOLLOWS: "✓",
+    Mark.AT_KINKS: "✓",
     Mark.HOLDS: "✓",
     Mark.FAILS: "✗",
     Mark.IS_FALSE: "✗",
@@ -38,26 +40,24 @@ def print_derivations(
 ) -> list[DerivationReport]:
     """Print a line for each report as it comes, then the reports that are not good, and return them all."""
     finished: list[DerivationReport] = []
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("verifying", total=total)
+    with progress(console, total, "") as done:
         for report in reports:
             finished.append(report)
-            progress.update(task, advance=1, description=f"{report.file} {report.name}")
-            progress.console.print(_row(report), highlight=False, soft_wrap=True)
+            done(f"{report.file} {report.name}")
+            console.print(_row(report), highlight=False, soft_wrap=not console.is_terminal)
     for report in finished:
         if not report.ok:
-            console.print(f"\n{report}", markup=False, highlight=False, soft_wrap=True)
+            say(console, f"\n{report}")
     return finished
 
 
 def print_slips(slips: Iterable[Sequence[Slip]], total: int, console: Console) -> bool:
     """Print the outcomes of planted slips; return whether none is missed and none is a false alarm."""
     planted: list[Slip] = []
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("planting", total=total)
+    with progress(console, total, "") as done:
         for found in slips:
             planted += found
-            progress.update(task, advance=1, description=found[0].derivation if found else "")
+            done(found[0].derivation if found else "")
     table = Table("slip", box=None, pad_edge=False, header_style="bold")
     for outcome in Outcome:
         table.add_column(str(outcome), justify="right")
@@ -69,13 +69,20 @@ def print_slips(slips: Iterable[Sequence[Slip]], total: int, console: Console) -
         if slip.outcome is not Outcome.FOUND:
             place = f"{slip.file}:{slip.row} {slip.derivation}, line {slip.line}"
             style = "red" if slip in bad else "dim"
-            console.print(
-                Text(f"{slip.outcome}: {place}: {slip.before} → {slip.after}", style), soft_wrap=True
-            )
+            say(console, f"{slip.outcome}: {place}: {slip.before} → {slip.after}", style)
     console.print(table)
     named = sum(slip.outcome is Outcome.FOUND for slip in planted)
     console.print(f"\n{named} of {named + len(bad)} slips that change a line are named at that line")
     return not bad
+
+
+def _sign(mark: Mark, console: Console) -> str:
+    """Return the sign of a mark, in letters where the terminal has no other."""
+    try:
+        MARKS[mark].encode(console.encoding)
+    except UnicodeEncodeError:
+        return "ok" if MARKS[mark] == "✓" else str(mark)
+    return MARKS[mark]
 
 
 def _row(report: DerivationReport) -> Text:
@@ -102,12 +109,13 @@ def show(report: DerivationReport, console: Console) -> None:
         reason = Text(line.reason)
         if line.note:
             reason.append(f"  ({line.note})", style="dim")
-        table.add_row(MARKS[line.mark], str(line.number), Text(f"{sign:<2}{readable(line.latex)}"), reason)
+        table.add_row(
+            _sign(line.mark, console), str(line.number), Text(f"{sign:<2}{readable(line.latex)}"), reason
+        )
     console.print(table)
     verdict = Text(f"  {report.verdict}", style=STYLES[report.verdict])
     console.print(verdict, highlight=False)
-    rest = report.details()
-    console.print("\n".join(rest) + "\n" if rest else "", markup=False, highlight=False, soft_wrap=True)
+    say(console, "\n".join([*report.details(), ""]))
 
 
 def _flowing(prose: str) -> str:

@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from backproof.reporting.wrapping import say
 from backproof.verification import Report, Verdict
 
+# The columns that a terminal must have for the whole table.
+WIDE = 80
 STYLES = {
     Verdict.AGREES: "green",
     Verdict.SUBGRADIENT: "green",
@@ -51,25 +54,28 @@ def progress(console: Console, total: int, first: str) -> Iterator[Callable[[str
     Yields:
         a function to call when one is done, with the name of the next.
     """
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    name = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
+    columns = (BarColumn(bar_width=10), MofNCompleteColumn(), TimeRemainingColumn(), name)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(first, total=total)
         yield lambda name: bar.update(task, advance=1, description=name)
 
 
 def _print_table(finished: Sequence[Report], console: Console) -> None:
-    table = Table("rule", "verdict", box=None, pad_edge=False, header_style="bold")
-    for heading in ("worst (noise units)", "examples", "seconds"):
-        table.add_column(heading, justify="right")
+    table = Table("rule", box=None, pad_edge=False, header_style="bold")
+    table.add_column("verdict", no_wrap=True)
+    # a narrow terminal has room for the verdicts alone
+    numbers = ("worst (noise units)", "examples", "seconds") if console.width >= WIDE else ()
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=True)
     for report in finished:
-        table.add_row(*_row(report))
+        table.add_row(*_row(report)[: 2 + len(numbers)])
     console.print(table)
     for report in finished:
         if report.verdict is Verdict.SUBGRADIENT:
-            said = f"{report.name}: {report.explanation}"
-            console.print(said, style="dim", markup=False, highlight=False, soft_wrap=True)
+            say(console, f"{report.name}: {report.explanation}", "dim")
         elif not report.ok:
-            console.print(f"\n{report}", markup=False, highlight=False, soft_wrap=True)
+            say(console, f"\n{report}")
 
 
 def _row(report: Report) -> tuple[Text | str, ...]:

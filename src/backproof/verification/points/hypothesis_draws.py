@@ -1,9 +1,13 @@
 """The one place where Hypothesis runs: it draws the points of a claim, nothing is judged inside it."""
 
+import contextlib
+import functools
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
-from hypothesis import HealthCheck, Phase
+from hypothesis import HealthCheck, Phase, configuration
 from hypothesis.errors import Unsatisfiable
 
 from backproof.errors import UsageError, message
@@ -42,12 +46,30 @@ def draw(points: Points, examples: int, seed: int, name: str) -> list[Drawn]:
         found.extend(block)
 
     try:
-        collect()
+        with _without_a_folder():
+            collect()
     except Unsatisfiable as error:
         raise _unsatisfiable(name) from error
     if not found:
         raise _unsatisfiable(name)
     return found[:examples]
+
+
+@contextlib.contextmanager
+def _without_a_folder() -> Iterator[None]:
+    """Let Hypothesis keep nothing in the current folder, where it notes the constants of modules."""
+    before = configuration.storage_directory(intent_to_write=False).home_directory
+    configuration.set_hypothesis_home_dir(_folder().name)
+    try:
+        yield
+    finally:
+        configuration.set_hypothesis_home_dir(before)
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that goes with this process."""
+    return tempfile.TemporaryDirectory(prefix="backproof-")
 
 
 def _unsatisfiable(name: str) -> UsageError:
