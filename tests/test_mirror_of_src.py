@@ -22,6 +22,7 @@ TESTED_IN = {
     "cli/test_parser.py": ("__main__.py", "cli/_main.py", "cli/devices.py"),
     "cli/test_interrupts.py": ("cli/workers.py",),
     "cli/test_networks.py": ("cli/samples.py",),
+    "cli/test_train.py": ("cli/extras.py",),
     "cli/test_cli_verify.py": ("catalogue.py", "cli/options.py", "cli/shipped.py", "cli/target.py"),
     "cli/test_cli_derivations.py": (
         "cli/show.py",

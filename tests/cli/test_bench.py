@@ -71,7 +71,7 @@ def test_what_was_measured_is_not_lost_where_the_race_fails(monkeypatch):
 
 def test_the_grid_is_the_quick_one_the_full_one_or_what_is_given():
     def grid(*argv):
-        return bench._grid(build_parser().parse_args(["bench", *argv]))
+        return bench._grid(build_parser().read(["bench", *argv]))
 
     assert grid() == benchmark.QUICK
     assert grid("--full") == benchmark.FULL

@@ -71,14 +71,14 @@ def test_the_optimizers_offered_are_those_there_are():
 
 
 def test_the_defaults_are_those_of_the_documented_run():
-    arguments = build_parser().parse_args(["train"])
+    arguments = build_parser().read(["train"])
     assert (networks.LAYERS, networks.ACTIVATION) == ((128, 128), "relu")
     assert {arguments.layers, arguments.activation, arguments.optimizer, arguments.network} == {None}
     assert (arguments.epochs, arguments.batch_size, arguments.seed) == (40, 32, 0)
 
 
 def test_an_empty_list_of_layers_is_a_network_without_hidden_layer():
-    assert build_parser().parse_args(["train", "--layers", ""]).layers == ()
+    assert build_parser().read(["train", "--layers", ""]).layers == ()
 
 
 @pytest.mark.parametrize(

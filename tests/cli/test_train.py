@@ -1,5 +1,6 @@
 """`backproof train`: what it prints, and one clear line for whatever goes wrong."""
 
+import importlib.util
 import io
 import re
 import shutil
@@ -195,3 +196,27 @@ def test_with_patience_the_accuracy_told_is_that_of_the_parameters_kept(data, ca
     lines = capsys.readouterr().out.splitlines()
     best = max(float(line.split()[-1].rstrip("%")) for line in lines[1:-1])
     assert lines[-1].startswith(f"test accuracy {best:.2f}% at epoch")
+
+
+def test_curves_are_drawn_and_epochs_are_logged(data, tmp_path, capsys):
+    figure, folder = tmp_path / "curves.png", tmp_path / "runs"
+    argv = ["train", "--data", data, "--epochs", "2", "--layers", "4"]
+    assert main([*argv, "--plot", str(figure), "--log", str(folder)]) == 0
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert len([*folder.iterdir()]) == 1
+    figure.unlink()
+    assert main([*argv, "--seeds", "2", "--plot", str(figure)]) == 0
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("option", "package", "extra"),
+    [("--plot", "matplotlib", "plot"), ("--log", "tensorboardX", "tensorboard")],
+)
+def test_an_option_whose_package_is_missing_says_what_to_install(
+    option, package, extra, data, monkeypatch, capsys
+):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else found(name))
+    assert main(["train", "--data", data, option, "x.png"]) == 2
+    assert f'found no {package}; run: pip install "backproof[{extra}]"' in capsys.readouterr().err

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.read(argv)
     arguments.argv = sys.argv[1:] if argv is None else list(argv)  # for processes that repeat the command
     if arguments.command is None:
         parser.print_help(sys.stderr)

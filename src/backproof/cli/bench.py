@@ -1,12 +1,10 @@
 """`backproof bench`: hand sweep, autodiff and the matrix-multiplication limit on this device."""
 
 import argparse
-import importlib.util
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import jax
@@ -14,11 +12,10 @@ from rich.console import Console
 
 from backproof import benchmark
 from backproof.benchmark import Benchmark, Comparison, Grid, LeftOut, Peer, Settings, Size
-from backproof.errors import UsageError, message
+from backproof.cli.extras import require_plot
 from backproof.reporting import benchmark as pages
 from backproof.reporting.to_json import write_text
 
-FORMATS = (".png", ".svg", ".pdf")
 # Sizes whose step takes longer than this many seconds are left out: by default, and with --full.
 LONGEST_STEP, LONGEST_STEP_FULL = 0.2, 10.0
 TABLES = (benchmark.in_sweep, benchmark.recomputed, benchmark.compiled_deep)
@@ -37,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     grid = _grid(arguments)
     asked = benchmark.sizes(grid)
     if arguments.plot:
-        _require_plot(arguments.plot)
+        require_plot(arguments.plot)
     longest = arguments.longest_step or (LONGEST_STEP_FULL if arguments.full else LONGEST_STEP)
     settings = benchmark.Settings(grid, arguments.seconds, longest, arguments.peers)
     with _compiling_anew():
@@ -117,25 +114,3 @@ def _shown(each: Iterable[T], page: Callable[[T], str], doing: str, console: Con
         for one in each:
             console.print(page(one))
             yield one
-
-
-def _require_plot(path: Path) -> None:
-    """Raise `UsageError` unless `path` can be drawn, before any time is spent on measuring."""
-    if path.suffix not in FORMATS:
-        raise UsageError(
-            message(
-                must=f"a plot must be one of {', '.join(FORMATS)}",
-                found=path.name,
-                where="--plot",
-                do="write e.g. --plot bench.png",
-            )
-        )
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError(
-            message(
-                must="matplotlib must be installed for a plot",
-                found="no matplotlib",
-                where="--plot",
-                do='run: pip install "backproof[plot]"',
-            )
-        )

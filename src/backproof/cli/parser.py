@@ -12,7 +12,7 @@ from backproof.cli.spelling import Parser
 OPTIMIZER_NAMES = ("sgd", "in-sweep-sgd", "momentum", "adam", "adamw")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Return the parser of all commands; `arguments.command` is the name of the chosen one, or None."""
     parser = Parser(
         prog="backproof",
@@ -156,6 +156,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="save checkpoints to DIR while training, and resume from the last one there")  # fmt: skip
     add("--save", metavar="MODEL.npz", type=new_file,
         help="write the trained network to a file, for backproof predict")  # fmt: skip
+    add("--plot", metavar="FILE.png", type=new_file,
+        help="draw loss and metric over the epochs; needs backproof[plot]")  # fmt: skip
+    add("--log", metavar="DIR", type=Path,
+        help="write the epochs to DIR for TensorBoard; needs backproof[tensorboard]")  # fmt: skip
     _add_devices(parser)
 
 

@@ -3,7 +3,7 @@
 import argparse
 import re
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from backproof.errors import did_you_mean
 
@@ -22,9 +22,9 @@ class Parser(argparse.ArgumentParser):
 
     commands: dict[str, "Parser"] | None = None
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def read(self, args: Sequence[str] | None) -> argparse.Namespace:
         """Return the arguments; an unknown option is an error of the command that it was given to."""
-        found, unknown = self.parse_known_args(args, namespace)
+        found, unknown = self.parse_known_args(args)
         if unknown:
             command = (self.commands or {}).get(getattr(found, "command", None) or "", self)
             command.refuse(unknown)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from backproof import losses
 from backproof.cli.devices import described, layout, prepare, together
+from backproof.cli.extras import require_package, require_plot
 from backproof.cli.networks import network_of, save
 from backproof.cli.processes import has_children, supervise
 from backproof.cli.samples import prepared_samples
@@ -25,6 +26,7 @@ from backproof.training import (
     Epoch,
     Fit,
     Layout,
+    Sweep,
     fit,
     gathered,
     patience,
@@ -59,6 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
     where = layout(arguments)
     if arguments.save is not None:
         require_place(arguments.save)
+    if arguments.plot is not None:
+        require_plot(arguments.plot)
+    if arguments.log is not None:
+        require_package("tensorboardX", "tensorboard", "--log")
     prepared = prepared_samples(arguments)
     data, network, shape = prepared.data, *network_of(arguments, prepared)
     console = Console(highlight=False, soft_wrap=True, quiet=bool(arguments.process))
@@ -69,11 +75,13 @@ def run(arguments: argparse.Namespace) -> int:
         f"seed {arguments.seed}{f' and {arguments.seeds - 1} more' if arguments.seeds > 1 else ''}"
     )
     if is_sweep:
-        _sweep(network, data, rates, arguments, console)
+        outcome = _sweep(network, data, rates, arguments, console)
+        _draw(outcome, shape, arguments)
         return 0
     if where is not None:
         console.print(f"on {described(where)}")
     outcome = _fit(network, data, rates[0], where, arguments, console)
+    _draw(outcome, shape, arguments)
     if arguments.save is not None:
         params = gathered(outcome.params)
         if not arguments.process:
@@ -91,7 +99,12 @@ def _fit(
 ) -> Fit:
     begun = time.perf_counter()
     measured = _measured(arguments)
-    with shown(console, arguments.epochs, measured) as show, warnings_in_words(), together(arguments):
+    with (
+        shown(console, arguments.epochs, measured) as show,
+        _logged(arguments, measured, show) as each,
+        warnings_in_words(),
+        together(arguments),
+    ):
         outcome = fit(
             network,
             LOSSES[arguments.loss],
@@ -100,7 +113,7 @@ def _fit(
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
             seed=arguments.seed,
-            on_epoch=show,
+            on_epoch=each,
             stop=patience(arguments.patience, lower_is_better=measured.is_loss)
             if arguments.patience
             else None,
@@ -110,6 +123,40 @@ def _fit(
         )
     console.print(_summary(outcome, measured, bool(arguments.patience), time.perf_counter() - begun))
     return outcome
+
+
+def _draw(outcome: Fit | Sweep, shape: str, arguments: argparse.Namespace) -> None:
+    """Draw what training reached, if a figure is asked for."""
+    if arguments.plot is None or arguments.process:
+        return
+    # matplotlib is an extra that no other option needs
+    from backproof.reporting.curves import plot_fit, plot_sweep
+
+    title, metric = f"{shape}; {arguments.optimizer}", _measured(arguments).name
+    if isinstance(outcome, Fit):
+        plot_fit(outcome.history, arguments.plot, title, metric)
+    else:
+        plot_sweep(outcome, arguments.plot, title, metric)
+
+
+@contextmanager
+def _logged(
+    arguments: argparse.Namespace, measured: "Measured", show: Callable[[Epoch], None]
+) -> Iterator[Callable[[Epoch], None]]:
+    """Yield what shows an epoch, and writes it to event files if those are asked for."""
+    if arguments.log is None or arguments.process:
+        yield show
+        return
+    # tensorboardX is an extra that no other option needs
+    from backproof.reporting.events import events_in
+
+    with events_in(arguments.log, measured.name) as write:
+
+        def both(epoch: Epoch) -> None:
+            write(epoch)
+            show(epoch)
+
+        yield both
 
 
 class Measured(NamedTuple):
@@ -128,7 +175,7 @@ def _measured(arguments: argparse.Namespace) -> Measured:
 
 
 def _require_no_more_than_a_sweep(arguments: argparse.Namespace, rates: int) -> None:
-    for name in ("patience", "checkpoints", "save", "devices", "tensor_parallel", "processes"):
+    for name in ("patience", "checkpoints", "save", "log", "devices", "tensor_parallel", "processes"):
         flag = f"--{name.replace('_', '-')}"
         if getattr(arguments, name):
             raise UsageError(
@@ -143,7 +190,7 @@ def _require_no_more_than_a_sweep(arguments: argparse.Namespace, rates: int) -> 
 
 def _sweep(
     network: Rule, data: Data, rates: Sequence[float], arguments: argparse.Namespace, console: Console
-) -> None:
+) -> Sweep:
     begun = time.perf_counter()
     count = len(rates) * arguments.seeds
     with console.status(f"{count} experiments as one program …"):
@@ -164,6 +211,7 @@ def _sweep(
         f"{_measured(arguments).name} after {arguments.epochs} epochs; best median at learning rate "
         f"{best:g}; {count} experiments in {time.perf_counter() - begun:.1f} s, compilation included"
     )
+    return outcome
 
 
 @contextmanager
