@@ -21,7 +21,7 @@ ONLY_IN = {
     "optax": "training",
     "grain": "training",
     "orbax": "training",
-    "hypothesis": ("verification", "selftest"),
+    "hypothesis": ("verification", "selftest", "auditing"),
     "rich": ("reporting", "cli", "training"),
     "matplotlib": "reporting",
     "pytest": "auditing",

@@ -13,6 +13,7 @@ from backproof.auditing.ended import PASSED, Ended, Run
 from backproof.auditing.interception import is_of_jax, strays
 from backproof.auditing.named import Target, captured, target_of
 from backproof.auditing.one_rule import Clock, Progress, rule_audit, slips_in
+from backproof.auditing.property_tests import repeatable
 from backproof.auditing.report import AuditReport
 from backproof.auditing.runs import with_runs
 from backproof.auditing.session import Session
@@ -77,7 +78,8 @@ def audit(
             ]
             return AuditReport(session.name, tuple(found), session.runs, time.perf_counter() - began)
 
-    return with_runs(test, args, audited)
+    with repeatable():  # before pytest imports the test, whose decorators read the settings
+        return with_runs(test, args, audited)
 
 
 def _listed(rule: Any) -> list[Any]:

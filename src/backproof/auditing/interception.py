@@ -16,7 +16,7 @@ from typing import Any
 import jax
 
 from backproof.auditing.call import FUNCTION, JVP, LOSS, RULE, VJP, Call, cotangent_of
-from backproof.auditing.named import Target, holders
+from backproof.auditing.named import Target, holders, rule_name
 from backproof.rule import Loss, Rule
 
 Handler = Callable[[Call], Any]
@@ -46,13 +46,6 @@ def intercepted(
             if target.kind == FUNCTION:
                 stack.enter_context(_of_function(target, handler))
         yield
-
-
-def rule_name(function: Any) -> str:
-    """Return the name of a custom_vjp, a custom_jvp or a function: `module:name`."""
-    inner = getattr(function, "fun", function)
-    module = getattr(inner, "__module__", None) or "?"
-    return f"{module}:{getattr(inner, '__qualname__', type(inner).__name__)}"
 
 
 def is_of_jax(name: str) -> bool:

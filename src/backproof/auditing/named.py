@@ -50,8 +50,7 @@ def target_of(rule: Any, cotangent: str | None = None, spaces: Sequence[dict[str
         UsageError: there is no such rule, or it is none.
     """
     found = _loaded(rule) if isinstance(rule, str) else rule
-    inner = getattr(found, "fun", found)
-    name = f"{getattr(inner, '__module__', '?')}:{getattr(inner, '__qualname__', rule)}"
+    name = rule_name(found)
     for noun, kind in ((jax.custom_vjp, VJP), (jax.custom_jvp, JVP)):
         if isinstance(found, noun):
             return Target(name, kind, found)
@@ -72,6 +71,15 @@ def target_of(rule: Any, cotangent: str | None = None, spaces: Sequence[dict[str
     shown = rule if isinstance(rule, str) else name
     own = getattr(inspect.unwrap(found), "__globals__", None)
     return Target(shown, FUNCTION, found, cotangent, (*spaces, *([own] if own is not None else [])))
+
+
+def rule_name(function: Any) -> str:
+    """Return the name of a custom_vjp, a custom_jvp or a function: `module:name`."""
+    inner = getattr(function, "fun", function)
+    if getattr(inner, "__qualname__", "") == "custom_gradient.<locals>.wrapped_fun":
+        inner = inspect.getclosurevars(inner).nonlocals["fun"]  # the user's function, decorated by JAX
+    module, name = getattr(inner, "__module__", None), getattr(inner, "__qualname__", type(inner).__name__)
+    return f"{module}:{name}" if module else name
 
 
 def _loaded(text: str) -> Any:

@@ -163,15 +163,15 @@ class RuleAudit:
         ran = f"its backward pass ran {times}" if self.ran else "its backward pass NEVER RAN"
         rate = f"{self.killed} of {self.planted} slips killed ({math.floor(100 * self.kill_rate)} %)"
         found = [f"{self.name} ({self.kind}): {rate}; {ran}"]
-        for outcome, said in _SAID.items():
+        for outcome, said in SAID.items():
             found += _listed(said, [one for one in self.slips if one.outcome is outcome])
         if self.tolerances:
             found += ["  the tolerance", *(f"    {one}" for one in self.tolerances)]
         return found + [f"  note: {note}" for note in self.notes]
 
 
-_SAID = {
-    Outcome.PASSED: "passes, although the gradient is wrong where the test looks",
+SAID = {
+    Outcome.PASSED: "passes, although the gradient is wrong at the points of the test",
     Outcome.HIDDEN: "passes, because the points of the test hide it",
     Outcome.TOO_FEW: "passes, because the backward pass runs too rarely",
     Outcome.NEVER_RAN: "passes, because the backward pass never runs",
