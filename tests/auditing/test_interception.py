@@ -62,6 +62,26 @@ def test_a_compiled_function_is_traced_anew_for_every_slip():
     test()  # and nothing planted is left in it
 
 
+def test_nothing_that_was_planted_before_is_left_in_a_compiled_program():
+    """Zeros fail, and the sign is not looked at: were the zeros still there, it would seem to be."""
+
+    def test():
+        close(jnp.abs(jitted(X)), 2 * X)
+
+    (rule,) = bp.audit(test, slips=["zero", "negated"], tolerances=False).rules
+    assert {one.kind: str(one.outcome) for one in rule.slips} == {"zero": "caught", "negated": "passed"}
+
+
+def test_no_traced_value_is_kept_when_its_trace_ends():
+    """JAX's search for leaks would find it."""
+
+    def test():
+        with jax.checking_leaks():
+            close(jax.jit(jax.grad(lambda x: square(x).sum()))(X), 2 * X)
+
+    assert outcomes(test)[0] == {"x": "caught"}
+
+
 def test_executions_are_counted_in_loops_maps_and_several_calls_of_one_program():
     def in_a_loop(x):
         return jax.lax.scan(lambda carry, _: (square(carry), None), x, None, 3)[0].sum()

@@ -23,7 +23,7 @@ def found(part, caught=()):
     return tolerance_of([POINT], "x", set(caught), passes), asked
 
 
-@pytest.mark.parametrize("part", [1e-5, 1e-4, 0.003, 0.3, 5.0, 1e5])
+@pytest.mark.parametrize("part", [1e-5, 1e-4, 0.003, 0.02, 0.3, 5.0, 1e5])
 def test_it_is_found_to_within_a_factor_of_two(part):
     caught = [kind for kind, off in (("times 1.01", 0.01), ("twice", 1.0)) if off > part]
     tolerance, asked = found(part, caught)

@@ -65,10 +65,12 @@ def _of_class(owner: Any, attribute: str, kind: str, handler: Handler, called: S
         name = rule_name(self)
         inputs = _by_name(self, args, named)
         called(name, kind, inputs)
+        leaf_names = tuple(inputs)
+        del inputs  # no traced value must outlive its trace
 
         @functools.wraps(rule)
         def stand_in(*given: Any, **more: Any) -> Any:
-            return handler(Call(name, kind, rule, given, more, len(given) - 1, tuple(inputs)))
+            return handler(Call(name, kind, rule, given, more, len(given) - 1, leaf_names))
 
         setattr(stand_in, STANDS_IN, True)
         setattr(self, attribute, stand_in)
