@@ -21,10 +21,11 @@ ONLY_IN = {
     "optax": "training",
     "grain": "training",
     "orbax": "training",
-    "hypothesis": ("verification", "selftest"),
+    "hypothesis": ("verification", "selftest", "auditing"),
     "rich": ("reporting", "cli", "training"),
     "matplotlib": "reporting",
     "tensorboardX": "reporting",
+    "pytest": "auditing",
 }
 # Files whose numbers are neither tolerances nor caps, and what they are.
 OTHER_NUMBERS = {

@@ -19,7 +19,16 @@ TESTS = {str(path.relative_to(ROOT)) for path in ROOT.rglob("test_*.py")}
 
 # A test file, and the modules without one of their own that it shows at work.
 TESTED_IN = {
-    "cli/test_parser.py": ("__main__.py", "cli/_main.py", "cli/devices.py"),
+    "auditing/test_audit.py": (
+        "auditing/call.py",
+        "auditing/one_rule.py",
+        "auditing/planting.py",
+        "auditing/session.py",
+    ),
+    "auditing/test_interception.py": ("auditing/named.py", "auditing/watching.py"),
+    "auditing/test_by_pytest.py": ("auditing/ended.py", "auditing/runs.py"),
+    "auditing/test_hiding.py": ("auditing/rounding.py",),
+    "cli/test_parser.py": ("__main__.py", "cli/_main.py", "cli/devices.py", "cli/readers.py"),
     "cli/test_interrupts.py": ("cli/workers.py",),
     "cli/test_networks.py": ("cli/samples.py",),
     "cli/test_train.py": ("cli/extras.py",),

@@ -41,6 +41,7 @@ _HOME = {
     "verify_intermediates": "verification",
     "accumulating": "verification",
     "forget": "verification",
+    "audit": "auditing",
     "fit": "training",
     "batch_descent": "training",
     "in_sweep_sgd": "training",
@@ -62,7 +63,7 @@ _HOME = {
     "DataError": "errors",
     "DivergedError": "errors",
 }
-_PACKAGES = ("rules", "losses", "datasets", "training", "verification", "derivations")
+_PACKAGES = ("rules", "losses", "datasets", "training", "verification", "derivations", "auditing")
 
 __all__ = [
     "CheckpointError",
@@ -79,6 +80,8 @@ __all__ = [
     "assume",
     "at_least",
     "at_most",
+    "audit",
+    "auditing",
     "batch_descent",
     "cached",
     "chain",
@@ -125,6 +128,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from backproof import auditing as auditing
     from backproof import datasets as datasets
     from backproof import derivations as derivations
     from backproof import losses as losses
@@ -141,6 +145,7 @@ if TYPE_CHECKING:
     from backproof.arguments import permutation as permutation
     from backproof.arguments import simplex as simplex
     from backproof.arguments import spd as spd
+    from backproof.auditing import audit as audit
     from backproof.compose import chain as chain
     from backproof.compose import remat as remat
     from backproof.depth import remat_repeat as remat_repeat

@@ -1,13 +1,20 @@
 """The parser of the command line. It imports no heavy module, so that `--help` answers at once."""
 
 import argparse
-import math
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 from backproof import __version__
 from backproof.cli.spelling import Parser
+from backproof.cli.readers import (
+    address,
+    names,
+    new_file,
+    positive_number,
+    positive_numbers,
+    seed,
+    whole_number,
+    widths,
+)
 
 OPTIMIZER_NAMES = ("sgd", "in-sweep-sgd", "momentum", "adam", "adamw")
 
@@ -25,6 +32,9 @@ def build_parser() -> Parser:
     parser.commands = commands.choices
     _add_verify(commands.add_parser("verify", help="check gradients and derivations written by hand"))
     _add_show(commands.add_parser("show", help="read derivations with the verdict on each line"))
+    _add_audit(
+        commands.add_parser("audit", help="plant slips in a gradient, to see whether its test sees them")
+    )
     _add_train(commands.add_parser("train", help="train a network with hand-written gradients"))
     _add_predict(commands.add_parser("predict", help="use a network that was trained and saved"))
     _add_bench(commands.add_parser("bench", help="measure hand sweep and autodiff on this device"))
@@ -116,6 +126,27 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
         "--watch", action="store_true", help="show what has changed each time that a file is saved"
     )
     parser.add_argument("--seed", metavar="S", type=seed, default=0, help="default: %(default)s")
+
+
+def _add_audit(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options] PATH::TEST"
+    parser.description = (
+        "Run your own gradient test against slips planted in the rule under test, and list those that it "
+        "lets pass. Exit status: 0 only if it sees every slip, 1 if not, 2 if it does not pass as it is."
+    )
+    add = parser.add_argument
+    add("test", metavar="PATH::TEST", help="a test of pytest, e.g. tests/test_kernels.py::test_layernorm")
+    add("--rule", metavar="module:name", action="append",
+        help="where slips are planted; default: each custom_vjp, custom_jvp, Rule and Loss that the test "
+        "differentiates; needed for a plain function; may be repeated")  # fmt: skip
+    add("--cotangent", metavar="NAME", help="the parameter of a plain function that takes the cotangent")
+    add("--slips", metavar="NAME,…", type=names, help="the kinds of slips to plant; default: all")
+    add("--no-tolerances", action="store_true", help="do not search how loose the tolerance is")
+    add("--timeout", metavar="S", type=positive_number,
+        help="seconds after which a run of the test is ended; default: 30, or 20 times its own")  # fmt: skip
+    add("--budget", metavar="S", type=positive_number, default=600.0,
+        help="seconds after which no further slip is planted; default: %(default)g")  # fmt: skip
+    add("--json", metavar="FILE", type=new_file, help="also write the report to FILE as JSON")
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
@@ -226,72 +257,3 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
         help="measure instead what a verdict costs, beside jax.test_util.check_grads")  # fmt: skip
     add("--json", metavar="FILE", type=new_file, help="also write all results to FILE as JSON")
     add("--plot", metavar="FILE.png", type=new_file, help="draw the results; needs backproof[plot]")
-
-
-def whole_number(least: int) -> Callable[[str], int]:
-    """Return a function that reads a whole number of at least `least`."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number of at least {least}, but found {text!r}"
-            )
-        return int(text)
-
-    return read
-
-
-def seed(text: str) -> int:
-    """Read a whole number that a key of jax.random can hold: 32 bits."""
-    number = whole_number(0)(text)
-    if number >= 2**32:
-        raise argparse.ArgumentTypeError(f"must be below 2**32, but found {text!r}")
-    return number
-
-
-def new_file(text: str) -> Path:
-    """Read the path of a file that can be written, so that a bad path is found before any work is done."""
-    path = Path(text)
-    if path.is_dir():
-        found = "a folder"
-    elif not path.parent.is_dir():
-        found = f"no folder {str(path.parent)!r}"
-    elif not os.access(path.parent, os.W_OK):
-        found = f"no permission to write in {str(path.parent)!r}"
-    else:
-        return path
-    raise argparse.ArgumentTypeError(f"must be a file that can be written, but found {found}")
-
-
-def address(text: str) -> str:
-    """Read a host and a port, as in `node0:1234`."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise argparse.ArgumentTypeError(f"must be host:port, but found {text!r}")
-    return text
-
-
-def positive_number(text: str) -> float:
-    """Read a finite number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a finite number above 0, but found {text!r}")
-    return number
-
-
-def positive_numbers(text: str) -> tuple[float, ...]:
-    """Read finite numbers above 0, separated by commas."""
-    return tuple(positive_number(part.strip()) for part in text.split(","))
-
-
-def widths(text: str) -> tuple[int, ...]:
-    """Read whole numbers separated by commas; an empty text means that there are none."""
-    return tuple(whole_number(1)(part.strip()) for part in text.split(",")) if text.strip() else ()
-
-
-def names(text: str) -> tuple[str, ...]:
-    """Read names separated by commas."""
-    return tuple(part.strip() for part in text.split(","))
