@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from backproof import __version__
-from backproof.cli.spelling import Parser
 from backproof.cli.readers import (
     address,
     names,
@@ -15,6 +14,7 @@ from backproof.cli.readers import (
     whole_number,
     widths,
 )
+from backproof.cli.spelling import Parser
 
 OPTIMIZER_NAMES = ("sgd", "in-sweep-sgd", "momentum", "adam", "adamw")
 
