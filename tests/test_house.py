@@ -24,6 +24,7 @@ ONLY_IN = {
     "hypothesis": ("verification", "selftest"),
     "rich": ("reporting", "cli", "training"),
     "matplotlib": "reporting",
+    "pytest": "coverage",
 }
 # Files whose numbers are neither tolerances nor caps, and what they are.
 OTHER_NUMBERS = {

@@ -22,6 +22,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_verify(commands.add_parser("verify", help="check gradients and derivations written by hand"))
     _add_show(commands.add_parser("show", help="read derivations with the verdict on each line"))
+    _add_coverage(
+        commands.add_parser("coverage", help="list a project's gradients and what its tests verify")
+    )
     _add_train(commands.add_parser("train", help="train a network with hand-written gradients"))
     _add_predict(commands.add_parser("predict", help="use a network that was trained and saved"))
     _add_bench(commands.add_parser("bench", help="measure hand sweep and autodiff on this device"))
@@ -108,6 +111,21 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
         "--watch", action="store_true", help="show what has changed each time that a file is saved"
     )
     parser.add_argument("--seed", metavar="S", type=seed, default=0, help="default: %(default)s")
+
+
+def _add_coverage(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "List the gradients written by hand in modules (jax.custom_vjp, jax.custom_jvp, Rule, Loss), and how "
+        "each can be verified. With --tests: run the tests, and say which of them were verified."
+    )
+    add = parser.add_argument
+    add("modules", nargs="*", metavar="MODULE", help="default: those of [tool.backproof] in pyproject.toml")
+    add(
+        "--tests",
+        nargs="*",
+        metavar="PATH",
+        help="run these tests by pytest, or all, and count what they verify",
+    )
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
