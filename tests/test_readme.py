@@ -1,4 +1,4 @@
-"""Every block of the README and of the page on your code runs as written, and prints what stands below it."""
+"""Every block of the README and of the guides runs as written, and prints what stands below it."""
 
 import contextlib
 import io
@@ -12,7 +12,12 @@ ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "your-code.md").read_text(encoding="utf-8")
 HEADING = re.compile(r"^(?=##+ )", re.MULTILINE)
-SECTIONS = {"README": HEADING.split(README), "your code": HEADING.split(PAGE)}
+PYTEST = (ROOT / "docs" / "pytest.md").read_text(encoding="utf-8")
+SECTIONS = {
+    "README": HEADING.split(README),
+    "your code": HEADING.split(PAGE),
+    "pytest": HEADING.split(PYTEST),
+}
 RUN = [(page, i) for page, parts in SECTIONS.items() for i, part in enumerate(parts) if "```python" in part]
 
 
