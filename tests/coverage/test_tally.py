@@ -32,7 +32,7 @@ def test_each_gradient_is_counted_as_what_is_known_of_it():
     tally = Tally()
     tally.expect(listed("good", "bad", "inside", "ran", "never"))
     tally.expect(listed("left", why_not="left out: an example"))
-    tally.add([outcome(covered=["good", "bad"]), outcome(covered=["bad"], ok=False)], ["ran"])
+    tally.add([outcome(covered=["bad"], ok=False), outcome(covered=["good", "bad"])], ["ran"])
     tally.add([outcome(inside=["inside", "good"])], [])
     assert tally.coverage() == [
         "1 of 6 gradients by hand shown to be right, 1 more inside other functions, 1 not",
