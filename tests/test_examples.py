@@ -4,8 +4,12 @@ import importlib.util
 import pathlib
 import runpy
 import shutil
+import sys
 
 import pytest
+
+from backproof.coverage.found import find
+from backproof.coverage.plan import plans
 
 EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
 
@@ -19,6 +23,7 @@ def test_every_example_is_run_here():
     tested = {
         "bench_devices",
         "bench_step",
+        "bench_suite",
         "bench_sweep",
         "c_by_ctypes",
         "derive_your_own",
@@ -49,6 +54,14 @@ def test_the_wrong_line_is_named_and_the_mended_derivation_ends_in_a_verified_gr
     assert mended.startswith("mended, x̄: HOLDS")
     assert "anchored in jax.vjp" in mended
     assert verified.startswith("rmsnorm: AGREES")
+
+
+def test_a_suite_of_forty_rules_is_measured(tmp_path, monkeypatch):
+    (tmp_path / "my_kernels.py").write_text(load("bench_suite")["KERNELS"])
+    monkeypatch.setattr("sys.path", [*sys.path])
+    found = find(["backproof.catalogue", "my_kernels"], tmp_path)
+    del sys.modules["my_kernels"]
+    assert [plan.why_not for plan in plans(found, {})] == [""] * 40
 
 
 @pytest.mark.as_user

@@ -10,7 +10,12 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = {"your code": "your-code.md", "audit": "audit.md", "for programs": "for-programs.md"}
+PAGES = {
+    "your code": "your-code.md",
+    "audit": "audit.md",
+    "for programs": "for-programs.md",
+    "pytest": "pytest.md",
+}
 HEADING = re.compile(r"^(?=##+ )", re.MULTILINE)
 TEXTS = {page: (ROOT / "docs" / name).read_text(encoding="utf-8") for page, name in PAGES.items()}
 SECTIONS = {page: HEADING.split(text) for page, text in {"README": README, **TEXTS}.items()}

@@ -2,10 +2,20 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class GradientError(AssertionError):
-    """Raised by `check` when a hand-written gradient, or a derivation, is not shown to be right."""
+    """Raised by `check` when a hand-written gradient, or a derivation, is not shown to be right.
+
+    Attributes:
+        report: the report, whose text is the text of the error; None where there is none.
+    """
+
+    def __init__(self, text: str = "", report: Any = None) -> None:
+        """Store the text and the report."""
+        super().__init__(text)
+        self.report = report
 
 
 class UsageError(ValueError):

@@ -54,7 +54,7 @@ def test_a_module_of_this_folder_is_proposed(tmp_path, monkeypatch, capsys):
     assert "did you mean my_kernels?" in refused(["verify", "my_kernel:f"], capsys)
 
 
-@pytest.mark.parametrize("command", ["verify", "show", "audit", "train", "predict", "bench"])
+@pytest.mark.parametrize("command", ["verify", "show", "audit", "coverage", "train", "predict", "bench"])
 def test_usage_takes_one_line_and_the_error_another(command, capsys):
     usage, error = refused([command, "x", "--nonsense"], capsys).splitlines()
     assert usage.startswith(f"usage: backproof {command} ")

@@ -13,7 +13,7 @@ import pytest
 import backproof as bp
 from backproof.numerics.effort import EFFORT
 from backproof.verification import memory
-from backproof.verification.fingerprint import LIBRARIES, Fingerprint, _stands_in_library
+from backproof.verification.fingerprint import LIBRARIES, Fingerprint, stands_in_library
 
 pytestmark = pytest.mark.as_user
 N = [bp.array("n", low=-3, high=3)]
@@ -244,8 +244,8 @@ def test_an_array_that_was_deleted_is_no_error():
 
 def test_a_folder_beside_a_library_is_not_in_it():
     library = str(LIBRARIES[-1])
-    assert _stands_in_library(f"{library}/rules.py")
-    assert not _stands_in_library(f"{library}_mine/rules.py")
+    assert stands_in_library(f"{library}/rules.py")
+    assert not stands_in_library(f"{library}_mine/rules.py")
 
 
 def test_no_result_is_kept_between_calls():

@@ -4,7 +4,7 @@ import contextlib
 import inspect
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -63,8 +63,12 @@ def _number_or_text(text: str | None) -> Any:
     return readable(text)
 
 
-def from_annotations(function: Callable[..., Any]) -> list[Specification]:
+def from_annotations(function: Callable[..., Any], given: Mapping[int, Any] | None = None) -> list[Any]:
     """Return one specification per argument of a function annotated with jaxtyping shapes, or as `float`.
+
+    Args:
+        function: the function.
+        given: the values of arguments that stand for themselves, by position; they need no annotation.
 
     Raises:
         UsageError: an argument has no jaxtyping annotation.
@@ -73,7 +77,11 @@ def from_annotations(function: Callable[..., Any]) -> list[Specification]:
     hints = typing.get_type_hints(function)
     code = getattr(function, "__code__", None)
     names = code.co_varnames[: code.co_argcount] if code else tuple(n for n in hints if n != "return")
-    return [_from_annotation(hints.get(name), name, function) for name in names]
+    held = given or {}
+    return [
+        held[i] if i in held else _from_annotation(hints.get(name), name, function)
+        for i, name in enumerate(names)
+    ]
 
 
 def _from_annotation(hint: Any, name: str, function: Callable[..., Any]) -> Specification:

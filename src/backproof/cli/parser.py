@@ -35,6 +35,9 @@ def build_parser() -> Parser:
     _add_audit(
         commands.add_parser("audit", help="plant slips in a gradient, to see whether its test sees them")
     )
+    _add_coverage(
+        commands.add_parser("coverage", help="list a project's gradients and what its tests verify")
+    )
     _add_train(commands.add_parser("train", help="train a network with hand-written gradients"))
     _add_predict(commands.add_parser("predict", help="use a network that was trained and saved"))
     _add_bench(commands.add_parser("bench", help="measure hand sweep and autodiff on this device"))
@@ -147,6 +150,22 @@ def _add_audit(parser: argparse.ArgumentParser) -> None:
     add("--budget", metavar="S", type=positive_number, default=600.0,
         help="seconds after which no further slip is planted; default: %(default)g")  # fmt: skip
     add("--json", metavar="FILE", type=new_file, help="also write the report to FILE as JSON")
+
+
+def _add_coverage(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options] [MODULE …]"
+    parser.description = (
+        "List the gradients written by hand in modules (jax.custom_vjp, jax.custom_jvp, Rule, Loss), and how "
+        "each can be verified. With --tests: run the tests, and say which of them were verified."
+    )
+    add = parser.add_argument
+    add("modules", nargs="*", metavar="MODULE", help="default: those of [tool.backproof] in pyproject.toml")
+    add(
+        "--tests",
+        nargs="*",
+        metavar="PATH",
+        help="run these tests by pytest, or all, and count what they verify",
+    )
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:

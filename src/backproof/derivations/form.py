@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, cast
 
+from backproof import session
 from backproof.derivations.ends import Ended, Ends
 from backproof.derivations.lines import LineError
 from backproof.derivations.report import About, DerivationReport, DerivationVerdict, Refutes
@@ -140,7 +141,9 @@ class Derivation(Lemma):
         Raises:
             UsageError: an assumption or a claim is made and not yielded, so that it would have no effect.
         """
+        examples, seed = session.settled(examples, seed)
         report = Verifications(examples=examples, seed=seed, shapes=shapes).report_on(self)
+        note(report)
         if report.cause == UNYIELDED:
             raise UsageError(f"{self.name}: {report.explanation}")
         return report
@@ -149,10 +152,18 @@ class Derivation(Lemma):
         self, *, examples: int = EFFORT.points_at_each_shape, seed: int = 0, shapes: int | None = None
     ) -> DerivationReport:
         """Return what `verify` returns, and raise `GradientError` unless the report is good."""
+        __tracebackhide__ = True  # pytest then shows the caller's line
         report = self.verify(examples=examples, seed=seed, shapes=shapes)
         if not report.ok:
-            raise GradientError(str(report))
+            raise GradientError(str(report), report) from None
         return report
+
+
+def note(report: DerivationReport) -> None:
+    """Tell a run of tests about a report."""
+    worst = max((line.worst for line in report.lines), default=0.0)
+    told = (report.name, str(report.verdict), report.cause, report.ok, report.points, worst, report.seconds)
+    session.note(session.Heard("derivation", *told))
 
 
 class Verifications:

@@ -17,7 +17,12 @@ OF_JAX = Path(jax.__file__).parent
 
 def rules_in(f: Callable[..., Any], *args: Any) -> list[str]:
     """Return the names of the functions with a rule of their own, but JAX's, that `f` calls at `args`."""
-    return list(_names(jax.make_jaxpr(f)(*args).jaxpr))
+    return list(_read_of_rules(jax.make_jaxpr(f)(*args).jaxpr, lambda body: body.func_name))
+
+
+def places_of_rules(f: Callable[..., Any], *args: Any) -> list[str]:
+    """Return where the functions that `rules_in` names are defined, as `file:line`."""
+    return list(_read_of_rules(jax.make_jaxpr(f)(*args).jaxpr, _place))
 
 
 def without_rules(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,12 +36,17 @@ def without_rules(f: Callable[..., Any]) -> Callable[..., Any]:
     return plain
 
 
-def _names(jaxpr: Jaxpr) -> Iterator[str]:
+def _read_of_rules(jaxpr: Jaxpr, read: Callable[[Any], str]) -> Iterator[str]:
+    """Yield what `read` returns of each function with a rule of its own: of its name, file and line."""
     for eqn in jaxpr.eqns:
         if _is_ruled(eqn):
-            yield eqn.params["call_jaxpr"].jaxpr.debug_info.func_name
+            yield read(eqn.params["call_jaxpr"].jaxpr.debug_info)
         for inner in inner_programs(eqn.params):
-            yield from _names(inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner)
+            yield from _read_of_rules(inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner, read)
+
+
+def _place(body: Any) -> str:
+    return f"{body.func_filename}:{body.func_lineno}"
 
 
 def _is_ruled(eqn: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec
 
 import numpy as np
 
+from backproof import session
 from backproof.errors import GradientError, UsageError, message
 from backproof.rule import Loss, Rule
 from backproof.verification.campaign import Campaign
@@ -81,20 +82,47 @@ def verify(
     Raises:
         UsageError: the call does not say what is to be checked, or where.
     """
-    clock = Clock(budget)
+    examples, seed = session.settled(examples, seed)
+    asked = session.asked().budget
+    clock = Clock(budget if asked is None else asked)
     settings = _settings(examples, seed, dtypes, second_order, repeats)
     claimed = {"fn": fn, "of": of, "vjp": vjp, "grad": grad, "jvp": jvp, "args": args, "argnums": argnums}
     call = {**claimed, "declared": declared}
-    before = Fingerprint(**call)
-    known = recalled(call, before)
-    campaign = known or Campaign(_declared(_claim(**claimed), fn, of, args, declared))
-    try:
-        report = _report(campaign, in_words(declared or {}), settings, clock)
-    finally:
-        campaign.release()
-    if known is None:
-        remember(campaign, call, before)
+    with session.verifying():
+        before = Fingerprint(**call)
+        known = recalled(call, before)
+        campaign = known or Campaign(_declared(_claim(**claimed), fn, of, args, declared))
+        try:
+            report = _report(campaign, in_words(declared or {}), settings, clock)
+        finally:
+            campaign.release()
+        if known is None:
+            remember(campaign, call, before)
+    _note(report, [vjp, grad, jvp] if fn is None else _judged(fn), campaign.claim)
     return report
+
+
+def _judged(fn: Any) -> list[Any]:
+    """Return the objects that are judged where `fn` is: the object with the rule, or both of its passes."""
+    return [fn.forward, fn.backward] if isinstance(fn, Rule | Loss) else [of_functions.own_rule(fn)[0]]
+
+
+def _note(report: Report, judged: Sequence[Any], claim: Claim) -> None:
+    """Tell a run of tests about a report."""
+    session.note(
+        session.Heard(
+            "gradient",
+            report.name,
+            str(report.verdict),
+            report.cause,
+            report.ok,
+            report.examples,
+            float(report.worst),
+            report.seconds,
+            session.references(one for one in judged if one is not None),
+            claim.inside,
+        )
+    )
 
 
 def _declared(claim: Claim, fn: Any, of: Any, args: Any, declared: Mapping[str, Declared] | None) -> Claim:
@@ -118,9 +146,10 @@ def _raising(verify: Callable[P, Report]) -> Callable[P, Report]:
             GradientError: the derivative was not shown to be right; the text is the report.
             UsageError: the call does not say what is to be checked, or where.
         """
+        __tracebackhide__ = True  # pytest then shows the caller's line
         report = verify(*args, **settings)
         if not report.ok:
-            raise GradientError(str(report))
+            raise GradientError(str(report), report) from None
         return report
 
     check.__qualname__ = "check"

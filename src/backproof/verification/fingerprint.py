@@ -152,7 +152,7 @@ def _of_function(function: types.FunctionType) -> tuple[Any, dict[Any, Any]]:
         if cell != types.CellType():  # one that is not set yet
             inside |= _of_name(f"closure {name}", cell.cell_contents, names.attributes)
     inside |= {f"attribute {name}": one for name, one in vars(function).items()}
-    if _stands_in_library(function.__code__.co_filename):
+    if stands_in_library(function.__code__.co_filename):
         return (function.__code__, id(function.__globals__)), inside
     if names.globals & INDIRECT:
         raise TypeError("what this code reads cannot be known from its names")
@@ -229,13 +229,14 @@ def _is_of_library(owner: Any) -> bool:
     """Return whether a class or a module is of the standard library, an installed package or backproof."""
     if isinstance(owner, types.ModuleType):
         file = getattr(owner, "__file__", None)
-        return file is None or _stands_in_library(file)
+        return file is None or stands_in_library(file)
     module = sys.modules.get(owner.__module__)
     file = getattr(module, "__file__", None)
-    return owner.__module__ == "builtins" or (file is not None and _stands_in_library(file))
+    return owner.__module__ == "builtins" or (file is not None and stands_in_library(file))
 
 
 @functools.lru_cache(maxsize=4096)
-def _stands_in_library(file: str) -> bool:
+def stands_in_library(file: str) -> bool:
+    """Return whether a file is of the standard library, an installed package or backproof."""
     resolved = Path(file).resolve()
     return any(resolved.is_relative_to(place) for place in LIBRARIES)

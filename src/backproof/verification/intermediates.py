@@ -6,6 +6,7 @@ wrong in that order is where it went wrong, and the values after it may only hav
 """
 
 import functools
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from backproof import session
 from backproof.errors import GradientError, UsageError, message
 from backproof.numerics.comparison import units
 from backproof.numerics.leaves import all_finite
@@ -69,6 +71,17 @@ def verify_intermediates(
     Raises:
         UsageError: the function taps nothing, or a name is given by hand that it does not tap.
     """
+    began = time.perf_counter()
+    examples, seed = session.settled(examples, seed)
+    with session.verifying():
+        report = _report(function, args, by_hand, examples, seed)
+    _note(report, time.perf_counter() - began)
+    return report
+
+
+def _report(
+    function: Callable[..., Any], args: Any, by_hand: ByHand, examples: int, seed: int
+) -> Intermediates:
     held, name = StaticArguments.among(args), function.__name__
     function = held.left_out_of(function)
     if not isinstance(by_hand, Mapping):
@@ -104,10 +117,18 @@ def check_intermediates(
     function: Callable[..., Any], args: Any, by_hand: ByHand, *, examples: int = 40, seed: int = 0
 ) -> Intermediates:
     """Return what `verify_intermediates` returns, and raise `GradientError` unless every value agrees."""
+    __tracebackhide__ = True  # pytest then shows the caller's line
     report = verify_intermediates(function, args, by_hand, examples=examples, seed=seed)
     if not report.ok:
-        raise GradientError(str(report))
+        raise GradientError(str(report), report) from None
     return report
+
+
+def _note(report: Intermediates, seconds: float) -> None:
+    """Tell a run of tests about a report."""
+    agreeing = [one.distance for one in report.values if one.verdict == "AGREES"]
+    told = (report.function, report.verdict, report.cause, report.ok, report.points)
+    session.note(session.Heard("intermediates", *told, max(agreeing, default=0.0), seconds))
 
 
 def _require_tapped(given: Mapping[str, Any], order: list[str]) -> None:

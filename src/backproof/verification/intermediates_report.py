@@ -58,6 +58,13 @@ class Intermediates:
         return next((one.name for one in self.values if one.verdict == "WRONG"), None)
 
     @property
+    def verdict(self) -> str:
+        """`AGREES` if every value that is tapped is given and agrees, else `WRONG` or `INCONCLUSIVE`."""
+        if self.first_wrong is not None:
+            return "WRONG"
+        return "AGREES" if self.ok else "INCONCLUSIVE"
+
+    @property
     def ok(self) -> bool:
         """Whether every value that is tapped is given, and agrees."""
         return all(one.verdict == "AGREES" for one in self.values)

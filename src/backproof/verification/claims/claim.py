@@ -47,6 +47,8 @@ class Claim(NamedTuple):
         beside: functions of the arguments that are right and use the same code; a mend must leave them alone.
         is_directed: whether the two functions have a direction; a line of a derivation has none.
         result, meant: what the result by hand, and what it should be, are called in a sentence.
+        inside: the places, `file:line`, of the functions with a rule of their own that `ruled` calls, if it
+            has none itself.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Claim(NamedTuple):
     is_directed: bool = True
     result: str = "result"
     meant: str = "the gradient"
+    inside: tuple[str, ...] = ()
 
     def direction_like(self, args: tuple[PyTree, ...]) -> PyTree:
         """Return shapes and dtypes of the direction at `args`."""

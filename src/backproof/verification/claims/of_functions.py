@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from backproof.errors import UsageError, message
-from backproof.numerics.inner_rules import rules_in, without_rules
+from backproof.numerics.inner_rules import places_of_rules, without_rules
 from backproof.numerics.leaves import PyTree, is_inexact
 from backproof.verification.claims.beside import computes_in_long_double
 from backproof.verification.claims.by_differences import NOTE as BY_DIFFERENCES
@@ -122,9 +122,8 @@ def of_function(
     rule, bound = own_rule(fn)
     plain: Any = of or (_with_bound(rule.fun, bound) if rule else fn)
     points, ruled = domain_of(held.args, plain), held.left_out_of(fn)
-    given = (
-        primal_of(plain, held.left_out_of, points) if of or rule else _without_inner_rules(fn, ruled, points)
-    )
+    inside = () if rule else _inside(fn, of, ruled, points)
+    given = primal_of(plain, held.left_out_of, points) if of or rule else Primal(without_rules(ruled))
     primal = given.function
 
     def value(*values: PyTree) -> PyTree:
@@ -141,20 +140,25 @@ def of_function(
         value=value,
         call=call_of_function(fn, held),
         ruled=ruled,
+        inside=inside,
     )
     return _by_point(claim, given, chosen)
 
 
-def _without_inner_rules(fn: Callable[..., PyTree], ruled: Callable[..., PyTree], points: Points) -> Primal:
-    """Return a function with the bodies of the functions with a rule of their own that it calls.
+def _inside(fn: Any, of: Any, ruled: Callable[..., PyTree], points: Points) -> tuple[str, ...]:
+    """Return where the functions with a rule of their own are defined that a function calls.
 
     Raises:
-        UsageError: it calls none, so that there is nothing written by hand to check.
+        UsageError: it calls none and has no plain function, so that there is nothing by hand to check.
     """
     args = example(points)
+    if args is None:
+        return ()
     try:
-        found = args is None or rules_in(ruled, *shapes(args))
+        found = places_of_rules(ruled, *shapes(args))
     except Exception as error:
+        if of is not None:
+            return ()  # what it raises is reported where it is judged
         raise UsageError(
             message(
                 must="the function must accept the arguments that are specified",
@@ -163,7 +167,7 @@ def _without_inner_rules(fn: Callable[..., PyTree], ruled: Callable[..., PyTree]
                 do="mend the specification or the function",
             )
         ) from error
-    if not found:
+    if not found and of is None:
         raise UsageError(
             message(
                 must="the first argument must carry a gradient of its own "
@@ -173,7 +177,7 @@ def _without_inner_rules(fn: Callable[..., PyTree], ruled: Callable[..., PyTree]
                 do="pass of=the function and vjp=, grad= or jvp=the hand-written derivative",
             )
         )
-    return Primal(without_rules(ruled))
+    return tuple(dict.fromkeys(found))
 
 
 def _with_bound(function: Any, bound: functools.partial[Any]) -> Any:

@@ -1,0 +1,20 @@
+"""A project on disk, whose package is forgotten after each test; and the folder of these tests."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    from projects import written
+
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith("my_package")}
+    yield lambda **files: written(tmp_path, **files)
+    for name in [name for name in sys.modules if name.startswith("my_package")]:
+        del sys.modules[name]
+    sys.modules.update(before)
