@@ -21,7 +21,7 @@ class Planting:
             rule: the name of the rule.
             slip: what is planted; a rare one with a factor of 1 changes nothing, which is its control.
         """
-        self.times = 0
+        self.times: int = 0
         self._rule, self._slip = rule, slip
         self._executed = 0
         self._lock = threading.Lock()

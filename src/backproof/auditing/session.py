@@ -38,11 +38,11 @@ class Session:
             run: runs it once.
             timeout: seconds after which a run is ended; None for a multiple of what the test takes.
         """
-        self.name = test if isinstance(test, str) else getattr(test, "__qualname__", repr(test))
+        self.name: str = test if isinstance(test, str) else getattr(test, "__qualname__", repr(test))
         space = getattr(test, "__globals__", None)
         self.spaces: Sequence[dict[str, Any]] = [space] if space is not None else []
         self.targets: Sequence[Target] = ()
-        self.runs = 0
+        self.runs: int = 0
         self._took = 0.0
         self._timeout = timeout
         self._run = run

@@ -63,7 +63,7 @@ class Watch:
             wanted: of the name of a rule, and whether it is called within the backward pass of another.
         """
         self.seen: dict[str, Seen] = {}
-        self.depth = 0
+        self.depth: int = 0
         self._wanted = wanted
 
     def called(self, name: str, kind: str, inputs: Mapping[str, Any]) -> None:

@@ -35,6 +35,15 @@ class Derivation(Lemma):
         ships: the name of the shipped code that the function given as `ships=` runs; empty if there is none.
     """
 
+    function: Callable[..., Any]
+    latex: str
+    items: tuple[str, ...]
+    uses: "tuple[Derivation, ...]"
+    refutes: Refutes | None
+    args: Any
+    definition: Callable[..., Any] | None
+    ships: str
+
     def __init__(
         self,
         function: Callable[..., Any],

@@ -109,6 +109,9 @@ class Step(NamedTuple):
 class LineError(UsageError):
     """Raised when a yielded value is not a line; `row` is the row of the file, `number` the line's index."""
 
+    row: int
+    number: int
+
     def __init__(self, text: str, row: int = 0, number: int = 0) -> None:
         """Store the text and the place."""
         super().__init__(text)

@@ -64,6 +64,10 @@ class Replayer:
     This is a class because the traced programs must live exactly as long as one verification does.
     """
 
+    function: Callable[..., Any]
+    source: Source | None
+    until: int | None
+
     def __init__(self, function: Callable[..., Any], source: Source | None, until: int | None = None) -> None:
         """Prepare to replay `function` up to line `until`; with `source`, lines that raise are left open."""
         self.function, self.source, self.until = function, source, until

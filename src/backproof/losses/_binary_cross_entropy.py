@@ -33,7 +33,7 @@ def binary_cross_entropy_backward(residuals: Residuals) -> Float[Array, "*batch 
     return (1 - t) * expit(z) - t * expit(-z)
 
 
-binary_cross_entropy = Loss(
+binary_cross_entropy: Loss = Loss(
     "binary_cross_entropy",
     binary_cross_entropy_forward,
     binary_cross_entropy_backward,

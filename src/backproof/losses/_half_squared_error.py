@@ -23,4 +23,4 @@ def half_squared_error_backward(error: Float[Array, "*batch n"]) -> Float[Array,
     return error
 
 
-half_squared_error = Loss("half_squared_error", half_squared_error_forward, half_squared_error_backward)
+half_squared_error: Loss = Loss("half_squared_error", half_squared_error_forward, half_squared_error_backward)

@@ -32,7 +32,7 @@ def hinge_backward(residuals: Residuals) -> Float[Array, "*batch n"]:
     return jnp.where(wanting, -target, jnp.zeros_like(target))
 
 
-hinge = Loss(
+hinge: Loss = Loss(
     "hinge",
     hinge_forward,
     hinge_backward,

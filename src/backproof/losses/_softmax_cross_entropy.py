@@ -83,13 +83,13 @@ def are_labels(target: Target) -> bool:
     return jnp.issubdtype(jnp.result_type(target), jnp.integer)
 
 
-softmax_cross_entropy = Loss(
+softmax_cross_entropy: Loss = Loss(
     "softmax_cross_entropy",
     softmax_cross_entropy_forward,
     softmax_cross_entropy_backward,
     (array("*batch k"), integers("*batch", 0, "k-1")),
 )
-softmax_cross_entropy_dense = Loss(
+softmax_cross_entropy_dense: Loss = Loss(
     "softmax_cross_entropy_dense",
     softmax_cross_entropy_forward,
     softmax_cross_entropy_backward,

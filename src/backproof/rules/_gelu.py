@@ -73,5 +73,5 @@ def within_30(z: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
     return jnp.clip(z, -30, 30)
 
 
-gelu = Rule("gelu", no_params, gelu_forward, gelu_backward)
-gelu_tanh = Rule("gelu_tanh", no_params, gelu_tanh_forward, gelu_tanh_backward)
+gelu: Rule = Rule("gelu", no_params, gelu_forward, gelu_backward)
+gelu_tanh: Rule = Rule("gelu_tanh", no_params, gelu_tanh_forward, gelu_tanh_backward)

@@ -27,6 +27,6 @@ def hard_tanh_backward(
     return (), jnp.where(jnp.abs(z) <= 1, delta_a, jnp.zeros_like(delta_a))
 
 
-hard_tanh = Rule(
+hard_tanh: Rule = Rule(
     "hard_tanh", no_params, hard_tanh_forward, hard_tanh_backward, at_kinks="slope 1 at z = -1 and z = 1"
 )

@@ -23,4 +23,4 @@ def identity_backward(
     return (), delta_a
 
 
-identity = Rule("identity", no_params, identity_forward, identity_backward)
+identity: Rule = Rule("identity", no_params, identity_forward, identity_backward)

@@ -66,4 +66,4 @@ def relu_with(slope_at_zero: float) -> Rule:
     )
 
 
-relu = Rule("relu", no_params, relu_forward, relu_backward, at_kinks="slope 0 at z = 0")
+relu: Rule = Rule("relu", no_params, relu_forward, relu_backward, at_kinks="slope 0 at z = 0")

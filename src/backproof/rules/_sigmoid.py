@@ -27,4 +27,4 @@ def sigmoid_backward(
     return (), delta_a * a * (1 - a)
 
 
-sigmoid = Rule("sigmoid", no_params, sigmoid_forward, sigmoid_backward)
+sigmoid: Rule = Rule("sigmoid", no_params, sigmoid_forward, sigmoid_backward)

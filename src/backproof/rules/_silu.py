@@ -27,4 +27,4 @@ def silu_backward(
     return (), delta_a * (expit(z) * (1 + z * expit(-z)))
 
 
-silu = Rule("silu", no_params, silu_forward, silu_backward)
+silu: Rule = Rule("silu", no_params, silu_forward, silu_backward)

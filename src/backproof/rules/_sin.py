@@ -26,4 +26,4 @@ def sin_backward(
     return (), delta_a * jnp.cos(z)
 
 
-sin = Rule("sin", no_params, sin_forward, sin_backward)
+sin: Rule = Rule("sin", no_params, sin_forward, sin_backward)

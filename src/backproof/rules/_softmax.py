@@ -32,4 +32,4 @@ def softmax_backward(
     return (), p * (delta_p - (p * delta_p).sum(axis=-1, keepdims=True))
 
 
-softmax = Rule("softmax", no_params, softmax_forward, softmax_backward)
+softmax: Rule = Rule("softmax", no_params, softmax_forward, softmax_backward)

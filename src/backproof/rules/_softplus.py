@@ -36,4 +36,4 @@ def log1p_exp(z: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
     return jnp.where(positive, z, 0) + jnp.log1p(jnp.exp(jnp.where(positive, -z, z)))
 
 
-softplus = Rule("softplus", no_params, softplus_forward, softplus_backward)
+softplus: Rule = Rule("softplus", no_params, softplus_forward, softplus_backward)

@@ -29,4 +29,4 @@ def tanh_backward(
     return (), delta_a * ((1 - a) * (1 + a))
 
 
-tanh = Rule("tanh", no_params, tanh_forward, tanh_backward)
+tanh: Rule = Rule("tanh", no_params, tanh_forward, tanh_backward)

@@ -56,7 +56,7 @@ class Recorder:
     def __init__(self, steps: int, on_epoch: Callable[[Epoch], None] | None, late: int) -> None:
         """Begin with no records; an epoch has `steps` steps, and the last `late` segments stay unread."""
         self.epochs: list[Epoch] = []
-        self.stopped = False
+        self.stopped: bool = False
         self._steps, self._on_epoch, self._late = steps, on_epoch, late
         self._unread: list[tuple[Segment, Result]] = []
 

@@ -66,7 +66,7 @@ class Campaign:
     def __init__(self, claim: Claim) -> None:
         """Prepare to verify `claim`; nothing is traced yet."""
         self.claim = claim
-        self.evaluators = Evaluators(claim)
+        self.evaluators: Evaluators = Evaluators(claim)
         self._saturated: dict[tuple[str, bool], list[Row]] = {}
 
     def costs(self, axis: str, length: int) -> Costs | None:

@@ -28,7 +28,7 @@ from backproof.numerics.leaves import is_key
 
 SCALARS = (type(None), bool, int, float, complex, str, bytes)
 # Objects that never change, whatever library they come from; they are known by their identity.
-FIXED = (
+FIXED: tuple[Any, ...] = (
     np.ufunc, np.dtype, enum.Enum, types.BuiltinFunctionType, types.MethodDescriptorType, types.ModuleType,
     types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, jax.Device,
     jax.sharding.PartitionSpec, jax.sharding.Mesh, jax.sharding.Sharding, jax.numpy.ufunc,
@@ -84,7 +84,7 @@ class Fingerprint:
         """Take the fingerprint of named values and of JAX's settings."""
         self.parts: dict[Place, Any] = {(name,): getattr(jax.config, name, None) for name in SETTINGS}
         self.held: list[Any] = []
-        self.is_whole = True
+        self.is_whole: bool = True
         self._visited: set[int] = set()
         try:
             for name, value in named.items():

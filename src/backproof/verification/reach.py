@@ -1,6 +1,6 @@
 """The reach of a verification: what was looked at, what gave no evidence, and what was never met."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from backproof.verification.running.sides import Answers, Comparison
 
 # How many lines of code are named in a sentence.
 NAMED = 3
-KINDS = {
+KINDS: dict[str, Callable[[Any], Any]] = {
     "zeros": lambda x: x == 0,
     "positive": lambda x: x > 0,
     "negative": lambda x: x < 0,

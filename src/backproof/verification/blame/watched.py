@@ -49,7 +49,8 @@ class Watching:
         """Begin with nothing."""
         self.expressions: dict[int, Expression] = {}
         self.statics: dict[int, Any] = {}
-        self.notes = self.usual = 0
+        self.notes: int = 0
+        self.usual: int = 0
         self.most: int | None = None
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._untouched: dict[Any, types.CodeType | None] = {}

@@ -35,6 +35,9 @@ class Differences:
         form: gives the form of the result from arguments and direction.
     """
 
+    function: Function
+    form: Callable[[Any, Any], PyTree]
+
     def __init__(self, function: Function, form: Callable[[Any, Any], PyTree]) -> None:
         """Hold the code; nothing is called yet."""
         self.function, self.form = function, form

@@ -16,6 +16,9 @@ SMOOTH = 0.7236
 class Masked(np.lib.mixins.NDArrayOperatorsMixin):
     """Holds the entries of an array where a mask holds."""
 
+    value: Any
+    mask: Any
+
     def __init__(self, value: Any, mask: Any) -> None:
         """Hold an array of the shape of the whole, and a mask of its first axes."""
         self.value, self.mask = value, mask

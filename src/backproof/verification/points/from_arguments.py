@@ -68,11 +68,13 @@ class FromArguments(Points):
         self._arrange, self._styles, self._in_turn = arrange, styles, in_turn
         self._sizes, self._least = sizes_of(self._specs), least_of(self._specs)
         self._vary = variations(arguments)
-        self.held = held_still(arguments, self._vary)
-        self.related = sum(one is not None for one in self._vary) > 1
+        self.held: tuple[str, ...] = held_still(arguments, self._vary)
+        self.related: bool = sum(one is not None for one in self._vary) > 1
         self._arranged: dict[str, tuple[tuple[PyTree, ...], Drawn] | None] = {}
-        self.axes = tuple(dict.fromkeys(name for spec in self._specs for name in names_of(spec)))
-        self.block = len(self._sizes) if len(self._sizes) > 1 else FIXED
+        self.axes: tuple[str, ...] = tuple(
+            dict.fromkeys(name for spec in self._specs for name in names_of(spec))
+        )
+        self.block: int = len(self._sizes) if len(self._sizes) > 1 else FIXED
 
     def made(self, drawn: int, number: int, first: int) -> list[Drawn]:
         """Return a draw at every size, from a seed."""

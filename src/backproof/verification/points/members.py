@@ -21,6 +21,12 @@ Vary = Callable[[np.random.Generator], np.ndarray | None]
 class Holder:
     """Stands for one argument until its numbers are made: a specification at given sizes, or an example."""
 
+    stated: Any
+    dims: Dims
+    vary: Vary | None
+    shape: tuple[int, ...]
+    dtype: Any
+
     def __init__(self, stated: Any, dims: Dims, vary: Vary | None = None) -> None:
         """Hold `stated` (a specification or an example) at the sizes `dims`; `vary` varies its integers."""
         self.stated, self.dims, self.vary = stated, dims, vary

@@ -34,6 +34,14 @@ class Evaluators:
         left_alone: the shapes at which the hand-written side was seen to change none of its inputs.
     """
 
+    claim: Claim
+    hand: Evaluator
+    truth: Evaluator
+    primal: Evaluator
+    forward: Evaluator
+    compiled: OnHost | Compiled
+    compiled_truth: Compiled
+
     def __init__(self, claim: Claim) -> None:
         """Prepare to evaluate `claim`; nothing is traced yet."""
         own = claim.value or claim.primal

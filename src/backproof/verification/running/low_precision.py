@@ -34,6 +34,11 @@ class LowPrecision:
         ran: whether both sides ran in this precision.
     """
 
+    claim: Claim
+    dtype: str
+    compiles: bool
+    ran: bool
+
     def __init__(
         self, claim: Claim, dtype: str, truth: Evaluator, hand: Evaluator, *, compiles: bool = True
     ) -> None:
