@@ -184,3 +184,9 @@ def test_the_reference_has_every_public_name():
         "OPTIMIZERS",
     }
     assert public - documented == packages_and_tables
+
+
+def test_each_link_of_the_readme_leads_somewhere(warnings):
+    for name in ("README.md", "CONTRIBUTING.md"):
+        repository.relinked((ROOT / name).read_text(encoding="utf-8"), DOCS / "index.md", ROOT / name, name)
+    assert warnings == []

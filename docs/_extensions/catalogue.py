@@ -51,8 +51,8 @@ HEAD = """# The catalogue
 
 Everything that backproof ships with a backward pass written by hand: {count} rules, networks and losses. The
 verdict next to each was reached when this page was built, with backproof {version}, in {precisions}; `backproof
-verify` reaches the same on your machine. Each formula is the last line of a derivation, of which every line
-was checked at drawn points, and which ends in the code below it.
+verify` reaches the same on your machine. The formula of a rule or a loss is the last line of a derivation, of which
+every line was checked at drawn points, and which ends in the code below it.
 
 {table}"""
 
