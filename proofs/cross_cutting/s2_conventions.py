@@ -19,8 +19,9 @@ def slope_at_zero(z: Float[Array, " n"], delta_a: Float[Array, " n"]):
         (1.0, lambda z: jnp.where(z >= 0, z, 0.0), bp.rules.relu_with(1.0)),
     ):
         by_hand = rule.backward((), rule.forward((), z)[1], delta_a)[1]
+        name = rule.name.replace("_", r"\_")
         yield line(
-            rf"\texttt{{{rule.name}}}",
+            rf"\texttt{{{name}}}",
             bp.equal(by_hand, jax.vjp(relu, z)[1](delta_a)[0]),
             f"slope {slope:g} at zero: a rule of this library, and the function of that slope",
         )

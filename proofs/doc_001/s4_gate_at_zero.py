@@ -62,18 +62,18 @@ def slopes_at_zero(zero):
         "where(z > 0, z, 0)": (lambda z: jnp.where(z > 0, z, 0.0), 0.0),
         "maximum(z, 0)": (lambda z: jnp.maximum(z, 0.0), 0.5),
         "where(z >= 0, z, 0)": (lambda z: jnp.where(z >= 0, z, 0.0), 1.0),
-        "(z + |z|)/2": (lambda z: (z + jnp.abs(z)) / 2, 1.0),
+        "(z + abs(z))/2": (lambda z: (z + jnp.abs(z)) / 2, 1.0),
     }
     for name, (function, slope) in slopes.items():
         rule = bp.rules.relu_with(slope) if slope else bp.rules.relu
-        _, residuals = rule.forward((), zero[None])
+        shown, (_, residuals) = rule.name.replace("_", r"\_"), rule.forward((), zero[None])
         yield line(
             rf"\text{{{name}}}: f'(0) = {slope}",
             bp.equal(jax.grad(function)(zero), slope),
             "autodiff of this way to write ReLU",
         )
         yield line(
-            rf"\texttt{{{rule.name}}}: f'(0) = {slope}",
+            rf"\texttt{{{shown}}}: f'(0) = {slope}",
             bp.equal(rule.backward((), residuals, jnp.ones(1))[1][0], slope),
             "the rule of this library with the same slope",
         )

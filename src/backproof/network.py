@@ -134,7 +134,7 @@ def deltas(params: Sequence[Layer], residuals: Residuals, delta_y: Array) -> tup
     Args:
         params: the layers of an `mlp`.
         residuals: the residuals that its forward pass returned.
-        delta_y: ∂J/∂a^L, of shape (*batch, n_L).
+        delta_y: ∂J/∂a^L, of shape `(*batch, n_L)`.
 
     Raises:
         UsageError: `delta_y` has another shape than a^L.

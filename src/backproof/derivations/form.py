@@ -258,7 +258,7 @@ def derivation(
 
     Each line is `bp.line(latex, value, because)` and must equal the line before it, at every drawn point, in
     float64, within the rounding noise measured there. Line 0 is the definition: autodiff of the function
-    `of`, or a line of your own.
+    `of`, or a line of your own::
 
         def J(z, y):
             return jnp.sum((jnp.tanh(z) - y) ** 2) / 2

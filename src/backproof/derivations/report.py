@@ -203,7 +203,7 @@ class DerivationReport:
 
     @property
     def mend(self) -> str | None:
-        """What should stand in the wrong line, as `line 12: before  →  after`; None where it is not known."""
+        """The wrong line, as it stands and as it should read; None where that is not known."""
         return self.blame.change if self.blame else None
 
     def _repr_markdown_(self) -> str:

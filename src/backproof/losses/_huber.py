@@ -18,7 +18,7 @@ def huber_with(delta: float) -> Loss:
     """Return the Huber loss whose slope is bounded by `delta`, summed over all entries.
 
     Args:
-        delta: the |y − t| from which on the loss is linear; a positive finite number.
+        delta: the distance of y from t from which on the loss is linear; a positive finite number.
 
     Raises:
         UsageError: delta is not a positive finite number.

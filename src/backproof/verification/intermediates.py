@@ -61,7 +61,7 @@ def verify_intermediates(
         bp.verify_intermediates(loss, [x, W, b], {"a": 2 * a, "z": 2 * a * (1 - a**2)})
 
     Args:
-        function: a scalar function of arrays, of JAX or of NumPy, with `tap`s in it.
+        function: a scalar function of arrays, of JAX or of NumPy, that calls `tap`.
         args: a specification for each argument as in `verify`; or arrays, where `by_hand` holds values.
         by_hand: the gradients by name, as values at `args`; or a function of the arguments that returns them,
             which is then judged at many points, and whose wrong line is looked for.
