@@ -24,6 +24,9 @@ ONLY_IN = {
     "hypothesis": ("verification", "selftest"),
     "rich": ("reporting", "cli", "training"),
     "matplotlib": "reporting",
+    "jinja2": "page",
+    "markupsafe": "page",
+    "math_core": "page",
 }
 # Files whose numbers are neither tolerances nor caps, and what they are.
 OTHER_NUMBERS = {

@@ -19,6 +19,8 @@ TESTS = {str(path.relative_to(ROOT)) for path in ROOT.rglob("test_*.py")}
 
 # A test file, and the modules without one of their own that it shows at work.
 TESTED_IN = {
+    "page/test_extra.py": ("page/notebook.py",),
+    "reporting/test_sweep.py": ("reporting/network_picture.py", "reporting/sweep_steps.py"),
     "cli/test_parser.py": ("__main__.py", "cli/_main.py", "cli/devices.py"),
     "cli/test_interrupts.py": ("cli/workers.py",),
     "cli/test_networks.py": ("cli/samples.py",),

@@ -41,6 +41,7 @@ _HOME = {
     "verify_intermediates": "verification",
     "accumulating": "verification",
     "forget": "verification",
+    "write_html": "reporting",
     "fit": "training",
     "batch_descent": "training",
     "in_sweep_sgd": "training",
@@ -122,6 +123,7 @@ __all__ = [
     "verification",
     "verify",
     "verify_intermediates",
+    "write_html",
 ]
 
 if TYPE_CHECKING:
@@ -167,6 +169,7 @@ if TYPE_CHECKING:
     from backproof.network import layer_step as layer_step
     from backproof.network import mlp as mlp
     from backproof.precision import mixed_precision as mixed_precision
+    from backproof.reporting import write_html as write_html
     from backproof.rule import Loss as Loss
     from backproof.rule import Rule as Rule
     from backproof.rule import descend as descend

@@ -79,6 +79,9 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         "--json", metavar="FILE", type=new_file, help="also write the reports to FILE as JSON"
     )
     parser.add_argument(
+        "--html", metavar="FILE", type=new_file, help="also write a page to FILE; needs backproof[html]"
+    )
+    parser.add_argument(
         "--compilation-cache",
         metavar="DIR",
         type=Path,

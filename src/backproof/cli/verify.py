@@ -11,12 +11,14 @@ from rich.console import Console
 from backproof.catalogue import SHIPPED
 from backproof.cli import derivations
 from backproof.cli.arguments import arguments_in
-from backproof.cli.options import Options, draws_of
+from backproof.cli.options import Options, command_of, draws_of
 from backproof.cli.shipped import default_cache, default_jobs, keep_compiled, reports
 from backproof.cli.target import is_path, load_target
 from backproof.cli.workers import in_background
 from backproof.errors import UsageError, message
-from backproof.reporting import print_reports, write_json
+from backproof.page.extra import require_packages
+from backproof.reporting import print_reports, write_html, write_json
+from backproof.reporting.formulas import SHIPPED_FORMULAS
 from backproof.verification import Report, verify
 from backproof.verification.running.clock import watching
 
@@ -37,6 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     cache = None if arguments.no_compilation_cache else arguments.compilation_cache or default_cache()
     keep_compiled(cache)
     console = Console()
+    if arguments.html:
+        require_packages("--html")
     if arguments.self_test:
         # the cases import a good deal that no other command needs
         from backproof.cli.self_test import self_test
@@ -56,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(str(report), markup=False, highlight=False, soft_wrap=True)
     if arguments.json:
         write_json([report], arguments.json)
+    if arguments.html:
+        write_html([report], arguments.html, command=command_of(arguments))
     return 0 if report.ok else 1
 
 
@@ -98,6 +104,8 @@ def _catalogue(settings: Options, console: Console, arguments: argparse.Namespac
         console.print(said, style="dim", highlight=False, soft_wrap=True)
     if arguments.json:
         write_json(finished, arguments.json)
+    if arguments.html:
+        write_html(finished, arguments.html, formulas=SHIPPED_FORMULAS, command=command_of(arguments))
     return 0 if good == len(finished) else 1
 
 

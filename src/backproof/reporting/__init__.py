@@ -1,7 +1,16 @@
-"""Reports in the terminal and as JSON."""
+"""Reports in the terminal, as JSON and as a page."""
 
 from backproof.reporting.derived import print_derivations, print_slips, show
+from backproof.reporting.html import write_html
 from backproof.reporting.terminal import print_reports, progress
 from backproof.reporting.to_json import write_json
 
-__all__ = ["print_derivations", "print_reports", "print_slips", "progress", "show", "write_json"]
+__all__ = [
+    "print_derivations",
+    "print_reports",
+    "print_slips",
+    "progress",
+    "show",
+    "write_html",
+    "write_json",
+]

@@ -28,6 +28,7 @@ class Diagnosis(NamedTuple):
         difference: the finite difference for the entry shown, where there is one.
         notes: the first wrong layer, and the other leaves that are wrong.
         blame: the line of the code by hand that is wrong, where it is known.
+        differs: which entries of the leaf shown differ; None at a kink.
     """
 
     small: Judgement
@@ -35,6 +36,7 @@ class Diagnosis(NamedTuple):
     difference: float | None = None
     notes: tuple[str, ...] = ()
     blame: Blame | None = None
+    differs: np.ndarray | None = None
 
 
 def diagnose(
@@ -73,7 +75,9 @@ def _of_failing(
         notes[:0] = [*(layer.notes() if layer else ()), *_other_leaves(evaluators, small, failing)]
     known = _slip_of(found, layer)
     named = name_cause(evaluators, failing, small, judged, looks, known)
-    return Diagnosis(small, named, _difference(evaluators, small), tuple(notes), found)
+    shown = compared_at(evaluators, small)
+    differs = np.asarray(shown.leaf.wrong) if shown else None
+    return Diagnosis(small, named, _difference(evaluators, small), tuple(notes), found, differs)
 
 
 def _blamed(
