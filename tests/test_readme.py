@@ -1,4 +1,4 @@
-"""Every block of the README and of the page on your code runs as written, and prints what stands below it."""
+"""Every block of the README and of the guides in docs/ runs as written, and prints what stands below it."""
 
 import contextlib
 import io
@@ -10,9 +10,11 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGE = (ROOT / "docs" / "your-code.md").read_text(encoding="utf-8")
+GUIDES = {"your code": "your-code.md", "a page": "page.md"}
 HEADING = re.compile(r"^(?=##+ )", re.MULTILINE)
-SECTIONS = {"README": HEADING.split(README), "your code": HEADING.split(PAGE)}
+SECTIONS = {"README": HEADING.split(README)} | {
+    name: HEADING.split((ROOT / "docs" / file).read_text(encoding="utf-8")) for name, file in GUIDES.items()
+}
 RUN = [(page, i) for page, parts in SECTIONS.items() for i, part in enumerate(parts) if "```python" in part]
 
 
@@ -68,7 +70,8 @@ def run(section, names):
     RUN,
     ids=[f"{page}: {SECTIONS[page][i].partition(chr(10))[0].lstrip('# ')}" for page, i in RUN],
 )
-def test_a_section_runs_on_the_imports_above_it_and_prints_what_it_says(page, number):
+def test_a_section_runs_on_the_imports_above_it_and_prints_what_it_says(page, number, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # for the files that it writes
     names = {}
     exec(imports(SECTIONS[page][:number]), names)
     run(SECTIONS[page][number], names)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backproof.page.grids import DOTS, LAYERS, MOST, grid, grids, number
+from backproof.page.grids import DOTS, LAYERS, MOST, compared, grid, grids, number
 
 pytestmark = pytest.mark.smoke
 
@@ -87,3 +87,11 @@ def test_a_tree_shows_each_leaf_by_its_path_and_what_is_no_array_as_text():
 )
 def test_a_number_is_short(value, said):
     assert number(value) == said
+
+
+def test_two_sides_have_as_many_digits_as_it_takes_to_tell_them_apart():
+    one, other = np.array([1.0, 2.0]), np.array([1.0 + 1e-11, 2.0 + 1e-11])
+    both = compared(one, other, "x", np.array([True, False]))
+    assert [texts(side.layers[0])[0][0] for side in both] == ["1", "1.00000000001"]
+    both = compared(one, other, "x", np.array([False, False]))
+    assert [texts(side.layers[0]) for side in both] == [[["1", "2"]]] * 2

@@ -23,10 +23,19 @@ class Dot(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """Holds the dots on an axis, and where the bound and the ticks stand, in percent."""
+    """Holds the dots on an axis, and where the bound and the ticks stand, in percent.
+
+    Attributes:
+        dots: the distances.
+        bound: where the bound stands.
+        within: the bound itself, in noise units.
+        ticks: where the powers of ten stand, and which they are.
+        label: what the axis shows, in words.
+    """
 
     dots: tuple[Dot, ...]
     bound: float
+    within: str
     ticks: tuple[tuple[float, int], ...]
     label: str
 
@@ -39,8 +48,10 @@ def axis(distances: Iterable[tuple[str, float, bool]]) -> Axis:
     """
     dots = tuple(Dot(place(units), within, f"{name}: {in_words(units)}") for name, units, within in distances)
     said = "; ".join(dot.text for dot in dots) or "no distance"
-    label = f"Logarithmic axis of distances in noise units; agreement ends at {AGREES_WITHIN:g}. {said}."
-    return Axis(dots, place(AGREES_WITHIN), tuple((place(10.0**power), power) for power in TICKS), label)
+    within = f"{AGREES_WITHIN:g}"
+    label = f"Logarithmic axis of distances in noise units; agreement ends at {within}. {said}."
+    ticks = tuple((place(10.0**power), power) for power in TICKS)
+    return Axis(dots, place(AGREES_WITHIN), within, ticks, label)
 
 
 def place(units: float) -> float:

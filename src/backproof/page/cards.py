@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from backproof.numerics.leaves import leaves_with_paths
 from backproof.page.axis import Axis, axis, in_words
-from backproof.page.grids import Grid, grid, grids
+from backproof.page.grids import Grid, compared, grids
 from backproof.page.source import Row, excerpt
 from backproof.page.templates import render
 
@@ -118,6 +119,7 @@ def report_card(report: Any, anchor: str = "", formulas: Sequence[Formula] = (),
         axis=axis_of(report),
         blamed=_blamed(report.blame),
         example=_example(report),
+        looked_at=_looked_at(report),
         more=more,
     )
 
@@ -143,6 +145,7 @@ def derivation_card(
         axis=axis_of_lines(report),
         blamed=_blamed(report.blame),
         example=_derived_example(report),
+        looked_at=_tried(report),
         links=links or {},
         opened=opened or not report.ok,
     )
@@ -179,6 +182,20 @@ def paragraphs(prose: str) -> list[str]:
     return [one if "\n " in one else " ".join(one.split("\n")) for one in parts]
 
 
+def _looked_at(report: Any) -> list[tuple[str, str]]:
+    rows = [("points judged", f"{report.examples:,}")]
+    rows += [("not judged", f"{report.skipped:,} points")] if report.skipped else []
+    rows += report.reach.rows()
+    return [*rows, ("seed", str(report.seed)), ("seconds", f"{report.seconds:.1f}")]
+
+
+def _tried(report: Any) -> list[tuple[str, str]]:
+    rows = [("file", f"{report.file}:{report.row}")]
+    rows += [("shows", ", ".join(report.items))] if report.items else []
+    rows += [("tried", report.reach)] if report.reach else []
+    return [*rows, ("seconds", f"{report.seconds:.1f}")]
+
+
 def _blamed(blame: Any) -> Blamed | None:
     if blame is None:
         return None
@@ -195,11 +212,9 @@ def _example(report: Any) -> Shown | None:
     inputs = grids(found.args, "args") + grids(found.cotangent, found.direction)
     sides, worst = [], ""
     if found.hand is not None:
-        marks = {found.leaf: found.sides.differs} if found.sides else {}
-        name, path = f"result{found.leaf}", found.leaf
-        pair = (found.sides.hand, found.sides.oracle) if found.sides else (found.hand, found.oracle)
-        for side, leaf in zip(("by hand", found.source), pair, strict=True):
-            sides.append(Side(side, [grid(leaf, name, marks.get(path))]))
+        whole = found.sides or (found.hand, found.oracle, None)  # where no more is known, the one entry
+        leaves = compared(whole[0], whole[1], f"result{found.leaf}", whole[2])
+        sides = [Side(name, [leaf]) for name, leaf in zip(("by hand", found.source), leaves, strict=True)]
         worst = _worst(found)
     title = "At a kink" if report.verdict.name == "SUBGRADIENT" else "Smallest example"
     code = "\n".join(filter(None, [found.repro, found.replay if found.hand is not None else ""]))
@@ -217,11 +232,19 @@ def _derived_example(report: Any) -> Shown | None:
     if found is None:
         return None
     inputs = [one for name, arg in zip(found.names, found.args, strict=True) for one in grids(arg, name)]
-    pairs = zip(found.sides, found.values, strict=False)
-    sides = [Side(name, grids(value, "", found.differs)) for name, value in pairs]
+    sides = [Side(name, leaves) for name, leaves in zip(found.sides, _derived_sides(found), strict=False)]
     is_far = bool(found.entry) and 0 < found.distance < float("inf")
     worst = f"furthest apart at {found.entry}, by {in_words(found.distance)}" if is_far else ""
     return Shown("Smallest example", inputs, sides, worst, _with_imports(found.repro))
+
+
+def _derived_sides(found: Any) -> list[list[Grid]]:
+    """Return the leaves of each side of an example, with digits that tell two sides of one form apart."""
+    trees = [dict(leaves_with_paths(value)) for value in found.values]
+    if len(trees) != 2 or not set(trees[0]) == set(trees[1]) <= set(found.differs):
+        return [grids(value, "", found.differs) for value in found.values]
+    pairs = [compared(trees[0][path], trees[1][path], path, found.differs[path]) for path in trees[0]]
+    return [[pair[side] for pair in pairs] for side in (0, 1)]
 
 
 def _with_imports(code: str) -> str:

@@ -13,6 +13,8 @@ MOST = 8
 # A leaf of more than two axes is shown as at most so many matrices.
 LAYERS = 4
 DOTS = "⋯"
+# How many significant digits a number has: first so many, and more where that does not tell two apart.
+DIGITS, MORE_DIGITS = 6, (9, 13, 17)
 
 
 class Cell(NamedTuple):
@@ -62,7 +64,9 @@ def grids(tree: Any, name: str, marks: Mapping[str, Any] | None = None) -> list[
     return found
 
 
-def grid(array: Any, name: str, marks: Any = None, *, column: bool | None = None, digits: int = 6) -> Grid:
+def grid(
+    array: Any, name: str, marks: Any = None, *, column: bool | None = None, digits: int = DIGITS
+) -> Grid:
     """Return one array as a matrix, or as several if it has more than two axes.
 
     Args:
@@ -90,6 +94,21 @@ def grid(array: Any, name: str, marks: Any = None, *, column: bool | None = None
     return Grid(name, shape, layers, index)
 
 
+def compared(one: Any, other: Any, name: str, marks: Any) -> tuple[Grid, Grid]:
+    """Return two arrays of one shape, with so many digits that entries which are marked look different."""
+    pair = grid(one, name, marks), grid(other, name, marks)
+    for digits in MORE_DIGITS:
+        if all(_tells(a, b) for a, b in zip(pair[0].layers, pair[1].layers, strict=True)):
+            break
+        pair = grid(one, name, marks, digits=digits), grid(other, name, marks, digits=digits)
+    return pair
+
+
+def _tells(one: Sequence[Sequence[Cell]], other: Sequence[Sequence[Cell]]) -> bool:
+    cells = zip((cell for row in one for cell in row), (cell for row in other for cell in row), strict=True)
+    return not any(a.differs and a.text == b.text for a, b in cells)
+
+
 def _matrix(values: np.ndarray, mask: np.ndarray, digits: int) -> list[list[Cell]]:
     rows, columns = _window(np.any(mask, axis=1)), _window(np.any(mask, axis=0))
     return [[_cell(values, mask, at, to, digits) for to in columns] for at in rows]
@@ -112,7 +131,7 @@ def _cell(values: np.ndarray, mask: np.ndarray, at: int | None, to: int | None, 
     return Cell(number(values[at, to], digits), bool(mask[at, to]))
 
 
-def number(value: Any, digits: int = 6) -> str:
+def number(value: Any, digits: int = DIGITS) -> str:
     """Return a number as short text, with a true minus sign."""
     if not is_inexact(value):
         return str(value.item()).replace("-", "−")
