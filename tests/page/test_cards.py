@@ -57,6 +57,15 @@ def test_every_verdict_and_every_mark_has_a_look():
     assert not any(VERDICTS[one.name] is cards.GOOD for one in (*Verdict, *DerivationVerdict) if not one.ok)
 
 
+REPORT_OF_A_SIGN = Report(
+    "f",
+    Verdict.WRONG,
+    "sign",
+    "",
+    Counterexample((np.ones(1),), np.ones(1), "[0]", (0,), -1.0, 1.0, 1e-16, 1e16),
+)
+
+
 def linear(x, w):
     return x @ w
 
@@ -106,6 +115,24 @@ def test_only_the_entries_that_differ_are_marked():
     found = bp.verify(of=jnp.sin, vjp=one_entry_off, args=[bp.array("3")], examples=10)
     assert found.counterexample.sides.differs.tolist() == [False, True, False]
     assert len(read(report_card(found)).marked) == 2
+
+
+@pytest.mark.as_user
+def test_at_a_kink_every_entry_that_differs_is_marked_and_none_as_wrong():
+    def largest(x):
+        return jnp.max(x)
+
+    def first_alone(args, ct):
+        (x,) = args
+        return (ct * (jnp.arange(x.size) == jnp.argmax(x)),)
+
+    found = bp.verify(of=largest, vjp=first_alone, args=[bp.array("3")], examples=40)
+    assert found.verdict is Verdict.SUBGRADIENT
+    sides = found.counterexample.sides
+    np.testing.assert_array_equal(sides.differs, sides.hand != sides.oracle)
+    assert sides.differs.sum() > 1
+    assert 'class="bp-part bp-kink"' in report_card(found)
+    assert "bp-kink" not in report_card(REPORT_OF_A_SIGN)
 
 
 @pytest.mark.smoke

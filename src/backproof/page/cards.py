@@ -68,7 +68,9 @@ class Shown(NamedTuple):
         inputs: its arguments, and the direction.
         sides: what is compared there.
         worst: the entry that is furthest apart, in words; empty where nothing is compared.
-        code: Python that replays it.
+        code: Python that replays it, or makes its arguments.
+        replays: whether the code replays it.
+        is_kink: whether the sides may differ there.
     """
 
     title: str
@@ -76,6 +78,8 @@ class Shown(NamedTuple):
     sides: list[Side]
     worst: str
     code: str
+    replays: bool = False
+    is_kink: bool = False
 
 
 class Blamed(NamedTuple):
@@ -216,9 +220,11 @@ def _example(report: Any) -> Shown | None:
         leaves = compared(whole[0], whole[1], f"result{found.leaf}", whole[2])
         sides = [Side(name, [leaf]) for name, leaf in zip(("by hand", found.source), leaves, strict=True)]
         worst = _worst(found)
-    title = "At a kink" if report.verdict.name == "SUBGRADIENT" else "Smallest example"
-    code = "\n".join(filter(None, [found.repro, found.replay if found.hand is not None else ""]))
-    return Shown(title, inputs, sides, worst, _with_imports(code))
+    is_kink = report.verdict.name == "SUBGRADIENT"
+    replay = found.replay if found.hand is not None else ""
+    code = _with_imports("\n".join(filter(None, [found.repro, replay])))
+    title = "At a kink" if is_kink else "Smallest example"
+    return Shown(title, inputs, sides, worst, code, bool(replay), is_kink)
 
 
 def _worst(found: Any) -> str:

@@ -108,7 +108,8 @@ def _finding(
         return Finding(Verdict.INCONCLUSIVE, None, f"no verdict is possible: {'; '.join(found.unreached)}")
     if diagnosis:
         small = diagnosis.small
-        return Finding(Verdict.SUBGRADIENT, None, _convention(claim, small), _counterexample(claim, small))
+        example = _counterexample(claim, small, differs=diagnosis.differs)
+        return Finding(Verdict.SUBGRADIENT, None, _convention(claim, small), example)
     if declared:
         said = ", ".join(f"{name} is {what}" for name, what in declared.items())
         text = f"as declared, {said}; what is declared was not compared, and everything else agrees"

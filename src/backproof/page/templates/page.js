@@ -68,7 +68,7 @@ function copier(code) {
   const made = document.createElement("button");
   made.type = "button";
   made.textContent = "Copy";
-  made.setAttribute("aria-label", "Copy the Python that replays it");
+  made.setAttribute("aria-label", "Copy the Python");
   made.addEventListener("click", async () => {
     const text = code.querySelector("code").textContent;
     try {

@@ -28,7 +28,7 @@ class Diagnosis(NamedTuple):
         difference: the finite difference for the entry shown, where there is one.
         notes: the first wrong layer, and the other leaves that are wrong.
         blame: the line of the code by hand that is wrong, where it is known.
-        differs: which entries of the leaf shown differ; None at a kink.
+        differs: which entries of the leaf shown differ; None where it has none.
     """
 
     small: Judgement
@@ -55,7 +55,10 @@ def diagnose(
         if failing:
             return _of_failing(evaluators, failing, judged, looks, clock)
     kinked = [one for one in judged if one.outcome is Outcome.SUBGRADIENT]
-    return Diagnosis(plainer(evaluators, kinked[0])) if kinked else None
+    if not kinked:
+        return None
+    small = plainer(evaluators, kinked[0])
+    return Diagnosis(small, differs=_differing(evaluators, small))
 
 
 def _of_failing(
@@ -75,9 +78,14 @@ def _of_failing(
         notes[:0] = [*(layer.notes() if layer else ()), *_other_leaves(evaluators, small, failing)]
     known = _slip_of(found, layer)
     named = name_cause(evaluators, failing, small, judged, looks, known)
-    shown = compared_at(evaluators, small)
-    differs = np.asarray(shown.leaf.wrong) if shown else None
+    differs = _differing(evaluators, small)
     return Diagnosis(small, named, _difference(evaluators, small), tuple(notes), found, differs)
+
+
+def _differing(evaluators: Evaluators, small: Judgement) -> np.ndarray | None:
+    """Return which entries of the worst leaf differ beyond the noise of both sides."""
+    found = compared_at(evaluators, small)
+    return np.asarray(found.leaf.wrong) if found else None
 
 
 def _blamed(
