@@ -1,6 +1,7 @@
 """A card shows all that a report holds: verdict, line, mend, both sides with marks, replay and reach."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from backproof.derivations.report import Example, Line
 from backproof.page import cards
 from backproof.page.cards import MARKS, VERDICTS, derivation_card, paragraphs, report_card
 from backproof.page.formulas import mathml
+from backproof.page.templates import text_of
 from backproof.verification import Counterexample, Report, Verdict
 from backproof.verification.report import Sides
 
@@ -242,3 +244,18 @@ def test_whatever_a_user_wrote_stays_text():
 def test_prose_flows_but_for_what_is_indented():
     assert paragraphs("one\ntwo\n\n  a\n  b\n") == ["one two", "  a\n  b"]
     assert paragraphs("") == []
+
+
+@pytest.mark.smoke
+def test_a_notebook_shows_the_card_with_its_style_and_no_script():
+    for report, card in (
+        (REPORT_OF_A_SIGN, report_card(REPORT_OF_A_SIGN)),
+        (DERIVATION, derivation_card(DERIVATION)),
+    ):
+        shown = report._repr_html_()
+        assert card in shown
+        assert "script" not in read(shown).tags
+        assert text_of("parts.css") in shown
+    good = replace(DERIVATION, verdict=DerivationVerdict.HOLDS)
+    assert '<details class="bp-derivation" open>' in good._repr_html_()
+    assert '<details class="bp-derivation">' in derivation_card(good)

@@ -1,5 +1,7 @@
 """What is filled into a template is escaped, a name that it lacks is an error, and its files are shipped."""
 
+import re
+
 import pytest
 from jinja2 import UndefinedError
 
@@ -23,3 +25,13 @@ def test_the_files_next_to_the_templates_can_be_read():
     assert ".bp-badge" in text_of("parts.css")
     assert bytes_of("stix-two-math.woff2")[:4] == b"wOF2"
     assert "SIL OPEN FONT LICENSE" in text_of("stix-two-math.LICENSE.txt")
+
+
+def test_the_style_of_the_parts_touches_nothing_around_them():
+    text = re.sub(r"/\*.*?\*/", "", text_of("parts.css"), flags=re.DOTALL)
+    selectors = [one.strip() for part in re.findall(r"([^{};]+)\{", text) for one in part.split(",")]
+    around = [
+        one for one in selectors if not re.search(r"(^|\s)\.bp( |$)", one) and not one.startswith("@media")
+    ]
+    assert len(selectors) > 80
+    assert around == []
