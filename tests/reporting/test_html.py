@@ -9,11 +9,12 @@ import pytest
 
 import backproof as bp
 from backproof.catalogue import SHIPPED
-from backproof.cli import main
+from backproof.cli import main, shipped, verify
 from backproof.derivations import DerivationReport, DerivationVerdict, Mark
 from backproof.derivations.report import Line
 from backproof.errors import UsageError
 from backproof.page.extra import NEEDED
+from backproof.page.formulas import mathml
 from backproof.reporting.formulas import SHIPPED_FORMULAS
 from backproof.verification import Report, Verdict
 
@@ -192,6 +193,19 @@ def test_the_command_line_writes_a_page_for_derivations_and_for_functions(
     text = (tmp_path / "b.html").read_text("utf-8")
     assert "double is good" in text
     assert "--args &#39;f32[n]&#39;" in text
+    capsys.readouterr()
+
+
+@pytest.mark.as_user
+def test_the_page_of_the_catalogue_has_its_formulas(tmp_path, monkeypatch, capsys):
+    for module in (verify, shipped):
+        monkeypatch.setattr(module, "SHIPPED", (bp.rules.identity,))
+    path = tmp_path / "page.html"
+    given = ["--jobs", "1", "--examples", "3", "--no-compilation-cache"]
+    assert main(["verify", *given, "--html", str(path)]) == 0
+    text = path.read_text("utf-8")
+    assert "identity is good" in text
+    assert mathml(SHIPPED_FORMULAS["identity"][1]) in text
     capsys.readouterr()
 
 
