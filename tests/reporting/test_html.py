@@ -77,7 +77,7 @@ def test_every_report_has_a_card_and_every_link_leads_to_one(tmp_path):
     assert {one[1:] for one in page.loads if one.startswith("#")} <= set(page.ids)
     assert page.tags.count("article") == len(reports)
     assert 'Rests on <a href="#bp-b-py-lemma">lemma</a>, <code>elsewhere</code>' in text  # of its own file
-    assert "<h1>4 of 5 good</h1>" in text
+    assert "<h1>4 of 5 are good</h1>" in text
 
 
 @pytest.mark.smoke
@@ -86,8 +86,8 @@ def test_every_report_has_a_card_and_every_link_leads_to_one(tmp_path):
     [
         ([], "Nothing verified"),
         ([Verdict.AGREES], "F0 is good"),
-        ([Verdict.WRONG], "0 of 1 good"),
-        ([Verdict.AGREES, Verdict.SUBGRADIENT], "All 2 good"),
+        ([Verdict.WRONG], "0 of 1 are good"),
+        ([Verdict.AGREES, Verdict.SUBGRADIENT], "All 2 are good"),
     ],
 )
 def test_the_title_says_how_it_stands(tmp_path, verdicts, title):

@@ -248,7 +248,7 @@ def test_without_its_script_the_page_shows_every_step(page):
 
 
 def test_what_a_user_wrote_stays_text(page):
-    assert page.title == "backproof: 3 of 6 good"
+    assert page.title == "backproof: 3 of 6 are good"
     assert page.execute_script("return document.scripts.length") == 1
     page.execute_script(UNFOLDED)
     places = {

@@ -130,11 +130,11 @@ def _page(
 def _title(rows: Sequence[Row]) -> str:
     good = sum(row.report.ok for row in rows)
     if good < len(rows):
-        return f"{good} of {len(rows)} good"
+        return f"{good} of {len(rows)} {'is' if good == 1 else 'are'} good"
     return (
         "nothing verified"
         if not rows
-        else f"all {good} good"
+        else f"all {good} are good"
         if good > 1
         else f"{rows[0].report.name} is good"
     )
