@@ -9,8 +9,8 @@ SRC = pathlib.Path(__file__).parent.parent / "src" / "backproof"
 # From the ground up: a place may import from those before it and from itself.
 FLOORS = (
     "errors", "session", "arguments", "rule", "rules", "losses", "datasets", "compose", "stack", "depth",
-    "precision", "network", "gradient", "catalogue", "numerics", "verification", "derivations", "coverage",
-    "selftest", "auditing", "training", "benchmark", "reporting", "cli", "__main__", "__init__",
+    "precision", "network", "gradient", "catalogue", "numerics", "page", "verification", "derivations",
+    "coverage", "selftest", "auditing", "training", "benchmark", "reporting", "cli", "__main__", "__init__",
 )  # fmt: skip
 # The rooms of the verifier in the order of a run; its other files stand above them.
 ROOMS = ("points", "claims", "running", "aiming", "judging", "blame", "diagnosis")

@@ -29,6 +29,8 @@ TESTED_IN = {
     "auditing/test_by_pytest.py": ("auditing/ended.py", "auditing/runs.py"),
     "auditing/test_hiding.py": ("auditing/rounding.py",),
     "cli/test_parser.py": ("__main__.py", "cli/_main.py", "cli/devices.py", "cli/readers.py"),
+    "page/test_extra.py": ("page/notebook.py",),
+    "reporting/test_sweep.py": ("reporting/network_picture.py", "reporting/sweep_steps.py"),
     "cli/test_interrupts.py": ("cli/workers.py",),
     "cli/test_networks.py": ("cli/samples.py",),
     "cli/test_train.py": ("cli/extras.py",),

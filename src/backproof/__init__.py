@@ -42,6 +42,7 @@ _HOME = {
     "accumulating": "verification",
     "forget": "verification",
     "audit": "auditing",
+    "write_html": "reporting",
     "fit": "training",
     "batch_descent": "training",
     "in_sweep_sgd": "training",
@@ -125,6 +126,7 @@ __all__ = [
     "verification",
     "verify",
     "verify_intermediates",
+    "write_html",
 ]
 
 if TYPE_CHECKING:
@@ -172,6 +174,7 @@ if TYPE_CHECKING:
     from backproof.network import layer_step as layer_step
     from backproof.network import mlp as mlp
     from backproof.precision import mixed_precision as mixed_precision
+    from backproof.reporting import write_html as write_html
     from backproof.rule import Loss as Loss
     from backproof.rule import Rule as Rule
     from backproof.rule import descend as descend

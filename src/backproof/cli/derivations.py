@@ -10,12 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
-from backproof.cli.options import Draws
+from backproof.cli.options import Draws, command_of
 from backproof.cli.workers import in_processes
 from backproof.derivations import Derivation, DerivationReport, Verifications, find
 from backproof.derivations.slips import Slip, campaign
 from backproof.errors import UsageError, message
-from backproof.reporting import print_derivations, print_jsonl, print_slips, write_json
+from backproof.reporting import print_derivations, print_jsonl, print_slips, write_html, write_json
 
 Places = Sequence[tuple[str, str]]
 Work = Callable[[Places, Draws], list[Any]]
@@ -44,10 +44,10 @@ def run(arguments: argparse.Namespace, settings: Draws, console: Console) -> int
             )
         )
     found = find(Path(target) for target in arguments.targets)
-    if arguments.slips and arguments.json:
+    if arguments.slips and (arguments.json or arguments.html):
         raise UsageError(
             message(
-                must="--json writes reports, and --slips makes none",
+                must="--json and --html write reports, and --slips makes none",
                 found="both",
                 where="backproof verify",
                 do="drop one of them",
@@ -64,6 +64,8 @@ def run(arguments: argparse.Namespace, settings: Draws, console: Console) -> int
         console.print(f"\n{good} of {len(reports)} derivations good", highlight=False)
     if arguments.json:
         write_json(reports, arguments.json)
+    if arguments.html:
+        write_html(reports, arguments.html, command=command_of(arguments), seed=arguments.seed)
     return 0 if all(report.ok for report in reports) else 1
 
 

@@ -1,5 +1,7 @@
 """The options that every verification takes: how many points are drawn, from which seed, for how long."""
 
+import argparse
+import shlex
 from typing import TypedDict
 
 
@@ -33,3 +35,8 @@ def draws_of(options: Options) -> Draws:
 def of_many_seeds(options: Draws) -> Examples:
     """Return the options for a call that is given its seeds separately."""
     return Examples(examples=options["examples"]) if "examples" in options else Examples()
+
+
+def command_of(arguments: argparse.Namespace) -> str:
+    """Return the command as it would be typed."""
+    return shlex.join(["backproof", *arguments.argv])

@@ -99,6 +99,9 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         "--jsonl", action="store_true", help="print each report as one line of JSON, and nothing else"
     )
     parser.add_argument(
+        "--html", metavar="FILE", type=new_file, help="also write a page to FILE; needs backproof[html]"
+    )
+    parser.add_argument(
         "--compilation-cache",
         metavar="DIR",
         type=Path,

@@ -11,12 +11,14 @@ from rich.console import Console
 from backproof.catalogue import SHIPPED
 from backproof.cli import derivations
 from backproof.cli.arguments import arguments_in
-from backproof.cli.options import Options, draws_of
+from backproof.cli.options import Options, command_of, draws_of
 from backproof.cli.shipped import default_cache, default_jobs, keep_compiled, reports
 from backproof.cli.target import is_path, load_target
 from backproof.cli.workers import in_background
 from backproof.errors import UsageError, message
-from backproof.reporting import print_jsonl, print_reports, write_json
+from backproof.page.extra import require_packages
+from backproof.reporting import print_jsonl, print_reports, write_html, write_json
+from backproof.reporting.formulas import SHIPPED_FORMULAS
 from backproof.reporting.wrapping import say
 from backproof.verification import Report, verify
 from backproof.verification.running.clock import watching
@@ -39,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     cache = None if arguments.no_compilation_cache else arguments.compilation_cache or default_cache()
     keep_compiled(cache)
     console = Console()
+    if arguments.html:
+        require_packages("--html")
     if arguments.self_test:
         # the cases import a good deal that no other command needs
         from backproof.cli.self_test import self_test
@@ -63,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
         say(console, str(report))
     if arguments.json:
         write_json([report], arguments.json)
+    if arguments.html:
+        write_html([report], arguments.html, command=command_of(arguments))
     return 0 if report.ok else 1
 
 
@@ -117,6 +123,8 @@ def _catalogue(settings: Options, console: Console, arguments: argparse.Namespac
             say(console, said, "dim")
     if arguments.json:
         write_json(finished, arguments.json)
+    if arguments.html:
+        write_html(finished, arguments.html, formulas=SHIPPED_FORMULAS, command=command_of(arguments))
     return 0 if all(report.ok for report in finished) else 1
 
 

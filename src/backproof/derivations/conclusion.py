@@ -143,7 +143,7 @@ def _explained(
     look = Look(wrong, table.before(wrong))
     found = linked.diagnosis() if linked else None
     if found and found.named:
-        example = shown_judgement(names, found.small, look)
+        example = shown_judgement(names, found, look)
         coarse = coarse_constant(function, found.small)
         if coarse:
             return coarse[0], coarse[1], {"example": example}

@@ -12,11 +12,12 @@ from backproof.derivations.places import Args, entries
 from backproof.derivations.replay import Replay, Replayer
 from backproof.derivations.report import Example
 from backproof.derivations.table import Table
+from backproof.numerics.comparison import agree
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import leaves_with_paths, shapes_of
 from backproof.numerics.tracing import float64
+from backproof.verification.diagnosis.diagnosis import Diagnosis
 from backproof.verification.diagnosis.smallest import with_plain_numbers
-from backproof.verification.judging.judge import Judgement
 from backproof.verification.points.draws import Points
 from backproof.verification.running.point import Point
 
@@ -93,17 +94,30 @@ def shown(table: Table, run: Replay, names: tuple[str, ...], look: Look) -> Exam
         sides = (f"line {look.other}", f"line {look.number}")
         values = tuple(_alone(run.values[i].value) for i in (before, here))
         noise = tuple(run.values[i].noise for i in (before, here))
-    entry, distance = _worst(values, tuple(map(_alone, noise))) if len(values) == 2 else ("", 0.0)
-    return Example(names, run.points[0], sides, values, entry, distance)
+    if len(values) != 2:
+        return Example(names, run.points[0], sides, values, "", 0.0)
+    both = tuple(map(_alone, noise))
+    return Example(
+        names, run.points[0], sides, values, *_worst(values, both), differs=_differing(values, both)
+    )
 
 
-def shown_judgement(names: tuple[str, ...], found: Judgement, look: Look) -> Example:
-    """Return both sides at a judged point, and the entry that tells most."""
+def shown_judgement(names: tuple[str, ...], diagnosis: Diagnosis, look: Look) -> Example:
+    """Return both sides at the smallest failing point, and the entry that tells most."""
+    found = diagnosis.small
     sides = (f"line {look.other}", f"line {look.number}")
     at = found.worst
     place = f"[{', '.join(map(str, at.at))}]" if at and at.at else ""
     entry, distance = (f"{at.leaf}{place}", at.distance) if at else ("", 0.0)
-    return Example(names, found.point.args, sides, (found.truth, found.hand), entry, distance)
+    differs = {at.leaf: diagnosis.differs} if at and diagnosis.differs is not None else {}
+    return Example(names, found.point.args, sides, (found.truth, found.hand), entry, distance, differs)
+
+
+def _differing(values: tuple[Any, Any], noise: tuple[Any, Any]) -> dict[str, Any]:
+    """Return for each leaf, by its path, which entries differ beyond the noise of both sides."""
+    rest = zip(*map(jax.tree.leaves, (values[1], *noise)), strict=True)
+    pairs = zip(leaves_with_paths(values[0]), rest, strict=True)
+    return {path: ~agree(b, a, n + m) for (path, a), (b, n, m) in pairs if np.shape(a) == np.shape(b)}
 
 
 def _alone(tree: Any) -> Any:

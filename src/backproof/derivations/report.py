@@ -1,6 +1,7 @@
 """The report on a derivation: its lines, the first that does not follow, and the smallest example."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 from backproof.derivations.latex import readable
 from backproof.derivations.markdown import markdown
 from backproof.derivations.marks import Mark
+from backproof.page import derivation_in_notebook
 from backproof.verification.blame.blame import Blame
 from backproof.verification.report import SCHEMA, pasted, plain_json
 
@@ -86,6 +88,7 @@ class Example:
         values: both sides in full.
         entry: the entry in which they differ most.
         distance: how many noise units lie between them there.
+        differs: for each leaf of the sides, by its path, which entries differ; empty where none is compared.
     """
 
     names: tuple[str, ...]
@@ -94,6 +97,7 @@ class Example:
     values: tuple[Any, ...]
     entry: str
     distance: float
+    differs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def repro(self) -> str:
@@ -209,6 +213,10 @@ class DerivationReport:
     def _repr_markdown_(self) -> str:
         """Return the derivation as a notebook shows it, with its formulas."""
         return markdown(self)
+
+    def _repr_html_(self) -> str | None:
+        """Return the derivation as a notebook shows it; None where the packages for pages are missing."""
+        return derivation_in_notebook(self)
 
     def to_json(self) -> str:
         """Return the report as JSON, in the form that `backproof.reporting.schema()` describes."""

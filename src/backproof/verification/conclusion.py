@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backproof.numerics.comparison import Entry
+from backproof.numerics.leaves import leaves_with_paths
 from backproof.verification.claims.calls import call_of_second
 from backproof.verification.claims.claim import Claim
 from backproof.verification.diagnosis.diagnosis import Diagnosis
 from backproof.verification.findings import Findings
 from backproof.verification.judging.accuracy import Row, lost
 from backproof.verification.judging.judge import NO_DIRECTION, Judgement, Outcome
-from backproof.verification.report import Counterexample, Report, Verdict
+from backproof.verification.report import Counterexample, Report, Sides, Verdict
 from backproof.verification.running.point import Point
 
 VERDICTS = {
@@ -86,7 +88,7 @@ def _finding(
         return Finding(Verdict.REFERENCE_SUSPECT, "reference", text)
     if diagnosis and diagnosis.named:
         verdict = VERDICTS[diagnosis.small.outcome]
-        example = _counterexample(claim, diagnosis.small, diagnosis.difference, claim.call)
+        example = _counterexample(claim, diagnosis.small, diagnosis.difference, claim.call, diagnosis.differs)
         return Finding(verdict, *diagnosis.named, example)
     if found.unlawful:
         place = _place(found.unlawful.point)
@@ -106,7 +108,8 @@ def _finding(
         return Finding(Verdict.INCONCLUSIVE, None, f"no verdict is possible: {'; '.join(found.unreached)}")
     if diagnosis:
         small = diagnosis.small
-        return Finding(Verdict.SUBGRADIENT, None, _convention(claim, small), _counterexample(claim, small))
+        example = _counterexample(claim, small, differs=diagnosis.differs)
+        return Finding(Verdict.SUBGRADIENT, None, _convention(claim, small), example)
     if declared:
         said = ", ".join(f"{name} is {what}" for name, what in declared.items())
         text = f"as declared, {said}; what is declared was not compared, and everything else agrees"
@@ -178,15 +181,32 @@ def _convention(claim: Claim, found: Judgement) -> str:
 
 
 def _counterexample(
-    claim: Claim, found: Judgement, difference: float | None = None, call: str = ""
+    claim: Claim,
+    found: Judgement,
+    difference: float | None = None,
+    call: str = "",
+    differs: np.ndarray | None = None,
 ) -> Counterexample | None:
     if found.worst is None:
         return None
-    point = found.point
+    point, sides = found.point, _sides(found, found.worst, differs)
     source = "its sides" if found.guarded and np.all(np.isfinite(found.worst.truth)) else "autodiff"
     source = "differences" if claim.differences else source
-    example = Counterexample(point.args, point.direction, *found.worst, difference=difference, call=call)
+    example = Counterexample(
+        point.args, point.direction, *found.worst, difference=difference, call=call, sides=sides
+    )
     return replace(example, source=source, direction="tangents" if claim.forward else "cotangent")
+
+
+def _sides(found: Judgement, at: Entry, differs: np.ndarray | None) -> Sides | None:
+    """Return the leaf of the worst entry in full; where no mask is known, that entry alone is marked."""
+    hand, truth = (dict(leaves_with_paths(side)).get(at.leaf) for side in (found.hand, found.truth))
+    if hand is None or truth is None or np.shape(hand) != np.shape(truth):
+        return None
+    if differs is None:
+        differs = np.zeros(np.shape(truth), bool)
+        differs[at.at] = not at.agrees
+    return Sides(np.asarray(hand), np.asarray(truth), differs)
 
 
 def _place(point: Point) -> Counterexample:

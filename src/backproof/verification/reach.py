@@ -79,31 +79,33 @@ class Reach:
 
     def lines(self) -> list[str]:
         """Return the lines of a report."""
+        return [f"{name}: {said}" for name, said in self.rows()]
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return what was looked at, as pairs of a name and what is said about it."""
         axes = ", ".join(f"{name} {_listed(sizes)}" for name, sizes in (self.axes or {}).items())
         integers = ", ".join(f"{name} {low} to {high}" for name, (low, high) in (self.integers or {}).items())
         values = "; ".join(filter(None, [", ".join(self.values), integers]))
-        said = [f"sizes: {axes}"] if axes else []
-        said += [f"numbers: {values}"] if values else []
-        said += [f"held fixed: {', '.join(self.held)}"] if self.held else []
+        said = [("sizes", axes)] if axes else []
+        said += [("numbers", values)] if values else []
+        said += [("held fixed", ", ".join(self.held))] if self.held else []
         never = [name for name, drawn in (self.landmarks or {}).items() if not drawn]
-        said += [f"never drawn: {', '.join(never)}"] if never else []
-        said += self._comparison_lines()
+        said += [("never drawn", ", ".join(never))] if never else []
+        said += [("comparisons", self._comparisons())] if self.comparisons else []
         ran = [f"{self.runs} runs on one input"] if self.runs else []
         ran += [f"judged in float64{''.join(f', {one}' for one in self.precisions)}"]
         ran += [f"advice in {', '.join(self.advised)}"] if self.advised else []
-        said += [f"ran on {self.device}: {'; '.join(ran)}"] if self.device else []
-        said += [f"left out after {self.budget:g} s: {', '.join(self.left_out)}"] if self.left_out else []
-        said += [f"no evidence at {one.count} points: {one.reason}" for one in self.no_evidence]
+        said += [(f"ran on {self.device}", "; ".join(ran))] if self.device else []
+        said += [(f"left out after {self.budget:g} s", ", ".join(self.left_out))] if self.left_out else []
+        said += [(f"no evidence at {one.count} points", one.reason) for one in self.no_evidence]
         return said
 
-    def _comparison_lines(self) -> list[str]:
-        if not self.comparisons:
-            return []
-        count, single = len(self.comparisons), self.one_sided
-        both = f"comparisons: both answers of {count - len(single)} of {count}"
-        named = [f"only {_only(self.comparisons[one])} at {one}" for one in single[:NAMED]]
+    def _comparisons(self) -> str:
+        met, single = self.comparisons or {}, self.one_sided
+        both = f"both answers of {len(met) - len(single)} of {len(met)}"
+        named = [f"only {_only(met[one])} at {one}" for one in single[:NAMED]]
         more = [f"{len(single) - NAMED} more"] if len(single) > NAMED else []
-        return ["; ".join([both, *named, *more])]
+        return "; ".join([both, *named, *more])
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON can hold it, without the examples."""

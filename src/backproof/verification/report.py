@@ -1,16 +1,16 @@
 """The verifier's report: a verdict and the smallest example behind it, as text and as JSON."""
 
-import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from backproof.page import report_in_notebook
 from backproof.verification.blame.blame import Blame
 from backproof.verification.claims.pasting import pasted
 from backproof.verification.reach import Reach
@@ -38,6 +38,19 @@ class Verdict(StrEnum):
         return self in (Verdict.AGREES, Verdict.SUBGRADIENT, Verdict.DECLARED)
 
 
+class Sides(NamedTuple):
+    """Holds the leaf of a counterexample in full.
+
+    Attributes:
+        hand, oracle: the leaf by hand, and as it should be.
+        differs: which of their entries differ beyond the noise measured there.
+    """
+
+    hand: np.ndarray
+    oracle: np.ndarray
+    differs: np.ndarray
+
+
 @dataclass(frozen=True)
 class Counterexample:
     """Holds the smallest example found, and the entry where the two sides differ most.
@@ -56,6 +69,7 @@ class Counterexample:
         unit: the words after the distance: noise units, or in low precision another measure.
         source: who says what the value should be: autodiff, or where that is not the derivative, the sides.
         direction: the name of `cotangent` in the code: `tangents` for a jvp.
+        sides: the leaf in full; None where only the entry is known, as in low precision.
     """
 
     args: tuple[Any, ...]
@@ -71,6 +85,7 @@ class Counterexample:
     unit: str = "noise units apart"
     source: str = "autodiff"
     direction: str = "cotangent"
+    sides: Sides | None = None
 
     @property
     def place(self) -> str:
@@ -159,7 +174,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         """Return the report as a notebook shows it."""
-        return f"<pre>{html.escape(str(self))}</pre>"
+        return report_in_notebook(self)
 
     def to_json(self) -> str:
         """Return the report as JSON, in the form that `backproof.reporting.schema()` describes."""

@@ -28,6 +28,7 @@ class Diagnosis(NamedTuple):
         difference: the finite difference for the entry shown, where there is one.
         notes: the first wrong layer, and the other leaves that are wrong.
         blame: the line of the code by hand that is wrong, where it is known.
+        differs: which entries of the leaf shown differ; None where it has none.
     """
 
     small: Judgement
@@ -35,6 +36,7 @@ class Diagnosis(NamedTuple):
     difference: float | None = None
     notes: tuple[str, ...] = ()
     blame: Blame | None = None
+    differs: np.ndarray | None = None
 
 
 def diagnose(
@@ -53,7 +55,10 @@ def diagnose(
         if failing:
             return _of_failing(evaluators, failing, judged, looks, clock)
     kinked = [one for one in judged if one.outcome is Outcome.SUBGRADIENT]
-    return Diagnosis(plainer(evaluators, kinked[0])) if kinked else None
+    if not kinked:
+        return None
+    small = plainer(evaluators, kinked[0])
+    return Diagnosis(small, differs=_differing(evaluators, small))
 
 
 def _of_failing(
@@ -73,7 +78,14 @@ def _of_failing(
         notes[:0] = [*(layer.notes() if layer else ()), *_other_leaves(evaluators, small, failing)]
     known = _slip_of(found, layer)
     named = name_cause(evaluators, failing, small, judged, looks, known)
-    return Diagnosis(small, named, _difference(evaluators, small), tuple(notes), found)
+    differs = _differing(evaluators, small)
+    return Diagnosis(small, named, _difference(evaluators, small), tuple(notes), found, differs)
+
+
+def _differing(evaluators: Evaluators, small: Judgement) -> np.ndarray | None:
+    """Return which entries of the worst leaf differ beyond the noise of both sides."""
+    found = compared_at(evaluators, small)
+    return np.asarray(found.leaf.wrong) if found else None
 
 
 def _blamed(
