@@ -45,9 +45,10 @@ def _reader(name: str, *least: int) -> Callable[[str], Any]:
     """Return a function that reads the text of an option as the command line of backproof does."""
 
     def read(text: str) -> Any:
-        from backproof.cli import parser
+        from backproof.cli import readers
 
-        return (getattr(parser, name)(*least) if least else getattr(parser, name))(text)
+        reading = getattr(readers, name)
+        return (reading(*least) if least else reading)(text)
 
     return read
 
