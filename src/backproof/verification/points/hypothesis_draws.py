@@ -1,12 +1,11 @@
 """The one place where Hypothesis runs: it draws the points of a claim, nothing is judged inside it."""
 
 import contextlib
-import functools
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
+import platformdirs
 from hypothesis import HealthCheck, Phase, configuration
 from hypothesis.errors import Unsatisfiable
 
@@ -57,19 +56,13 @@ def draw(points: Points, examples: int, seed: int, name: str) -> list[Drawn]:
 
 @contextlib.contextmanager
 def _without_a_folder() -> Iterator[None]:
-    """Let Hypothesis keep nothing in the current folder, where it notes the constants of modules."""
+    """Let Hypothesis keep the constants that it reads in modules in the user's cache, not in this folder."""
     before = configuration.storage_directory(intent_to_write=False).home_directory
-    configuration.set_hypothesis_home_dir(_folder().name)
+    configuration.set_hypothesis_home_dir(platformdirs.user_cache_path("backproof") / "hypothesis")
     try:
         yield
     finally:
         configuration.set_hypothesis_home_dir(before)
-
-
-@functools.cache
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a folder that goes with this process."""
-    return tempfile.TemporaryDirectory(prefix="backproof-")
 
 
 def _unsatisfiable(name: str) -> UsageError:
