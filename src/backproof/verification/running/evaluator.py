@@ -103,7 +103,7 @@ class Evaluator:
             points: the points.
             moved: for each, a point next to it, on the side that is meant.
         """
-        if not self._programs.has_sides(points[0]):
+        if not self._programs.has_sides(points):
             values = [self(point).value for point in points]
             if all(map(all_numbers, values)):
                 return jax.tree.map(stacked, *values)

@@ -51,11 +51,12 @@ class Programs:
         """Return the traced program at the shapes of a point."""
         return self._traced("alone", self._function, point)
 
-    def has_sides(self, point: Point) -> bool:
-        """Return whether the result may differ from side to side at the shapes of a point."""
-        key = shapes_of(tuple(point))
+    def has_sides(self, points: Sequence[Point]) -> bool:
+        """Return whether the result may differ from side to side at points of one shape."""
+        key = shapes_of(tuple(points[0]))
         if key not in self._sided:
-            self._sided[key] = has_sides(self.program(point).jaxpr)
+            program = self._for_several(points[0], self._batch_size(points)) or self.program(points[0])
+            self._sided[key] = has_sides(program.jaxpr)
         return self._sided[key]
 
     def is_heavy(self, point: Point, runs: int = 1) -> bool:
@@ -93,7 +94,7 @@ class Programs:
     def _batch(self, go: Callable[..., PyTree], size: int, several: Sequence[list[Point]]) -> PyTree:
         """Return what a run gives at no more than `size` points, as one under `vmap` or else one by one."""
         count = len(several[0])
-        program = self._mapped(several[0][0], size) if size > 1 else None
+        program = self._for_several(several[0][0], size)
         if program is None:
             alone = self.program(several[0][0])
             rows = [go(alone, *places) for places in zip(*several, strict=True)]
@@ -101,6 +102,10 @@ class Programs:
         filled = [[*points, *points[-1:] * (size - count)] for points in several]
         whole = go(program, *map(stack, filled))
         return whole if size == count else jax.tree.map(lambda leaf: leaf[:count], whole)
+
+    def _for_several(self, point: Point, size: int) -> Program | None:
+        """Return the program that runs so many points at once; None where they run one by one."""
+        return self._mapped(point, size) if size > 1 else None
 
     def _batch_size(self, points: Sequence[Point]) -> int:
         """Return how many points are run as one."""
