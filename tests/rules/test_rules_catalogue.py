@@ -158,7 +158,9 @@ def test_at_most_one_array_of_the_size_of_the_input_is_kept(rule):
     _, x, _ = drawn(rule, (2,), 0)
     x = np.float32(x)
     kept = jax.tree.leaves(rule.forward(start(rule, x), x)[1])
-    assert [leaf.shape for leaf in kept] in ([], [x.shape])
+    large = [leaf.shape for leaf in kept if leaf.shape[-1] > 1]
+    assert large in ([], [x.shape])
+    assert len(kept) - len(large) <= 2  # statistics, of one number a row
 
 
 def test_every_rule_of_the_package_is_in_the_catalogue():

@@ -51,6 +51,19 @@ SHIPPED_FORMULAS: Mapping[str, tuple[str, str]] = {
         r"z = W x + b",
         r"\bar W = \bar z x^{\top}, \qquad \bar b = \bar z, \qquad \bar x = W^{\top} \bar z",
     ),
+    "layer_norm": (
+        r"y = g \odot \hat x + b, \quad \hat x = \frac{x - m}{d}, \quad m = \operatorname{mean}(x), \quad"
+        r" d = \sqrt{\operatorname{mean}((x - m)^2) + \varepsilon}",
+        r"\bar x = \frac{1}{d} \bigl(g \odot \bar y - \operatorname{mean}(g \odot \bar y)"
+        r" - \hat x \operatorname{mean}(g \odot \bar y \odot \hat x)\bigr), \quad"
+        r" \bar g = \bar y \odot \hat x, \quad \bar b = \bar y",
+    ),
+    "rms_norm": (
+        r"y = g \odot \hat x, \quad \hat x = \frac{x}{r}, \quad"
+        r" r = \sqrt{\operatorname{mean}(x^2) + \varepsilon}",
+        r"\bar x = \frac{1}{r} \bigl(g \odot \bar y - \hat x \operatorname{mean}(g \odot \bar y \odot"
+        r" \hat x)\bigr), \quad \bar g = \bar y \odot \hat x",
+    ),
     "identity": ("a = z", r"\bar z = \bar a"),
     "sigmoid": SIGMOID,
     "tanh": (r"a = \tanh z", r"\bar z = \bar a \odot (1 - a) \odot (1 + a)"),

@@ -5,8 +5,10 @@ from backproof.rules._elu import elu, elu_with
 from backproof.rules._gelu import gelu, gelu_tanh
 from backproof.rules._hard_tanh import hard_tanh
 from backproof.rules._identity import identity
+from backproof.rules._layer_norm import layer_norm, layer_norm_with
 from backproof.rules._leaky_relu import leaky_relu, leaky_relu_with
 from backproof.rules._relu import relu, relu_with
+from backproof.rules._rms_norm import rms_norm, rms_norm_with
 from backproof.rules._sigmoid import sigmoid
 from backproof.rules._silu import silu
 from backproof.rules._sin import sin
@@ -36,6 +38,8 @@ CATALOGUE = (
     leaky_relu_with(-0.5),
     elu_with(0.5),
     softmax,
+    layer_norm,
+    rms_norm,
 )
 
 __all__ = [
@@ -48,10 +52,14 @@ __all__ = [
     "gelu_tanh",
     "hard_tanh",
     "identity",
+    "layer_norm",
+    "layer_norm_with",
     "leaky_relu",
     "leaky_relu_with",
     "relu",
     "relu_with",
+    "rms_norm",
+    "rms_norm_with",
     "sigmoid",
     "silu",
     "sin",

@@ -22,10 +22,12 @@ from backproof.rules import (
     gelu,
     hard_tanh,
     identity,
+    layer_norm,
     leaky_relu,
     leaky_relu_with,
     relu,
     relu_with,
+    rms_norm,
     sigmoid,
     silu,
     sin,
@@ -42,7 +44,7 @@ SQUARE = (
 )
 NETWORKS = (affine(3), mlp([3, 4, 2], relu), mlp([4, 3, 5, 2], tanh, last=sigmoid))
 ELEMENTWISE = (*ACTIVATIONS, relu_with(1.0), leaky_relu_with(-0.5), elu_with(0.5))
-EVERY = (*ELEMENTWISE, softmax, *NETWORKS)
+EVERY = (*ELEMENTWISE, softmax, layer_norm, rms_norm, *NETWORKS)
 WITH_WEIGHTS = (*NETWORKS, *SQUARE)  # leaf 0 of the result of their backward pass is the first layer's ∂L/∂W
 DEEP = (NETWORKS[1], NETWORKS[2], SQUARE[2])
 
