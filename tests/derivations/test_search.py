@@ -103,3 +103,35 @@ def test_a_claim_without_slopes_is_not_searched_and_that_is_told(is_assumed):
     report = below_one.verify()
     assert report.ok
     assert any("was not searched, for it has no slopes" in note for note in report.notes)
+
+
+def none(x):
+    return bp.line("2", bp.at_most(-1.0, 1.0), "nothing of interest")
+
+
+def of_truths(x):
+    return bp.line("2", bp.at_most(x < x, x <= x), "truth values have no difference")
+
+
+def empty(x):
+    return bp.line("2", bp.at_most(x[:0], x[:0]), "there is no largest entry of none")
+
+
+def raising(x):
+    if len(x) > 2:
+        raise ValueError("no such size")
+    return none(x)
+
+
+@pytest.mark.parametrize("another", [none, of_truths, empty, raising])
+def test_a_bound_is_searched_whatever_another_line_is(another):
+    @bp.derivation("1")
+    def stated(x: Float[Array, " n"]):
+        w = jnp.cos(7.0 * jnp.arange(x.size) ** 1.3 + 0.3)
+        c = 1.0 if x.size == 1 else 0.99
+        bound = c * jnp.dot(w, w) * jnp.sum(x**2)
+        yield bp.line("1", bp.at_most(jnp.dot(w, x) ** 2, bound), "Cauchy and Schwarz, one percent too small")
+        yield another(x)
+
+    report = stated.verify()
+    assert (report.verdict, report.wrong) == (DerivationVerdict.FAILS, 0)

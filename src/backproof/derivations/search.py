@@ -126,26 +126,49 @@ class _Slopes:
         return None if is_free else way_to(self._function, self.form, EXACTLY, self.run)
 
     @functools.cached_property
-    def _heights(self) -> ClosedJaxpr:
-        """The program from the numbers that move, and the leaves that stay, to the excess of each bound."""
+    def _sides(self) -> tuple[ClosedJaxpr, dict[int, tuple[int, Any]], str]:
+        """The program from the numbers that move, and the leaves that stay, to the sides of all bounds.
 
-        def heights(flat: jax.Array, leaves: Sequence[Any]) -> list[jax.Array]:
-            walked = walk(self._function, self.form.at(flat, leaves), self._bounds[-1])
-            if walked.ended:
-                raise UsageError(walked.ended.text)
-            pairs = [walked.steps[self.run.lines[number]].payload for number in self._bounds]
-            return [_largest(jax.tree.map(_relative, *pair)) for pair in pairs]
+        With it, for each bound that is reached, where its sides begin and their tree; and why others are not.
+        """
+        places: dict[int, tuple[int, Any]] = {}
+        ended = ["it is not reached"]
+
+        def sides(flat: jax.Array, leaves: Sequence[Any]) -> list[Any]:
+            there = [number for number in self._bounds if number < len(self.run.lines)]
+            walked, row = walk(self._function, self.form.at(flat, leaves), there[-1]), []
+            ended[:] = [walked.ended.text] if walked.ended else ended
+            for number in there:
+                position = self.run.lines[number]
+                if position < len(walked.steps):
+                    both, tree = jax.tree.flatten(walked.steps[position].payload)
+                    places[number] = len(row), tree
+                    row += both
+            return row
 
         with float64():
-            return jax.make_jaxpr(heights)(self.form.flat, self.form.leaves)
+            return jax.make_jaxpr(sides)(self.form.flat, self.form.leaves), places, ended[0]
 
     def of(self, number: int) -> Callable[[np.ndarray, Sequence[Any]], tuple[float, np.ndarray]]:
-        """Return the compiled function from numbers that move, and leaves that stay, to excess and slope."""
-        whole, place = self._heights, self._bounds.index(number)
-        outs = [i == place for i in range(len(self._bounds))]
+        """Return the compiled function from numbers that move, and leaves that stay, to excess and slope.
+
+        Raises:
+            UsageError: the lines before it raise where they are traced.
+        """
+        whole, places, ended = self._sides
+        if number not in places:
+            raise UsageError(ended)
+        start, tree = places[number]
+        outs = [start <= i < start + tree.num_leaves for i in range(len(whole.jaxpr.outvars))]
         needed, _ = dce_jaxpr(whole.jaxpr, outs, instantiate=True)
-        height = jaxpr_as_fun(ClosedJaxpr(needed, whole.consts))
-        compiled = jax.jit(jax.value_and_grad(lambda flat, leaves: height(flat, *jax.tree.leaves(leaves))[0]))
+        both = jaxpr_as_fun(ClosedJaxpr(needed, whole.consts))
+
+        def height(flat: jax.Array, leaves: Sequence[Any]) -> jax.Array:
+            left, right = tree.unflatten(both(flat, *jax.tree.leaves(leaves)))
+            rows = jax.tree.leaves(jax.tree.map(_relative, left, right))
+            return jnp.max(jnp.stack([jnp.max(row) for row in rows]))
+
+        compiled = jax.jit(jax.value_and_grad(height))
 
         def at(flat: np.ndarray, leaves: Sequence[Any]) -> tuple[float, np.ndarray]:
             with float64():
@@ -153,10 +176,6 @@ class _Slopes:
             return float(value), np.asarray(gradient)
 
         return at
-
-
-def _largest(rows: Any) -> jax.Array:
-    return jnp.max(jnp.stack([jnp.max(row) for row in jax.tree.leaves(rows)]))
 
 
 def _climbed(

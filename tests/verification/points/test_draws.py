@@ -7,6 +7,7 @@ import pytest
 from hypothesis import strategies as st
 
 import backproof as bp
+from backproof.errors import UsageError
 from backproof.verification import Verdict
 from backproof.verification.claims.of_functions import of_vjp
 from backproof.verification.claims.static_arguments import StaticArguments
@@ -185,3 +186,15 @@ def test_a_right_rule_of_bounded_bfloat16_keeps_its_contract():
         examples=60,
     )
     assert report.verdict is Verdict.AGREES
+
+
+def test_a_name_in_a_bound_must_be_that_of_an_axis():
+    for wrong in (
+        [bp.array("n", low="m")],
+        [bp.array("", low="zz")],
+        [bp.integers("b", 0, "v-1")],
+        [bp.array("b n"), bp.integers("b", 0, "k-1")],
+    ):
+        with pytest.raises(UsageError, match="a name in a bound must be that of an axis of some argument"):
+            FromArguments(wrong)
+    FromArguments([bp.array("v n"), bp.integers("b", 0, "v-1"), bp.array("4*b", low="n")])

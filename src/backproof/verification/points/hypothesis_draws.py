@@ -57,7 +57,8 @@ def draw(points: Points, examples: int, seed: int, name: str) -> list[Drawn]:
 @contextlib.contextmanager
 def _without_a_folder() -> Iterator[None]:
     """Let Hypothesis keep the constants that it reads in modules in the user's cache, not in this folder."""
-    before = configuration.storage_directory(intent_to_write=False).home_directory
+    found = configuration.storage_directory(intent_to_write=False)
+    before: Any = getattr(found, "home_directory", found)  # older releases return the folder itself
     configuration.set_hypothesis_home_dir(platformdirs.user_cache_path("backproof") / "hypothesis")
     try:
         yield
