@@ -392,3 +392,19 @@ def test_without_time_no_line_is_looked_for():
     report = bp.verify(of=lambda x: (x**2).sum(), vjp=tripled, args=[A("n")], budget=1e-9, **QUICK)
     assert (report.verdict, report.blame) == ("WRONG", None)
     assert "no time left to look for the line" in str(report)
+
+
+def test_a_line_is_looked_for_where_arrays_are_empty():
+    def weighted(scores, temperature):
+        return jnp.sum(jax.nn.softmax(scores / temperature) * scores)
+
+    def by_hand(args, ct):
+        scores, temperature = args
+        p = jax.nn.softmax(scores / temperature)
+        d = p * (scores - (p * scores).sum())
+        return ct * (p + d / temperature), -ct * (d * scores).sum() / temperature
+
+    report = bp.verify(of=weighted, vjp=by_hand, args=[bp.array("n"), bp.array("")])
+    assert report.verdict == "WRONG"
+    assert report.blame is not None
+    assert not any("not looked for" in note for note in report.notes)

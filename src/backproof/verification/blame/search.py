@@ -70,7 +70,7 @@ def _suspected(seen: Seen, number: int) -> tuple[np.ndarray | None, int, bool] |
     effect = (seen.results(number, [[value + unit] for unit in units]) - seen.hand).T
     residual = seen.right - seen.hand
     best, *_ = np.linalg.lstsq(effect, residual, rcond=CLOSE)
-    if np.any(np.abs(effect @ best - residual) > SOLVED * np.max(np.abs(residual))):
+    if np.any(np.abs(effect @ best - residual) > SOLVED * np.max(np.abs(residual), initial=0)):
         return (None, spared, True) if value.size < seen.largest else None
     return effect, spared, False
 
@@ -125,7 +125,7 @@ def _solved(seen: Seen, number: int) -> bool:
     if len(values) > 1 or values[0].size > EFFORT.effects:
         return False
     value, step = values[0], np.sqrt(np.finfo(np.float64).eps)
-    near = SOLVED * np.max(np.abs(seen.right))
+    near = SOLVED * np.max(np.abs(seen.right), initial=0)
     for _ in range(EFFORT.newton):
         steps = step * (1 + np.abs(value))
         moved = [value, *(value + unit.reshape(value.shape) for unit in np.diag(np.ravel(steps)))]
