@@ -1,11 +1,14 @@
 """Five patterns of gradient tests that see too little, each with the kill rate that a count by hand gives."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import backproof as bp
+from backproof.auditing.session import Session
 
 pytestmark = pytest.mark.as_user
 
@@ -258,8 +261,42 @@ def test_only_the_slips_asked_for_are_planted_and_arguments_are_passed_on():
     assert [one.name for one in report.rules[0].slips] == ["x zero", "x twice"]
 
 
+def test_a_tolerance_does_not_depend_on_the_slips_that_are_planted():
+    """The cotangent is 1 and x a power of two, so that 2 x ct has no rounding: 1.01 is caught, and 1e-3."""
+    powers = np.array([0.5, 1.0, 2.0], np.float32)
+
+    def test():
+        np.testing.assert_allclose(jax.grad(lambda x: square(x).sum())(powers), 2 * powers, 1e-3)
+
+    found = [bp.audit(test, slips=slips).rules[0].tolerances for slips in (None, ["twice"], ["zero"])]
+    assert [one.caught for (one,) in found] == [2.0**-9] * 3  # the first power of two above 1e-3
+
+
+def test_a_slip_that_was_not_planted_in_the_end_does_not_shorten_the_search():
+    """The test runs its backward pass but in each run of `twice`, which it therefore lets pass."""
+    runs = []
+
+    def test():
+        runs.append(1)
+        if len(runs) == 3:
+            return
+        np.testing.assert_allclose(jax.grad(lambda x: square(x).sum())(X), 2 * X, 1e-3)
+
+    (rule,) = bp.audit(test, slips=["twice"]).rules
+    ((slip,), (loose,)) = rule.slips, rule.tolerances
+    assert (slip.outcome, slip.detail) == ("passed", "the backward pass did not run this time")
+    assert loose.caught == 2.0**-9
+
+
+def test_a_program_that_cannot_be_kept_on_disk_does_not_end_the_test(without_a_folder):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Session("a test", lambda seconds: None, None):
+            warnings.warn("Error writing persistent compilation cache entry for 'jit_f'", stacklevel=1)
+
+
 def test_what_the_budget_leaves_out_is_said_and_is_not_good():
-    report = bp.audit(lambda: jax.grad(lambda x: square(x).sum())(X), budget=0)
+    report = bp.audit(lambda: jax.grad(lambda x: square(x).sum())(X), budget=1e-9)
     assert {one.outcome for one in report.rules[0].slips} == {"left out"}
     assert not report.ok
     assert "the budget is spent" in str(report)

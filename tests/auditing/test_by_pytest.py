@@ -1,5 +1,7 @@
 """A test of pytest is run in its own session, under the user's configuration, as often as it takes."""
 
+import math
+import signal
 import textwrap
 import time
 
@@ -139,6 +141,18 @@ def test_a_test_that_pytest_does_not_find_is_refused(folder, node, said):
         bp.audit(f"{folder}/{node}")
 
 
+def test_the_coverage_of_the_users_own_run_is_left_as_it_is(folder, tmp_path, monkeypatch):
+    for file in ("rule_of_a_user.py", "test_of_a_user.py"):
+        text = (folder / file).read_text().replace("of_a_user", "that_is_measured")
+        (tmp_path / file.replace("of_a_user", "that_is_measured")).write_text(text)
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --cov --cov-report=xml -p no:cacheprovider\n")
+    (tmp_path / ".coverage").write_text("of a run without slips")
+    monkeypatch.chdir(tmp_path)
+    assert bp.audit(f"{tmp_path}/test_that_is_measured.py::test_good", slips=["zero"], tolerances=False).ok
+    assert (tmp_path / ".coverage").read_text() == "of a run without slips"
+    assert not (tmp_path / "coverage.xml").exists()
+
+
 def test_an_interrupt_ends_the_audit():
     def interrupted():
         raise KeyboardInterrupt
@@ -164,3 +178,50 @@ def test_a_limit_ends_what_runs_too_long_and_leaves_no_alarm():
     with limited(0.05):
         pass
     time.sleep(0.1)
+
+
+@pytest.fixture
+def alarms():
+    """Yield a list that gets an entry at each alarm of a timer that is not the limit's."""
+    found = []
+    handler = signal.signal(signal.SIGALRM, lambda *_: found.append("alarm"))
+    timer = signal.setitimer(signal.ITIMER_REAL, 0)
+    yield found
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, *timer)
+
+
+@pytest.mark.smoke
+def test_a_limit_gives_back_the_timer_that_ran_before_less_the_time_that_passed(alarms):
+    mine = signal.getsignal(signal.SIGALRM)
+    signal.setitimer(signal.ITIMER_REAL, 1000, 500)
+    with limited(2000):
+        time.sleep(0.01)
+    rest, interval = signal.getitimer(signal.ITIMER_REAL)
+    assert 0 < rest < 1000 - 0.009
+    assert interval == 500
+    assert signal.getsignal(signal.SIGALRM) is mine
+
+
+@pytest.mark.smoke
+def test_a_timer_that_ended_within_a_limit_rings_after_it(alarms):
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    with limited(1000):
+        time.sleep(0.05)
+        assert not alarms
+    for _ in range(1000):
+        if alarms:
+            break
+        time.sleep(0.001)
+    assert alarms == ["alarm"]
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("value", [0, -1.0, math.nan, math.inf, "30", True])
+@pytest.mark.parametrize("name", ["timeout", "budget"])
+def test_a_time_must_be_a_positive_number(name, value):
+    said = f"audit: {name} must be a finite number of seconds above 0, but found {name}={value!r}; pass e.g."
+    with pytest.raises(bp.UsageError, match=said):
+        bp.audit(lambda: None, **{name: value})

@@ -2,19 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-import pytest
 
 from backproof.coverage.compiled import SETTINGS, kept_in
 
 NAMES = ("jax_compilation_cache_dir", *SETTINGS)
-
-
-@pytest.fixture
-def without_a_folder():
-    own = jax.config.jax_compilation_cache_dir
-    jax.config.update("jax_compilation_cache_dir", None)
-    yield
-    jax.config.update("jax_compilation_cache_dir", own)
 
 
 def test_only_what_is_compiled_inside_is_kept(tmp_path, without_a_folder):

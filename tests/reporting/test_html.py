@@ -63,6 +63,23 @@ def test_a_page_needs_no_other_file_and_no_network(tmp_path):
 
 
 @pytest.mark.smoke
+@pytest.mark.parametrize("names", [["f", "f", "f again 2"], ["f again 2", "f", "f"], ["content"], ["b.py-f"]])
+def test_every_id_occurs_once_whatever_the_names(tmp_path, names):
+    reports = [Report(name, Verdict.AGREES) for name in [*names, TESTNET, f"{TESTNET} sweep"]]
+    page = Page(written(tmp_path, [*reports, derivation("f", "b.py")]))
+    assert len(page.ids) == len(set(page.ids))
+
+
+@pytest.mark.smoke
+def test_the_derivations_of_a_file_stand_together_in_whatever_order_they_come(tmp_path):
+    reports = [derivation("one", "b.py"), derivation("two", "a.py"), derivation("three", "b.py")]
+    text = written(tmp_path, reports)
+    assert re.findall(r"<h2>(.*[.]py)</h2>", text) == ["b.py", "a.py"]
+    cards = re.findall(r'<article [^>]*id="bp-[ab]-py-(\w+)"', text)
+    assert cards == ["one", "three", "two"]
+
+
+@pytest.mark.smoke
 def test_every_report_has_a_card_and_every_link_leads_to_one(tmp_path):
     reports = [
         Report("f", Verdict.AGREES),

@@ -4,8 +4,10 @@ The test is run once as it is, and must pass. It is run again while the calls of
 and then once for each slip. Then, leaf by leaf, the smallest factor is searched that makes it fail.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
 
 from backproof.auditing.call import FUNCTION
@@ -55,9 +57,13 @@ def audit(
         the report; `ok` says whether the test saw every slip.
 
     Raises:
-        UsageError: the test does not pass as it is, it reaches no such rule, or a name is unknown.
+        UsageError: the test does not pass as it is, it reaches no such rule, a name is unknown, or a time is
+            no positive number.
     """
     began = time.perf_counter()
+    _must_be_positive("budget", budget)
+    if timeout is not None:
+        _must_be_positive("timeout", timeout)
     kinds = _known(slips)
 
     def audited(run: Run) -> AuditReport:
@@ -99,6 +105,18 @@ def _known(slips: Sequence[str] | None) -> Sequence[str]:
                 )
             )
     return KINDS if slips is None else slips
+
+
+def _must_be_positive(name: str, seconds: Any) -> None:
+    if not isinstance(seconds, Real) or isinstance(seconds, bool) or not 0 < float(seconds) < math.inf:
+        raise UsageError(
+            message(
+                must=f"{name} must be a finite number of seconds above 0",
+                found=f"{name}={seconds!r}",
+                where="audit",
+                do=f"pass e.g. {name}=60.0, or leave it out",
+            )
+        )
 
 
 def _must_pass(ended: Ended, test: str, must: str) -> None:

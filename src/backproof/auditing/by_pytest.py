@@ -2,7 +2,7 @@
 
 The test is collected once, in a session in which it is then run again and again, each time with its fixtures
 set up anew. The user's own configuration, plugins and conftest files hold. Only what would leave traces of
-planted slips is turned aside: the cache of the last failures, and files of results.
+planted slips is turned aside: the cache of the last failures, files of results, and measured coverage.
 """
 
 import contextlib
@@ -33,11 +33,11 @@ FROM_THE_WORST = (TIMED_OUT, FAILED, RAISED, SKIPPED, PASSED)
 
 
 def within_pytest(node: str, body: Callable[[Run], T]) -> T:
-    """Return what `body` returns, which is given a function that runs the test once.
+    """Let pytest collect a test, call `body` with a function that runs that test once, and return its result.
 
     Args:
         node: the node id; where it selects several tests, a run is all of them.
-        body: what is done with the runs.
+        body: gets the function, and may call it as often as it likes.
 
     Raises:
         UsageError: there is no such test.
@@ -79,6 +79,12 @@ class _Session:
         self._streams = sys.stdout, sys.stderr
         self._ends: list[Ended] = []
         self._seconds = 0.0
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_load_initial_conftests(self, early_config: pytest.Config) -> Generator[None]:
+        """Switch pytest-cov off before it begins to measure; without it, nobody reads this option."""
+        early_config.known_args_namespace.no_cov = True
+        return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> None:

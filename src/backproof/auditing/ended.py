@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
@@ -33,6 +34,9 @@ class OverTime(BaseException):
     """Raised in a test that runs for too long; no `except Exception` in it can hold this up."""
 
 
+# A timer cannot be set to fewer seconds than this.
+SOONEST = 1e-6
+
 # Runs the test once, and ends it after so many seconds.
 Run = Callable[[float], Ended]
 
@@ -49,7 +53,10 @@ def of_exception(error: BaseException) -> Ended:
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise `OverTime` here after so many seconds: in the main thread, where the system has such a signal."""
+    """Raise `OverTime` here after so many seconds: in the main thread, where the system has such a signal.
+
+    A timer that runs already waits for the end of this limit; one that ended within it rings right after it.
+    """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
@@ -57,6 +64,8 @@ def limited(seconds: float) -> Iterator[None]:
     def over(number: int, frame: FrameType | None) -> None:
         raise OverTime(f"more than {seconds:.0f} s")
 
+    rest, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+    began = time.monotonic()
     before = signal.signal(signal.SIGALRM, over)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
@@ -64,3 +73,6 @@ def limited(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if rest:
+            left = max(rest - (time.monotonic() - began), SOONEST)
+            signal.setitimer(signal.ITIMER_REAL, left, interval)

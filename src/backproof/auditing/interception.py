@@ -20,14 +20,14 @@ from backproof.auditing.named import Target, holders, rule_name
 from backproof.rule import Loss, Rule
 
 Handler = Callable[[Call], Any]
-Seen = Callable[[str, str, Any], None]
+OnCall = Callable[[str, str, Any], None]
 # Set on what stands in for a rule, so that no rule is replaced twice.
 STANDS_IN = "__backproof_stands_in__"
 
 
 @contextlib.contextmanager
 def intercepted(
-    handler: Handler, targets: Sequence[Target] = (), called: Seen = lambda *_: None
+    handler: Handler, targets: Sequence[Target] = (), called: OnCall = lambda *_: None
 ) -> Iterator[None]:
     """Send each call of a backward pass to `handler`, which returns its result, until the context ends.
 
@@ -54,7 +54,7 @@ def is_of_jax(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def _of_class(owner: Any, attribute: str, kind: str, handler: Handler, called: Seen) -> Iterator[None]:
+def _of_class(owner: Any, attribute: str, kind: str, handler: Handler, called: OnCall) -> Iterator[None]:
     original = owner.__call__
 
     @functools.wraps(original)

@@ -14,6 +14,8 @@ from backproof.auditing.slips import RARE, RARELY, Slip, slips_of
 from backproof.auditing.watching import POINTS, Seen
 
 Progress = Callable[[int, int, str], None]
+# Said of a slip that was to be planted, and was not.
+DID_NOT_RUN = "the backward pass did not run this time"
 
 
 class Clock:
@@ -106,7 +108,7 @@ def _planted(session: Session, seen: Seen, slip: Slip) -> PlantedSlip:
     if not ended.passed:
         return _found(slip, Outcome.TIMED_OUT if ended.how == TIMED_OUT else Outcome.CAUGHT, ended.detail)
     if not times:
-        return _found(slip, Outcome.PASSED, "the backward pass did not run this time")
+        return _found(slip, Outcome.PASSED, DID_NOT_RUN)
     if not seen.points or any(changes_at(point, slip) for point in seen.points):
         return _found(slip, Outcome.PASSED)
     if not is_slip(seen.points, slip):
@@ -123,8 +125,10 @@ def _tolerances(
         if clock.is_late:
             return
         clock.begin(f"{leaf} tolerance", step=0)
-        caught = {one.kind for one in outcomes if one.leaf == leaf and one.outcome.killed}
-        found = tolerance_of(seen.points, leaf, caught, lambda slip: session.planted(seen, slip)[0].passed)
+        planted = {
+            one.kind: one.outcome for one in outcomes if one.leaf == leaf and one.detail != DID_NOT_RUN
+        }
+        found = tolerance_of(seen.points, leaf, planted, lambda slip: session.planted(seen, slip)[0].passed)
         if found is not None:
             yield found
 

@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 def with_runs(test: Any, args: tuple[Any, ...], body: Callable[[Run], T]) -> T:
-    """Return what `body` returns, which is given a function that runs the test once.
+    """Call `body` with a function that runs the test once, and return its result.
 
     Args:
         test: a callable, or the node id of a test of pytest, which is collected once.
         args: the arguments of a callable.
-        body: what is done with the runs.
+        body: gets the function, and may call it as often as it likes.
 
     Raises:
         UsageError: the test is neither, or pytest finds none.

@@ -11,10 +11,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
-from jax.experimental.compilation_cache import compilation_cache
 
 from backproof.auditing.ended import Ended, Run
 from backproof.auditing.interception import intercepted
@@ -22,6 +22,7 @@ from backproof.auditing.named import Target
 from backproof.auditing.planting import Planting
 from backproof.auditing.slips import Slip
 from backproof.auditing.watching import Seen, Watch
+from backproof.coverage.compiled import kept_in
 
 LEAST_TIMEOUT, TIMES_ITSELF = 30.0, 20.0
 MEMORY = "backproof.verification.memory"
@@ -50,7 +51,8 @@ class Session:
 
     def __enter__(self) -> "Session":
         """Keep compiled programs, until the session ends."""
-        self._stack.enter_context(_kept_compiled())
+        folder = tempfile.TemporaryDirectory(prefix="backproof-audit-", ignore_cleanup_errors=True)
+        self._stack.enter_context(kept_in(Path(self._stack.enter_context(folder))))
         self._stack.callback(_forget)
         return self
 
@@ -86,7 +88,7 @@ class Session:
             return self._run(self._limit()), planting.times
 
     def _limit(self) -> float:
-        return self._timeout or max(LEAST_TIMEOUT, TIMES_ITSELF * self._took)
+        return max(LEAST_TIMEOUT, TIMES_ITSELF * self._took) if self._timeout is None else self._timeout
 
 
 def _forget() -> None:
@@ -95,26 +97,3 @@ def _forget() -> None:
     memory = sys.modules.get(MEMORY)
     if memory is not None:
         memory.forget()
-
-
-@contextlib.contextmanager
-def _kept_compiled() -> Any:
-    """Keep compiled programs on disk for the time of an audit, unless the user keeps them already."""
-    if getattr(jax.config, "jax_compilation_cache_dir", None):
-        yield
-        return
-    settings = {
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in settings}
-    with tempfile.TemporaryDirectory(prefix="backproof-audit-", ignore_cleanup_errors=True) as folder:
-        for name, value in {"jax_compilation_cache_dir": folder, **settings}.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()
-        try:
-            yield
-        finally:
-            for name, value in {"jax_compilation_cache_dir": None, **before}.items():
-                jax.config.update(name, value)
-            compilation_cache.reset_cache()

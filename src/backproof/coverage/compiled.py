@@ -1,4 +1,4 @@
-"""Compiled programs kept from one run of the tests to the next, for the verifier's own work alone.
+"""Compiled programs kept in a folder: from one run of the tests to the next, or for the time of an audit.
 
 JAX's persistent compilation cache is switched on around each verification, and off again: what a project's
 tests compile themselves is not touched. A verdict is never kept: a fingerprint says whether two calls of one

@@ -90,7 +90,7 @@ class Effort:
         asked_on_host: shapes at which NumPy code is called for the form of its result.
         slips_of_a_kind: slips of one kind that are planted in one line.
         blamed: entries of a point at which the line that is wrong is looked for.
-        endless: values that code with an edit may mark, beside ten times as many as it marks without.
+        endless: steps that loops of code with an edit may take, besides ten times as many as without it.
         blamed_work: expressions times operations of a program in which the wrong line is looked for.
         rewritten: operations of a program times rewrites of it that are run.
         effects: entries of an expression up to which its effect on the result is written as a matrix.

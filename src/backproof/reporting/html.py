@@ -3,11 +3,11 @@
 import base64
 import hashlib
 import importlib.metadata
+import itertools
 import platform
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,8 +107,9 @@ def _page(
 ) -> str:
     functions = [one for one in reports if isinstance(one, Report)]
     derivations = [one for one in reports if isinstance(one, DerivationReport)]
-    groups = [_functions(functions, formulas)] if functions else []
-    groups += _derivations(derivations)
+    ids = {"bp-content"}  # of the page itself
+    groups = [_functions(functions, formulas, ids)] if functions else []
+    groups += _derivations(derivations, ids)
     rows = [row for group in groups for row in group.rows]
     script = text_of("page.js")
     return render(
@@ -146,8 +147,8 @@ def _counts(rows: Sequence[Row]) -> list[tuple[tuple[str, str], str, int]]:
     return [(look_of(verdict), str(verdict), count) for verdict, count in found.most_common()]
 
 
-def _functions(reports: Sequence[Report], formulas: Mapping[str, tuple[str, str]]) -> Group:
-    anchors = _anchors([one.name for one in reports])
+def _functions(reports: Sequence[Report], formulas: Mapping[str, tuple[str, str]], ids: set[str]) -> Group:
+    anchors = _anchors([one.name for one in reports], ids)
     rows = [
         Row(anchor, one, look_of(one.verdict), axis_of(one))
         for anchor, one in zip(anchors, reports, strict=True)
@@ -156,28 +157,31 @@ def _functions(reports: Sequence[Report], formulas: Mapping[str, tuple[str, str]
     for row in rows:
         pair = formulas.get(row.report.name, ())
         named = [Formula(name, latex) for name, latex in zip(("forward", "backward"), pair, strict=False)]
-        cards.append(report_card(row.report, row.anchor, named, _sweep(row)))
+        cards.append(report_card(row.report, row.anchor, named, _sweep(row, ids)))
     return Group("Functions", rows, cards)
 
 
-def _sweep(row: Row) -> str:
+def _sweep(row: Row, ids: set[str]) -> str:
     """Return the sweep through the documents' network below its report, and nothing below any other."""
     if row.report.name != TESTNET.name:
         return ""
-    return render("sweep.html", steps=steps(), name="3-4-2", anchor=f"{row.anchor}-sweep")
+    (anchor,) = _anchors([f"{row.report.name}-sweep"], ids)
+    return render("sweep.html", steps=steps(), name="3-4-2", anchor=anchor)
 
 
-def _derivations(reports: Sequence[DerivationReport]) -> list[Group]:
-    """Return the derivations of each file, in the order in which they came."""
-    anchors = _anchors([f"{one.file}-{one.name}" for one in reports])
+def _derivations(reports: Sequence[DerivationReport], ids: set[str]) -> list[Group]:
+    """Return the derivations by file, the files in the order in which they first occur."""
+    anchors = _anchors([f"{one.file}-{one.name}" for one in reports], ids)
     links = dict(zip(((one.file, one.name) for one in reports), anchors, strict=True))
     rows = [
         Row(anchor, one, look_of(one.verdict), axis_of_lines(one))
         for anchor, one in zip(anchors, reports, strict=True)
     ]
+    by_file: dict[str, list[Row]] = {}
+    for row in rows:
+        by_file.setdefault(row.report.file, []).append(row)
     found = []
-    for file, members in groupby(rows, key=lambda row: row.report.file):
-        kept = list(members)
+    for file, kept in by_file.items():
         # a name may occur in several files; the one in the same file is meant
         known = {name: at for (_, name), at in links.items()}
         known |= {name: at for (where, name), at in links.items() if where == file}
@@ -185,14 +189,14 @@ def _derivations(reports: Sequence[DerivationReport]) -> list[Group]:
     return found
 
 
-def _anchors(names: Sequence[str]) -> list[str]:
-    """Return an id for each name, all of them different."""
-    seen: Counter[str] = Counter()
+def _anchors(names: Sequence[str], ids: set[str]) -> list[str]:
+    """Return an id for each name, all of them different and none among `ids`, to which they are added."""
     found = []
     for name in names:
-        plain = re.sub(r"\W+", "-", name).strip("-").lower()
-        seen[plain] += 1
-        found.append(f"bp-{plain}" if seen[plain] == 1 else f"bp-{plain}-again-{seen[plain]}")
+        plain = "bp-" + re.sub(r"\W+", "-", name).strip("-").lower()
+        tries = itertools.chain([plain], (f"{plain}-again-{i}" for i in itertools.count(2)))
+        found.append(next(one for one in tries if one not in ids))
+        ids.add(found[-1])
     return found
 
 

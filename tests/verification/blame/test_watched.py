@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from backproof.numerics.effort import EFFORT
 from backproof.verification.blame.source import source_of
 from backproof.verification.blame.watched import MARK, EndlessError, Watching
 
@@ -253,3 +254,5 @@ def test_code_that_an_edit_makes_endless_is_stopped():
     (number,) = (k for k, one in watching.expressions.items() if one.text == "n // 2")
     with pytest.raises(EndlessError):
         watching.rebuilt(halving, (number, ast.parse("n", mode="eval").body))(x)
+    assert watching.usual == 3  # n is 8, 4 and 2
+    assert watching.steps == watching.most + 1 == 10 * 3 + EFFORT.endless + 1

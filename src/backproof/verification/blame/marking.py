@@ -217,11 +217,11 @@ def _bare(function: ast.FunctionDef) -> None:
 
 def _counted(loop: ast.While | ast.For) -> ast.stmt:
     """Return a statement that counts the steps of a loop, which an edit may make endless."""
-    made = ast.Expr(_call(-1, ast.Constant(None)))
+    made = ast.Expr(_call(None, ast.Constant(None)))
     return ast.fix_missing_locations(ast.copy_location(made, loop))
 
 
-def _call(number: int, value: ast.expr) -> ast.Call:
+def _call(number: int | None, value: ast.expr) -> ast.Call:
     return ast.Call(ast.Name(NOTE, ast.Load()), [ast.Constant(number), value], [])
 
 

@@ -40,16 +40,16 @@ class Watching:
     Attributes:
         expressions: what is marked, by number.
         statics: the numbers that are no arrays, by the number of their expression.
-        notes: how many values were marked in this run, steps of loops among them.
-        usual: how many are marked in a run without an edit.
-        most: how many may be; code with an edit might not end.
+        steps: how many steps its loops have taken in this run.
+        usual: how many they take, at most, in a run without an edit.
+        most: how many they may take in this run, since code with an edit might not end; None without an edit.
     """
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.expressions: dict[int, Expression] = {}
         self.statics: dict[int, Any] = {}
-        self.notes: int = 0
+        self.steps: int = 0
         self.usual: int = 0
         self.most: int | None = None
         self._numbers: dict[tuple[Any, ...], int] = {}
@@ -65,9 +65,9 @@ class Watching:
         made = _Marking(self, edit).value(function)
 
         def counted(*args: Any, **named: Any) -> Any:
-            self.notes, self.most = 0, None if edit is None else 10 * self.usual + EFFORT.endless
+            self.steps, self.most = 0, None if edit is None else 10 * self.usual + EFFORT.endless
             result = made(*args, **named)
-            self.usual = max(self.usual, self.notes if edit is None else 0)
+            self.usual = max(self.usual, self.steps if edit is None else 0)
             return result
 
         return made if made is function else counted
@@ -108,15 +108,19 @@ class Watching:
             return []
         return [self.expressions[number] for number in _marks(program)]
 
-    def note(self, number: int, value: Any) -> Any:
+    def note(self, number: int | None, value: Any) -> Any:
         """Return a value, marked with the number of its expression if it is an array.
 
+        A step of a loop is noted without a number, and is only counted.
+
         Raises:
-            EndlessError: so much was marked that code with an edit seems not to end.
+            EndlessError: loops took so many steps that code with an edit seems not to end.
         """
-        self.notes += 1
-        if self.most is not None and self.notes > self.most:
-            raise EndlessError
+        if number is None:
+            self.steps += 1
+            if self.most is not None and self.steps > self.most:
+                raise EndlessError
+            return value
         if isinstance(value, Array):  # of NumPy code; it may be written into, so it stays the same object
             if isinstance(value.value, jax.Array):
                 value.write(checkpoint_name(value.value, f"{MARK}{number}"))
