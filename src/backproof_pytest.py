@@ -4,6 +4,7 @@ It stands beside the package and imports neither it nor jax until a hook needs t
 backproof pays nothing for it. What it shows and counts is made in `backproof.coverage`.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 TABLE = b"tool.backproof"
 ERROR = ("backproof.errors", "GradientError")
 NAME = "backproof-run"
+RUNS: "list[Run]" = []  # those under way in this process, the innermost one last
 PARTIAL = "only a part of the tests ran, so gradients that were never verified are not listed"
 FAILED, GOOD = pytest.ExitCode.TESTS_FAILED, (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
@@ -39,6 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="say which gradients written by hand in a module the tests verify, and which never")  # fmt: skip
     add("--backproof-require", action="store_true",
         help="fail if a gradient of the listed modules was never verified")  # fmt: skip
+    add("--backproof-whole", action="store_true",
+        help="list what was never verified, also if files or single tests are named")  # fmt: skip
 
 
 def _reader(name: str, *least: int) -> Callable[[str], Any]:
@@ -87,12 +91,31 @@ class Run:
         self._ends: list[Callable[[], object]] = []
         self._told: set[str] = set()
         self._is_partial = False
+        self._runs_tests = False
+        self._is_planned = False
         self.project: Project | None = None
         self.derivations: set[Path] = set()
-        self._read_project()
+        try:
+            self._read_project()
+            self._begin()
+        except BaseException:
+            self.end()
+            raise
+
+    def _begin(self) -> None:
+        """Change in the process what `end` undoes."""
+        self._hear_apart()
         self._ask()
         self._keep_compiled()
         self._add_places()
+
+    def _hear_apart(self) -> None:
+        """Leave what an outer run, one of whose tests runs pytest, has heard so far to it."""
+        session = sys.modules.get("backproof.session")
+        if RUNS and session is not None:
+            self._ends.append(session.hear_apart())
+        RUNS.append(self)
+        self._ends.append(lambda: RUNS.remove(self))
 
     def _read_project(self) -> None:
         given = self.config.inipath
@@ -115,9 +138,25 @@ class Run:
             before = session.ask(session.Asked(**settings))
             self._ends.append(lambda: session.ask(before))
 
+    @property
+    def modules(self) -> list[str]:
+        """The modules whose gradients are listed."""
+        own = () if self.project is None else self.project.modules
+        return [*own, *(self.config.getoption("--backproof-coverage") or ())]
+
     def _add_places(self) -> None:
-        """Have a run of the whole suite collect what stands outside of `testpaths`."""
-        if self.project is not None and self.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        """Have a run of the whole suite collect what stands outside of the folders with tests."""
+        if self.project is None and not self.modules:
+            return
+        from backproof.coverage.project import is_whole
+
+        config = self.config
+        folder, testpaths = config.invocation_params.dir, config.getini("testpaths")
+        is_bare = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        whole = is_bare or is_whole(config.args, folder, testpaths, config.rootpath)
+        counts_as_whole = config.getoption("--backproof-whole")
+        self._is_partial = not whole and not counts_as_whole
+        if self.project is not None and (is_bare or (whole and not counts_as_whole)):
             places = [self.pyproject] if self.project.modules else []
             self.config.args += [str(file) for file in [*places, *sorted(self.derivations)]]
 
@@ -128,15 +167,18 @@ class Run:
             return
         from backproof import session
 
-        folder = Path(cache.mkdir("backproof"))
+        try:
+            folder = Path(cache.mkdir("backproof"))
+        except OSError:  # nothing can be written there, as pytest warns by itself: nothing is kept
+            return
         self._ends.append(session.stand_around(lambda: _kept_in(folder)))
 
     def end(self) -> None:
         """Undo what this run changed in the process."""
         if self._watch is not None:
             self._watch.end()
-        for end in self._ends[::-1]:
-            end()
+        while self._ends:
+            self._ends.pop()()
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Collect the rules of the project's modules, and files with derivations."""
@@ -178,10 +220,12 @@ class Run:
         from backproof.coverage.plan import plans
         from backproof.coverage.watch import Watch
 
-        table = {} if self.project is None else entries(self.project.rules)
-        modules = () if self.project is None else self.project.modules
+        self._is_planned = True
         folder = self.pyproject.parent
-        self.found = find([*modules, *(self.config.getoption("--backproof-coverage") or ())], folder)
+        for path in {str(folder), str(Path.cwd())} - {*sys.path}:  # what follows imports from there
+            self._ends.append(lambda path=path: _without(path))
+        table = {} if self.project is None else entries(self.project.rules)
+        self.found = find(self.modules, folder)
         made = plans(self.found, table)
         self._watch = Watch(self.found)
         self._ends.append(session.stand_around(self._watch.aside))
@@ -189,9 +233,22 @@ class Run:
         return made
 
     def pytest_collection_modifyitems(self) -> None:
-        """Find the gradients of the modules that an option names, where no item needed them."""
-        if self.config.getoption("--backproof-coverage") and not self.found:
+        """Find the gradients of the modules, where no item needed them."""
+        is_listed = self.modules and not self._is_partial and self._would_run
+        if (is_listed or self.config.getoption("--backproof-coverage")) and not self._is_planned:
             _usage(self.plans)
+
+    @property
+    def _would_run(self) -> bool:
+        """Whether the options have pytest run tests, and not only collect them or set them up."""
+        return not (self.config.option.collectonly or getattr(self.config.option, "setuponly", False))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
+        """Note that the tests run; `--fixtures`, for example, ends before."""
+        goes_on = not session.testsfailed or self.config.option.continue_on_collection_errors
+        self._runs_tests = self._would_run and goes_on
+        return (yield)
 
     def pytest_deselected(self) -> None:
         """Note that only a part of the tests runs."""
@@ -273,6 +330,8 @@ class Run:
             listed = [] if self._tally is None else [dict(one) for one in self._tally.listed.values()]
             output["backproof"] = {"listed": listed, "partial": self._is_partial}
             return
+        if not self._runs_tests:
+            return
         required = self.config.getoption("--backproof-require") or (self.project and self.project.require)
         missing = required and self._tally is not None and not self._is_partial and self._tally.required
         if missing and session.exitstatus in GOOD:
@@ -280,12 +339,11 @@ class Run:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the closing lines."""
-        if self._tally is None:
-            return
-        if self._tally.listed and not self.config.option.collectonly:
-            for line in self._tally.coverage() if not self._is_partial else [PARTIAL]:
+        if self.modules and self._runs_tests:
+            listed = self._tally is not None and self._tally.listed
+            for line in [PARTIAL] if self._is_partial else self.tally.coverage() if listed else []:
                 terminalreporter.write_line(f"backproof: {line}" if not line.startswith(" ") else line)
-        if self._tally.heard:
+        if self._tally is not None and self._tally.heard:
             terminalreporter.write_line(f"backproof: {self._tally.closing()}")
 
 
@@ -297,6 +355,12 @@ def _usage(function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _without(path: str) -> None:
+    """Take a folder out of the path of modules, where it still is in it."""
+    with contextlib.suppress(ValueError):
+        sys.path.remove(path)
 
 
 def _kept_in(folder: Path) -> Any:

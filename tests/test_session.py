@@ -4,6 +4,7 @@ import contextlib
 import gc
 import subprocess
 import sys
+import threading
 
 import jax.numpy as jnp
 import pytest
@@ -70,6 +71,89 @@ def test_a_context_stands_around_the_outermost_verification_only():
     with session.verifying():
         pass
     assert entered == ["in", "out"]
+
+
+def test_the_context_put_in_place_last_is_taken_out_first():
+    entered = []
+
+    def noted(name):
+        @contextlib.contextmanager
+        def context():
+            entered.append(name)
+            yield
+            entered.append(name)
+
+        return context
+
+    stops = [session.stand_around(noted(name)) for name in ("outer", "inner")]
+    with session.verifying():
+        entered.append("verified")
+    for stop in stops:
+        stop()
+    assert entered == ["inner", "outer", "verified", "outer", "inner"]
+
+
+def test_two_threads_share_the_contexts_until_the_last_verification_ends():
+    entered, begun, ended = [], threading.Event(), threading.Event()
+
+    @contextlib.contextmanager
+    def noted():
+        entered.append("in")
+        yield
+        entered.append("out")
+
+    def other():
+        with session.verifying():
+            begun.set()
+            ended.wait()
+
+    stop, thread = session.stand_around(noted), threading.Thread(target=other)
+    with session.verifying():
+        thread.start()
+        begun.wait()
+    during = [*entered]
+    ended.set()
+    thread.join()
+    stop()
+    assert (during, entered) == (["in"], ["in", "out"])
+
+
+def test_a_context_that_cannot_be_entered_does_not_count_as_a_verification():
+    def broken():
+        raise RuntimeError("planted")
+
+    stop, entered = session.stand_around(broken), []
+    with pytest.raises(RuntimeError, match="planted"), session.verifying():
+        pass
+    stop()
+    stop = session.stand_around(lambda: contextlib.nullcontext(entered.append("in")))
+    with session.verifying():
+        assert entered == ["in"]
+    stop()
+
+
+def test_a_derivation_is_a_verification():
+    entered = []
+    stop = session.stand_around(lambda: contextlib.nullcontext(entered.append("in")))
+
+    @bp.derivation("f'", of=lambda z: jnp.sin(z).sum())
+    def slope(z: Float[Array, " n"]):
+        assert entered == ["in"]
+        yield bp.line("cos z", jnp.cos(z), "slope of sin")
+
+    assert slope.verify(examples=1).ok
+    stop()
+
+
+def test_what_is_heard_apart_is_not_mixed_with_what_was_heard_before():
+    session.take()
+    heard = [session.Heard("gradient", name, "AGREES", None, True) for name in ("outer", "inner")]
+    session.note(heard[0])
+    end = session.hear_apart()
+    session.note(heard[1])
+    assert session.take() == heard[1:]
+    end()
+    assert session.take() == heard[:1]
 
 
 def test_what_was_judged_is_not_kept_alive():

@@ -5,6 +5,7 @@ here. The module imports nothing heavy: a run of tests without backproof costs n
 """
 
 import contextlib
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -61,7 +62,9 @@ class _State:
         self.asked = Asked()
         self.heard: deque[Heard] = deque(maxlen=KEPT)
         self.around: list[Callable[[], contextlib.AbstractContextManager[Any]]] = []
-        self.depth = 0
+        self.depth = 0  # the verifications under way, in all threads
+        self.entered = contextlib.ExitStack()
+        self.lock = threading.RLock()
 
 
 _STATE = _State()
@@ -99,6 +102,16 @@ def take() -> list[Heard]:
     return found
 
 
+def hear_apart() -> Callable[[], None]:
+    """Keep what is heard from now on apart from what was heard so far; return a function that ends this."""
+    before, _STATE.heard = _STATE.heard, deque(maxlen=KEPT)
+
+    def end() -> None:
+        _STATE.heard = before
+
+    return end
+
+
 def stand_around(make: Callable[[], contextlib.AbstractContextManager[Any]]) -> Callable[[], None]:
     """Have every verification run inside a context that `make` returns; return a function that ends this."""
     _STATE.around.append(make)
@@ -107,15 +120,25 @@ def stand_around(make: Callable[[], contextlib.AbstractContextManager[Any]]) -> 
 
 @contextlib.contextmanager
 def verifying() -> Iterator[None]:
-    """Mark a verification; the contexts of `stand_around` are entered around the outermost one."""
-    _STATE.depth += 1
+    """Mark a verification; the contexts of `stand_around` are entered around the outermost one.
+
+    The last one is entered first, since it may stand on what an earlier one put in place. Verifications of
+    several threads that overlap share the contexts: the first enters them, and the last leaves them.
+    """
+    with _STATE.lock:
+        if _STATE.depth == 0:
+            with contextlib.ExitStack() as stack:
+                for make in reversed(_STATE.around):
+                    stack.enter_context(make())
+                _STATE.entered = stack.pop_all()
+        _STATE.depth += 1
     try:
-        with contextlib.ExitStack() as stack:
-            for make in _STATE.around if _STATE.depth == 1 else ():
-                stack.enter_context(make())
-            yield
+        yield
     finally:
-        _STATE.depth -= 1
+        with _STATE.lock:
+            _STATE.depth -= 1
+            if _STATE.depth == 0:
+                _STATE.entered.close()
 
 
 def references(objects: Iterable[Any]) -> tuple[Callable[[], Any], ...]:

@@ -53,12 +53,42 @@ def test_a_function_that_makes_a_listed_rule_is_not_listed_as_well(project):
     [
         ("my_packag", "", "did you mean my_package?"),
         ("my_package.bad", "1 / 0\n", "ZeroDivisionError"),
+        ("my_package.bad", "raise SystemExit(3)\n", "SystemExit: 3"),
     ],
 )
 def test_a_module_that_cannot_be_imported_is_named(project, name, text, said):
     with pytest.raises(UsageError, match="importable") as raised:
         find([name], project(bad=text))
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["1 / 0\n", "raise SystemExit(3)\n", "import nothing_such\n", "import pytest; pytest.skip('x')"]
+)
+def test_a_module_of_a_package_that_cannot_be_imported_stands_in_the_list(project, text):
+    every = {one.name: one for one in find(["my_package"], project(bad=text))}
+    assert list(every) == [*(f"my_package.{name}" for name in NAMES), "my_package.bad"]
+    bad = every["my_package.bad"]
+    assert (bad.kind, pathlib.Path(bad.file).name, bool(bad.error)) == ("module", "bad.py", True)
+
+
+def test_an_interrupt_while_a_module_is_imported_is_not_kept(project):
+    with pytest.raises(KeyboardInterrupt):
+        find(["my_package"], project(bad="raise KeyboardInterrupt\n"))
+
+
+def test_packages_inside_packages_are_walked(project):
+    folder = project(deep="")
+    (folder / "my_package" / "deep.py").unlink()
+    (folder / "my_package" / "deep").mkdir()
+    (folder / "my_package" / "deep" / "__init__.py").write_text(
+        "from my_package.kernels import make\nf = make(2)\n"
+    )
+    (folder / "my_package" / "deep" / "more.py").write_text(
+        "from my_package.kernels import make\ng = make(3)\n"
+    )
+    names = {one.name for one in find(["my_package"], folder)}
+    assert names >= {"my_package.deep:f", "my_package.deep.more:g"}
 
 
 def test_a_verification_counts_for_the_object_that_it_judged(found):

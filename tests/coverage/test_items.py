@@ -179,7 +179,7 @@ def test_a_part_of_the_suite_lists_nothing_and_requires_nothing(run):
     )
     result = run("proofs/s1.py::good", FEW)
     assert result.parseoutcomes() == {"passed": 1}
-    assert "never verified" not in result.stdout.str()
+    assert "never verified:" not in result.stdout.str()
 
 
 def test_a_gradient_that_must_be_verified_and_is_not_fails_the_run(run):

@@ -64,3 +64,10 @@ def test_a_reference_without_known_arguments_is_said(project):
 def test_a_name_in_the_table_that_no_gradient_has_is_an_error(found):
     with pytest.raises(UsageError, match=r"did you mean my_package.kernels:sine\?"):
         planned(found, sin={"args": "f32[n]"})
+
+
+def test_a_module_that_cannot_be_imported_says_why_and_can_be_left_out(project):
+    every = find(["my_package"], project(bad="1 / 0\n"))
+    table = entries({"my_package.bad:f": {"args": "f32[n]"}})  # it may stand there: nobody can look
+    assert plans(every, table)[-1].why_not == "cannot be imported: ZeroDivisionError: division by zero"
+    assert plans(every, entries({"my_package.bad": {"left_out": "old"}}))[-1].why_not == "left out: old"

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from backproof.coverage.project import files_of_derivations, mentions_derivations, read
+from backproof.coverage.project import files_of_derivations, is_whole, mentions_derivations, read
 from backproof.errors import UsageError
 
 pytestmark = pytest.mark.smoke
@@ -73,3 +73,23 @@ def test_reading_it_imports_neither_jax_nor_numpy():
     code += "print(*{'jax', 'numpy'} & {*sys.modules})"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "testpaths", "whole"),
+    [
+        (["tests"], ["tests"], True),
+        (["."], ["tests"], True),
+        (["tests/deep"], ["tests"], False),
+        (["tests/deep"], [], True),
+        (["tests/deep", "tests"], ["te*"], True),
+        (["tests/a.py"], [], False),
+        (["tests/a.py", "tests"], ["tests"], False),
+        (["tests/a.py::test_x"], [], False),
+        (["none"], [], False),
+    ],
+)
+def test_folders_that_hold_all_test_paths_are_the_whole_suite(tmp_path, given, testpaths, whole):
+    (tmp_path / "tests" / "deep").mkdir(parents=True)
+    (tmp_path / "tests" / "a.py").write_text("")
+    assert is_whole(given, tmp_path, testpaths, tmp_path) is whole

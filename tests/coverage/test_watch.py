@@ -6,7 +6,7 @@ import pytest
 
 import backproof as bp
 from backproof import session
-from backproof.coverage.found import find
+from backproof.coverage.found import find, judged_by
 from backproof.coverage.watch import Watch
 
 pytestmark = pytest.mark.as_user
@@ -57,3 +57,35 @@ def test_the_verifier_sees_the_users_own_function_and_is_not_noted(found):
     assert cube.bwd is not own
     watch.end()
     stop()
+
+
+def test_the_verifier_sees_the_users_own_function_also_in_a_run_within_a_run(found):
+    cube = found["cube"].value
+    own, watches = cube.bwd, [Watch(found.values()) for _ in range(2)]
+    stops = [session.stand_around(watch.aside) for watch in watches]
+    for watch in watches:
+        watch.begin()
+    noting = cube.bwd
+    for _ in range(2):
+        with session.verifying():
+            assert cube.bwd is own
+        assert cube.bwd is noting
+    jax.grad(lambda x: cube(x).sum())(jnp.ones(3))
+    assert [watch.ran for watch in watches] == [{"my_package.kernels:cube"}] * 2
+    for stop, watch in zip(stops[::-1], watches[::-1], strict=True):
+        watch.end()
+        stop()
+    assert cube.bwd is own
+
+
+def test_a_derivative_that_two_runs_watch_counts_for_its_rule(found):
+    cube = found["cube"]
+    heard = session.Heard(
+        "gradient", "f", "AGREES", None, True, subjects=session.references([cube.value.bwd])
+    )
+    watches = [Watch([cube]) for _ in range(2)]
+    for watch in watches:
+        watch.begin()
+    assert judged_by(heard, [cube]) == (["my_package.kernels:cube"], [])
+    for watch in watches[::-1]:
+        watch.end()

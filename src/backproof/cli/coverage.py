@@ -74,6 +74,6 @@ def _tested(modules: list[str], tests: list[str]) -> int:
             )
         )
     listed = [f"--backproof-coverage={name}" for name in modules]
-    command = [sys.executable, "-m", "pytest", *tests, *listed, "--backproof-require"]
+    command = [sys.executable, "-m", "pytest", *tests, *listed, "--backproof-require", "--backproof-whole"]
     status = subprocess.run(command, check=False).returncode
     return status if status in (GOOD, WRONG) else MISUSED

@@ -21,6 +21,8 @@ from backproof.verification.claims.of_functions import own_rule
 from backproof.verification.fingerprint import stands_in_library
 
 DECORATORS = ("custom_vjp", "custom_jvp")
+# The attribute of a function that stands in place of a derivative and notes its calls: that derivative.
+NOTED = "_backproof_noted"
 
 
 class Found(NamedTuple):
@@ -28,12 +30,14 @@ class Found(NamedTuple):
 
     Attributes:
         name: its name, `module:name`.
-        kind: `custom_vjp`, `custom_jvp`, `Rule` or `Loss`.
+        kind: `custom_vjp`, `custom_jvp`, `Rule` or `Loss`; `module` for one that cannot be imported, of
+            whose gradients nothing is known.
         file, line: where its function is defined, or for a rule its backward pass.
-        module: the module in which it was found.
+        module: the module in which it was found; for one that cannot be imported, its package.
         value: what stands under the name; None for one that a function makes each time that it is called.
         rule: the object with the rule inside `value`, or the `Rule` or the `Loss` itself.
         function: the plain function of a `custom_vjp` or a `custom_jvp`; else None.
+        error: why a module cannot be imported; else empty.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Found(NamedTuple):
     value: Any = None
     rule: Any = None
     function: Any = None
+    error: str = ""
 
     @property
     def passes(self) -> tuple[Any, ...]:
@@ -64,18 +69,23 @@ class Found(NamedTuple):
 def find(names: Iterable[str], folder: Path) -> list[Found]:
     """Return the gradients written by hand in modules, and in the modules of packages, in their order.
 
-    Those of a library that a module imports are left out, and one under several names is returned once.
+    Those of a library that a module imports are left out, and one under several names is returned once. A
+    module of a package that cannot be imported stands in the list itself, and says why.
 
     Args:
         names: the dotted names of modules and packages.
         folder: where modules are looked for that are not installed.
 
     Raises:
-        UsageError: a module cannot be imported.
+        UsageError: a module of `names` cannot be imported.
     """
     found: dict[tuple[Any, ...], Found] = {}
     made: list[Found] = []
+    unknown: list[Found] = []
     for module in dict.fromkeys(one for name in names for one in _modules(name, folder)):
+        if isinstance(module, Found):
+            unknown.append(module)
+            continue
         for one in _in(module):
             identity = (*map(id, one.passes), one.given_name)
             known = found.get(identity)
@@ -83,12 +93,12 @@ def find(names: Iterable[str], folder: Path) -> list[Found]:
                 found[identity] = one
         made += _made_inside(module)
     places = {one.place for one in found.values()}
-    return [*found.values(), *(one for one in made if one.place not in places)]
+    return [*found.values(), *(one for one in made if one.place not in places), *unknown]
 
 
 def judged_by(heard: Heard, found: Iterable[Found]) -> tuple[list[str], list[str]]:
     """Return the names of the gradients that a verification judged, and of those that its function calls."""
-    subjects = [subject for reference in heard.subjects if (subject := reference()) is not None]
+    subjects = [_own(subject) for reference in heard.subjects if (subject := reference()) is not None]
     places = {place_of(subject) for subject in subjects}
     covered, inside = [], []
     for one in found:
@@ -110,31 +120,65 @@ def place_of(value: Any) -> str:
 
 def _derivative(rule: Any) -> Any:
     """Return the function of a `custom_vjp` or a `custom_jvp` that is its derivative; None for any other."""
-    return getattr(rule, "bwd", None) or getattr(rule, "jvp", None)
+    return _own(getattr(rule, "bwd", None) or getattr(rule, "jvp", None))
 
 
-def _modules(name: str, folder: Path) -> Iterator[ModuleType]:
+def _own(function: Any) -> Any:
+    """Return the user's own function, where one that notes its calls may stand in its place."""
+    while (own := getattr(function, NOTED, None)) is not None:
+        function = own
+    return function
+
+
+def _modules(name: str, folder: Path) -> Iterator[ModuleType | Found]:
     """Yield a module, and all modules of a package but those that run when they are imported."""
     module = _imported(name, folder)
     yield module
-    for one in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
-        if not one.name.endswith("__main__"):
-            yield _imported(one.name, folder)
+    yield from _below(module, name)
+
+
+def _below(package: ModuleType, name: str) -> Iterator[ModuleType | Found]:
+    for one in pkgutil.iter_modules(getattr(package, "__path__", ()), f"{name}."):
+        if one.name.endswith("__main__"):
+            continue
+        try:
+            module = _import(one.name)
+        except _ImportFailedError as failed:
+            spec = one.module_finder.find_spec(one.name, None)
+            file = spec.origin if spec is not None and spec.origin else "?"
+            yield Found(one.name, "module", file, 1, package, error=str(failed))
+        else:
+            yield module
+            yield from _below(module, one.name)
+
+
+class _ImportFailedError(Exception):
+    """Says why a module cannot be imported; its cause is what the module raised."""
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # The module is the user's code, so it may raise anything, also SystemExit or pytest's Skipped.
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise _ImportFailedError(said) from error
 
 
 def _imported(name: str, folder: Path) -> ModuleType:
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     try:
-        return importlib.import_module(name)
-    except Exception as error:
-        # The module is the user's code, so it may raise anything.
-        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        return _import(name)
+    except _ImportFailedError as failed:
+        error = failed.__cause__
         top = [one.name for one in pkgutil.iter_modules([str(folder), str(folder / "src")])]
         missing = isinstance(error, ModuleNotFoundError) and error.name == name
         do = did_you_mean(name, top) if missing else "correct it"
         raise UsageError(
-            message(must="a module must be importable from here", found=said, where=name, do=do)
+            message(must="a module must be importable from here", found=str(failed), where=name, do=do)
         ) from error
 
 

@@ -83,8 +83,9 @@ def plans(found: Sequence[Found], table: Mapping[str, Entry]) -> list[Plan]:
         UsageError: a name in the table is none of those that were found.
     """
     names = [one.name for one in found]
+    unknown = [one.name for one in found if one.error]
     for name in table:
-        if name not in names:
+        if name not in names and name.partition(":")[0] not in unknown:
             raise UsageError(
                 message(
                     must="a name in the table of rules must be one that stands in the modules",
@@ -99,6 +100,8 @@ def plans(found: Sequence[Found], table: Mapping[str, Entry]) -> list[Plan]:
 def _plan(found: Found, entry: Entry | None) -> Plan:
     if entry is not None and entry.left_out:
         return Plan(found, why_not=f"left out: {entry.left_out}")
+    if found.error:
+        return Plan(found, why_not=f"cannot be imported: {found.error}")
     if found.value is None:
         return Plan(found, why_not="a function makes it; verify what it returns in a test")
     if found.kind in ("Rule", "Loss"):

@@ -1,5 +1,6 @@
 """The table `[tool.backproof]` of a project's pyproject.toml, as texts; it imports neither jax nor NumPy."""
 
+import glob
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -58,6 +59,21 @@ def read(file: Path) -> Project | None:
         _require(rule, RULE_KEYS, where)
     lists = {key: tuple(table.get(key, ())) for key in ("modules", "derivations")}
     return Project(file.parent, **lists, **{key: table[key] for key in table if key not in lists})
+
+
+def is_whole(given: Iterable[str], folder: Path, testpaths: Iterable[str], root: Path) -> bool:
+    """Return whether arguments of pytest are the whole suite: folders that hold all of its test paths.
+
+    Args:
+        given: the arguments; a file or a node id is a part of the suite.
+        folder: the folder that they are relative to.
+        testpaths: the patterns of pytest's setting `testpaths`; without any, folders are the whole suite.
+        root: the folder that the patterns are relative to.
+    """
+    folders = [(folder / one).resolve() for one in given]
+    paths = [Path(path) for one in testpaths for path in glob.glob(str(root / one), recursive=True)]
+    held = (any(path.resolve().is_relative_to(one) for one in folders) for path in paths)
+    return all(one.is_dir() for one in folders) and all(held)
 
 
 def files_of_derivations(project: Project) -> set[Path]:

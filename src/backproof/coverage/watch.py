@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from backproof.coverage.found import Found
+from backproof.coverage.found import NOTED, Found
 
 ATTRIBUTES = {"custom_vjp": "bwd", "custom_jvp": "jvp"}
 
@@ -27,6 +27,7 @@ class Watch:
         self.ran: set[str] = set()
         self._watched = [one for one in found if one.kind in ATTRIBUTES and one.rule is not None]
         self._own: list[tuple[Any, str, Any, Any]] = []
+        self._notes: dict[str, tuple[Any, Any]] = {}
 
     def begin(self) -> None:
         """Put the notes in place; without effect where they are."""
@@ -36,7 +37,7 @@ class Watch:
             attribute = ATTRIBUTES[one.kind]
             own = getattr(one.rule, attribute, None)
             if own is not None:  # a rule whose backward pass is not defined yet
-                noting = self._noting(one.name, own)
+                noting = self._noted(one.name, own)
                 setattr(one.rule, attribute, noting)
                 self._own.append((one.rule, attribute, own, noting))
 
@@ -58,10 +59,17 @@ class Watch:
             if watching:
                 self.begin()
 
+    def _noted(self, name: str, own: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function that notes a call of `own`, the same one each time: a test may hold it."""
+        if self._notes.get(name, (None,))[0] is not own:
+            self._notes[name] = own, self._noting(name, own)
+        return self._notes[name][1]
+
     def _noting(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def noting(*args: Any, **named: Any) -> Any:
             self.ran.add(name)
             return function(*args, **named)
 
+        setattr(noting, NOTED, function)
         return noting

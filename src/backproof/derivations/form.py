@@ -189,7 +189,7 @@ class Verifications:
         """Return the report on one derivation; those it rests on are verified too."""
         if derivation not in self._reports:
             began = time.perf_counter()
-            with _under_way(derivation):
+            with session.verifying(), _under_way(derivation):
                 own, taken = report_on(
                     derivation.function,
                     derivation.args,
