@@ -11,6 +11,7 @@ from backproof.errors import UsageError
 from backproof.verification import Verdict
 from backproof.verification.claims.of_functions import of_vjp
 from backproof.verification.claims.static_arguments import StaticArguments
+from backproof.verification.points.domain import domain_of
 from backproof.verification.points.from_arguments import FromArguments
 from backproof.verification.points.hypothesis_draws import draw
 from backproof.verification.points.members import Holder, made
@@ -196,5 +197,5 @@ def test_a_name_in_a_bound_must_be_that_of_an_axis():
         [bp.array("b n"), bp.integers("b", 0, "k-1")],
     ):
         with pytest.raises(UsageError, match="a name in a bound must be that of an axis of some argument"):
-            FromArguments(wrong)
-    FromArguments([bp.array("v n"), bp.integers("b", 0, "v-1"), bp.array("4*b", low="n")])
+            domain_of(wrong, jnp.sum)
+    domain_of([bp.array("v n"), bp.integers("b", 0, "v-1"), bp.array("4*b", low="n")], jnp.sum)

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 from hypothesis import strategies as st
 
-from backproof.arguments import Specification, from_annotations
-from backproof.errors import UsageError, message
+from backproof.arguments import Specification, from_annotations, names_in, names_of
+from backproof.errors import UsageError, did_you_mean, message
 from backproof.numerics.leaves import PyTree
 from backproof.verification.points.draws import SEEDS, Drawn, Points, drawn
 from backproof.verification.points.from_arguments import FromArguments
+from backproof.verification.points.members import is_specification
 from backproof.verification.points.sizes import menu
 from backproof.verification.points.values import STYLES, Style
 
@@ -45,9 +47,28 @@ def domain_of(
                 do="write e.g. args=[backproof.array('b n'), backproof.array('n')]",
             )
         )
+    _require_axes(
+        [leaf for leaf in jax.tree.leaves(args, is_leaf=is_specification) if is_specification(leaf)]
+    )
     return FromArguments(tuple(args), styles=styles, sizes_of=sizes_of, in_turn=in_turn)
 
 
 def _as_drawn(pair: tuple[Any, int]) -> list[Drawn]:
     values, seed = tuple(pair[0]), pair[1]
     return [drawn(lambda: values, values, seed)]
+
+
+def _require_axes(specs: Sequence[Specification]) -> None:
+    """Raise `UsageError` unless each name in a bound is that of an axis of some argument."""
+    axes = {name.lstrip("*") for spec in specs for text in spec.dims for name in names_in(str(text))}
+    for spec in specs:
+        for name in names_of(spec):
+            if name.lstrip("*") not in axes:
+                raise UsageError(
+                    message(
+                        must="a name in a bound must be that of an axis of some argument",
+                        found=name,
+                        where=f"argument {spec}",
+                        do=did_you_mean(name, axes) if axes else "write a number",
+                    )
+                )

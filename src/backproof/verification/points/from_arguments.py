@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from backproof.arguments import Dims, Specification, bind, evaluate, names_in, names_of, shape_of
-from backproof.errors import UsageError, did_you_mean, message
+from backproof.errors import UsageError
 from backproof.numerics.effort import EFFORT
 from backproof.numerics.leaves import PyTree
 from backproof.verification.points.draws import SEEDS, Drawn, Long, Points, drawn
@@ -65,7 +65,6 @@ class FromArguments(Points):
         super().__init__(SEEDS)
         self._leaves, self._tree = jax.tree.flatten(arguments, is_leaf=is_specification)
         self._specs = [leaf for leaf in self._leaves if is_specification(leaf)]
-        _require_axes(self._specs)
         self._arrange, self._styles, self._in_turn = arrange, styles, in_turn
         self._sizes, self._least = sizes_of(self._specs), least_of(self._specs)
         self._vary = variations(arguments)
@@ -251,19 +250,3 @@ def _is_tied(stated: Any) -> bool:
 
 def _has_expressions(pair: tuple[Specification, Any]) -> bool:
     return not all(dim.lstrip("*").isidentifier() for dim in pair[0].dims)
-
-
-def _require_axes(specs: Sequence[Specification]) -> None:
-    """Raise `UsageError` unless each name in a bound is that of an axis of some argument."""
-    axes = {name.lstrip("*") for spec in specs for text in spec.dims for name in names_in(str(text))}
-    for spec in specs:
-        for name in names_of(spec):
-            if name.lstrip("*") not in axes:
-                raise UsageError(
-                    message(
-                        must="a name in a bound must be that of an axis of some argument",
-                        found=name,
-                        where=f"argument {spec}",
-                        do=did_you_mean(name, axes) if axes else "write a number",
-                    )
-                )
