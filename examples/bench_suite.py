@@ -1,4 +1,4 @@
-"""Measures a user's suite of some forty rules under the pytest plugin: the first run, and one with its programs kept.
+"""Measures a suite of some forty rules under the pytest plugin: the first run, and one with programs kept.
 
 The rules are the shipped catalogue, as if it were the user's own, and six rules in the form that users write.
 Seconds of the processor are printed next to those of the clock, since other work on the machine slows the
