@@ -87,39 +87,25 @@ def _forward(v: Values) -> list[Step]:
 
 
 def _backward(v: Values) -> list[Step]:
-    (of_1, of_2), (delta_1, delta_2) = v.grads, v.delta
-    last, both = ("x", "a^(1)", "δ^(2)"), ("x", "δ^(1)", "δ^(2)")
-    at_last, at_both = (v.a_0, v.a[0], delta_2), (v.a_0, delta_1, delta_2)
+    delta_1, delta_2 = v.delta
+    at_last = (v.a_0, v.a[0], delta_2), ("x", "a^(1)", "δ^(2)")
+    at_both = (v.a_0, delta_1, delta_2), ("x", "δ^(1)", "δ^(2)")
+    through = (v.a_0, v.delta_a, delta_2), ("x", "∂J/∂a^(1)", "δ^(2)")
     return [
         Step(
             "The error of the output",
             r"\delta^{(2)} = \frac{\partial J}{\partial z^{(2)}} = p - y",
             "Softmax and cross entropy together; nothing is divided by p.",
             _terms(("", "p", v.p), ("-", "y", v.y), ("=", r"\delta^{(2)}", delta_2)),
-            picture(at_last, last, units=2, backward=True),
+            picture(*at_last, units=2, backward=True),
             True,
         ),
-        Step(
-            "The weights of layer 2",
-            r"\frac{\partial J}{\partial W^{(2)}} = \delta^{(2)} (a^{(1)})^{\top}",
+        _of_weights(
+            v, 2, (r"(a^{(1)})^{\top}", v.a[0]), at_last,
             "A column times a row: 2 × 1 by 1 × 4 gives 2 × 4, the shape of W. Where a unit is off, "
             "its column is 0.",
-            [
-                *_terms(("", r"\delta^{(2)}", delta_2)),
-                _term("", r"(a^{(1)})^{\top}", v.a[0], column=False),
-                *_terms(("=", r"\partial J / \partial W^{(2)}", of_2["W"])),
-            ],
-            picture(at_last, last, edges=2, backward=True),
-            True,
         ),
-        Step(
-            "The biases of layer 2",
-            r"\frac{\partial J}{\partial b^{(2)}} = \delta^{(2)}",
-            "z grows with b one for one.",
-            _terms(("", r"\delta^{(2)}", delta_2), ("=", r"\partial J / \partial b^{(2)}", of_2["b"])),
-            picture(at_last, last, units=2, backward=True),
-            True,
-        ),
+        _of_biases(v, 2, at_last, "z grows with b one for one."),
         Step(
             "Back through the weights",
             r"\frac{\partial J}{\partial a^{(1)}} = (W^{(2)})^{\top} \delta^{(2)}",
@@ -129,7 +115,7 @@ def _backward(v: Values) -> list[Step]:
                 ("", r"\delta^{(2)}", delta_2),
                 ("=", r"\partial J / \partial a^{(1)}", v.delta_a),
             ),
-            picture((v.a_0, v.delta_a, delta_2), ("x", "∂J/∂a^(1)", last[2]), edges=2, backward=True),
+            picture(*through, edges=2, backward=True),
             True,
         ),
         Step(
@@ -141,30 +127,38 @@ def _backward(v: Values) -> list[Step]:
                 (r"\odot", r"\sigma'(z^{(1)})", v.gate),
                 ("=", r"\delta^{(1)}", delta_1),
             ),
-            picture(at_both, both, units=1, backward=True),
+            picture(*at_both, units=1, backward=True),
             True,
         ),
-        Step(
-            "The weights of layer 1",
-            r"\frac{\partial J}{\partial W^{(1)}} = \delta^{(1)} x^{\top}",
+        _of_weights(
+            v, 1, (r"x^{\top}", v.a_0), at_both,
             "As in layer 2, with the input in the place of the activation: 4 × 1 by 1 × 3.",
-            [
-                *_terms(("", r"\delta^{(1)}", delta_1)),
-                _term("", r"x^{\top}", v.a_0, column=False),
-                *_terms(("=", r"\partial J / \partial W^{(1)}", of_1["W"])),
-            ],
-            picture(at_both, both, edges=1, backward=True),
-            True,
         ),
-        Step(
-            "The biases of layer 1",
-            r"\frac{\partial J}{\partial b^{(1)}} = \delta^{(1)}",
-            "All 26 derivatives are known, after one sweep back.",
-            _terms(("", r"\delta^{(1)}", delta_1), ("=", r"\partial J / \partial b^{(1)}", of_1["b"])),
-            picture(at_both, both, units=1, backward=True),
-            True,
-        ),
+        _of_biases(v, 1, at_both, "All 26 derivatives are known, after one sweep back."),
+    ]  # fmt: skip
+
+
+def _of_weights(v: Values, layer: int, into: tuple[str, Any], at: Any, why: str) -> Step:
+    """Return the step to the weights of a layer: its error times what goes into it, a column times a row."""
+    error, name = rf"\delta^{{({layer})}}", rf"W^{{({layer})}}"
+    terms = [
+        *_terms(("", error, v.delta[layer - 1])),
+        _term("", *into, column=False),
+        *_terms(("=", rf"\partial J / \partial {name}", v.grads[layer - 1]["W"])),
     ]
+    formula = rf"\frac{{\partial J}}{{\partial {name}}} = {error} {into[0]}"
+    drawn = picture(*at, edges=layer, backward=True)
+    return Step(f"The weights of layer {layer}", formula, why, terms, drawn, True)
+
+
+def _of_biases(v: Values, layer: int, at: Any, why: str) -> Step:
+    """Return the step to the biases of a layer, whose gradient is its error."""
+    error, name = rf"\delta^{{({layer})}}", rf"b^{{({layer})}}"
+    found = "=", rf"\partial J / \partial {name}", v.grads[layer - 1]["b"]
+    terms = _terms(("", error, v.delta[layer - 1]), found)
+    formula = rf"\frac{{\partial J}}{{\partial {name}}} = {error}"
+    drawn = picture(*at, units=layer, backward=True)
+    return Step(f"The biases of layer {layer}", formula, why, terms, drawn, True)
 
 
 def _terms(*given: tuple[str, str, Any]) -> list[Term]:
