@@ -43,6 +43,35 @@ def by_autodiff(f):
     return value_and_gradient
 
 
+def by_hand_with(rule):
+    """Return f(params, x, δ) -> (value, (gradients of the parameters, δx)) of a rule with parameters."""
+
+    def value_and_gradients(params, x, delta):
+        y, residuals = rule.forward(params, x)
+        return y, rule.backward(params, residuals, delta)
+
+    return value_and_gradients
+
+
+def by_autodiff_with(f):
+    """Return f(params, x, δ) -> (value, (gradients of the parameters, δx)) by autodiff of a function."""
+
+    def value_and_gradients(params, x, delta):
+        y, pullback = jax.vjp(f, params, x)
+        return y, pullback(delta)
+
+    return value_and_gradients
+
+
+@st.composite
+def rows_with_params(draw, names, batches=((), (2,), (3, 2), (1,), (0,)), sizes=(1, 2, 4)):
+    """Draw (params, x, cotangent), signed and random; a parameter has a number for each entry of a row."""
+    batch, n = draw(st.sampled_from(batches)), draw(st.sampled_from(sizes))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    params = {name: rng.standard_normal(n) for name in names}
+    return params, rng.standard_normal((*batch, n)), rng.standard_normal((*batch, n))
+
+
 def forward_of(rule):
     """Return the forward pass of a rule without parameters, as a plain function."""
     return lambda z: rule.forward((), z)[0]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from laws_of_rules import by_autodiff_with, by_hand_with
 
 from agreement import assert_agrees
 from backproof.errors import UsageError
@@ -23,22 +24,6 @@ def points(draw, batches=BATCHES):
     return params, rng.standard_normal((*batch, N_IN)), rng.standard_normal((*batch, N_OUT))
 
 
-def by_hand(rule):
-    def value_and_gradients(params, x, delta):
-        z, residuals = rule.forward(params, x)
-        return z, rule.backward(params, residuals, delta)
-
-    return value_and_gradients
-
-
-def by_autodiff(f):
-    def value_and_gradients(params, x, delta):
-        z, pullback = jax.vjp(f, params, x)
-        return z, pullback(delta)
-
-    return value_and_gradients
-
-
 def row_by_row(params, x):
     """Return z with z_o = Σ_i W_oi x_i + b_o, one sum for each output."""
     columns = [
@@ -56,7 +41,7 @@ def with_one_bias(params, x):
 
 @given(points())
 def test_affine_is_the_sum_written_out(point):
-    assert_agrees(by_hand(affine(N_OUT)), by_autodiff(row_by_row), *point)
+    assert_agrees(by_hand_with(affine(N_OUT)), by_autodiff_with(row_by_row), *point)
 
 
 @given(points())
@@ -67,15 +52,17 @@ def test_gradients_of_parameters_are_summed_over_every_batch_axis(point):
         rows = zip(x.reshape(-1, N_IN), delta.reshape(-1, N_OUT), strict=True)
         return sum((jnp.outer(d, row) for row, d in rows), jnp.zeros((N_OUT, N_IN), x.dtype))
 
-    assert_agrees(lambda *args: by_hand(affine(N_OUT))(*args)[1][0]["W"], sample_by_sample, params, x, delta)
+    assert_agrees(
+        lambda *args: by_hand_with(affine(N_OUT))(*args)[1][0]["W"], sample_by_sample, params, x, delta
+    )
 
 
 @given(points(batches=((2,), (5, 2))))
 def test_a_shared_bias_is_caught_by_the_reference_alone(point):
-    mutant = by_autodiff(with_one_bias)
-    assert_agrees(mutant, by_autodiff(lambda params, x: with_one_bias(params, x)), *point)
+    mutant = by_autodiff_with(with_one_bias)
+    assert_agrees(mutant, by_autodiff_with(lambda params, x: with_one_bias(params, x)), *point)
     with pytest.raises(AssertionError, match="noise units apart"):
-        assert_agrees(mutant, by_autodiff(row_by_row), *point)
+        assert_agrees(mutant, by_autodiff_with(row_by_row), *point)
 
 
 @given(points(batches=((2,), (5, 2))))
@@ -87,7 +74,7 @@ def test_a_gradient_averaged_over_the_batch_is_caught(point):
         return jax.tree.map(lambda g: g / (delta.size // N_OUT), grads), delta_x
 
     with pytest.raises(AssertionError, match="noise units apart"):
-        assert_agrees(by_hand(rule._replace(backward=backward)), by_autodiff(row_by_row), *point)
+        assert_agrees(by_hand_with(rule._replace(backward=backward)), by_autodiff_with(row_by_row), *point)
 
 
 def test_a_missing_transpose_is_caught_on_a_square_matrix():
@@ -101,10 +88,10 @@ def test_a_missing_transpose_is_caught_on_a_square_matrix():
         rng.standard_normal(4),
         rng.standard_normal(4),
     )
-    oracle = by_autodiff(lambda params, x: params["W"] @ x + params["b"])
-    assert_agrees(by_hand(square), oracle, *point)
+    oracle = by_autodiff_with(lambda params, x: params["W"] @ x + params["b"])
+    assert_agrees(by_hand_with(square), oracle, *point)
     with pytest.raises(AssertionError, match="noise units apart"):
-        assert_agrees(by_hand(mutant), oracle, *point)
+        assert_agrees(by_hand_with(mutant), oracle, *point)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

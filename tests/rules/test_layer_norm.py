@@ -6,41 +6,23 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
+from laws_of_rules import by_autodiff_with, by_hand_with, rows_with_params
 
 from agreement import assert_agrees, assert_value
 from backproof.errors import UsageError
 from backproof.rules import layer_norm, layer_norm_with
 
 EPSILON = 1e-5
-BATCHES = ((), (2,), (3, 2), (1,), (0,))
+NAMES = ("gain", "shift")
 
 
-@st.composite
-def points(draw, batches=BATCHES, sizes=(1, 2, 4)):
-    """Draw (params, x, cotangent), all signed and random."""
-    batch, n = draw(st.sampled_from(batches)), draw(st.sampled_from(sizes))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    params = {"gain": rng.standard_normal(n), "shift": rng.standard_normal(n)}
-    return params, rng.standard_normal((*batch, n)), rng.standard_normal((*batch, n))
+def standardised(params, x):
+    shape = x.shape
+    gain, shift = (jnp.broadcast_to(params[name], shape) for name in ("gain", "shift"))
+    return gain * jax.nn.standardize(x, axis=-1, epsilon=EPSILON) + shift
 
 
-def by_hand(rule):
-    def value_and_gradients(params, x, delta):
-        y, kept = rule.forward(params, x)
-        return y, rule.backward(params, kept, delta)
-
-    return value_and_gradients
-
-
-def by_autodiff(params, x, delta):
-    def standardised(params, x):
-        shape = x.shape
-        gain, shift = (jnp.broadcast_to(params[name], shape) for name in ("gain", "shift"))
-        return gain * jax.nn.standardize(x, axis=-1, epsilon=EPSILON) + shift
-
-    y, pullback = jax.vjp(standardised, params, x)
-    return y, pullback(delta)
+BY_AUTODIFF = by_autodiff_with(standardised)
 
 
 def exactly(row, gain, shift, delta, epsilon):
@@ -58,9 +40,9 @@ def exactly(row, gain, shift, delta, epsilon):
     return y, [a * b for a, b in zip(delta, hat, strict=True)], delta_x
 
 
-@given(points())
+@given(rows_with_params(NAMES))
 def test_it_is_that_of_jax_and_gradients_are_summed_over_every_batch_axis(point):
-    assert_agrees(by_hand(layer_norm), by_autodiff, *point)
+    assert_agrees(by_hand_with(layer_norm), BY_AUTODIFF, *point)
 
 
 @pytest.mark.parametrize("row", [[1.0, -2.0, 4.0], [3.0, 3.0, 3.0], [0.0], [1e3, -1e3], [1e-4, 2e-4, 3e-4]])
@@ -80,14 +62,16 @@ def test_it_is_its_jacobian_written_out(row):
         ),
     )
     point = {"gain": np.array(gain), "shift": np.array(shift)}, np.array(row), np.array(delta)
-    assert_value(by_hand(layer_norm), point, expected)
+    assert_value(by_hand_with(layer_norm), point, expected)
 
 
-@given(points(sizes=(2, 4)))
+@given(rows_with_params(NAMES, sizes=(2, 4)))
 def test_its_gradient_does_not_see_a_constant_that_is_added(point):
     params, x, delta = point
     assert_agrees(
-        lambda x: by_hand(layer_norm)(params, x, delta)[1][1].sum(axis=-1), lambda x: 0 * x.sum(axis=-1), x
+        lambda x: by_hand_with(layer_norm)(params, x, delta)[1][1].sum(axis=-1),
+        lambda x: 0 * x.sum(axis=-1),
+        x,
     )
 
 
@@ -115,9 +99,9 @@ def test_a_slip_is_caught(name):
     rng = np.random.default_rng(0)
     params = {"gain": rng.standard_normal(4), "shift": rng.standard_normal(4)}
     point = params, rng.standard_normal((2, 4)), rng.standard_normal((2, 4))
-    assert_agrees(by_hand(layer_norm), by_autodiff, *point)
+    assert_agrees(by_hand_with(layer_norm), BY_AUTODIFF, *point)
     with pytest.raises(AssertionError, match="noise units apart"):
-        assert_agrees(by_hand(layer_norm._replace(backward=backward)), by_autodiff, *point)
+        assert_agrees(by_hand_with(layer_norm._replace(backward=backward)), BY_AUTODIFF, *point)
 
 
 def test_it_keeps_two_numbers_a_row_beside_its_input():

@@ -6,43 +6,22 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
+from laws_of_rules import by_autodiff_with, by_hand_with, rows_with_params
 
 from agreement import assert_agrees, assert_value
 from backproof.errors import UsageError
 from backproof.rules import rms_norm, rms_norm_with
 
 EPSILON = 1e-6
-BATCHES = ((), (2,), (3, 2), (1,), (0,))
+NAMES = ("gain",)
 
 
-@st.composite
-def points(draw, batches=BATCHES, sizes=(1, 2, 4)):
-    """Draw (params, x, cotangent), all signed and random."""
-    batch, n = draw(st.sampled_from(batches)), draw(st.sampled_from(sizes))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    return (
-        {"gain": rng.standard_normal(n)},
-        rng.standard_normal((*batch, n)),
-        rng.standard_normal((*batch, n)),
-    )
+def plain(params, x):
+    root = jnp.linalg.norm(x, axis=-1, keepdims=True) ** 2 / x.shape[-1]
+    return jnp.einsum("i,...i->...i", params["gain"], x) * jax.lax.rsqrt(root + EPSILON)
 
 
-def by_hand(rule):
-    def value_and_gradients(params, x, delta):
-        y, kept = rule.forward(params, x)
-        return y, rule.backward(params, kept, delta)
-
-    return value_and_gradients
-
-
-def by_autodiff(params, x, delta):
-    def plain(params, x):
-        root = jnp.linalg.norm(x, axis=-1, keepdims=True) ** 2 / x.shape[-1]
-        return jnp.einsum("i,...i->...i", params["gain"], x) * jax.lax.rsqrt(root + EPSILON)
-
-    y, pullback = jax.vjp(plain, params, x)
-    return y, pullback(delta)
+BY_AUTODIFF = by_autodiff_with(plain)
 
 
 def exactly(row, gain, delta, epsilon):
@@ -58,9 +37,9 @@ def exactly(row, gain, delta, epsilon):
     return y, [d * x / r for d, x in zip(delta, row, strict=True)], delta_x
 
 
-@given(points())
+@given(rows_with_params(NAMES))
 def test_it_is_the_plain_form_and_the_gain_is_summed_over_every_batch_axis(point):
-    assert_agrees(by_hand(rms_norm), by_autodiff, *point)
+    assert_agrees(by_hand_with(rms_norm), BY_AUTODIFF, *point)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +51,7 @@ def test_it_is_its_jacobian_written_out(row):
         y, grad_gain, delta_x = exactly(*([*map(mpmath.mpf, v)] for v in (row, gain, delta)), EPSILON)
     expected = np.array(y, float), ({"gain": np.array(grad_gain, float)}, np.array(delta_x, float))
     point = {"gain": np.array(gain)}, np.array(row), np.array(delta)
-    assert_value(by_hand(rms_norm), point, expected)
+    assert_value(by_hand_with(rms_norm), point, expected)
 
 
 MUTANTS = {
@@ -94,9 +73,9 @@ def test_a_slip_is_caught(name):
 
     rng = np.random.default_rng(0)
     point = {"gain": rng.standard_normal(4)}, rng.standard_normal((2, 4)), rng.standard_normal((2, 4))
-    assert_agrees(by_hand(rms_norm), by_autodiff, *point)
+    assert_agrees(by_hand_with(rms_norm), BY_AUTODIFF, *point)
     with pytest.raises(AssertionError, match="noise units apart"):
-        assert_agrees(by_hand(rms_norm._replace(backward=backward)), by_autodiff, *point)
+        assert_agrees(by_hand_with(rms_norm._replace(backward=backward)), BY_AUTODIFF, *point)
 
 
 def test_it_keeps_one_number_a_row_beside_its_input():
