@@ -34,7 +34,13 @@ TESTED_IN = {
     "cli/test_interrupts.py": ("cli/workers.py",),
     "cli/test_networks.py": ("cli/samples.py",),
     "cli/test_train.py": ("cli/extras.py",),
-    "cli/test_cli_verify.py": ("catalogue.py", "cli/options.py", "cli/shipped.py", "cli/target.py"),
+    "cli/test_cli_verify.py": (
+        "catalogue.py",
+        "cli/options.py",
+        "cli/outcome.py",
+        "cli/shipped.py",
+        "cli/target.py",
+    ),
     "coverage/test_plan.py": ("cli/table.py",),
     "cli/test_cli_derivations.py": (
         "cli/show.py",

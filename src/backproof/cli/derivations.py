@@ -4,18 +4,20 @@ import argparse
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from backproof.cli.options import Draws, command_of
+from backproof.cli.options import Draws
+from backproof.cli.outcome import outcome
 from backproof.cli.workers import in_processes
 from backproof.derivations import Derivation, DerivationReport, Verifications, find
 from backproof.derivations.slips import Slip, campaign
 from backproof.errors import UsageError, message
-from backproof.reporting import print_derivations, print_jsonl, print_slips, write_html, write_json
+from backproof.reporting import print_derivations, print_slips
+from backproof.reporting.wrapping import say
 
 Places = Sequence[tuple[str, str]]
 Work = Callable[[Places, Draws], list[Any]]
@@ -56,17 +58,14 @@ def run(arguments: argparse.Namespace, settings: Draws, console: Console) -> int
     if arguments.slips:
         right = [one for one in found if not one.refutes]
         return 0 if print_slips(_shared(_planted, right, settings), len(right), console) else 1
-    if arguments.jsonl:
-        reports = print_jsonl(_shared(_verified, found, settings))
-    else:
-        reports = print_derivations(_shared(_verified, found, settings), len(found), console)
-        good = sum(report.ok for report in reports)
-        console.print(f"\n{good} of {len(reports)} derivations good", highlight=False)
-    if arguments.json:
-        write_json(reports, arguments.json)
-    if arguments.html:
-        write_html(reports, arguments.html, command=command_of(arguments), seed=arguments.seed)
-    return 0 if all(report.ok for report in reports) else 1
+
+    def shown(reports: Iterable[DerivationReport]) -> list[DerivationReport]:
+        finished = print_derivations(reports, len(found), console)
+        good = sum(report.ok for report in finished)
+        say(console, f"\n{good} of {len(finished)} derivations good")
+        return finished
+
+    return outcome(arguments, _shared(_verified, found, settings), shown, seed=arguments.seed)
 
 
 def _shared(work: Work, found: Sequence[Derivation], settings: Draws) -> Iterator[Any]:

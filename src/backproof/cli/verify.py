@@ -3,6 +3,7 @@
 import argparse
 import functools
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from rich.console import Console
 from backproof.catalogue import SHIPPED
 from backproof.cli import derivations
 from backproof.cli.arguments import arguments_in
-from backproof.cli.options import Options, command_of, draws_of
+from backproof.cli.options import Options, draws_of
+from backproof.cli.outcome import outcome
 from backproof.cli.shipped import default_cache, default_jobs, keep_compiled, reports
 from backproof.cli.target import is_path, load_target
 from backproof.cli.workers import in_background
 from backproof.errors import UsageError, message
 from backproof.page.extra import require_packages
-from backproof.reporting import print_jsonl, print_reports, write_html, write_json
+from backproof.reporting import print_reports
 from backproof.reporting.formulas import SHIPPED_FORMULAS
 from backproof.reporting.wrapping import say
 from backproof.verification import Report, verify
@@ -56,20 +58,17 @@ def run(arguments: argparse.Namespace) -> int:
         return _catalogue(settings, console, arguments, cache)
     if any(is_path(target) for target in arguments.targets):
         return derivations.run(arguments, draws_of(settings), console)
-    if arguments.jsonl:
-        (report,) = print_jsonl(in_background(_target(arguments, settings) for _ in range(1)))
-    else:
-        with (
-            console.status("verifying …") as status,
-            watching(lambda said: status.update(f"verifying … {said}")),
-        ):
-            (report,) = in_background(_target(arguments, settings) for _ in range(1))
+    only = in_background(_target(arguments, settings) for _ in range(1))
+    return outcome(arguments, only, lambda reports: _shown(reports, console))
+
+
+def _shown(reports: Iterable[Report], console: Console) -> list[Report]:
+    """Print reports in full, and return them; meanwhile a line says what is at work."""
+    with console.status("verifying …") as status, watching(lambda said: status.update(f"verifying … {said}")):
+        finished = list(reports)
+    for report in finished:
         say(console, str(report))
-    if arguments.json:
-        write_json([report], arguments.json)
-    if arguments.html:
-        write_html([report], arguments.html, command=command_of(arguments))
-    return 0 if report.ok else 1
+    return finished
 
 
 def _require_together(arguments: argparse.Namespace) -> None:
@@ -109,23 +108,18 @@ def _require_together(arguments: argparse.Namespace) -> None:
 
 def _catalogue(settings: Options, console: Console, arguments: argparse.Namespace, cache: Path | None) -> int:
     began, jobs = time.perf_counter(), arguments.jobs or default_jobs()
-    found = reports(range(len(SHIPPED)), settings, jobs, cache)
-    if arguments.jsonl:
-        finished = print_jsonl(found)
-    else:
+
+    def shown(found: Iterable[Report]) -> list[Report]:
         finished = print_reports(found, console, [one.name for one in SHIPPED])
-        good = sum(report.ok for report in finished)
-        console.print(
-            f"\n{good} of {len(finished)} good, in {time.perf_counter() - began:.0f} s", highlight=False
-        )
+        good, seconds = sum(report.ok for report in finished), time.perf_counter() - began
+        say(console, f"\n{good} of {len(finished)} good, in {seconds:.0f} s")
         if cache is not None and not arguments.compilation_cache:
             said = f"Compiled programs are kept in {cache}; --no-compilation-cache keeps none."
             say(console, said, "dim")
-    if arguments.json:
-        write_json(finished, arguments.json)
-    if arguments.html:
-        write_html(finished, arguments.html, formulas=SHIPPED_FORMULAS, command=command_of(arguments))
-    return 0 if all(report.ok for report in finished) else 1
+        return finished
+
+    found = reports(range(len(SHIPPED)), settings, jobs, cache)
+    return outcome(arguments, found, shown, formulas=SHIPPED_FORMULAS)
 
 
 def _target(arguments: argparse.Namespace, settings: Options) -> Report:
