@@ -3,9 +3,16 @@
 import pathlib
 import sys
 
+import jax
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiler():
+    """Load what compiles: pytester forgets what its run imports, and this part of jax loads only once."""
+    jax.jit(lambda x: x + 1)(1)
 
 
 @pytest.fixture

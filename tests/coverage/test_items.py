@@ -89,7 +89,7 @@ def run(pytester):
             ("my_package", "__init__", ""),
             ("my_package", "kernels", KERNELS),
             ("my_package", "few", few),
-            ("tests", "test_kernels", tests),
+            ("tests", "test_their_kernels", tests),
             ("proofs", "s1", proofs),
         ):
             (pytester.path / folder).mkdir(exist_ok=True)
@@ -133,7 +133,7 @@ def _require_the_reports(result):
             ">*bp.check(kernels.cube, args=*",
             "E * cube: WRONG (sign)",
             "E *result[[]0[]] has the opposite sign",
-            "tests/test_kernels.py:*: GradientError",
+            "tests/test_their_kernels.py:*: GradientError",
         ]
     )
     assert text.count("ZeroDivisionError") == 1  # in the user's own line
@@ -145,8 +145,8 @@ def _require_the_reports(result):
             "cube: WRONG (sign)",
             "bad, δ: FAILS at line 1 (sign)*",
             "*DOES NOT FOLLOW: slope of tanh",
-            "FAILED tests/test_kernels.py::test_cube - WRONG (sign): cube",
-            "FAILED tests/test_kernels.py::test_taps - WRONG (missing): <lambda>, *",
+            "FAILED tests/test_their_kernels.py::test_cube - WRONG (sign): cube",
+            "FAILED tests/test_their_kernels.py::test_taps - WRONG (missing): <lambda>, *",
             "FAILED pyproject.toml::my_package.kernels:cube - WRONG (sign): cube",
             "FAILED proofs/s1.py::bad - FAILS at line 1 (sign): bad",
         ]
