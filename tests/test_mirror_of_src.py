@@ -30,6 +30,12 @@ TESTED_IN = {
     "auditing/test_hiding.py": ("auditing/rounding.py",),
     "cli/test_parser.py": ("__main__.py", "cli/_main.py", "cli/devices.py", "cli/readers.py"),
     "page/test_extra.py": ("page/notebook.py",),
+    "reporting/test_reporting_formulas.py": (
+        "reporting/formulas/activations.py",
+        "reporting/formulas/layers.py",
+        "reporting/formulas/losses.py",
+        "reporting/formulas/networks.py",
+    ),
     "reporting/test_sweep.py": ("reporting/network_picture.py", "reporting/sweep_steps.py"),
     "cli/test_interrupts.py": ("cli/workers.py",),
     "cli/test_networks.py": ("cli/samples.py",),
@@ -78,7 +84,7 @@ TESTED_IN = {
     "verification/diagnosis/test_program_slips.py": ("verification/diagnosis/operations.py",),
     "verification/judging/test_laws.py": ("verification/judging/repeats.py",),
     "verification/judging/test_reference.py": ("numerics/stops.py",),
-    "test_compose.py": ("errors.py", "gradient.py", "network.py", "rule.py"),
+    "test_compose.py": ("errors.py", "network.py", "rule.py"),
     "test_depth.py": ("stack.py",),
     "losses/test_losses_catalogue.py": ("losses/_targets.py",),
     "benchmark/test_bench_compare.py": (

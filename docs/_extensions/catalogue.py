@@ -29,20 +29,18 @@ from repository import DOCS, GENERATED, ROOT, write_if_new
 
 LOG = getLogger(__name__)
 PAGE, KEPT = GENERATED / "catalogue.md", GENERATED / "catalogue.json"
-# The derivation in docs/catalogue/ of a member whose name says a variant, or a form of the target.
+# The derivation in docs/catalogue/ of a member with one for its variant, or without one for its form of the
+# target. Any other is the name without what stands in brackets, and without the word `with` before them.
 OF_VARIANTS = {
-    "affine(3)": "affine",
     "relu_with(0.5)": "relu_half",
     "relu_with(1)": "relu_1",
     "leaky_relu_with(-0.5)": "leaky_relu_negative",
     "elu_with(0.5)": "elu_half",
     "huber_with(0.5)": "huber_half",
     "softmax_cross_entropy_dense": "softmax_cross_entropy",
-    "mean(half_squared_error)": "mean",
-    "mean(softmax_cross_entropy)": "mean",
 }
 GROUPS: dict[str, tuple[Rule | Loss, ...]] = {
-    "Layers and activations": rules.CATALOGUE,
+    **rules.FAMILIES,
     "Networks": NETWORKS,
     "Losses": losses.CATALOGUE,
 }
@@ -59,7 +57,7 @@ every line was checked at drawn points, and which ends in the code below it.
 
 def derivation_of(member: Rule | Loss) -> str:
     """Return the name of the derivation that ends in the code of a member of the catalogue."""
-    return OF_VARIANTS.get(member.name, member.name)
+    return OF_VARIANTS.get(member.name, member.name.partition("(")[0].removesuffix("_with"))
 
 
 def write_page(app: Sphinx) -> None:

@@ -32,6 +32,7 @@ _HOME = {
     "deltas": "network",
     "layer_step": "network",
     "value_and_grad": "gradient",
+    "as_custom_vjp": "gradient",
     "verify": "verification",
     "check": "verification",
     "host": "verification",
@@ -78,6 +79,7 @@ __all__ = [
     "UsageError",
     "accumulating",
     "array",
+    "as_custom_vjp",
     "assume",
     "at_least",
     "at_most",
@@ -169,6 +171,7 @@ if TYPE_CHECKING:
     from backproof.errors import DivergedError as DivergedError
     from backproof.errors import GradientError as GradientError
     from backproof.errors import UsageError as UsageError
+    from backproof.gradient import as_custom_vjp as as_custom_vjp
     from backproof.gradient import value_and_grad as value_and_grad
     from backproof.network import deltas as deltas
     from backproof.network import layer_step as layer_step

@@ -1,6 +1,7 @@
-"""The value and its gradient, the function that an optimizer needs, made from a rule and a loss."""
+"""What others call, made from a rule or a loss: the value with its gradient, and a `jax.custom_vjp`."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 
@@ -26,3 +27,49 @@ def value_and_grad(rule: Rule, loss: Loss) -> Callable[[PyTree, PyTree, PyTree],
         return value, grads
 
     return hand_value_and_grad
+
+
+def as_custom_vjp(rule: Rule | Loss) -> Any:
+    """Return the forward pass as a `jax.custom_vjp`, to be called and differentiated in any JAX program.
+
+    Of a rule it is `f(params, x) -> y`, of one without parameters too (they are `()`); of a loss it is
+    `f(prediction, target) -> value`. `jax.grad` runs the backward pass written by hand. The target of a loss
+    is a constant to it, as under `jax.lax.stop_gradient`.
+
+    Raises:
+        UsageError: `rule` is neither a rule nor a loss.
+    """
+    if isinstance(rule, Loss):
+
+        def value(prediction: PyTree, target: PyTree) -> jax.Array:
+            return rule.forward(prediction, target)[0]
+
+        return _with(
+            value, rule.forward, lambda kept, delta: (_times(delta, rule.backward(kept)), None), rule
+        )
+    require_rule(rule, "as_custom_vjp", "the argument")
+
+    def output(params: PyTree, x: PyTree) -> PyTree:
+        return rule.forward(params, x)[0]
+
+    def forward(params: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
+        y, residuals = rule.forward(params, x)
+        return y, (params, residuals)
+
+    def backward(kept: PyTree, delta_y: PyTree) -> tuple[PyTree, PyTree]:
+        params, residuals = kept
+        return rule.backward(params, residuals, delta_y)
+
+    return _with(output, forward, backward, rule)
+
+
+def _with(primal: Callable[..., Any], forward: Any, backward: Any, rule: Rule | Loss) -> Any:
+    primal.__name__ = primal.__qualname__ = rule.name
+    f = jax.custom_vjp(primal)
+    f.defvjp(forward, backward)
+    return f
+
+
+def _times(delta: jax.Array, gradient: PyTree) -> PyTree:
+    """Return ∂L/∂value times the gradient of the value."""
+    return jax.tree.map(lambda leaf: delta.astype(leaf.dtype) * leaf, gradient)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from laws_of_rules import by_autodiff_with, by_hand_with, rows_with_params
+from slips_in_files import assert_named
 
 from agreement import assert_agrees, assert_value
 from backproof.errors import UsageError
@@ -126,3 +127,15 @@ def test_what_does_not_fit_is_refused():
         layer_norm.forward(params, jnp.ones((2, 4)))
     with pytest.raises(UsageError, match="the input must be one array with at least one axis"):
         layer_norm.init(jax.random.key(0), jax.ShapeDtypeStruct((), "float32"))
+
+
+@pytest.mark.as_user
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("- hat * mean(delta_hat * hat)", "- hat * mean(delta_hat)"),
+        ('"gain": over_batch(delta * hat', '"gain": over_batch(delta * x'),
+    ],
+)
+def test_the_line_of_a_slip_is_named(right, wrong, tmp_path):
+    assert_named(layer_norm, right, wrong, tmp_path)

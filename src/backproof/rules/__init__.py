@@ -30,21 +30,26 @@ ACTIVATIONS = (
     hard_tanh,
     sin,
 )
-CATALOGUE = (
-    affine(3),
-    *ACTIVATIONS,
-    relu_with(0.5),
-    relu_with(1.0),
-    leaky_relu_with(-0.5),
-    elu_with(0.5),
-    softmax,
-    layer_norm,
-    rms_norm,
-)
+NORMS = (layer_norm, rms_norm)
+# One of each variant, by family.
+FAMILIES = {
+    "Layers and activations": (
+        affine(3),
+        *ACTIVATIONS,
+        relu_with(0.5),
+        relu_with(1.0),
+        leaky_relu_with(-0.5),
+        elu_with(0.5),
+        softmax,
+    ),
+    "Norms": NORMS,
+}
+CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
 __all__ = [
     "ACTIVATIONS",
     "CATALOGUE",
+    "FAMILIES",
     "affine",
     "elu",
     "elu_with",

@@ -16,18 +16,17 @@ from backproof.network import mlp
 from backproof.rule import Rule
 from backproof.rules import (
     ACTIVATIONS,
+    CATALOGUE,
     affine,
     elu,
     elu_with,
     gelu,
     hard_tanh,
     identity,
-    layer_norm,
     leaky_relu,
     leaky_relu_with,
     relu,
     relu_with,
-    rms_norm,
     sigmoid,
     silu,
     sin,
@@ -44,7 +43,8 @@ SQUARE = (
 )
 NETWORKS = (affine(3), mlp([3, 4, 2], relu), mlp([4, 3, 5, 2], tanh, last=sigmoid))
 ELEMENTWISE = (*ACTIVATIONS, relu_with(1.0), leaky_relu_with(-0.5), elu_with(0.5))
-EVERY = (*ELEMENTWISE, softmax, layer_norm, rms_norm, *NETWORKS)
+ELSEWHERE = ("affine(3)", "relu_with(0.5)")  # a network, and relu_with(1)
+EVERY = (*(rule for rule in CATALOGUE if rule.name not in ELSEWHERE), *NETWORKS)
 WITH_WEIGHTS = (*NETWORKS, *SQUARE)  # leaf 0 of the result of their backward pass is the first layer's ∂L/∂W
 DEEP = (NETWORKS[1], NETWORKS[2], SQUARE[2])
 
@@ -134,11 +134,14 @@ def _last(change: Callable[[Any], Any]) -> Callable[[Rule], Rule]:
 
 
 def _cotangent_dropped(rule: Rule) -> Rule:
-    return rule._replace(backward=lambda p, kept, d: rule.backward(p, kept, jnp.ones_like(d)))
+    return rule._replace(backward=lambda p, kept, d: rule.backward(p, kept, jax.tree.map(jnp.ones_like, d)))
 
 
 def _cotangent_clipped(rule: Rule) -> Rule:
-    return rule._replace(backward=lambda p, kept, d: rule.backward(p, kept, jnp.clip(d, -1, 1)))
+    def clipped(d: Any) -> Any:
+        return jax.tree.map(lambda leaf: jnp.clip(leaf, -1, 1), d)
+
+    return rule._replace(backward=lambda p, kept, d: rule.backward(p, kept, clipped(d)))
 
 
 def _not_summed(rule: Rule) -> Rule:
