@@ -25,6 +25,7 @@ _HOME = {
     "parse": "arguments",
     "chain": "compose",
     "remat": "compose",
+    "residual": "compose",
     "mixed_precision": "precision",
     "remat_repeat": "depth",
     "repeat": "depth",
@@ -119,6 +120,7 @@ __all__ = [
     "remat",
     "remat_repeat",
     "repeat",
+    "residual",
     "rules",
     "simplex",
     "spd",
@@ -152,6 +154,7 @@ if TYPE_CHECKING:
     from backproof.auditing import audit as audit
     from backproof.compose import chain as chain
     from backproof.compose import remat as remat
+    from backproof.compose import residual as residual
     from backproof.depth import remat_repeat as remat_repeat
     from backproof.depth import repeat as repeat
     from backproof.derivations import Refutes as Refutes
