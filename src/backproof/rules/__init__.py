@@ -2,6 +2,7 @@
 
 from backproof.rules._affine import affine
 from backproof.rules._elu import elu, elu_with
+from backproof.rules._embedding import embedding, tied_embedding
 from backproof.rules._gelu import gelu, gelu_tanh
 from backproof.rules._hard_tanh import hard_tanh
 from backproof.rules._identity import identity
@@ -43,6 +44,7 @@ FAMILIES = {
         softmax,
     ),
     "Norms": NORMS,
+    "Linear maps": (embedding(4, 3), tied_embedding(4, 3, affine(3))),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -53,6 +55,7 @@ __all__ = [
     "affine",
     "elu",
     "elu_with",
+    "embedding",
     "gelu",
     "gelu_tanh",
     "hard_tanh",
@@ -71,4 +74,5 @@ __all__ = [
     "softmax",
     "softplus",
     "tanh",
+    "tied_embedding",
 ]
