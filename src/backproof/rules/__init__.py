@@ -1,6 +1,12 @@
 """The shipped rules, one file each, and the catalogue of them."""
 
 from backproof.rules._affine import affine
+from backproof.rules._batch_norm import (
+    batch_norm,
+    batch_norm_frozen,
+    batch_norm_frozen_with,
+    batch_norm_with,
+)
 from backproof.rules._elu import elu, elu_with
 from backproof.rules._embedding import embedding, tied_embedding
 from backproof.rules._gelu import gelu, gelu_tanh
@@ -31,7 +37,7 @@ ACTIVATIONS = (
     hard_tanh,
     sin,
 )
-NORMS = (layer_norm, rms_norm)
+NORMS = (layer_norm, rms_norm, batch_norm, batch_norm_frozen)
 # One of each variant, by family.
 FAMILIES = {
     "Layers and activations": (
@@ -53,6 +59,10 @@ __all__ = [
     "CATALOGUE",
     "FAMILIES",
     "affine",
+    "batch_norm",
+    "batch_norm_frozen",
+    "batch_norm_frozen_with",
+    "batch_norm_with",
     "elu",
     "elu_with",
     "embedding",

@@ -12,6 +12,22 @@ FORMULAS = {
         r" - \hat x \operatorname{mean}(g \odot \bar y \odot \hat x)\bigr), \quad"
         r" \bar g = \bar y \odot \hat x, \quad \bar b = \bar y",
     ),
+    "batch_norm": (
+        r"y = g \odot \hat x + b, \quad \hat x = \frac{x - m}{d}, \quad d = \sqrt{v + \varepsilon}, \quad"
+        r" M' = M + r (m - M), \quad V' = V + r (v - V)",
+        r"\bar x = \frac{1}{d} \bigl(g \odot \bar y - \operatorname{mean}(g \odot \bar y)"
+        r" - \hat x \operatorname{mean}(g \odot \bar y \odot \hat x)\bigr)"
+        r" + \frac{r}{N} \bigl(\bar M' + 2 (x - m) \bar V'\bigr), \quad"
+        r" \bar g = \sum \bar y \odot \hat x, \quad \bar b = \sum \bar y, \quad"
+        r" \bar M = (1 - r) \bar M', \quad \bar V = (1 - r) \bar V'",
+    ),
+    "batch_norm_frozen": (
+        r"y = g \odot \hat x + b, \quad \hat x = \frac{x - M}{d}, \quad d = \sqrt{V + \varepsilon}, \quad"
+        r" M' = M, \quad V' = V",
+        r"\bar x = \frac{g \odot \bar y}{d}, \quad \bar g = \sum \bar y \odot \hat x, \quad"
+        r" \bar b = \sum \bar y, \quad \bar M = \bar M' - \sum \bar x, \quad"
+        r" \bar V = \bar V' - \sum \frac{\bar x \odot \hat x}{2 d}",
+    ),
     "rms_norm": (
         r"y = g \odot \hat x, \quad \hat x = \frac{x}{r}, \quad"
         r" r = \sqrt{\operatorname{mean}(x^2) + \varepsilon}",
