@@ -6,6 +6,7 @@ from backproof.losses._hinge import hinge
 from backproof.losses._huber import huber, huber_with
 from backproof.losses._mean import mean
 from backproof.losses._softmax_cross_entropy import softmax_cross_entropy, softmax_cross_entropy_dense
+from backproof.losses._token_cross_entropy import token_cross_entropy, token_cross_entropy_with
 
 CATALOGUE = (
     half_squared_error,
@@ -17,6 +18,9 @@ CATALOGUE = (
     hinge,
     mean(half_squared_error),
     mean(softmax_cross_entropy),
+    token_cross_entropy,
+    token_cross_entropy_with(smoothing=0.1, z_loss=0.01),
+    mean(token_cross_entropy),
 )
 
 __all__ = [
@@ -29,4 +33,6 @@ __all__ = [
     "mean",
     "softmax_cross_entropy",
     "softmax_cross_entropy_dense",
+    "token_cross_entropy",
+    "token_cross_entropy_with",
 ]
