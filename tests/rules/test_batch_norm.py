@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from laws_of_rules import by_autodiff_with, by_hand_with
-from slips_in_files import assert_named
 
 from agreement import assert_agrees, assert_value
 from backproof.errors import UsageError
@@ -18,6 +17,7 @@ from backproof.rules import (
     batch_norm_frozen_with,
     batch_norm_with,
 )
+from slips_in_files import assert_named
 
 EPSILON, RATE = 1e-5, 0.1
 
