@@ -9,6 +9,7 @@ from backproof.rules._batch_norm import (
 )
 from backproof.rules._elu import elu, elu_with
 from backproof.rules._gelu import gelu, gelu_tanh
+from backproof.rules._group_norm import group_norm
 from backproof.rules._hard_tanh import hard_tanh
 from backproof.rules._identity import identity
 from backproof.rules._layer_norm import layer_norm, layer_norm_with
@@ -21,6 +22,7 @@ from backproof.rules._sin import sin
 from backproof.rules._softmax import softmax
 from backproof.rules._softplus import softplus
 from backproof.rules._tanh import tanh
+from backproof.rules._weight_norm import weight_norm
 
 ACTIVATIONS = (
     identity,
@@ -36,7 +38,6 @@ ACTIVATIONS = (
     hard_tanh,
     sin,
 )
-NORMS = (layer_norm, rms_norm, batch_norm, batch_norm_frozen)
 # One of each variant, by family.
 FAMILIES = {
     "Layers and activations": (
@@ -48,7 +49,7 @@ FAMILIES = {
         elu_with(0.5),
         softmax,
     ),
-    "Norms": NORMS,
+    "Norms": (layer_norm, rms_norm, batch_norm, batch_norm_frozen, group_norm(2), weight_norm(3)),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -65,6 +66,7 @@ __all__ = [
     "elu_with",
     "gelu",
     "gelu_tanh",
+    "group_norm",
     "hard_tanh",
     "identity",
     "layer_norm",
@@ -81,4 +83,5 @@ __all__ = [
     "softmax",
     "softplus",
     "tanh",
+    "weight_norm",
 ]
