@@ -7,6 +7,7 @@ from backproof.rules._batch_norm import (
     batch_norm_frozen_with,
     batch_norm_with,
 )
+from backproof.rules._dropout import dropout
 from backproof.rules._elu import elu, elu_with
 from backproof.rules._gelu import gelu, gelu_tanh
 from backproof.rules._group_norm import group_norm
@@ -50,6 +51,7 @@ FAMILIES = {
         softmax,
     ),
     "Norms": (layer_norm, rms_norm, batch_norm, batch_norm_frozen, group_norm(2), weight_norm(3)),
+    "Dropout": (dropout(0.25),),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -62,6 +64,7 @@ __all__ = [
     "batch_norm_frozen",
     "batch_norm_frozen_with",
     "batch_norm_with",
+    "dropout",
     "elu",
     "elu_with",
     "gelu",

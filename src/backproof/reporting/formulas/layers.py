@@ -1,9 +1,13 @@
-"""Formulas of the affine map, the softmax and the norms."""
+"""Formulas of the affine map, the softmax, the norms and dropout."""
 
 FORMULAS = {
     "affine(3)": (
         r"z = W x + b",
         r"\bar W = \bar z x^{\top}, \qquad \bar b = \bar z, \qquad \bar x = W^{\top} \bar z",
+    ),
+    "dropout(0.25)": (
+        r"y = \frac{m \odot x}{1 - p}, \quad m_i = 0 \text{ with probability } p, \text{ else } 1",
+        r"\bar x = \frac{m \odot \bar y}{1 - p}",
     ),
     "layer_norm": (
         r"y = g \odot \hat x + b, \quad \hat x = \frac{x - m}{d}, \quad m = \operatorname{mean}(x), \quad"
