@@ -282,3 +282,27 @@ KEY = jax.random.key(0)
 def test_bad_input_gets_one_clear_error(make, text):
     with pytest.raises(bp.UsageError, match=text):
         make()
+
+
+def test_carrying_a_state_past_a_rule_changes_neither_and_hands_its_cotangent_back():
+    rule, state = bp.carrying(LAYER), {"mean": np.ones(2)}
+    x, delta = data(0)
+    params = start(LAYER)
+    assert jax.tree.structure(rule.init(jax.random.key(0), (SHAPE, state))[1][1]) == jax.tree.structure(state)
+
+    def past(params, x, delta):
+        y, (grads, (delta_x, delta_state)) = run(rule)(params, (x, state), (delta, {"mean": 3 * x[0]}))
+        return y, grads, delta_x, delta_state
+
+    def alone(params, x, delta):
+        y, (grads, delta_x) = run(LAYER)(params, x, delta)
+        return (y, state), grads, delta_x, {"mean": 3 * x[0]}
+
+    assert_agrees(past, alone, params, x, delta)
+    with pytest.raises(bp.UsageError, match="carrying: rule must be a Rule"):
+        bp.carrying(jnp.tanh)
+
+
+def test_carrying_a_key_past_a_rule_agrees_and_updates_inside_the_sweep():
+    report = bp.verify(bp.carrying(LAYER), examples=20)
+    assert report.ok, str(report)

@@ -213,3 +213,106 @@ def batch_norm_frozen(g, b, x, mean, variance, delta, delta_mean, delta_variance
         ),
         "δx = g ⊙ δy/d, ∂x̂/∂M = −1/d, ∂x̂/∂V = −(x − M)/(2 d³)",
     )
+
+
+def through_group_norm(g, b, x, delta):
+    groups = x.reshape(len(x), 2, -1)
+    centred = groups - jnp.mean(groups, axis=(0, 2), keepdims=True)
+    d = jnp.sqrt(jnp.mean(centred**2, axis=(0, 2), keepdims=True) + EPSILON)
+    return jnp.vdot(delta, g * (centred / d).reshape(x.shape) + b)
+
+
+def shipped_group_norm(g, b, x, delta):
+    rule, params = rules.group_norm(2), {"gain": g, "shift": b}
+    grads, delta_x = rule.backward(params, rule.forward(params, x)[1], delta)
+    return grads["gain"], grads["shift"], delta_x
+
+
+@bp.derivation(
+    r"\Bigl(\frac{\partial L}{\partial g}, \frac{\partial L}{\partial b}, \frac{\partial L}{\partial x}\Bigr)",
+    of=through_group_norm,
+    wrt=("g", "b", "x"),
+    ships=shipped_group_norm,
+)
+def group_norm(
+    g: Float[Array, " 2*c>=2"],
+    b: Float[Array, " 2*c"],
+    x: Float[Array, "p>=1 2*c"],
+    delta: Float[Array, "p 2*c"],
+):
+    """y = g ⊙ (x − m)/d + b, with m and d those of each of two groups of channels, over all positions.
+
+    A group is a row of the layer norm, whose gain is repeated at every position.
+    """
+    groups = x.reshape(len(x), 2, -1)
+
+    def mean(z):  # over each group, at every entry of it
+        means = jnp.mean(z.reshape(groups.shape), axis=(0, 2), keepdims=True)
+        return jnp.broadcast_to(means, groups.shape).reshape(x.shape)
+
+    centred = x - mean(x)
+    d = jnp.sqrt(mean(centred**2) + EPSILON)
+    grads = jnp.sum(delta * centred / d, axis=0), jnp.sum(delta, axis=0)
+    by_centred = g * delta / d - mean(g * delta * centred) / d**3 * centred
+    yield line(
+        r"\Bigl(\sum \delta y \odot \frac{c}{d},\; \sum \delta y,\; \frac{\partial L}{\partial c} -"
+        r" \operatorname{mean} \frac{\partial L}{\partial c}\Bigr)",
+        (*grads, by_centred - mean(by_centred)),
+        "as in the layer norm, with means over a group; sums over the positions, since g and b serve each",
+    )
+    hat, delta_hat = centred / d, g * delta
+    yield line(
+        r"\Bigl(\sum \delta y \odot \hat x,\; \sum \delta y,\; \frac{1}{d} \bigl(\hat\delta -"
+        r" \operatorname{mean}(\hat\delta) - \hat x \operatorname{mean}(\hat\delta \odot \hat x)\bigr)\Bigr)",
+        (*grads, (delta_hat - mean(delta_hat) - hat * mean(delta_hat * hat)) / d),
+        "x̂ = c/d has mean 0 in each group",
+    )
+
+
+def through_weight_norm(v, g, b, x, delta):
+    W = g[:, None] * v / jnp.linalg.norm(v, axis=1, keepdims=True)
+    return jnp.vdot(delta, x @ W.T + b)
+
+
+def shipped_weight_norm(v, g, b, x, delta):
+    rule, params = rules.weight_norm(len(g)), {"v": v, "g": g, "b": b}
+    grads, delta_x = rule.backward(params, rule.forward(params, x)[1], delta)
+    return grads["v"], grads["g"], grads["b"], delta_x
+
+
+@bp.derivation(
+    r"\Bigl(\frac{\partial L}{\partial v}, \frac{\partial L}{\partial g}, \frac{\partial L}{\partial b},"
+    r" \frac{\partial L}{\partial x}\Bigr)",
+    of=through_weight_norm,
+    wrt=("v", "g", "b", "x"),
+    ships=shipped_weight_norm,
+)
+def weight_norm(
+    v: Float[Array, "m>=1 n>=1"],
+    g: Float[Array, " m"],
+    b: Float[Array, " m"],
+    x: Float[Array, "rows n"],
+    delta: Float[Array, "rows m"],
+):
+    """z = W x + b with rows w_i = g_i v_i/‖v_i‖, and δz = ∂L/∂z arrives; W̄ = Σ δz xᵀ, as of any affine map.
+
+    v_i reaches w_i on two paths: as the numerator, and through its norm.
+    """
+    W_bar, norm = delta.T @ x, jnp.linalg.norm(v, axis=1, keepdims=True)
+    gain, by_b = g[:, None], jnp.sum(delta, axis=0)
+    along = jnp.sum(W_bar * v, axis=1, keepdims=True)
+    by_x = delta @ (gain * v / norm)
+    yield line(
+        r"\Bigl(\frac{g}{\|v\|} \bar W + \frac{\partial L}{\partial \|v\|} \frac{v}{\|v\|},\;"
+        r" \frac{\langle \bar w_i, v_i \rangle}{\|v_i\|},\; \sum \delta z,\; W^{\top} \delta z\Bigr)",
+        (gain / norm * W_bar - gain * along / norm**2 * v / norm, (along / norm)[:, 0], by_b, by_x),
+        "∂L/∂‖v_i‖ = −g_i ⟨w̄_i, v_i⟩/‖v_i‖², ∂‖v‖/∂v = v/‖v‖",
+    )
+    hat = v / norm
+    along = jnp.sum(W_bar * hat, axis=1, keepdims=True)
+    yield line(
+        r"\Bigl(\frac{g_i}{\|v_i\|} \bigl(\bar w_i - \hat v_i \langle \bar w_i, \hat v_i \rangle\bigr),\;"
+        r" \langle \bar w_i, \hat v_i \rangle,\; \sum \delta z,\; W^{\top} \delta z\Bigr)",
+        (gain / norm * (W_bar - hat * along), along[:, 0], by_b, by_x),
+        "v̂ = v/‖v‖, row by row",
+    )

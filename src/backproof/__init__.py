@@ -24,6 +24,7 @@ _HOME = {
     "one_hot": "arguments",
     "parse": "arguments",
     "chain": "compose",
+    "carrying": "compose",
     "remat": "compose",
     "residual": "compose",
     "mixed_precision": "precision",
@@ -88,6 +89,7 @@ __all__ = [
     "auditing",
     "batch_descent",
     "cached",
+    "carrying",
     "chain",
     "check",
     "check_intermediates",
@@ -152,6 +154,7 @@ if TYPE_CHECKING:
     from backproof.arguments import simplex as simplex
     from backproof.arguments import spd as spd
     from backproof.auditing import audit as audit
+    from backproof.compose import carrying as carrying
     from backproof.compose import chain as chain
     from backproof.compose import remat as remat
     from backproof.compose import residual as residual

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from backproof.arguments import array
 from backproof.errors import UsageError, message
 from backproof.rule import PyTree, Rule, Update, descend, require_floating, require_rule
 
@@ -109,6 +110,45 @@ def residual(rule: Rule) -> Rule:
         return params, jax.tree.map(operator.add, delta_y, through)
 
     return Rule(name, init, forward, backward, rule.domain, rule.at_kinks, (rule,), descend_beside)
+
+
+def carrying(rule: Rule) -> Rule:
+    """Return `rule` on the first of two inputs, past which the second goes unchanged.
+
+    y = (f(values), carried) for x = (values, carried), and likewise backward. In a chain it takes a key of
+    `dropout`, or the state of a `batch_norm`, past the rules that know nothing of it.
+
+    Raises:
+        UsageError: `rule` is not a rule.
+    """
+    require_rule(rule, "carrying")
+
+    def init(key: jax.Array, x: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+        params, y = rule.init(key, x[0])
+        return params, (y, x[1])
+
+    def forward(params: PyTree, x: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+        y, residuals = rule.forward(params, x[0])
+        return (y, x[1]), residuals
+
+    def backward(params: PyTree, residuals: PyTree, delta: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+        grads, delta_x = rule.backward(params, residuals, delta[0])
+        return grads, (delta_x, _without_whole_numbers(delta[1]))
+
+    def descend_layer(
+        params: PyTree, residuals: PyTree, delta: tuple[PyTree, PyTree], update: Update
+    ) -> tuple[PyTree, PyTree]:
+        params, delta_x = descend(rule, params, residuals, delta[0], update)
+        return params, (delta_x, _without_whole_numbers(delta[1]))
+
+    domain = (rule.domain, array("2", "uint32", 0, 2**32 - 1))
+    name = f"carrying({rule.name})"
+    return Rule(name, init, forward, backward, domain, rule.at_kinks, (rule,), descend_layer)
+
+
+def _without_whole_numbers(delta: PyTree) -> PyTree:
+    """Return the cotangents with None for a leaf that is not floating, as a rule returns them."""
+    return jax.tree.map(lambda leaf: leaf if jnp.issubdtype(leaf.dtype, jnp.floating) else None, delta)
 
 
 def remat(rule: Rule) -> Rule:

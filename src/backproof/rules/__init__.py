@@ -7,9 +7,11 @@ from backproof.rules._batch_norm import (
     batch_norm_frozen_with,
     batch_norm_with,
 )
+from backproof.rules._dropout import dropout
 from backproof.rules._elu import elu, elu_with
 from backproof.rules._embedding import embedding, tied_embedding
 from backproof.rules._gelu import gelu, gelu_tanh
+from backproof.rules._group_norm import group_norm
 from backproof.rules._hard_tanh import hard_tanh
 from backproof.rules._identity import identity
 from backproof.rules._layer_norm import layer_norm, layer_norm_with
@@ -22,6 +24,7 @@ from backproof.rules._sin import sin
 from backproof.rules._softmax import softmax
 from backproof.rules._softplus import softplus
 from backproof.rules._tanh import tanh
+from backproof.rules._weight_norm import weight_norm
 
 ACTIVATIONS = (
     identity,
@@ -37,7 +40,6 @@ ACTIVATIONS = (
     hard_tanh,
     sin,
 )
-NORMS = (layer_norm, rms_norm, batch_norm, batch_norm_frozen)
 # One of each variant, by family.
 FAMILIES = {
     "Layers and activations": (
@@ -49,8 +51,9 @@ FAMILIES = {
         elu_with(0.5),
         softmax,
     ),
-    "Norms": NORMS,
     "Linear maps": (embedding(4, 3), tied_embedding(4, 3, affine(3))),
+    "Norms": (layer_norm, rms_norm, batch_norm, batch_norm_frozen, group_norm(2), weight_norm(3)),
+    "Dropout": (dropout(0.25),),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -63,11 +66,13 @@ __all__ = [
     "batch_norm_frozen",
     "batch_norm_frozen_with",
     "batch_norm_with",
+    "dropout",
     "elu",
     "elu_with",
     "embedding",
     "gelu",
     "gelu_tanh",
+    "group_norm",
     "hard_tanh",
     "identity",
     "layer_norm",
@@ -85,4 +90,5 @@ __all__ = [
     "softplus",
     "tanh",
     "tied_embedding",
+    "weight_norm",
 ]

@@ -13,8 +13,8 @@ PyTorch r. An empty batch has no mean, and is an error. Kept are x, m and 1/d, t
 x and the state. Statistics are computed in float32 at least.
 Source: Ioffe and Szegedy 2015, "Batch normalization", arXiv:1502.03167; its six equations of the backward
 pass are a line of the derivation in `docs/catalogue/norms.py` (the paper itself was not at hand).
-Slips that people make: the mean of δx̂ left out, a sum for a mean, the batch taken to be the first axis alone;
-for the first two the report names the line.
+Slips that people make: the mean of δx̂ left out, the cotangent of the state dropped; the report names the
+line.
 """
 
 import math
