@@ -7,6 +7,7 @@ from backproof.rules._hard_tanh import hard_tanh
 from backproof.rules._identity import identity
 from backproof.rules._layer_norm import layer_norm, layer_norm_with
 from backproof.rules._leaky_relu import leaky_relu, leaky_relu_with
+from backproof.rules._linear_head import linear_head
 from backproof.rules._relu import relu, relu_with
 from backproof.rules._rms_norm import rms_norm, rms_norm_with
 from backproof.rules._sigmoid import sigmoid
@@ -31,6 +32,7 @@ ACTIVATIONS = (
     sin,
 )
 NORMS = (layer_norm, rms_norm)
+HEADS = (linear_head(3),)
 # One of each variant, by family.
 FAMILIES = {
     "Layers and activations": (
@@ -43,6 +45,7 @@ FAMILIES = {
         softmax,
     ),
     "Norms": NORMS,
+    "Heads": HEADS,
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -61,6 +64,7 @@ __all__ = [
     "layer_norm_with",
     "leaky_relu",
     "leaky_relu_with",
+    "linear_head",
     "relu",
     "relu_with",
     "rms_norm",
