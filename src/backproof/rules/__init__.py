@@ -16,6 +16,7 @@ from backproof.rules._hard_tanh import hard_tanh
 from backproof.rules._identity import identity
 from backproof.rules._layer_norm import layer_norm, layer_norm_with
 from backproof.rules._leaky_relu import leaky_relu, leaky_relu_with
+from backproof.rules._linear_head import linear_head
 from backproof.rules._relu import relu, relu_with
 from backproof.rules._rms_norm import rms_norm, rms_norm_with
 from backproof.rules._sigmoid import sigmoid
@@ -54,6 +55,7 @@ FAMILIES = {
     "Linear maps": (embedding(4, 3), tied_embedding(4, 3, affine(3))),
     "Norms": (layer_norm, rms_norm, batch_norm, batch_norm_frozen, group_norm(2), weight_norm(3)),
     "Dropout": (dropout(0.25),),
+    "Heads": (linear_head(3),),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -79,6 +81,7 @@ __all__ = [
     "layer_norm_with",
     "leaky_relu",
     "leaky_relu_with",
+    "linear_head",
     "relu",
     "relu_with",
     "rms_norm",

@@ -18,4 +18,10 @@ FORMULAS = {
         r"J = -\frac{1}{N} \sum_{y_n \ne y_0} \ln p_{n y_n}, \quad N = \sum_n 1(y_n \ne y_0)",
         r"\frac{\partial J}{\partial z_{n k}} = \frac{1(y_n \ne y_0)}{N} \left(p_{n k} - 1(k = y_n)\right)",
     ),
+    "linear_head(3)": (r"y = (x, W)", r"\bar x = \bar y_x, \qquad \bar W = \bar y_W"),
+    "linear_cross_entropy_with(chunk=2, ignored=-100)": (
+        r"J = -\sum_{y_n \ne y_0} \ln p_{n y_n}, \qquad p = \operatorname{softmax}(z), \qquad z = x W^{\top}",
+        r"\frac{\partial J}{\partial x} = \bar z W, \quad \frac{\partial J}{\partial W} = \bar z^{\top} x,"
+        r" \quad \bar z_{n k} = 1(y_n \ne y_0) \left(p_{n k} - 1(k = y_n)\right)",
+    ),
 }
