@@ -1,13 +1,17 @@
 """The shipped rules, one file each, and the catalogue of them."""
 
+from backproof.arguments import array as _array
 from backproof.rules._affine import affine
+from backproof.rules._conv import conv1d, conv2d
 from backproof.rules._elu import elu, elu_with
 from backproof.rules._embedding import embedding, tied_embedding
+from backproof.rules._flatten import flatten
 from backproof.rules._gelu import gelu, gelu_tanh
 from backproof.rules._hard_tanh import hard_tanh
 from backproof.rules._identity import identity
 from backproof.rules._layer_norm import layer_norm, layer_norm_with
 from backproof.rules._leaky_relu import leaky_relu, leaky_relu_with
+from backproof.rules._pool import average_pool, max_pool
 from backproof.rules._relu import relu, relu_with
 from backproof.rules._rms_norm import rms_norm, rms_norm_with
 from backproof.rules._sigmoid import sigmoid
@@ -44,7 +48,16 @@ FAMILIES = {
         softmax,
     ),
     "Norms": NORMS,
-    "Linear maps": (embedding(4, 3), tied_embedding(4, 3, affine(3))),
+    "Linear maps": (
+        conv1d(2, 3)._replace(domain=_array("*batch n>=1 2")),
+        conv2d(4, 2, (2, 1), "VALID", (1, 2), groups=2)._replace(domain=_array("*batch 5 4 2")),
+        max_pool((3,), 2, "SAME")._replace(domain=_array("*batch n>=1 2")),
+        max_pool(2)._replace(domain=_array("*batch 5 4 2")),
+        average_pool((3, 2), (2, 1), ((1, 0), (1, 1)))._replace(domain=_array("*batch 4 3 2")),
+        flatten(3)._replace(domain=_array("*batch 2 n 3")),
+        embedding(4, 3),
+        tied_embedding(4, 3, affine(3)),
+    ),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -53,9 +66,13 @@ __all__ = [
     "CATALOGUE",
     "FAMILIES",
     "affine",
+    "average_pool",
+    "conv1d",
+    "conv2d",
     "elu",
     "elu_with",
     "embedding",
+    "flatten",
     "gelu",
     "gelu_tanh",
     "hard_tanh",
@@ -64,6 +81,7 @@ __all__ = [
     "layer_norm_with",
     "leaky_relu",
     "leaky_relu_with",
+    "max_pool",
     "relu",
     "relu_with",
     "rms_norm",
