@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
-from slips_in_files import assert_named
 
 import backproof as bp
 from agreement import assert_agrees
 from backproof.errors import UsageError
 from backproof.rules import affine, dropout, tanh
+from slips_in_files import assert_named
 
 KEY = jax.random.PRNGKey(5)
 

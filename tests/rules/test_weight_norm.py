@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from laws_of_rules import by_autodiff_with, by_hand_with
-from slips_in_files import assert_named
 
 from agreement import assert_agrees, assert_value
 from backproof.errors import UsageError
 from backproof.rules import affine, weight_norm
+from slips_in_files import assert_named
 
 
 def by_rows(params, x):

@@ -1,5 +1,6 @@
 """The shipped rules, one file each, and the catalogue of them."""
 
+from backproof.arguments import array as _array
 from backproof.rules._affine import affine
 from backproof.rules._batch_norm import (
     batch_norm,
@@ -7,9 +8,11 @@ from backproof.rules._batch_norm import (
     batch_norm_frozen_with,
     batch_norm_with,
 )
+from backproof.rules._conv import conv1d, conv2d
 from backproof.rules._dropout import dropout
 from backproof.rules._elu import elu, elu_with
 from backproof.rules._embedding import embedding, tied_embedding
+from backproof.rules._flatten import flatten
 from backproof.rules._gelu import gelu, gelu_tanh
 from backproof.rules._group_norm import group_norm
 from backproof.rules._hard_tanh import hard_tanh
@@ -17,6 +20,7 @@ from backproof.rules._identity import identity
 from backproof.rules._layer_norm import layer_norm, layer_norm_with
 from backproof.rules._leaky_relu import leaky_relu, leaky_relu_with
 from backproof.rules._linear_head import linear_head
+from backproof.rules._pool import average_pool, max_pool
 from backproof.rules._relu import relu, relu_with
 from backproof.rules._rms_norm import rms_norm, rms_norm_with
 from backproof.rules._sigmoid import sigmoid
@@ -52,10 +56,19 @@ FAMILIES = {
         elu_with(0.5),
         softmax,
     ),
-    "Linear maps": (embedding(4, 3), tied_embedding(4, 3, affine(3))),
     "Norms": (layer_norm, rms_norm, batch_norm, batch_norm_frozen, group_norm(2), weight_norm(3)),
     "Dropout": (dropout(0.25),),
     "Heads": (linear_head(3),),
+    "Linear maps": (
+        conv1d(2, 3)._replace(domain=_array("*batch n>=1 2")),
+        conv2d(4, 2, (2, 1), "VALID", (1, 2), groups=2)._replace(domain=_array("*batch 5 4 2")),
+        max_pool((3,), 2, "SAME")._replace(domain=_array("*batch n>=1 2")),
+        max_pool(2)._replace(domain=_array("*batch 5 4 2")),
+        average_pool((3, 2), (2, 1), ((1, 0), (1, 1)))._replace(domain=_array("*batch 4 3 2")),
+        flatten(3)._replace(domain=_array("*batch 2 n 3")),
+        embedding(4, 3),
+        tied_embedding(4, 3, affine(3)),
+    ),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -64,14 +77,18 @@ __all__ = [
     "CATALOGUE",
     "FAMILIES",
     "affine",
+    "average_pool",
     "batch_norm",
     "batch_norm_frozen",
     "batch_norm_frozen_with",
     "batch_norm_with",
+    "conv1d",
+    "conv2d",
     "dropout",
     "elu",
     "elu_with",
     "embedding",
+    "flatten",
     "gelu",
     "gelu_tanh",
     "group_norm",
@@ -82,6 +99,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_with",
     "linear_head",
+    "max_pool",
     "relu",
     "relu_with",
     "rms_norm",
