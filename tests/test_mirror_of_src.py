@@ -95,7 +95,7 @@ TESTED_IN = {
         "benchmark/program.py",
     ),
     "benchmark/test_bench_grid.py": ("benchmark/estimate.py",),
-    "benchmark/test_bench_stacks.py": ("benchmark/autodiff.py",),
+    "benchmark/test_bench_stacks.py": ("benchmark/autodiff.py", "benchmark/tables.py"),
     "benchmark/test_bench_libraries.py": ("benchmark/peers/*.py",),
     "reporting/test_benchmark_pages.py": ("reporting/plot.py",),
     "reporting/test_terminal.py": ("reporting/wrapping.py",),
