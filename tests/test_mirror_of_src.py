@@ -32,6 +32,7 @@ TESTED_IN = {
     "page/test_extra.py": ("page/notebook.py",),
     "reporting/test_reporting_formulas.py": (
         "reporting/formulas/activations.py",
+        "reporting/formulas/attention.py",
         "reporting/formulas/layers.py",
         "reporting/formulas/losses.py",
         "reporting/formulas/networks.py",

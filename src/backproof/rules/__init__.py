@@ -1,6 +1,7 @@
 """The shipped rules, one file each, and the catalogue of them."""
 
 from backproof.rules._affine import affine
+from backproof.rules._attention import attention, attention_with
 from backproof.rules._elu import elu, elu_with
 from backproof.rules._gelu import gelu, gelu_tanh
 from backproof.rules._hard_tanh import hard_tanh
@@ -9,6 +10,8 @@ from backproof.rules._layer_norm import layer_norm, layer_norm_with
 from backproof.rules._leaky_relu import leaky_relu, leaky_relu_with
 from backproof.rules._relu import relu, relu_with
 from backproof.rules._rms_norm import rms_norm, rms_norm_with
+from backproof.rules._rope import rope
+from backproof.rules._self_attention import self_attention
 from backproof.rules._sigmoid import sigmoid
 from backproof.rules._silu import silu
 from backproof.rules._sin import sin
@@ -43,6 +46,15 @@ FAMILIES = {
         softmax,
     ),
     "Norms": NORMS,
+    "Attention, gates and positions": (
+        attention,
+        attention_with(causal=True, window=2, padding="lengths", group=2),
+        attention_with(window=2, soft_cap=2, sink=True, padding="mask", lse=True),
+        rope(),
+        rope("pairs", base=100, offset=3),
+        self_attention(2),
+        self_attention(2, kv_heads=1, causal=False, rope=False),
+    ),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -51,6 +63,8 @@ __all__ = [
     "CATALOGUE",
     "FAMILIES",
     "affine",
+    "attention",
+    "attention_with",
     "elu",
     "elu_with",
     "gelu",
@@ -65,6 +79,8 @@ __all__ = [
     "relu_with",
     "rms_norm",
     "rms_norm_with",
+    "rope",
+    "self_attention",
     "sigmoid",
     "silu",
     "sin",
