@@ -2,6 +2,7 @@
 
 from backproof.arguments import array as _array
 from backproof.rules._affine import affine
+from backproof.rules._attention import attention, attention_with
 from backproof.rules._batch_norm import (
     batch_norm,
     batch_norm_frozen,
@@ -23,6 +24,8 @@ from backproof.rules._linear_head import linear_head
 from backproof.rules._pool import average_pool, max_pool
 from backproof.rules._relu import relu, relu_with
 from backproof.rules._rms_norm import rms_norm, rms_norm_with
+from backproof.rules._rope import rope
+from backproof.rules._self_attention import self_attention
 from backproof.rules._sigmoid import sigmoid
 from backproof.rules._silu import silu
 from backproof.rules._sin import sin
@@ -69,6 +72,15 @@ FAMILIES = {
         embedding(4, 3),
         tied_embedding(4, 3, affine(3)),
     ),
+    "Attention, gates and positions": (
+        attention,
+        attention_with(causal=True, window=2, padding="lengths", group=2),
+        attention_with(window=2, soft_cap=2, sink=True, padding="mask", lse=True),
+        rope(),
+        rope("pairs", base=100, offset=3),
+        self_attention(2),
+        self_attention(2, kv_heads=1, causal=False, rope=False),
+    ),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -77,6 +89,8 @@ __all__ = [
     "CATALOGUE",
     "FAMILIES",
     "affine",
+    "attention",
+    "attention_with",
     "average_pool",
     "batch_norm",
     "batch_norm_frozen",
@@ -104,6 +118,8 @@ __all__ = [
     "relu_with",
     "rms_norm",
     "rms_norm_with",
+    "rope",
+    "self_attention",
     "sigmoid",
     "silu",
     "sin",

@@ -6,10 +6,9 @@ for ∂L/∂v.
 
 from collections.abc import Mapping
 
-from backproof.reporting.formulas import activations, heads, layers, linear_maps, losses, networks
+from backproof.reporting.formulas import activations, attention, heads, layers, linear_maps, losses, networks
 
-FAMILIES = (layers, activations, linear_maps, networks, losses, heads)
-
+FAMILIES = (layers, activations, attention, linear_maps, networks, losses, heads)
 SHIPPED_FORMULAS: Mapping[str, tuple[str, str]] = {
     name: both for family in FAMILIES for name, both in family.FORMULAS.items()
 }
