@@ -35,6 +35,7 @@ TESTED_IN = {
         "reporting/formulas/layers.py",
         "reporting/formulas/losses.py",
         "reporting/formulas/networks.py",
+        "reporting/formulas/recurrences.py",
     ),
     "reporting/test_sweep.py": ("reporting/network_picture.py", "reporting/sweep_steps.py"),
     "cli/test_interrupts.py": ("cli/workers.py",),
