@@ -16,15 +16,21 @@ from backproof.rules._embedding import embedding, tied_embedding
 from backproof.rules._flatten import flatten
 from backproof.rules._gelu import gelu, gelu_tanh
 from backproof.rules._group_norm import group_norm
+from backproof.rules._gru import gru
 from backproof.rules._hard_tanh import hard_tanh
 from backproof.rules._identity import identity
 from backproof.rules._layer_norm import layer_norm, layer_norm_with
 from backproof.rules._leaky_relu import leaky_relu, leaky_relu_with
 from backproof.rules._linear_head import linear_head
+from backproof.rules._linear_recurrence import linear_recurrence
+from backproof.rules._linear_recurrence_in_blocks import linear_recurrence_in_blocks
+from backproof.rules._lstm import lstm
 from backproof.rules._pool import average_pool, max_pool
 from backproof.rules._relu import relu, relu_with
 from backproof.rules._rms_norm import rms_norm, rms_norm_with
+from backproof.rules._rnn import rnn
 from backproof.rules._rope import rope
+from backproof.rules._selective_scan import selective_scan
 from backproof.rules._self_attention import self_attention
 from backproof.rules._sigmoid import sigmoid
 from backproof.rules._silu import silu
@@ -47,6 +53,17 @@ ACTIVATIONS = (
     gelu_tanh,
     hard_tanh,
     sin,
+)
+# Each with an axis of any length, or at one small shape, so that a verdict takes a few seconds.
+RECURRENCES = (
+    rnn(3)._replace(domain=_array("2 s 4")),
+    lstm(2)._replace(domain=_array("4 3 5")),
+    gru(2)._replace(domain=_array("4 3 5")),
+    linear_recurrence,
+    linear_recurrence_in_blocks(2)._replace(domain=(_array("s 3", low=-1, high=1), _array("s 3"))),
+    selective_scan(2)._replace(
+        domain=(_array("3 4 5"), _array("3 4 5", low=0), _array("3 4 2"), _array("3 4 2"))
+    ),
 )
 # One of each variant, by family.
 FAMILIES = {
@@ -81,6 +98,7 @@ FAMILIES = {
         self_attention(2),
         self_attention(2, kv_heads=1, causal=False, rope=False),
     ),
+    "Recurrences": RECURRENCES,
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -88,6 +106,8 @@ __all__ = [
     "ACTIVATIONS",
     "CATALOGUE",
     "FAMILIES",
+    "NORMS",
+    "RECURRENCES",
     "affine",
     "attention",
     "attention_with",
@@ -106,6 +126,7 @@ __all__ = [
     "gelu",
     "gelu_tanh",
     "group_norm",
+    "gru",
     "hard_tanh",
     "identity",
     "layer_norm",
@@ -113,12 +134,17 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_with",
     "linear_head",
+    "linear_recurrence",
+    "linear_recurrence_in_blocks",
+    "lstm",
     "max_pool",
     "relu",
     "relu_with",
     "rms_norm",
     "rms_norm_with",
+    "rnn",
     "rope",
+    "selective_scan",
     "self_attention",
     "sigmoid",
     "silu",
