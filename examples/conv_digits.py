@@ -49,7 +49,7 @@ def trained(seed, epochs):
     return bp.fit(network(), loss, data, optax.adam(rate), epochs=epochs, batch_size=64, seed=seed)
 
 
-def main(seeds=5, epochs=12):
+def main(seeds=5, epochs=8):
     accuracies = []
     for seed in range(seeds):
         accuracies.append(trained(seed, epochs).history[-1].metric)

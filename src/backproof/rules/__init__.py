@@ -1,6 +1,7 @@
 """The shipped rules, one file each, and the catalogue of them."""
 
 from backproof.arguments import array as _array
+from backproof.arguments import partition as _partition
 from backproof.rules._affine import affine
 from backproof.rules._conv import conv1d, conv2d
 from backproof.rules._elu import elu, elu_with
@@ -12,6 +13,7 @@ from backproof.rules._identity import identity
 from backproof.rules._layer_norm import layer_norm, layer_norm_with
 from backproof.rules._leaky_relu import leaky_relu, leaky_relu_with
 from backproof.rules._pool import average_pool, max_pool
+from backproof.rules._ragged import ragged_matmul
 from backproof.rules._relu import relu, relu_with
 from backproof.rules._rms_norm import rms_norm, rms_norm_with
 from backproof.rules._sigmoid import sigmoid
@@ -57,6 +59,7 @@ FAMILIES = {
         flatten(3)._replace(domain=_array("*batch 2 n 3")),
         embedding(4, 3),
         tied_embedding(4, 3, affine(3)),
+        ragged_matmul(3, 2)._replace(domain={"rows": _array("5 2"), "sizes": _partition("3", of=5)}),
     ),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
@@ -82,6 +85,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_with",
     "max_pool",
+    "ragged_matmul",
     "relu",
     "relu_with",
     "rms_norm",
