@@ -27,6 +27,7 @@ def test_every_example_is_run_here():
         "bench_suite",
         "bench_sweep",
         "c_by_ctypes",
+        "conv_digits",
         "derive_your_own",
         "own_network",
         "pallas_rms_norm",
@@ -72,6 +73,15 @@ def test_the_digits_are_learnt(capsys):
     assert first in ("mlp(3-4-2, relu, identity): AGREES", "mlp(3-4-2, relu, identity): SUBGRADIENT")
     assert [line.split()[1] for line in epochs] == ["1", "2", "3", "4"]
     assert outcome.history[-1].metric > 0.9
+
+
+@pytest.mark.as_user
+def test_the_digits_are_learnt_by_a_convolutional_network(capsys):
+    accuracies = load("conv_digits")["main"](seeds=1, epochs=1)
+    seed, median = capsys.readouterr().out.splitlines()
+    assert seed.startswith("seed 0: ")
+    assert median.startswith("median ")
+    assert accuracies[0] > 0.9
 
 
 @pytest.mark.as_user

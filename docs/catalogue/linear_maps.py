@@ -277,3 +277,53 @@ def flatten(x, delta):
         delta.reshape(x.shape),
         "y_{(iw+j)c+k} = x_ijk",
     )
+
+
+GROUPS = 3
+
+
+def groups_of(x, sizes):
+    """Return the group of each row as 1 among zeros: (m, groups)."""
+    ends = jnp.cumsum(sizes)
+    before = jnp.arange(len(x))[:, None] >= ends[None]
+    return jax.nn.one_hot(before.sum(axis=1), GROUPS, dtype=x.dtype)
+
+
+def through_ragged(W, x, sizes, delta):
+    every = jnp.einsum("mk,gnk->mgn", x, W)
+    return jnp.vdot(delta, (groups_of(x, sizes)[..., None] * every).sum(axis=1))
+
+
+def shipped_ragged(W, x, sizes, delta):
+    rule, rows = rules.ragged_matmul(GROUPS, W.shape[1]), {"rows": x, "sizes": sizes}
+    grads, delta_x = rule.backward({"W": W}, rows, delta)
+    return grads["W"], delta_x["rows"]
+
+
+@bp.derivation(
+    r"\Bigl(\frac{\partial L}{\partial W}, \frac{\partial L}{\partial x}\Bigr)",
+    of=through_ragged,
+    wrt=("W", "x"),
+    ships=shipped_ragged,
+    args=[
+        bp.array("3 n k"),
+        bp.array("m k"),
+        bp.partition("3", of="m"),
+        bp.array("m n"),
+    ],
+)
+def ragged_matmul(W, x, sizes, delta):
+    """y_i = Σ_g H_ig W_g x_i, where H_ig is 1 if row i belongs to group g, and 0 otherwise; δy arrives."""
+    H = groups_of(x, sizes)
+    yield line(
+        r"\Bigl(\textstyle\sum_i H_{ig}\, \delta y_i\, x_i^\top,\; \sum_g H_{ig}\, W_g^\top \delta y_i\Bigr)",
+        (jnp.einsum("mg,mn,mk->gnk", H, delta, x), jnp.einsum("mg,mn,gnk->mk", H, delta, W)),
+        "y is linear in W and in x",
+    )
+    group = jnp.argmax(H, axis=1)
+    of_group = [jnp.where((group == g)[:, None], delta, 0).T @ x for g in range(GROUPS)]
+    yield line(
+        r"\Bigl(\textstyle\sum_{i:\, g(i) = g} \delta y_i\, x_i^\top,\; W_{g(i)}^\top \delta y_i\Bigr)",
+        (jnp.stack(of_group), jnp.einsum("mn,mnk->mk", delta, W[group])),
+        "each row has one group",
+    )

@@ -1,6 +1,7 @@
 """The shipped rules, one file each, and the catalogue of them."""
 
 from backproof.arguments import array as _array
+from backproof.arguments import partition as _partition
 from backproof.rules._affine import affine
 from backproof.rules._attention import attention, attention_with
 from backproof.rules._batch_norm import (
@@ -26,6 +27,7 @@ from backproof.rules._linear_recurrence import linear_recurrence
 from backproof.rules._linear_recurrence_in_blocks import linear_recurrence_in_blocks
 from backproof.rules._lstm import lstm
 from backproof.rules._pool import average_pool, max_pool
+from backproof.rules._ragged import ragged_matmul
 from backproof.rules._relu import relu, relu_with
 from backproof.rules._rms_norm import rms_norm, rms_norm_with
 from backproof.rules._rnn import rnn
@@ -88,6 +90,7 @@ FAMILIES = {
         flatten(3)._replace(domain=_array("*batch 2 n 3")),
         embedding(4, 3),
         tied_embedding(4, 3, affine(3)),
+        ragged_matmul(3, 2)._replace(domain={"rows": _array("5 2"), "sizes": _partition("3", of=5)}),
     ),
     "Attention, gates and positions": (
         attention,
@@ -106,7 +109,6 @@ __all__ = [
     "ACTIVATIONS",
     "CATALOGUE",
     "FAMILIES",
-    "NORMS",
     "RECURRENCES",
     "affine",
     "attention",
@@ -138,6 +140,7 @@ __all__ = [
     "linear_recurrence_in_blocks",
     "lstm",
     "max_pool",
+    "ragged_matmul",
     "relu",
     "relu_with",
     "rms_norm",
