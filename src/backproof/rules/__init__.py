@@ -57,16 +57,6 @@ ACTIVATIONS = (
     sin,
 )
 # Each with an axis of any length, or at one small shape, so that a verdict takes a few seconds.
-RECURRENCES = (
-    rnn(3)._replace(domain=_array("2 s 4")),
-    lstm(2)._replace(domain=_array("4 3 5")),
-    gru(2)._replace(domain=_array("4 3 5")),
-    linear_recurrence,
-    linear_recurrence_in_blocks(2)._replace(domain=(_array("s 3", low=-1, high=1), _array("s 3"))),
-    selective_scan(2)._replace(
-        domain=(_array("3 4 5"), _array("3 4 5", low=0), _array("3 4 2"), _array("3 4 2"))
-    ),
-)
 # One of each variant, by family.
 FAMILIES = {
     "Layers and activations": (
@@ -101,7 +91,16 @@ FAMILIES = {
         self_attention(2),
         self_attention(2, kv_heads=1, causal=False, rope=False),
     ),
-    "Recurrences": RECURRENCES,
+    "Recurrences": (
+        rnn(3)._replace(domain=_array("2 s 4")),
+        lstm(2)._replace(domain=_array("4 3 5")),
+        gru(2)._replace(domain=_array("4 3 5")),
+        linear_recurrence,
+        linear_recurrence_in_blocks(2)._replace(domain=(_array("s 3", low=-1, high=1), _array("s 3"))),
+        selective_scan(2)._replace(
+            domain=(_array("3 4 5"), _array("3 4 5", low=0), _array("3 4 2"), _array("3 4 2"))
+        ),
+    ),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -109,7 +108,6 @@ __all__ = [
     "ACTIVATIONS",
     "CATALOGUE",
     "FAMILIES",
-    "RECURRENCES",
     "affine",
     "attention",
     "attention_with",
