@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from laws_of_losses import by_hand
 
+import backproof as bp
 from agreement import assert_agrees
 from backproof.errors import UsageError
 from backproof.losses import info_nce_with, mean
@@ -92,6 +93,15 @@ def test_it_keeps_one_square_matrix_beside_the_pairs():
     assert kept[0] is x
     assert kept[1] is y
     assert (kept[2].shape, kept[2].dtype) == ((4, 4), jnp.float32)
+
+
+def test_a_network_is_trained_with_it_by_value_and_grad():
+    network = bp.rules.linear_head(3)  # any rule with two arrays of one shape
+    x = np.random.default_rng(0).standard_normal((3, 2)).astype("f4")
+    params, _ = network.init(jax.random.key(0), jax.eval_shape(lambda: x))
+    value, grads = bp.value_and_grad(network, BOTH)(params, x, ())
+    lower = jax.tree.map(lambda p, g: p - 0.01 * g, params, grads)
+    assert bp.value_and_grad(network, BOTH)(lower, x, ())[0] < value
 
 
 MUTANTS = {

@@ -7,9 +7,10 @@ P_ii − 1 is computed as −Σ_{j≠i} P_ij, as in `token_cross_entropy`, of wh
 row i. The samples are not independent, because each y is a negative for the other x: the two batches are one
 array each, without a `*` axis, and the gradient for a part of a batch is not a part of its gradient. It is a
 loss with an empty target, (), rather than a rule, because it has no parameters and ends in one number. Its
-`mean` divides by the number of pairs. Rows are taken as they come: normalise them
-first, and for a temperature that is learned multiply x by it there and pass temperature=1. Kept are x, y and
-G in float32 at least, so that the backward pass is two products.
+`mean` divides by the number of pairs. `fit` wants targets; `bp.value_and_grad(network, loss)(params, x, ())`
+trains without. Rows are taken as they come: normalise them first, and for a temperature that is learned
+divide x by it there and pass temperature=1. Kept are x, y and G in float32 at least, so that the backward
+pass is two products.
 Sources: van den Oord et al. 2018, "Representation learning with contrastive predictive coding",
 arXiv:1807.03748; Radford et al. 2021, "Learning transferable visual models from natural language
 supervision", arXiv:2103.00020 (symmetric); the papers were not at hand.
