@@ -1,5 +1,7 @@
 """Laws that hold for every shipped loss; what each one computes is in the test of its own file."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +26,10 @@ from backproof.rule import Loss
 
 BATCHES = ((), (2,), (4, 2), (1,), (0,))
 SUMS = [loss for loss in CATALOGUE if not loss.name.startswith("mean")]
+# Losses of samples that do not depend on one another; a batch of the others is not the sum of its samples.
+APART = [loss for loss in SUMS if any(spec.batch_name for spec in jax.tree.leaves(loss.domain))]
+# Their gradient at a logarithm of 800 is e^800.
+OVERFLOWS = ("gaussian_kl", "standard_gaussian_kl")
 every_loss = pytest.mark.parametrize("loss", CATALOGUE, ids=lambda loss: loss.name)
 every_sum = pytest.mark.parametrize("loss", SUMS, ids=lambda loss: loss.name)
 
@@ -33,7 +39,7 @@ def drawn(loss, batch, seed):
     rng = np.random.default_rng(seed)
 
     def leaf(spec, draw):
-        shape = shape_of(spec, {"*batch": batch, "n": 3, "k": 3})
+        shape = shape_of(spec, {"*batch": batch, "b": math.prod(batch), "n": 3, "k": 3})
         return draw(shape) if spec.is_floating else rng.integers(3, size=shape)
 
     prediction = jax.tree.map(
@@ -84,7 +90,7 @@ def assert_batch_is_summed(loss, seed):
     assert_agrees(by_hand(loss), one_by_one, prediction, target)
 
 
-@every_sum
+@pytest.mark.parametrize("loss", APART, ids=lambda loss: loss.name)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_bare_loss_is_the_sum_over_the_batch(loss, seed):
     assert_batch_is_summed(loss, seed)
@@ -109,7 +115,9 @@ def test_an_empty_batch_costs_nothing(loss):
 def assert_kept_and_finite_when_compiled(loss, dtype):
     rows = np.array([[-800, 0, 800], [40, 40, -40], [20, -20, -0.0]], dtype)
     prediction, target = drawn(loss, (3,), 0)
-    prediction = jax.tree.map(lambda leaf: rows[tuple(slice(n) for n in leaf.shape)], prediction)
+    prediction = jax.tree.map(
+        lambda leaf: rows[(0,) * (2 - leaf.ndim) + tuple(map(slice, leaf.shape))], prediction
+    )
     target = jax.tree.map(lambda leaf: leaf.astype(dtype if leaf.dtype == "float64" else "int32"), target)
     value, residuals = jax.jit(loss.forward)(prediction, target)
     delta = jax.jit(loss.backward)(residuals)
@@ -118,8 +126,10 @@ def assert_kept_and_finite_when_compiled(loss, dtype):
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), delta) == jax.tree.map(
         lambda leaf: (leaf.shape, leaf.dtype), prediction
     )
-    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(delta))
-    assert dtype == "float16" or jnp.isfinite(value)  # 800² is too large for float16
+    assert not any(jnp.isnan(leaf).any() for leaf in jax.tree.leaves((value, delta)))
+    if loss.name not in OVERFLOWS:
+        assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(delta))
+        assert dtype == "float16" or jnp.isfinite(value)  # 800² is too large for float16
 
 
 @every_loss
@@ -147,7 +157,7 @@ def test_an_overflow_and_a_wider_dtype_are_caught():
         p = jnp.exp(z) / jnp.exp(z).sum(-1, keepdims=True)
         return right.forward(z, t)[0], (p, t, None)
 
-    with pytest.raises(AssertionError, match="all"):
+    with pytest.raises(AssertionError, match="any"):
         assert_kept_and_finite_when_compiled(right._replace(forward=forward), "float32")
     widens = hinge._replace(backward=lambda kept: hinge.backward(kept).astype(jnp.float32))
     with pytest.raises(AssertionError, match="dtype"):

@@ -1,9 +1,13 @@
 """The shipped losses, one file each, and the catalogue of them; all but `mean` sum over the batch."""
 
 from backproof.losses._binary_cross_entropy import binary_cross_entropy
+from backproof.losses._dpo import dpo, dpo_with
+from backproof.losses._focal import focal, focal_with
+from backproof.losses._gaussian_kl import gaussian_kl, standard_gaussian_kl
 from backproof.losses._half_squared_error import half_squared_error
 from backproof.losses._hinge import hinge
 from backproof.losses._huber import huber, huber_with
+from backproof.losses._info_nce import info_nce_with
 from backproof.losses._linear_cross_entropy import linear_cross_entropy_with
 from backproof.losses._mean import mean
 from backproof.losses._softmax_cross_entropy import softmax_cross_entropy, softmax_cross_entropy_dense
@@ -23,19 +27,32 @@ CATALOGUE = (
     token_cross_entropy_with(smoothing=0.1, z_loss=0.01),
     mean(token_cross_entropy),
     linear_cross_entropy_with(chunk=2, ignored=-100),
+    gaussian_kl,
+    standard_gaussian_kl,
+    dpo,
+    focal,
+    focal_with(0.5),
+    info_nce_with(0.5, symmetric=True),
 )
 
 __all__ = [
     "CATALOGUE",
     "binary_cross_entropy",
+    "dpo",
+    "dpo_with",
+    "focal",
+    "focal_with",
+    "gaussian_kl",
     "half_squared_error",
     "hinge",
     "huber",
     "huber_with",
+    "info_nce_with",
     "linear_cross_entropy_with",
     "mean",
     "softmax_cross_entropy",
     "softmax_cross_entropy_dense",
+    "standard_gaussian_kl",
     "token_cross_entropy",
     "token_cross_entropy_with",
 ]
