@@ -55,6 +55,50 @@ def attention(
     )
 
 
+def by_blocks(q, k, v, delta):
+    return shipped(rules.attention_in_blocks(2))(q, k, v, delta)
+
+
+@bp.derivation(IN_QKV, of=through_attention, wrt=("q", "k", "v"), ships=by_blocks)
+def attention_in_blocks(
+    q: Float[Array, "s d>=1"], k: Float[Array, "t>=1 d"], v: Float[Array, "t w"], delta: Float[Array, "s w"]
+):
+    """The same as `attention`, from one block of keys after another."""
+    P, root = weights(q, k), jnp.sqrt(q.shape[-1])
+    by_P = delta @ v.T
+    by_s = P * (by_P - (P * by_P).sum(axis=-1, keepdims=True))
+    yield line(
+        r"\Bigl(\frac{1}{\sqrt d} \delta s\, k,\; \frac{1}{\sqrt d} \delta s^\top q,\; P^\top \delta o\Bigr), \quad"
+        r" \delta s = P \odot (\delta P - D), \quad D_i = \textstyle\sum_j P_{ij} \delta P_{ij}",
+        (by_s @ k / root, by_s.T @ q / root, P.T @ delta),
+        "as for attention",
+    )
+    D = (delta * (P @ v)).sum(axis=-1, keepdims=True)
+    by_s = P * (by_P - D)
+    yield line(
+        r"\Bigl(\frac{1}{\sqrt d} \delta s\, k,\; \frac{1}{\sqrt d} \delta s^\top q,\; P^\top \delta o\Bigr), \quad"
+        r" \delta s = P \odot (\delta P - D), \quad D_i = \delta o_i^\top o_i",
+        (by_s @ k / root, by_s.T @ q / root, P.T @ delta),
+        "Σ_j P_ij δP_ij = Σ_j P_ij v_jᵀ δo_i = o_iᵀ δo_i, which no longer asks for all keys at once",
+    )
+    m = jnp.max(q @ k.T / root, axis=-1, keepdims=True)
+    total = jnp.exp(q @ k.T / root - m).sum(axis=-1, keepdims=True)
+    by_q, by_k, by_v = jnp.zeros_like(q), [], []
+    for first in range(0, k.shape[0], 2):
+        block = slice(first, first + 2)
+        P = jnp.exp(q @ k[block].T / root - m) / total
+        by_s = P * (delta @ v[block].T - D)
+        by_q += by_s @ k[block] / root
+        by_k.append(by_s.T @ q / root)
+        by_v.append(P.T @ delta)
+    yield line(
+        r"\Bigl(\textstyle\sum_B \frac{1}{\sqrt d} \delta s_B\, k_B,\; \bigl(\frac{1}{\sqrt d} \delta s_B^\top"
+        r" q\bigr)_B,\; (P_B^\top \delta o)_B\Bigr), \quad P_B = e^{s_B - m} / l",
+        (by_q, jnp.concatenate(by_k), jnp.concatenate(by_v)),
+        "block by block, with the largest score m and the denominator l of each query from the forward pass",
+    )
+
+
 def turned(x, sign=1):
     """Return the pairs (x_i, x_{i+n}) as complex numbers, times exp(± i m θ_i)."""
     s, n = x.shape[0], x.shape[1] // 2

@@ -2,6 +2,7 @@
 
 from backproof.rules._affine import affine
 from backproof.rules._attention import attention, attention_with
+from backproof.rules._blockwise_attention import attention_in_blocks
 from backproof.rules._elu import elu, elu_with
 from backproof.rules._gelu import gelu, gelu_tanh
 from backproof.rules._hard_tanh import hard_tanh
@@ -50,6 +51,8 @@ FAMILIES = {
         attention,
         attention_with(causal=True, window=2, padding="lengths", group=2),
         attention_with(window=2, soft_cap=2, sink=True, padding="mask", lse=True),
+        attention_in_blocks(2),
+        attention_in_blocks(2, causal=True, soft_cap=2, sink=True, padding="mask", group=2, lse=True),
         rope(),
         rope("pairs", base=100, offset=3),
         self_attention(2),
@@ -64,6 +67,7 @@ __all__ = [
     "FAMILIES",
     "affine",
     "attention",
+    "attention_in_blocks",
     "attention_with",
     "elu",
     "elu_with",
