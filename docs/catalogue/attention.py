@@ -125,6 +125,50 @@ def rope(x: Float[Array, "s 2*n"], delta: Float[Array, "s 2*n"]):
     yield line(r"R_{-m}\, \delta y_m", turned(delta, -1), "the transpose of a rotation turns back")
 
 
+def shown(rule, activation):
+    return {
+        "of": lambda gate, up, delta: jnp.vdot(delta, activation(gate) * up),
+        "wrt": ("gate", "up"),
+        "ships": lambda gate, up, delta: tuple(
+            jnp.split(rule.backward((), jnp.concatenate((gate, up)), delta)[1], 2)
+        ),
+    }
+
+
+IN_HALVES = r"\Bigl(\frac{\partial L}{\partial g}, \frac{\partial L}{\partial u}\Bigr)"
+
+
+@bp.derivation(IN_HALVES, **shown(rules.swiglu, lambda z: z / (1 + jnp.exp(-z))))
+def swiglu(gate: Float[Array, " n"], up: Float[Array, " n"], delta: Float[Array, " n"]):
+    """y = a(g) ⊙ u with a(z) = z σ(z), and δy = ∂L/∂y arrives."""
+    sigma, other = jax.nn.sigmoid(gate), jax.nn.sigmoid(-gate)
+    slope = sigma + gate * sigma * other
+    yield line(
+        r"\bigl(\delta y \odot u \odot (\sigma(g) + g \odot \sigma'(g)),\; \delta y \odot g \odot \sigma(g)\bigr)",
+        (delta * up * slope, delta * gate * sigma),
+        "the product rule, for y and for a; σ′ = σ(z) σ(−z)",
+    )
+    yield line(
+        r"\bigl(\delta y \odot u \odot \sigma(g) \odot (1 + g \odot \sigma(-g)),\; \delta y \odot a(g)\bigr)",
+        (delta * up * sigma * (1 + gate * other), delta * (gate * sigma)),
+        "σ(g) taken out",
+    )
+
+
+@bp.derivation(
+    IN_HALVES, **shown(rules.geglu, lambda z: z * (1 + jax.scipy.special.erf(z / jnp.sqrt(2))) / 2)
+)
+def geglu(gate: Float[Array, " n"], up: Float[Array, " n"], delta: Float[Array, " n"]):
+    """y = a(g) ⊙ u with a(z) = z Φ(z), and δy = ∂L/∂y arrives."""
+    Phi = jax.scipy.special.erfc(-gate / jnp.sqrt(2)) / 2
+    density = jnp.exp(-(gate**2) / 2) / jnp.sqrt(2 * jnp.pi)
+    yield line(
+        r"\bigl(\delta y \odot u \odot (\Phi(g) + g \odot \varphi(g)),\; \delta y \odot g \odot \Phi(g)\bigr)",
+        (delta * up * (Phi + gate * density), delta * gate * Phi),
+        "the product rule, for y and for a; Φ′ = φ",
+    )
+
+
 def attended(W_q, W_k, W_v, W_o, x):
     s, n = x.shape
     d = n // 2

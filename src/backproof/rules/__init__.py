@@ -18,6 +18,7 @@ from backproof.rules._silu import silu
 from backproof.rules._sin import sin
 from backproof.rules._softmax import softmax
 from backproof.rules._softplus import softplus
+from backproof.rules._swiglu import geglu, swiglu
 from backproof.rules._tanh import tanh
 
 ACTIVATIONS = (
@@ -53,6 +54,8 @@ FAMILIES = {
         attention_with(window=2, soft_cap=2, sink=True, padding="mask", lse=True),
         attention_in_blocks(2),
         attention_in_blocks(2, causal=True, soft_cap=2, sink=True, padding="mask", group=2, lse=True),
+        swiglu,
+        geglu,
         rope(),
         rope("pairs", base=100, offset=3),
         self_attention(2),
@@ -71,6 +74,7 @@ __all__ = [
     "attention_with",
     "elu",
     "elu_with",
+    "geglu",
     "gelu",
     "gelu_tanh",
     "hard_tanh",
@@ -90,5 +94,6 @@ __all__ = [
     "sin",
     "softmax",
     "softplus",
+    "swiglu",
     "tanh",
 ]

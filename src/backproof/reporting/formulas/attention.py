@@ -36,6 +36,14 @@ _MANY_BACK = (
     r" \quad \bar o = \bar y\, W_o"
 )
 
+
+def _gated(a: str, slope: str) -> tuple[str, str]:
+    return (
+        rf"y = a(g) \odot u, \quad a(z) = {a}, \quad (g, u) = x",
+        rf"\bar g = \bar y \odot u \odot a'(g), \quad \bar u = \bar y \odot a(g), \quad a'(z) = {slope}",
+    )
+
+
 FORMULAS = {
     "attention": (rf"{_WEIGHTS}, \quad {_PLAIN}", _BACK),
     "attention_with(causal=True, window=2, padding='lengths', group=2)": (
@@ -55,6 +63,8 @@ FORMULAS = {
         _BLOCKS,
         _BLOCKS_BACK,
     ),
+    "swiglu": _gated(r"z\, \sigma(z)", r"\sigma(z)\, (1 + z\, \sigma(-z))"),
+    "geglu": _gated(r"z\, \Phi(z)", r"\Phi(z) + z\, \varphi(z)"),
     "rope('halves', base=10000)": (rf"{_TURN} 10^4", _TURN_BACK),
     "rope('pairs', base=100, offset=3)": (
         _TURN.replace("R_m", "R_{m + 3}") + " 100",
