@@ -55,6 +55,50 @@ def attention(
     )
 
 
+def by_blocks(q, k, v, delta):
+    return shipped(rules.attention_in_blocks(2))(q, k, v, delta)
+
+
+@bp.derivation(IN_QKV, of=through_attention, wrt=("q", "k", "v"), ships=by_blocks)
+def attention_in_blocks(
+    q: Float[Array, "s d>=1"], k: Float[Array, "t>=1 d"], v: Float[Array, "t w"], delta: Float[Array, "s w"]
+):
+    """The same as `attention`, from one block of keys after another."""
+    P, root = weights(q, k), jnp.sqrt(q.shape[-1])
+    by_P = delta @ v.T
+    by_s = P * (by_P - (P * by_P).sum(axis=-1, keepdims=True))
+    yield line(
+        r"\Bigl(\frac{1}{\sqrt d} \delta s\, k,\; \frac{1}{\sqrt d} \delta s^\top q,\; P^\top \delta o\Bigr), \quad"
+        r" \delta s = P \odot (\delta P - D), \quad D_i = \textstyle\sum_j P_{ij} \delta P_{ij}",
+        (by_s @ k / root, by_s.T @ q / root, P.T @ delta),
+        "as for attention",
+    )
+    D = (delta * (P @ v)).sum(axis=-1, keepdims=True)
+    by_s = P * (by_P - D)
+    yield line(
+        r"\Bigl(\frac{1}{\sqrt d} \delta s\, k,\; \frac{1}{\sqrt d} \delta s^\top q,\; P^\top \delta o\Bigr), \quad"
+        r" \delta s = P \odot (\delta P - D), \quad D_i = \delta o_i^\top o_i",
+        (by_s @ k / root, by_s.T @ q / root, P.T @ delta),
+        "Σ_j P_ij δP_ij = Σ_j P_ij v_jᵀ δo_i = o_iᵀ δo_i, which no longer asks for all keys at once",
+    )
+    m = jnp.max(q @ k.T / root, axis=-1, keepdims=True)
+    total = jnp.exp(q @ k.T / root - m).sum(axis=-1, keepdims=True)
+    by_q, by_k, by_v = jnp.zeros_like(q), [], []
+    for first in range(0, k.shape[0], 2):
+        block = slice(first, first + 2)
+        P = jnp.exp(q @ k[block].T / root - m) / total
+        by_s = P * (delta @ v[block].T - D)
+        by_q += by_s @ k[block] / root
+        by_k.append(by_s.T @ q / root)
+        by_v.append(P.T @ delta)
+    yield line(
+        r"\Bigl(\textstyle\sum_B \frac{1}{\sqrt d} \delta s_B\, k_B,\; \bigl(\frac{1}{\sqrt d} \delta s_B^\top"
+        r" q\bigr)_B,\; (P_B^\top \delta o)_B\Bigr), \quad P_B = e^{s_B - m} / l",
+        (by_q, jnp.concatenate(by_k), jnp.concatenate(by_v)),
+        "block by block, with the largest score m and the denominator l of each query from the forward pass",
+    )
+
+
 def turned(x, sign=1):
     """Return the pairs (x_i, x_{i+n}) as complex numbers, times exp(± i m θ_i)."""
     s, n = x.shape[0], x.shape[1] // 2
@@ -79,6 +123,50 @@ def rope(x: Float[Array, "s 2*n"], delta: Float[Array, "s 2*n"]):
         "y_m is linear in x_m, and depends on no other row",
     )
     yield line(r"R_{-m}\, \delta y_m", turned(delta, -1), "the transpose of a rotation turns back")
+
+
+def shown(rule, activation):
+    return {
+        "of": lambda gate, up, delta: jnp.vdot(delta, activation(gate) * up),
+        "wrt": ("gate", "up"),
+        "ships": lambda gate, up, delta: tuple(
+            jnp.split(rule.backward((), jnp.concatenate((gate, up)), delta)[1], 2)
+        ),
+    }
+
+
+IN_HALVES = r"\Bigl(\frac{\partial L}{\partial g}, \frac{\partial L}{\partial u}\Bigr)"
+
+
+@bp.derivation(IN_HALVES, **shown(rules.swiglu, lambda z: z / (1 + jnp.exp(-z))))
+def swiglu(gate: Float[Array, " n"], up: Float[Array, " n"], delta: Float[Array, " n"]):
+    """y = a(g) ⊙ u with a(z) = z σ(z), and δy = ∂L/∂y arrives."""
+    sigma, other = jax.nn.sigmoid(gate), jax.nn.sigmoid(-gate)
+    slope = sigma + gate * sigma * other
+    yield line(
+        r"\bigl(\delta y \odot u \odot (\sigma(g) + g \odot \sigma'(g)),\; \delta y \odot g \odot \sigma(g)\bigr)",
+        (delta * up * slope, delta * gate * sigma),
+        "the product rule, for y and for a; σ′ = σ(z) σ(−z)",
+    )
+    yield line(
+        r"\bigl(\delta y \odot u \odot \sigma(g) \odot (1 + g \odot \sigma(-g)),\; \delta y \odot a(g)\bigr)",
+        (delta * up * sigma * (1 + gate * other), delta * (gate * sigma)),
+        "σ(g) taken out",
+    )
+
+
+@bp.derivation(
+    IN_HALVES, **shown(rules.geglu, lambda z: z * (1 + jax.scipy.special.erf(z / jnp.sqrt(2))) / 2)
+)
+def geglu(gate: Float[Array, " n"], up: Float[Array, " n"], delta: Float[Array, " n"]):
+    """y = a(g) ⊙ u with a(z) = z Φ(z), and δy = ∂L/∂y arrives."""
+    Phi = jax.scipy.special.erfc(-gate / jnp.sqrt(2)) / 2
+    density = jnp.exp(-(gate**2) / 2) / jnp.sqrt(2 * jnp.pi)
+    yield line(
+        r"\bigl(\delta y \odot u \odot (\Phi(g) + g \odot \varphi(g)),\; \delta y \odot g \odot \Phi(g)\bigr)",
+        (delta * up * (Phi + gate * density), delta * gate * Phi),
+        "the product rule, for y and for a; Φ′ = φ",
+    )
 
 
 def attended(W_q, W_k, W_v, W_o, x):

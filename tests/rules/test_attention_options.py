@@ -19,10 +19,11 @@ def test_what_differs_from_plain_attention_is_said():
 
 
 def test_the_domain_has_the_leaves_and_the_heads_that_the_options_ask_for():
-    assert Options().domain == (array("*batch 2 s 3"), array("*batch 2 t 3"), array("*batch 2 t 2"))
-    assert Options(group=3).domain[0] == array("*batch 6 s 3")
-    assert Options(padding="mask").domain[3] == array("*batch t", "bool")
-    assert Options(padding="lengths").domain[3] == integers("*batch", 0, "t")
+    assert Options().domain() == (array("*batch 2 s 3"), array("*batch 2 t 3"), array("*batch 2 t 2"))
+    assert Options(group=3).domain()[0] == array("*batch 6 s 3")
+    assert Options().domain(queries="3")[0] == array("*batch 2 3 3")
+    assert Options(padding="mask").domain()[3] == array("*batch t", "bool")
+    assert Options(padding="lengths").domain()[3] == integers("*batch", 0, "t")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ CHOICES = {
     "half shared": {"kv_heads": 2},
     "all keys": {"causal": False},
     "no positions": {"rope": False, "kv_heads": 1},
+    "in blocks": {"block": 2, "kv_heads": 2},
 }
 HEADS, N, S = 4, 16, 3
 
@@ -154,12 +155,14 @@ def test_the_same_choice_is_the_same_rule_and_is_in_its_name():
     assert self_attention(2, kv_heads=1) is self_attention(2, kv_heads=1)
     assert self_attention(2, kv_heads=2).name == "self_attention(2)"
     assert self_attention(2, kv_heads=1, rope=False).name == "self_attention(2, kv_heads=1, rope=False)"
+    assert self_attention(2, block=16).name == "self_attention(2, block=16)"
 
 
 @pytest.mark.parametrize(
     ("choice", "text"),
     [
         ((0,), "self_attention: heads must be a whole number of at least 1"),
+        ((4, 4, True, True, 0), "attention_in_blocks: size must be a whole number of at least 1"),
         ((4, 0), "self_attention: kv_heads must be a whole number of at least 1"),
         ((4, 3), "self_attention: heads must be a multiple of kv_heads, but found heads=4, kv_heads=3"),
     ],

@@ -10,6 +10,7 @@ from backproof.rules._batch_norm import (
     batch_norm_frozen_with,
     batch_norm_with,
 )
+from backproof.rules._blockwise_attention import attention_in_blocks
 from backproof.rules._conv import conv1d, conv2d
 from backproof.rules._dropout import dropout
 from backproof.rules._elu import elu, elu_with
@@ -39,6 +40,7 @@ from backproof.rules._silu import silu
 from backproof.rules._sin import sin
 from backproof.rules._softmax import softmax
 from backproof.rules._softplus import softplus
+from backproof.rules._swiglu import geglu, swiglu
 from backproof.rules._tanh import tanh
 from backproof.rules._weight_norm import weight_norm
 
@@ -86,6 +88,10 @@ FAMILIES = {
         attention,
         attention_with(causal=True, window=2, padding="lengths", group=2),
         attention_with(window=2, soft_cap=2, sink=True, padding="mask", lse=True),
+        attention_in_blocks(2),
+        attention_in_blocks(2, causal=True, soft_cap=2, sink=True, padding="mask", group=2, lse=True),
+        swiglu,
+        geglu,
         rope(),
         rope("pairs", base=100, offset=3),
         self_attention(2),
@@ -110,6 +116,7 @@ __all__ = [
     "FAMILIES",
     "affine",
     "attention",
+    "attention_in_blocks",
     "attention_with",
     "average_pool",
     "batch_norm",
@@ -123,6 +130,7 @@ __all__ = [
     "elu_with",
     "embedding",
     "flatten",
+    "geglu",
     "gelu",
     "gelu_tanh",
     "group_norm",
@@ -152,6 +160,7 @@ __all__ = [
     "sin",
     "softmax",
     "softplus",
+    "swiglu",
     "tanh",
     "tied_embedding",
     "weight_norm",

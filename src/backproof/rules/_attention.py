@@ -10,6 +10,7 @@ Masked scores count as −∞. A query that sees no key gets o = 0 and l = −�
 Kept are x and two numbers for each query, the largest score and the denominator, from which P, of s · t
 numbers, is made again. They stay apart, because their logarithm, once rounded, spoils digits of P where
 scores are large. Everything is computed in float32 at least.
+`attention_in_blocks` needs less memory.
 Source: Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762 (without cap, sink and window; the
 formulas here are derived in `docs/catalogue/attention.py`, the paper itself was not at hand).
 """
@@ -118,7 +119,7 @@ def attention_with(
         grads = grads_of_sinks(params, top, total, D, options)
         return grads, like_input(x, delta_q, delta_k, delta_v)
 
-    return Rule(name, init, forward, backward, options.domain)
+    return Rule(name, init, forward, backward, options.domain())
 
 
 def parts_of(x: Input, options: Options) -> tuple[Grouped, Array, Array, Present]:

@@ -64,10 +64,9 @@ class Options(NamedTuple):
             if value != default[name]
         )
 
-    @property
-    def domain(self) -> tuple[Specification, ...]:
-        """The specification of x at few heads and features, which show as much as many."""
-        q, k, v = array(f"*batch {2 * self.group} s 3"), array("*batch 2 t 3"), array("*batch 2 t 2")
+    def domain(self, queries: str = "s") -> tuple[Specification, ...]:
+        """Return the specification of x at few heads and features, which show as much as many."""
+        q, k, v = array(f"*batch {2 * self.group} {queries} 3"), array("*batch 2 t 3"), array("*batch 2 t 2")
         padding = {"mask": array("*batch t", "bool"), "lengths": integers("*batch", 0, "t")}
         return (q, k, v, padding[self.padding]) if self.padding else (q, k, v)
 

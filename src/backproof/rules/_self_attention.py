@@ -29,6 +29,7 @@ from backproof.rule import (
 )
 from backproof.rules._affine import INIT
 from backproof.rules._attention import attention_with
+from backproof.rules._blockwise_attention import attention_in_blocks
 from backproof.rules._identity import identity
 from backproof.rules._rope import rope as rope_with
 
@@ -46,7 +47,9 @@ class Kept(NamedTuple):
 
 
 @cache
-def self_attention(heads: int, kv_heads: int | None = None, causal: bool = True, rope: bool = True) -> Rule:
+def self_attention(
+    heads: int, kv_heads: int | None = None, causal: bool = True, rope: bool = True, block: int | None = None
+) -> Rule:
     """Return self-attention of the rows of x, of shape (*batch, s, n); y has the same shape.
 
     With d = n/heads, its parameters are `{"W_q": (n, n), "W_k": (kv_heads · d, n), "W_v": (kv_heads · d, n),
@@ -57,6 +60,7 @@ def self_attention(heads: int, kv_heads: int | None = None, causal: bool = True,
         kv_heads: how many heads k and v have, a divisor of `heads`; None for as many as q.
         causal: whether a row sees no later row.
         rope: whether q and k are turned by their positions; d is even then.
+        block: how many keys `attention_in_blocks` takes at a time; None for `attention`.
 
     Raises:
         UsageError: a number is not whole and positive, or `kv_heads` does not divide `heads`.
@@ -73,10 +77,14 @@ def self_attention(heads: int, kv_heads: int | None = None, causal: bool = True,
             )
         )
     group = heads // kv_heads
-    inner = attention_with(causal=causal, group=group)
+    inner = (
+        attention_with(causal=causal, group=group)
+        if block is None
+        else attention_in_blocks(block, causal=causal, group=group)
+    )
     turn = rope_with() if rope else identity
-    options = {"kv_heads": kv_heads, "causal": causal, "rope": rope}
-    default = {"kv_heads": heads, "causal": True, "rope": True}
+    options = {"kv_heads": kv_heads, "causal": causal, "rope": rope, "block": block}
+    default = {"kv_heads": heads, "causal": True, "rope": True, "block": None}
     said = [f"{option}={value!r}" for option, value in options.items() if value != default[option]]
     name = f"self_attention({', '.join([str(heads), *said])})"
     unit = 2 * heads if rope else heads

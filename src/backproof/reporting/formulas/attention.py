@@ -13,6 +13,16 @@ _BY_QKV = (
     r" \bar v = P^{\top} \bar o"
 )
 _BACK = rf"\bar s = P \odot (\bar P - D), \quad {_BY_P}, \quad {_BY_QKV}"
+_BLOCKS = (
+    r"m' = \max(m, \max s_B), \quad l' = e^{m - m'} l + \sum e^{s_B - m'}, \quad"
+    r" a' = e^{m - m'} a + e^{s_B - m'} v_B, \quad o = a / l"
+)
+_BLOCKS_BACK = (
+    r"\bar s_B = P_B \odot (\bar o\, v_B^{\top} - D), \quad P_B = e^{s_B - m} / l, \quad"
+    r" D = \operatorname{rowsum}(\bar o \odot o),"
+    r" \quad \bar q = \sum_B \frac{1}{\sqrt d}\, \bar s_B\, k_B, \quad"
+    r" \bar k_B = \frac{1}{\sqrt d}\, \bar s_B^{\top} q, \quad \bar v_B = P_B^{\top} \bar o"
+)
 _TURN = r"y_m = R_m x_m, \quad R_m \text{ turns pair } i \text{ by } m\, b^{-2 i / d}, \quad b ="
 _TURN_BACK = r"\bar x_m = R_m^{\top} \bar y_m = R_{-m} \bar y_m"
 _MANY = (
@@ -26,6 +36,14 @@ _MANY_BACK = (
     r" \quad \bar o = \bar y\, W_o"
 )
 
+
+def _gated(a: str, slope: str) -> tuple[str, str]:
+    return (
+        rf"y = a(g) \odot u, \quad a(z) = {a}, \quad (g, u) = x",
+        rf"\bar g = \bar y \odot u \odot a'(g), \quad \bar u = \bar y \odot a(g), \quad a'(z) = {slope}",
+    )
+
+
 FORMULAS = {
     "attention": (rf"{_WEIGHTS}, \quad {_PLAIN}", _BACK),
     "attention_with(causal=True, window=2, padding='lengths', group=2)": (
@@ -36,10 +54,19 @@ FORMULAS = {
         r"o = P v, \quad P_{i j} = e^{s_{i j} - l_i}, \quad l_i = \ln \Bigl(e^z + \sum_j e^{s_{i j}}\Bigr),"
         rf" \quad {_CAPPED}, \quad c = 2,"
         r" \quad s_{i j} = -\infty \text{ where } i \text{ does not see } j",
+        rf" \quad {_CAPPED}, \quad c = 2, \quad s_{{i j}} = -\infty \text{{ where }}"
+        r" i \text{ does not see } j",
         rf"\bar s = (1 - s^2 / c^2) \odot P \odot (\bar P - D + \bar l), \quad {_BY_P},"
         rf" \quad {_BY_QKV}, \quad"
         r" \bar z = - \sum_i e^{z - l_i} (D_i - \bar l_i)",
     ),
+    "attention_in_blocks(2)": (_BLOCKS, _BLOCKS_BACK),
+    "attention_in_blocks(2, causal=True, soft_cap=2, sink=True, padding='mask', group=2, lse=True)": (
+        _BLOCKS,
+        _BLOCKS_BACK,
+    ),
+    "swiglu": _gated(r"z\, \sigma(z)", r"\sigma(z)\, (1 + z\, \sigma(-z))"),
+    "geglu": _gated(r"z\, \Phi(z)", r"\Phi(z) + z\, \varphi(z)"),
     "rope('halves', base=10000)": (rf"{_TURN} 10^4", _TURN_BACK),
     "rope('pairs', base=100, offset=3)": (
         _TURN.replace("R_m", "R_{m + 3}") + " 100",
