@@ -33,6 +33,7 @@ TESTED_IN = {
     "reporting/test_reporting_formulas.py": (
         "reporting/formulas/activations.py",
         "reporting/formulas/layers.py",
+        "reporting/formulas/linear_algebra.py",
         "reporting/formulas/losses.py",
         "reporting/formulas/networks.py",
     ),

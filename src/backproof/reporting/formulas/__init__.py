@@ -6,9 +6,9 @@ for ∂L/∂v.
 
 from collections.abc import Mapping
 
-from backproof.reporting.formulas import activations, layers, losses, networks
+from backproof.reporting.formulas import activations, layers, linear_algebra, losses, networks
 
-FAMILIES = (layers, activations, networks, losses)
+FAMILIES = (layers, activations, linear_algebra, networks, losses)
 SHIPPED_FORMULAS: Mapping[str, tuple[str, str]] = {
     name: both for family in FAMILIES for name, both in family.FORMULAS.items()
 }
