@@ -118,4 +118,4 @@ def test_what_does_not_fit_is_refused():
 )
 def test_the_line_of_a_slip_is_named(right, wrong, tmp_path):
     at_one_shape = lambda module: module.solve._replace(domain=(array("2 2"), array("2")))
-    assert_named(solve, right, wrong, tmp_path, at_one_shape, examples=10)
+    assert_named(solve, right, wrong, tmp_path, at_one_shape, examples=4)
