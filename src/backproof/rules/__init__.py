@@ -11,10 +11,12 @@ from backproof.rules._batch_norm import (
     batch_norm_with,
 )
 from backproof.rules._blockwise_attention import attention_in_blocks
+from backproof.rules._cholesky import cholesky
 from backproof.rules._conv import conv1d, conv2d
 from backproof.rules._dropout import dropout
 from backproof.rules._elu import elu, elu_with
 from backproof.rules._embedding import embedding, tied_embedding
+from backproof.rules._fixed_point import fixed_point, kepler
 from backproof.rules._flatten import flatten
 from backproof.rules._gelu import gelu, gelu_tanh
 from backproof.rules._group_norm import group_norm
@@ -26,6 +28,7 @@ from backproof.rules._leaky_relu import leaky_relu, leaky_relu_with
 from backproof.rules._linear_head import linear_head
 from backproof.rules._linear_recurrence import linear_recurrence
 from backproof.rules._linear_recurrence_in_blocks import linear_recurrence_in_blocks
+from backproof.rules._log_determinant import log_determinant
 from backproof.rules._lstm import lstm
 from backproof.rules._pool import average_pool, max_pool
 from backproof.rules._ragged import ragged_matmul
@@ -40,6 +43,7 @@ from backproof.rules._silu import silu
 from backproof.rules._sin import sin
 from backproof.rules._softmax import softmax
 from backproof.rules._softplus import softplus
+from backproof.rules._solve import solve
 from backproof.rules._swiglu import geglu, swiglu
 from backproof.rules._tanh import tanh
 from backproof.rules._weight_norm import weight_norm
@@ -107,6 +111,7 @@ FAMILIES = {
             domain=(_array("3 4 5"), _array("3 4 5", low=0), _array("3 4 2"), _array("3 4 2"))
         ),
     ),
+    "Linear algebra and fixed points": (solve, log_determinant, cholesky, kepler),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
 
@@ -123,12 +128,14 @@ __all__ = [
     "batch_norm_frozen",
     "batch_norm_frozen_with",
     "batch_norm_with",
+    "cholesky",
     "conv1d",
     "conv2d",
     "dropout",
     "elu",
     "elu_with",
     "embedding",
+    "fixed_point",
     "flatten",
     "geglu",
     "gelu",
@@ -137,6 +144,7 @@ __all__ = [
     "gru",
     "hard_tanh",
     "identity",
+    "kepler",
     "layer_norm",
     "layer_norm_with",
     "leaky_relu",
@@ -144,6 +152,7 @@ __all__ = [
     "linear_head",
     "linear_recurrence",
     "linear_recurrence_in_blocks",
+    "log_determinant",
     "lstm",
     "max_pool",
     "ragged_matmul",
@@ -160,6 +169,7 @@ __all__ = [
     "sin",
     "softmax",
     "softplus",
+    "solve",
     "swiglu",
     "tanh",
     "tied_embedding",

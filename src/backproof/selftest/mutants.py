@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from backproof.arguments import array
 from backproof.network import mlp
+from backproof.numerics.leaves import is_floating
 from backproof.rule import Rule
 from backproof.rules import (
     ACTIVATIONS,
@@ -139,7 +140,7 @@ def _cotangent_dropped(rule: Rule) -> Rule:
 
 def _cotangent_clipped(rule: Rule) -> Rule:
     def clipped(d: Any) -> Any:
-        return jax.tree.map(lambda leaf: jnp.clip(leaf, -1, 1), d)
+        return jax.tree.map(lambda leaf: jnp.clip(leaf, -1, 1) if is_floating(leaf) else leaf, d)
 
     return rule._replace(backward=lambda p, kept, d: rule.backward(p, kept, clipped(d)))
 

@@ -11,13 +11,14 @@ from backproof.reporting.formulas import (
     attention,
     heads,
     layers,
+    linear_algebra,
     linear_maps,
     losses,
     networks,
     recurrences,
 )
 
-FAMILIES = (layers, activations, attention, linear_maps, recurrences, networks, losses, heads)
+FAMILIES = (layers, activations, attention, linear_maps, recurrences, linear_algebra, networks, losses, heads)
 SHIPPED_FORMULAS: Mapping[str, tuple[str, str]] = {
     name: both for family in FAMILIES for name, both in family.FORMULAS.items()
 }
