@@ -37,7 +37,6 @@ ACTIVATIONS = (
     hard_tanh,
     sin,
 )
-NORMS = (layer_norm, rms_norm)
 # One of each variant, by family.
 FAMILIES = {
     "Layers and activations": (
@@ -49,7 +48,7 @@ FAMILIES = {
         elu_with(0.5),
         softmax,
     ),
-    "Norms": NORMS,
+    "Norms": (layer_norm, rms_norm),
     "Linear maps": (
         conv1d(2, 3)._replace(domain=_array("*batch n>=1 2")),
         conv2d(4, 2, (2, 1), "VALID", (1, 2), groups=2)._replace(domain=_array("*batch 5 4 2")),
@@ -59,7 +58,7 @@ FAMILIES = {
         flatten(3)._replace(domain=_array("*batch 2 n 3")),
         embedding(4, 3),
         tied_embedding(4, 3, affine(3)),
-        ragged_matmul(3, 2)._replace(domain={"rows": _array("5 2"), "sizes": _partition("3", of=5)}),
+        ragged_matmul(3, 2)._replace(domain=(_array("5 2"), _partition("3", of=5))),
     ),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)
