@@ -139,6 +139,22 @@ def test_remat_by_segments_needs_less_memory():
 
 @by_eights
 @given(seed=seeds)
+def test_a_residual_adds_its_input(seed):
+    rule = bp.residual(LAYER)
+    args = points(lambda seed: (start(rule, seed=seed % 1000), *data(seed)), seed)
+
+    def written(params, x, delta_y):
+        y, pull = jax.vjp(lambda p, x: x + LAYER.forward(p, x)[0], params, x)
+        return y, pull(delta_y)
+
+    assert_agrees_everywhere(run(rule), written, args)
+    wrong = rule._replace(backward=lambda p, kept, delta: LAYER.backward(p, kept, delta))
+    with pytest.raises(AssertionError, match="noise units apart"):
+        assert_agrees_everywhere(run(wrong), written, args)
+
+
+@by_eights
+@given(seed=seeds)
 def test_descend_is_backward_then_update(seed):
     """The documents' update inside the sweep (S4.3), layer by layer, in every kind of composition."""
     update = lambda p, g: p - 0.1 * g
@@ -147,6 +163,7 @@ def test_descend_is_backward_then_update(seed):
         bp.repeat(LAYER, 3),
         bp.mlp([3, 4, 3], bp.rules.tanh),
         bp.remat(LAYER),
+        bp.residual(LAYER),
         bp.rules.affine(3),
     ):
         args = points(lambda seed, rule=rule: (start(rule, seed=seed % 1000), *data(seed)), seed)
@@ -231,6 +248,13 @@ KEY = jax.random.key(0)
         (lambda: bp.chain(), "a chain needs at least one rule"),
         (lambda: bp.chain(bp.rules.relu, 3), "chain: each part must be a Rule, but found 3; pass"),
         (lambda: bp.repeat(3, 3), "repeat: rule must be a Rule, but found 3; pass"),
+        (lambda: bp.residual("x"), "residual: rule must be a Rule, but found 'x'; pass"),
+        (lambda: bp.residual(bp.rules.affine(4)).init(KEY, SHAPE), r"float32\[2,3\] to float32\[2,4\]"),
+        (lambda: bp.residual(LAYER).init(KEY, INTEGERS), "residual.*the input must be floating"),
+        (
+            lambda: bp.residual(bp.rules.affine(2)).forward(FITTING, ROWS),
+            "the rule inside must keep the shape",
+        ),
         (lambda: bp.remat("x"), "remat: rule must be a Rule, but found 'x'; pass"),
         (lambda: bp.value_and_grad(LOSS, LOSS), "value_and_grad: rule must be a Rule, but found Loss"),
         (lambda: bp.value_and_grad(LAYER, LAYER), "value_and_grad: loss must be a Loss, but found Rule"),
@@ -258,3 +282,27 @@ KEY = jax.random.key(0)
 def test_bad_input_gets_one_clear_error(make, text):
     with pytest.raises(bp.UsageError, match=text):
         make()
+
+
+def test_carrying_a_state_past_a_rule_changes_neither_and_hands_its_cotangent_back():
+    rule, state = bp.carrying(LAYER), {"mean": np.ones(2)}
+    x, delta = data(0)
+    params = start(LAYER)
+    assert jax.tree.structure(rule.init(jax.random.key(0), (SHAPE, state))[1][1]) == jax.tree.structure(state)
+
+    def past(params, x, delta):
+        y, (grads, (delta_x, delta_state)) = run(rule)(params, (x, state), (delta, {"mean": 3 * x[0]}))
+        return y, grads, delta_x, delta_state
+
+    def alone(params, x, delta):
+        y, (grads, delta_x) = run(LAYER)(params, x, delta)
+        return (y, state), grads, delta_x, {"mean": 3 * x[0]}
+
+    assert_agrees(past, alone, params, x, delta)
+    with pytest.raises(bp.UsageError, match="carrying: rule must be a Rule"):
+        bp.carrying(jnp.tanh)
+
+
+def test_carrying_a_key_past_a_rule_agrees_and_updates_inside_the_sweep():
+    report = bp.verify(bp.carrying(LAYER), examples=20)
+    assert report.ok, str(report)

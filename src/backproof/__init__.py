@@ -24,7 +24,9 @@ _HOME = {
     "one_hot": "arguments",
     "parse": "arguments",
     "chain": "compose",
+    "carrying": "compose",
     "remat": "compose",
+    "residual": "compose",
     "mixed_precision": "precision",
     "remat_repeat": "depth",
     "repeat": "depth",
@@ -87,6 +89,7 @@ __all__ = [
     "auditing",
     "batch_descent",
     "cached",
+    "carrying",
     "chain",
     "check",
     "check_intermediates",
@@ -119,6 +122,7 @@ __all__ = [
     "remat",
     "remat_repeat",
     "repeat",
+    "residual",
     "rules",
     "simplex",
     "spd",
@@ -150,8 +154,10 @@ if TYPE_CHECKING:
     from backproof.arguments import simplex as simplex
     from backproof.arguments import spd as spd
     from backproof.auditing import audit as audit
+    from backproof.compose import carrying as carrying
     from backproof.compose import chain as chain
     from backproof.compose import remat as remat
+    from backproof.compose import residual as residual
     from backproof.depth import remat_repeat as remat_repeat
     from backproof.depth import repeat as repeat
     from backproof.derivations import Refutes as Refutes

@@ -1,12 +1,15 @@
-"""Rules made from other rules: several applied in turn, and one that recomputes its residuals."""
+"""Rules made from other rules: several in turn, one beside a path that does nothing, one that recomputes."""
 
+import operator
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
+from backproof.arguments import array
 from backproof.errors import UsageError, message
-from backproof.rule import PyTree, Rule, Update, descend, require_rule
+from backproof.rule import PyTree, Rule, Update, descend, require_floating, require_rule
 
 
 def chain(*rules: Rule) -> Rule:
@@ -70,6 +73,84 @@ def chain(*rules: Rule) -> Rule:
     )
 
 
+def residual(rule: Rule) -> Rule:
+    """Return y = x + f(x), for a rule f that keeps the shape of its input.
+
+    Backward, from δy:   ∂L/∂x = δy + ∂L/∂x through f,   so the sweep reaches x on a path of slope 1, too.
+    Parameters and residuals are those of f. Source: He, Zhang, Ren and Sun 2016, "Deep residual learning for
+    image recognition", arXiv:1512.03385 (the paper was not at hand).
+
+    Raises:
+        UsageError: `rule` is not a rule, or (raised by `init` and `forward`) it changes the shape or the
+            dtype of its input, or the input is not floating.
+    """
+    require_rule(rule, "residual")
+    name = f"residual({rule.name})"
+
+    def init(key: jax.Array, x: PyTree) -> tuple[PyTree, PyTree]:
+        require_floating(x, name)
+        params, y = rule.init(key, x)
+        require_kept(x, y, name)
+        return params, y
+
+    def forward(params: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
+        require_floating(x, name)
+        y, kept = rule.forward(params, x)
+        require_kept(x, y, name)
+        return jax.tree.map(operator.add, x, y), kept
+
+    def backward(params: PyTree, residuals: PyTree, delta_y: PyTree) -> tuple[PyTree, PyTree]:
+        grads, through = rule.backward(params, residuals, delta_y)
+        return grads, jax.tree.map(operator.add, delta_y, through)
+
+    def descend_beside(
+        params: PyTree, residuals: PyTree, delta_y: PyTree, update: Update
+    ) -> tuple[PyTree, PyTree]:
+        params, through = descend(rule, params, residuals, delta_y, update)
+        return params, jax.tree.map(operator.add, delta_y, through)
+
+    return Rule(name, init, forward, backward, rule.domain, rule.at_kinks, (rule,), descend_beside)
+
+
+def carrying(rule: Rule) -> Rule:
+    """Return `rule` on the first of two inputs, past which the second goes unchanged.
+
+    y = (f(values), carried) for x = (values, carried), and likewise backward. In a chain it takes a key of
+    `dropout`, or the state of a `batch_norm`, past the rules that know nothing of it.
+
+    Raises:
+        UsageError: `rule` is not a rule.
+    """
+    require_rule(rule, "carrying")
+
+    def init(key: jax.Array, x: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+        params, y = rule.init(key, x[0])
+        return params, (y, x[1])
+
+    def forward(params: PyTree, x: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+        y, residuals = rule.forward(params, x[0])
+        return (y, x[1]), residuals
+
+    def backward(params: PyTree, residuals: PyTree, delta: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+        grads, delta_x = rule.backward(params, residuals, delta[0])
+        return grads, (delta_x, _without_whole_numbers(delta[1]))
+
+    def descend_layer(
+        params: PyTree, residuals: PyTree, delta: tuple[PyTree, PyTree], update: Update
+    ) -> tuple[PyTree, PyTree]:
+        params, delta_x = descend(rule, params, residuals, delta[0], update)
+        return params, (delta_x, _without_whole_numbers(delta[1]))
+
+    domain = (rule.domain, array("2", "uint32", 0, 2**32 - 1))
+    name = f"carrying({rule.name})"
+    return Rule(name, init, forward, backward, domain, rule.at_kinks, (rule,), descend_layer)
+
+
+def _without_whole_numbers(delta: PyTree) -> PyTree:
+    """Return the cotangents with None for a leaf that is not floating, as a rule returns them."""
+    return jax.tree.map(lambda leaf: leaf if jnp.issubdtype(leaf.dtype, jnp.floating) else None, delta)
+
+
 def remat(rule: Rule) -> Rule:
     """Return `rule` with its residuals recomputed in the backward pass instead of stored.
 
@@ -100,6 +181,24 @@ def remat(rule: Rule) -> Rule:
 
     name = f"remat({rule.name})"
     return rule._replace(name=name, forward=forward, backward=backward, parts=(rule,), descend=descend_again)
+
+
+def require_kept(x: PyTree, y: PyTree, where: str) -> None:
+    """Raise `UsageError` unless `y` has the tree, the shapes and the dtypes of `x`."""
+    taken, returned = (jax.tree.map(_signature, tree) for tree in (x, y))
+    if returned != taken:
+        raise UsageError(
+            message(
+                must="the rule inside must keep the shape and dtype of its input",
+                found=f"{taken} to {returned}",
+                where=where,
+                do="pass a rule with as many outputs as inputs",
+            )
+        )
+
+
+def _signature(leaf: jax.Array | jax.ShapeDtypeStruct) -> str:
+    return f"{jnp.result_type(leaf).name}[{','.join(map(str, jnp.shape(leaf)))}]"
 
 
 def require_one_each(params: Sequence[PyTree], rules: Sequence[object], where: str) -> None:

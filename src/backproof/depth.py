@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from backproof.errors import UsageError, message
+from backproof.compose import require_kept
 from backproof.rule import PyTree, Rule, Update, require_rule, require_whole_number
 from backproof.stack import (
     Kept,
@@ -178,19 +178,7 @@ def _repeated(rule: Rule, depth: int, name: str, forward: Any, backward: Any, de
 
     def init(key: jax.Array, x: PyTree) -> tuple[PyTree, PyTree]:
         _, y = rule.init(key, x)
-        if jax.tree.map(_signature, y) != jax.tree.map(_signature, x):
-            raise UsageError(
-                message(
-                    must="a repeated rule must keep the shape and dtype of its input",
-                    found=f"{jax.tree.map(_signature, x)} to {jax.tree.map(_signature, y)}",
-                    where=name,
-                    do="repeat a rule with as many outputs as inputs",
-                )
-            )
+        require_kept(x, y, name)
         return jax.vmap(lambda k: rule.init(k, x)[0])(jax.random.split(key, depth)), y
 
     return Rule(name, init, forward, backward, rule.domain, rule.at_kinks, (rule,), descend)
-
-
-def _signature(leaf: jax.ShapeDtypeStruct) -> str:
-    return f"{jnp.dtype(leaf.dtype).name}[{','.join(map(str, leaf.shape))}]"

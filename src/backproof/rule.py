@@ -60,16 +60,19 @@ class Loss(NamedTuple):
     Attributes:
         name: the name of the loss in reports.
         forward: `(prediction, target) -> (value, residuals)`; `value` is a scalar.
-        backward: `residuals -> delta_prediction`, the gradient of `value`.
-        domain: the specifications of the prediction and of the target.
+        backward: `residuals -> delta_prediction`, the gradient of `value`, with the tree of the prediction.
+        domain: the specifications of the prediction and of the target, either of them a pytree.
         at_kinks: the slope chosen where the loss has no derivative, in words; None if it is smooth.
+        counted: `(prediction, target) -> number`, the number of samples by which a mean divides; None says
+            that it is the product of the leading axes of the prediction.
     """
 
     name: str
     forward: Callable[[PyTree, PyTree], tuple[jax.Array, PyTree]]
     backward: Callable[[PyTree], PyTree]
-    domain: tuple[Specification, Specification] = (array("*batch n"), array("*batch n"))
+    domain: tuple[PyTree, PyTree] = (array("*batch n"), array("*batch n"))
     at_kinks: str | None = None
+    counted: Callable[[PyTree, PyTree], jax.Array | int] | None = None
 
 
 def descend(

@@ -29,11 +29,19 @@ every_sum = pytest.mark.parametrize("loss", SUMS, ids=lambda loss: loss.name)
 
 
 def drawn(loss, batch, seed):
-    """Return (prediction, target) in the domain of `loss`, in float64."""
+    """Return (prediction, target) in the domain of `loss`, floating leaves in float64."""
     rng = np.random.default_rng(seed)
-    shapes = [shape_of(spec, {"*batch": batch, "n": 3, "k": 3}) for spec in loss.domain]
-    target = rng.uniform(-1, 1, shapes[1]) if loss.domain[1].is_floating else rng.integers(3, size=shapes[1])
-    return 3 * rng.standard_normal(shapes[0]), target
+
+    def leaf(spec, draw):
+        shape = shape_of(spec, {"*batch": batch, "n": 3, "k": 3})
+        return draw(shape) if spec.is_floating else rng.integers(3, size=shape)
+
+    prediction = jax.tree.map(
+        lambda spec: leaf(spec, lambda shape: 3 * rng.standard_normal(shape)), loss.domain[0]
+    )
+    return prediction, jax.tree.map(
+        lambda spec: leaf(spec, lambda shape: rng.uniform(-1, 1, shape)), loss.domain[1]
+    )
 
 
 def assert_backward_is_the_gradient(loss, batch, seed):
@@ -56,11 +64,22 @@ def test_a_gradient_twice_too_large_is_caught():
 
 
 def assert_batch_is_summed(loss, seed):
+    """Assert that the value, and the gradient of each leaf without a batch axis, are sums over samples."""
     prediction, target = drawn(loss, (4,), seed)
+    has_batch = jax.tree.map(lambda spec: spec.batch_name is not None, loss.domain)
 
     def one_by_one(prediction, target):
-        values, rows = zip(*map(by_hand(loss), prediction, target), strict=True)
-        return jnp.stack(values).sum(), jnp.stack(rows)
+        samples = [
+            jax.tree.map(
+                lambda batched, leaf, i=i: leaf[i] if batched else leaf, has_batch, (prediction, target)
+            )
+            for i in range(4)
+        ]
+        values, rows = zip(*(by_hand(loss)(*sample) for sample in samples), strict=True)
+        together = jax.tree.map(
+            lambda batched, *leaves: jnp.stack(leaves) if batched else sum(leaves), has_batch[0], *rows
+        )
+        return jnp.stack(values).sum(), together
 
     assert_agrees(by_hand(loss), one_by_one, prediction, target)
 
@@ -78,22 +97,28 @@ def test_a_mean_is_not_taken_for_a_sum():
 
 @every_sum
 def test_an_empty_batch_costs_nothing(loss):
-    value, delta = by_hand(loss)(
-        *(np.asarray(a, a.dtype.name.replace("64", "32")) for a in drawn(loss, (0,), 0))
+    prediction, target = jax.tree.map(
+        lambda leaf: np.asarray(leaf, leaf.dtype.name.replace("64", "32")), drawn(loss, (0,), 0)
     )
-    assert (value, delta.shape) == (0, (0, 3))
+    value, delta = by_hand(loss)(prediction, target)
+    assert value == 0
+    assert jax.tree.map(np.shape, delta) == jax.tree.map(np.shape, prediction)
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(delta))
 
 
 def assert_kept_and_finite_when_compiled(loss, dtype):
     rows = np.array([[-800, 0, 800], [40, 40, -40], [20, -20, -0.0]], dtype)
-    _, target = drawn(loss, (3,), 0)
-    target = target.astype(dtype if loss.domain[1].is_floating else "int32")
-    value, residuals = jax.jit(loss.forward)(rows, target)
+    prediction, target = drawn(loss, (3,), 0)
+    prediction = jax.tree.map(lambda leaf: rows[tuple(slice(n) for n in leaf.shape)], prediction)
+    target = jax.tree.map(lambda leaf: leaf.astype(dtype if leaf.dtype == "float64" else "int32"), target)
+    value, residuals = jax.jit(loss.forward)(prediction, target)
     delta = jax.jit(loss.backward)(residuals)
     assert value.shape == ()
-    assert value.dtype == delta.dtype == dtype
-    assert delta.shape == rows.shape
-    assert jnp.isfinite(delta).all()
+    assert value.dtype == dtype
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), delta) == jax.tree.map(
+        lambda leaf: (leaf.shape, leaf.dtype), prediction
+    )
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(delta))
     assert dtype == "float16" or jnp.isfinite(value)  # 800² is too large for float16
 
 
@@ -132,10 +157,8 @@ def test_an_overflow_and_a_wider_dtype_are_caught():
 @every_loss
 def test_a_prediction_of_integers_is_refused(loss):
     prediction, target = drawn(loss, (2,), 0)
-    with pytest.raises(
-        UsageError, match=r"the input must be floating, but found x of dtype int32; convert it first"
-    ):
-        loss.forward(prediction.astype("int32"), target)
+    with pytest.raises(UsageError, match=r"must be floating, but found .* of dtype int32; convert it first"):
+        loss.forward(jax.tree.map(lambda leaf: leaf.astype("int32"), prediction), target)
 
 
 def test_every_loss_of_the_package_is_in_the_catalogue():

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from jax import lax
 from laws_of_rules import by_autodiff_with, by_hand_with
-from slips_in_files import assert_named
 
 from agreement import assert_agrees, assert_value
 from backproof.arguments import array
 from backproof.errors import UsageError
 from backproof.rules import conv1d, conv2d
 from backproof.rules._windows import windows
+from slips_in_files import assert_named
 
 KEY = jax.random.key(0)
 # Rank, c, features, sides, stride, padding, dilation, groups, and the sizes of the image.

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slips_in_files import assert_named
 
 import backproof as bp
 from agreement import assert_agrees, assert_value
 from backproof.errors import UsageError
 from backproof.rule import descend
 from backproof.rules import affine, embedding, softmax, tanh, tied_embedding
+from slips_in_files import assert_named
 
 VOCABULARY, WIDTH = 5, 3
 KEY = jax.random.key(0)

@@ -2,12 +2,12 @@ import jax
 import numpy as np
 import pytest
 from laws_of_rules import by_hand
-from slips_in_files import assert_named
 
 from agreement import assert_value
 from backproof.arguments import array
 from backproof.errors import UsageError
 from backproof.rules import flatten
+from slips_in_files import assert_named
 
 
 def entry_by_entry(x, axes, delta):

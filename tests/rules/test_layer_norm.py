@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from laws_of_rules import by_autodiff_with, by_hand_with, rows_with_params
-from slips_in_files import assert_named
 
 from agreement import assert_agrees, assert_value
 from backproof.errors import UsageError
 from backproof.rules import layer_norm, layer_norm_with
+from slips_in_files import assert_named
 
 EPSILON = 1e-5
 NAMES = ("gain", "shift")

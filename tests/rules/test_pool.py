@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from jax import lax
 from laws_of_rules import by_autodiff, by_hand
-from slips_in_files import assert_named
 
 from agreement import assert_agrees, assert_value
 from backproof.arguments import array
 from backproof.errors import UsageError
 from backproof.rules import average_pool, max_pool
 from backproof.rules._windows import windows
+from slips_in_files import assert_named
 
 KEY = jax.random.key(0)
 # Window, stride, padding, and the sizes of the image.

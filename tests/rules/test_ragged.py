@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from slips_in_files import assert_named
 
 from agreement import assert_value
 from backproof.arguments import array, partition
 from backproof.errors import UsageError
 from backproof.rules import ragged_matmul
+from slips_in_files import assert_named
 
 GROUPS, N_IN, N_OUT = 3, 4, 2
 RULE = ragged_matmul(GROUPS, N_OUT)

@@ -219,6 +219,32 @@ def test_labels_without_a_class_are_refused(part, label):
         fit(NETWORK, MEAN_CROSS_ENTROPY, SMALL._replace(**{part: labels}))
 
 
+def test_a_sample_whose_label_is_ignored_trains_nothing():
+    loss = bp.losses.mean(bp.losses.token_cross_entropy)
+    labels = np.where(np.arange(7) == 2, -100, SMALL.y_train)
+    kept = np.arange(7) != 2
+    one_step = {
+        "epochs": 1,
+        "batch_size": 7,
+        "params": AFFINE.init(jax.random.key(0), jax.eval_shape(lambda: SMALL.x_train))[0],
+    }
+    ignoring = fit(AFFINE, loss, SMALL._replace(y_train=labels), **one_step)
+    without = fit(AFFINE, loss, SMALL._replace(x_train=SMALL.x_train[kept], y_train=labels[kept]), **one_step)
+    jax.tree.map(np.testing.assert_array_equal, ignoring.params, without.params)
+
+
+def test_the_metric_where_labels_may_be_ignored_is_the_loss_and_other_labels_are_refused():
+    loss, labels = bp.losses.mean(bp.losses.token_cross_entropy), SMALL.y_test.copy()
+    labels[0] = -100
+    data = SMALL._replace(y_test=labels)
+    trained = fit(AFFINE, loss, data, epochs=1)
+    predicted = AFFINE.forward(trained.params, data.x_test)[0]
+    assert trained.history[0].metric == loss.forward(predicted, labels)[0]
+    labels[1] = -1
+    with pytest.raises(DataError, match=r"labels must lie between 0 and 1, .* found y_test\[1\]=-1"):
+        fit(AFFINE, loss, SMALL._replace(y_test=labels))
+
+
 @pytest.mark.parametrize("field", ["x_test", "y_test"])
 def test_a_test_part_of_another_shape_is_named(field):
     wider = np.repeat(getattr(SMALL, field)[:, None], 2, axis=1)

@@ -12,7 +12,7 @@ from backproof.benchmark.compare import Comparison
 from backproof.benchmark.estimate import LeftOut, Speed
 from backproof.benchmark.grid import Grid
 from backproof.benchmark.libraries import Peer, threads
-from backproof.benchmark.stacks import Table
+from backproof.benchmark.tables import Table
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Benchmark:
         speeds: the speed of this device for each dtype, from which the time of steps was estimated.
         comparisons: one for each size that was measured.
         left_out: the sizes that were not measured, and why.
-        tables: the tables of deep stacks.
+        tables: the tables of deep stacks and of architectures.
         peers: backproof and its peers on the digits; empty if they were not asked for.
     """
 

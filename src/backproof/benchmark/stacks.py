@@ -1,12 +1,7 @@
-"""The savings on deep stacks by updates inside the sweep, by recomputing, and by a loop over the layers.
+"""The savings on deep stacks by updates inside the sweep, by recomputing, and by a loop over the layers."""
 
-Each table holds programs that compute the same in different ways; the first row is autodiff's.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 import jax
 
@@ -14,8 +9,9 @@ from backproof import rules
 from backproof.benchmark.autodiff import checkpointed, loss_by_autodiff, rule_by_autodiff
 from backproof.benchmark.grid import Size
 from backproof.benchmark.problem import by_autodiff, by_hand, problem
-from backproof.benchmark.program import Function, Maker, Program, compile_interleaved
-from backproof.benchmark.timing import Run, Spread, interleaved, ratio
+from backproof.benchmark.program import Function
+from backproof.benchmark.tables import Table, Way, table
+from backproof.benchmark.timing import Run
 from backproof.compose import chain
 from backproof.depth import remat_repeat, repeat
 from backproof.network import mlp
@@ -24,37 +20,6 @@ from backproof.training import OPTIMIZERS, State, training_step
 from backproof.training.step import Optimizer
 
 LEARNING_RATE = 1e-3
-
-
-@dataclass(frozen=True)
-class Row:
-    """Holds the figures of one way.
-
-    Attributes:
-        name: the name of the way.
-        program: the figures of its program.
-        time: its run time divided by that of the table's first row.
-    """
-
-    name: str
-    program: Program
-    time: Spread
-
-
-@dataclass(frozen=True)
-class Table:
-    """Holds several ways to do what the title says, the first being autodiff's."""
-
-    title: str
-    rows: tuple[Row, ...]
-
-
-class Way(NamedTuple):
-    """Holds one way of computing what a table is about: a maker of its function, and the arguments."""
-
-    name: str
-    make: Maker
-    args: tuple[PyTree, ...]
 
 
 def in_sweep(seconds: float, depth: int = 64, width: int = 512, batch: int = 32) -> Table:
@@ -79,7 +44,7 @@ def in_sweep(seconds: float, depth: int = 64, width: int = 512, batch: int = 32)
             make = partial(_taking, *sides, optimizer)
             ways.append(Way(name, make, (state, shared.x, shared.labels)))
     title = f"a training step at depth {depth}, width {width}, batch {batch}, float32"
-    return _table(title, ways, seconds, bound=_training, donate_argnums=0)
+    return table(title, ways, seconds, bound=_training, donate_argnums=0)
 
 
 def recomputed(seconds: float, depth: int = 256, width: int = 256, batch: int = 64) -> Table:
@@ -99,7 +64,7 @@ def recomputed(seconds: float, depth: int = 256, width: int = 256, batch: int = 
         shared = problem(Size(width, depth, batch, "float32"), network)
         ways.append(Way(name, partial(side, network, shared.loss), shared.args))
     title = f"a gradient at depth {depth} in segments of {segment}, width {width}, batch {batch}, float32"
-    return _table(title, ways, seconds)
+    return table(title, ways, seconds)
 
 
 def compiled_deep(
@@ -114,32 +79,11 @@ def compiled_deep(
             make = partial(side, network, shared.loss)
             ways.append(Way(f"{name}, depth {depth}", make, shared.args))
     title = f"a gradient through one loop over the layers, width {width}, batch {batch}, float32"
-    return _table(title, ways, seconds, times=2)
+    return table(title, ways, seconds, times=2)
 
 
 def _layer(width: int) -> Rule:
     return chain(rules.affine(width), rules.relu)
-
-
-def _table(
-    title: str,
-    ways: Sequence[Way],
-    seconds: float,
-    *,
-    bound: Callable[..., Run] = partial,
-    times: int = 1,
-    **jit: int,
-) -> Table:
-    """Return the table of `ways`, compiled and timed in turn; `bound` makes a run of each."""
-    args = [way.args for way in ways]
-    compiled = compile_interleaved([way.make for way in ways], args, times=times, **jit)
-    runs = [bound(one.run, *its_args) for one, its_args in zip(compiled, args, strict=True)]
-    taken = interleaved(runs, seconds)
-    rows = [
-        Row(way.name, one.program, ratio(its_times, taken[0]))
-        for way, one, its_times in zip(ways, compiled, taken, strict=True)
-    ]
-    return Table(title, tuple(rows))
 
 
 def _taking(network: Rule, loss: Loss, optimizer: Optimizer) -> Function:

@@ -18,7 +18,13 @@ from backproof.reporting.to_json import write_text
 
 # Sizes whose step takes longer than this many seconds are left out: by default, and with --full.
 LONGEST_STEP, LONGEST_STEP_FULL = 0.2, 10.0
-TABLES = (benchmark.in_sweep, benchmark.recomputed, benchmark.compiled_deep)
+TABLES = (
+    benchmark.in_sweep,
+    benchmark.recomputed,
+    benchmark.compiled_deep,
+    benchmark.transformer,
+    benchmark.attention,
+)
 
 T = TypeVar("T")
 
@@ -91,7 +97,7 @@ def _measured(asked: Sequence[Size], settings: Settings, console: Console) -> Be
     left_out += [one for one in found if isinstance(one, LeftOut)]
     if comparisons:
         console.print(pages.summary(comparisons))
-    tables = tuple(_shown((make(settings.seconds) for make in TABLES), pages.table, "deep stacks", console))
+    tables = tuple(_shown((make(settings.seconds) for make in TABLES), pages.table, "tables", console))
     peers: tuple[Peer, ...] = ()
     if settings.peers:
         with console.status("training on the digits with each library …"):

@@ -1,55 +1,68 @@
 r"""The mean over the samples instead of their sum: J / N and (∂J/∂y) / N, value and gradient alike.
 
-N is the number of samples, the product of the leading axes of the prediction; entries within a sample
-are still summed. The documents sum over the batch; the factor 1/N is the convention named in X.2.
+N is the number of samples, the product of the leading axes of the prediction, or what the loss itself counts
+(`Loss.counted`): `token_cross_entropy` counts the tokens that are not ignored. If it counts none, as in a
+batch in which every token is ignored, N is 1, so that value and gradient are 0 and not NaN. Entries within a
+sample are still summed. The documents sum over the batch; the factor 1/N is the convention named in X.2.
 """
 
 from functools import cache
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Integer
 
 from backproof.errors import UsageError, message
 from backproof.rule import Loss, PyTree, require_loss, sample_count
+from backproof.rules._rms_norm import at_least_float32
 
 
 @cache
 def mean(loss: Loss) -> Loss:
     """Return `loss` divided by the number of samples, value and gradient alike.
 
-    Its forward pass raises `UsageError` for an empty batch, which has no mean.
+    Where the loss says which samples count (`Loss.counted`), these are the samples, and if there is none, the
+    value is 0. Otherwise its forward pass raises `UsageError` for an empty batch, which has no mean.
 
     Raises:
-        UsageError: `loss` is not a loss, or its domain has no `*` axis to say which axes count samples.
+        UsageError: `loss` is not a loss, or does not say what its samples are: it has no `counted`, and the
+            domain of its prediction no `*` axis.
     """
     require_loss(loss, "mean")
-    if loss.domain[0].batch_name is None:
+    specification = jax.tree.leaves(loss.domain[0])[0]
+    if loss.counted is None and specification.batch_name is None:
         raise UsageError(
             message(
                 must="the domain of the loss must say by a `*` axis which axes count samples",
-                found=f"{loss.name}.domain[0]={loss.domain[0]}",
+                found=f"{loss.name}.domain[0]={specification}",
                 where="mean",
                 do='declare the prediction as array("*batch n"), say, or divide in the loss itself',
             )
         )
     name = f"mean({loss.name})"
 
-    def forward(prediction: Array, target: PyTree) -> tuple[Float[Array, ""], PyTree]:
+    def forward(prediction: PyTree, target: PyTree) -> tuple[Float[Array, ""], PyTree]:
         value, residuals = loss.forward(prediction, target)
-        return value / _samples(prediction), residuals
+        if loss.counted is None:
+            return value / _samples(prediction), residuals
+        count = jnp.maximum(jnp.asarray(loss.counted(prediction, target)), 1)
+        return _divided(value, count), (residuals, count)
 
-    def backward(residuals: PyTree) -> Array:
-        delta_prediction = loss.backward(residuals)
-        return delta_prediction / _samples(delta_prediction)
+    def backward(residuals: PyTree) -> PyTree:
+        if loss.counted is None:
+            delta_prediction = loss.backward(residuals)
+            return jax.tree.map(lambda leaf: leaf / _samples(delta_prediction), delta_prediction)
+        residuals, count = residuals
+        return jax.tree.map(lambda leaf: _divided(leaf, count), loss.backward(residuals))
 
-    def _samples(prediction: jax.Array) -> int:
-        count = sample_count(loss.domain[0], jnp.shape(prediction))
+    def _samples(prediction: PyTree) -> int:
+        shape = jnp.shape(jax.tree.leaves(prediction)[0])
+        count = sample_count(specification, shape)
         if count == 0:
             raise UsageError(
                 message(
                     must="a mean needs at least one sample",
-                    found=f"prediction.shape={jnp.shape(prediction)}",
+                    found=f"prediction.shape={shape}",
                     where=name,
                     do=f"use {loss.name}, the sum, or leave out empty batches",
                 )
@@ -57,3 +70,9 @@ def mean(loss: Loss) -> Loss:
         return count
 
     return loss._replace(name=name, forward=forward, backward=backward)
+
+
+def _divided(v: Float[Array, "*any"], count: Integer[Array, ""]) -> Float[Array, "*any"]:
+    """Return v / count, divided in float32 at least: float16 has no number for a count above 65504."""
+    wide = at_least_float32(v)
+    return (v.astype(wide) / count.astype(wide)).astype(v.dtype)

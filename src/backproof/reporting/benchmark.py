@@ -48,7 +48,7 @@ def verdict_line(found: VerdictCost) -> str:
 
 
 def table(shown: Table) -> str:
-    """Return a table of deep stacks."""
+    """Return a table of several ways to do the same."""
     lines = ["", shown.title, f"  {'':32} {'temporary':>10} {'compile':>8} {'time':>5} quartiles"]
     for row in shown.rows:
         held = row.program.temporary_bytes

@@ -1,6 +1,7 @@
 """Samples in memory: training and test part, split, standardisation, and the check of their values."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -99,11 +100,11 @@ def require_usable(data: Data) -> None:
         _require_alike("y", data.y_train, data.y_test)
 
 
-def require_classes(data: Data, classes: int) -> None:
-    """Raise `DataError` unless every label of `data` lies between 0 and `classes` − 1."""
+def require_classes(data: Data, classes: int, also: Sequence[int] = ()) -> None:
+    """Raise `DataError` unless every label of `data` is a number from 0 to `classes` − 1, or in `also`."""
     for name, y in (("y_train", data.y_train), ("y_test", data.y_test)):
         labels = np.asarray([] if y is None else y)
-        outside = (labels < 0) | (labels >= classes)
+        outside = ((labels < 0) | (labels >= classes)) & ~np.isin(labels, also)
         if outside.any():
             at = [int(i) for i in np.argwhere(outside)[0]]
             raise DataError(

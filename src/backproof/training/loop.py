@@ -98,7 +98,7 @@ def fit(
         seed: determines the first parameters and the order of the samples.
         params: the first parameters; taken from `network.init` if None. The arrays stay intact.
         metric: `(prediction, target) -> scalar`, evaluated on the test part; if None, `accuracy`
-            if the targets are labels, else `loss`.
+            if the targets are labels of which `loss` ignores none, else `loss`.
         on_epoch: called on the host with each `Epoch`, while the device already works on the next one.
         stop: when to stop before the last epoch: `training.settled(epsilon)` or `training.patience(epochs)`.
         checkpoints: where to save; if checkpoints are there, training resumes. Needs orbax-checkpoint.

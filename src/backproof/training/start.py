@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from backproof.arguments import Specification
 from backproof.rule import Loss, PyTree, Rule, require_whole_number
 from backproof.training.data import Data, require_classes, require_fitting, require_usable
 
@@ -15,7 +16,7 @@ class Start(NamedTuple):
     Attributes:
         params: the first parameters.
         data: the samples as JAX arrays.
-        labelled: whether the targets are class labels: one whole number for each row predicted.
+        labelled: whether the targets are class labels: one whole number for each row predicted, none ignored.
     """
 
     params: PyTree
@@ -42,11 +43,11 @@ def start(network: Rule, loss: Loss, data: Data, key: jax.Array, params: PyTree)
     else:
         params = jax.tree.map(jnp.asarray, params)
         prediction = jax.eval_shape(network.forward, params, x)[0]
-    labelled = _are_labels(on_device.y_train, prediction)
-    if labelled:
-        require_classes(data, prediction.shape[-1])
+    are_labels = _are_labels(on_device.y_train, prediction)
+    if are_labels:
+        require_classes(data, prediction.shape[-1], _ignored(loss))
     jax.eval_shape(loss.forward, prediction, on_device.y_train)
-    return Start(params, on_device, labelled)
+    return Start(params, on_device, are_labels and not _ignored(loss))
 
 
 def _owned(part: PyTree) -> PyTree:
@@ -68,3 +69,10 @@ def _are_labels(y: PyTree, prediction: PyTree) -> bool:
         and jnp.issubdtype(y.dtype, jnp.integer)
         and y.shape == prediction.shape[:-1]
     )
+
+
+def _ignored(loss: Loss) -> tuple[int, ...]:
+    """Return the labels that `loss` takes although no class has them."""
+    target = loss.domain[1]
+    also = target.also if isinstance(target, Specification) else ()
+    return tuple(label for label in also if isinstance(label, int))

@@ -6,9 +6,18 @@ for ∂L/∂v.
 
 from collections.abc import Mapping
 
-from backproof.reporting.formulas import activations, layers, linear_maps, losses, networks
+from backproof.reporting.formulas import (
+    activations,
+    attention,
+    heads,
+    layers,
+    linear_maps,
+    losses,
+    networks,
+    recurrences,
+)
 
-FAMILIES = (layers, linear_maps, activations, networks, losses)
+FAMILIES = (layers, activations, attention, linear_maps, recurrences, networks, losses, heads)
 SHIPPED_FORMULAS: Mapping[str, tuple[str, str]] = {
     name: both for family in FAMILIES for name, both in family.FORMULAS.items()
 }

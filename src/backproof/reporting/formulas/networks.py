@@ -13,6 +13,7 @@ FORMULAS = {
     "mlp(4-3-5-2, sigmoid, sigmoid)": (_MLP, _SWEEP),
     "chain(affine(3), tanh, affine(2))": _CHAIN,
     "repeat(chain(affine(3), tanh), 3)": _CHAIN,
+    "residual(chain(affine(3), tanh))": (r"y = x + f(x)", r"\bar x = \bar y + J_f^{\top}\, \bar y"),
     "remat(chain(affine(4), silu, affine(2)))": _CHAIN,
     "remat_repeat(chain(affine(3), softplus), 5, 2)": _CHAIN,
     "mixed_precision(mlp(3-4-2, tanh, identity), bfloat16)": (_MLP, _SWEEP),
