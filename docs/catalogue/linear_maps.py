@@ -295,9 +295,9 @@ def through_ragged(W, x, sizes, delta):
 
 
 def shipped_ragged(W, x, sizes, delta):
-    rule, rows = rules.ragged_matmul(GROUPS, W.shape[1]), {"rows": x, "sizes": sizes}
+    rule, rows = rules.ragged_matmul(GROUPS, W.shape[1]), (x, sizes)
     grads, delta_x = rule.backward({"W": W}, rows, delta)
-    return grads["W"], delta_x["rows"]
+    return grads["W"], delta_x[0]
 
 
 @bp.derivation(

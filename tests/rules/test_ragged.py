@@ -27,10 +27,10 @@ def by_hand(rule, sizes):
     """Return f(W, x, δ) -> (y, ∂L/∂W, δx) at fixed sizes."""
 
     def value_and_gradients(W, x, delta):
-        y, kept = rule.forward({"W": W}, {"rows": x, "sizes": jnp.asarray(sizes, jnp.int32)})
+        y, kept = rule.forward({"W": W}, (x, jnp.asarray(sizes, jnp.int32)))
         grads, delta_x = rule.backward({"W": W}, kept, delta)
-        assert delta_x["sizes"] is None
-        return y, grads["W"], delta_x["rows"]
+        assert delta_x[1] is None
+        return y, grads["W"], delta_x[0]
 
     return value_and_gradients
 
@@ -63,7 +63,7 @@ def next_group(W, kept, delta):
 
 def averaged(W, kept, delta):
     grads, delta_x = RULE.backward({"W": W}, kept, delta)
-    sizes = jnp.maximum(kept["sizes"], 1).astype(W.dtype)
+    sizes = jnp.maximum(kept[1], 1).astype(W.dtype)
     return {"W": grads["W"] / sizes[:, None, None]}, delta_x
 
 
@@ -87,7 +87,7 @@ def test_it_runs_compiled_with_sizes_that_change():
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_parameters_take_the_dtype_of_the_rows_and_gradients_that_of_the_parameters(dtype):
-    x = {"rows": jnp.ones((3, N_IN), dtype), "sizes": jnp.array([1, 0, 2])}
+    x = jnp.ones((3, N_IN), dtype), jnp.array([1, 0, 2])
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
     params, y = RULE.init(jax.random.key(0), like)
     assert (params["W"].shape, params["W"].dtype) == ((GROUPS, N_OUT, N_IN), dtype)
@@ -95,7 +95,7 @@ def test_parameters_take_the_dtype_of_the_rows_and_gradients_that_of_the_paramet
     wide = {"W": params["W"].astype("float32")}
     y, kept = RULE.forward(wide, x)
     grads, delta_x = RULE.backward(wide, kept, y)
-    assert (y.dtype, grads["W"].dtype, delta_x["rows"].dtype) == (dtype, "float32", dtype)
+    assert (y.dtype, grads["W"].dtype, delta_x[0].dtype) == (dtype, "float32", dtype)
 
 
 ROWS, COUNTS, W = np.ones((3, N_IN), "f4"), np.array([1, 0, 2], "i4"), np.ones((GROUPS, N_OUT, N_IN), "f4")
@@ -104,13 +104,13 @@ ROWS, COUNTS, W = np.ones((3, N_IN), "f4"), np.array([1, 0, 2], "i4"), np.ones((
 @pytest.mark.parametrize(
     ("x", "text"),
     [
-        (ROWS, 'x must be a dict of "rows" and "sizes", but found ndarray'),
-        ({"rows": ROWS}, r"found keys \['rows'\]"),
-        ({"rows": ROWS[0], "sizes": COUNTS}, r"rows must have two axes, but found rows of shape \(4,\)"),
-        ({"rows": np.int32(ROWS), "sizes": COUNTS}, "rows must be floating"),
-        ({"rows": ROWS, "sizes": COUNTS[:2]}, r"sizes must have shape \(3,\)"),
-        ({"rows": ROWS, "sizes": np.float32(COUNTS)}, "sizes must be whole numbers, but found sizes of"),
-        ({"rows": ROWS[:, :2], "sizes": COUNTS}, r"W must have shape \(3, 2, 2\)"),
+        (ROWS, r"x must be a pair \(rows, sizes\), but found ndarray"),
+        ((ROWS,), "found 1 entries"),
+        ((ROWS[0], COUNTS), r"rows must have two axes, but found rows of shape \(4,\)"),
+        ((np.int32(ROWS), COUNTS), "rows must be floating"),
+        ((ROWS, COUNTS[:2]), r"sizes must have shape \(3,\)"),
+        ((ROWS, np.float32(COUNTS)), "sizes must be whole numbers, but found sizes of"),
+        ((ROWS[:, :2], COUNTS), r"W must have shape \(3, 2, 2\)"),
     ],
 )
 def test_an_input_that_does_not_fit_is_refused(x, text):
@@ -123,7 +123,7 @@ def test_other_misuse_is_refused():
         ragged_matmul(0, 2)
     with pytest.raises(UsageError, match="ragged_matmul: n_out must be a whole number of at least 1"):
         ragged_matmul(2, 1.5)
-    x = {"rows": ROWS, "sizes": COUNTS}
+    x = (ROWS, COUNTS)
     with pytest.raises(UsageError, match="W must be floating"):
         RULE.forward({"W": np.int32(W)}, x)
     with pytest.raises(UsageError, match=r"delta_y must have shape \(3, 2\)"):
@@ -140,7 +140,7 @@ def test_other_misuse_is_refused():
 )
 def test_the_line_of_a_slip_is_named(right, wrong, tmp_path):
     def made(module):
-        domain = {"rows": array("5 2"), "sizes": partition("3", of=5)}
+        domain = (array("5 2"), partition("3", of=5))
         return module.ragged_matmul(3, 2)._replace(domain=domain)
 
     assert_named(RULE, right, wrong, tmp_path, made)

@@ -86,7 +86,7 @@ FAMILIES = {
         flatten(3)._replace(domain=_array("*batch 2 n 3")),
         embedding(4, 3),
         tied_embedding(4, 3, affine(3)),
-        ragged_matmul(3, 2)._replace(domain={"rows": _array("5 2"), "sizes": _partition("3", of=5)}),
+        ragged_matmul(3, 2)._replace(domain=(_array("5 2"), _partition("3", of=5))),
     ),
     "Attention, gates and positions": (
         attention,

@@ -28,14 +28,16 @@ from backproof.rule import (
 )
 
 Params = dict[str, Array]
-Rows = dict[str, Array]
+# The rows, and the number of rows of each group.
+Rows = tuple[Float[Array, "m n_in"], Int[Array, " groups"]]
 
 
 def ragged_matmul(groups: int, n_out: int) -> Rule:
-    """Return the rule y_i = W_g x_i, where x is `{"rows": (m, n_in), "sizes": (groups,)}`, to (m, n_out).
+    """Return the rule y_i = W_g x_i, where x is the pair (rows, sizes), to (m, n_out).
 
-    Its parameters are `{"W": (groups, n_out, n_in)}`, which start as those of `affine` do. The sizes are
-    whole numbers ≥ 0 that sum to m; they have no gradient: `delta_x` has None in their place.
+    The rows have shape (m, n_in). The sizes, of shape (groups,), are whole numbers ≥ 0 that sum to m; they
+    have no gradient: `delta_x` has None in their place. The parameters are `{"W": (groups, n_out, n_in)}`,
+    which start as those of `affine` do.
 
     Args:
         groups: the number of groups.
@@ -50,24 +52,25 @@ def ragged_matmul(groups: int, n_out: int) -> Rule:
 
     def init(key: jax.Array, x: PyTree) -> tuple[Params, jax.ShapeDtypeStruct]:
         _require_rows(x, groups, name)
-        (m, n_in), dtype = x["rows"].shape, parameter_dtype(x["rows"])
+        (m, n_in), dtype = x[0].shape, parameter_dtype(x[0])
         W = jax.random.normal(key, (groups, n_out, n_in), dtype) * (2 / max(n_in, 1)) ** 0.5
         return {"W": W}, jax.ShapeDtypeStruct((m, n_out), dtype)
 
     def forward(params: Params, x: Rows) -> tuple[Float[Array, "m n_out"], Rows]:
         _require_rows(x, groups, name)
         require_floating(params["W"], name, "W")
-        shape = (groups, n_out, x["rows"].shape[1])
+        rows, sizes = x
+        shape = (groups, n_out, rows.shape[1])
         require_shape(params["W"], shape, name, "W", "initialise the parameters with rule.init(key, x)")
-        return product(x["rows"], params["W"].swapaxes(1, 2), x["sizes"]), x
+        return product(rows, params["W"].swapaxes(1, 2), sizes), x
 
     def backward(params: Params, x: Rows, delta_y: Float[Array, "m n_out"]) -> tuple[Params, PyTree]:
-        W, rows, sizes = params["W"], x["rows"], x["sizes"]
+        W, (rows, sizes) = params["W"], x
         require_shape(delta_y, (len(rows), n_out), name, "delta_y", "pass ∂L/∂y, one row for each row of x")
         grad_W = sums_of_outer(delta_y, rows, sizes, W.dtype)
-        return {"W": grad_W}, {"rows": product(delta_y, W, sizes), "sizes": None}
+        return {"W": grad_W}, (product(delta_y, W, sizes), None)
 
-    domain = {"rows": array("m n_in"), "sizes": partition(f"{groups}", of="m")}
+    domain = (array("m n_in"), partition(f"{groups}", of="m"))
     return Rule(name, init, forward, backward, domain)
 
 
@@ -91,31 +94,32 @@ def sums_of_outer(
 
 def _require_rows(x: PyTree, groups: int, where: str) -> None:
     """Raise `UsageError` unless `x` is floating rows and a whole number for each group."""
-    if not isinstance(x, dict) or sorted(x) != ["rows", "sizes"]:
+    if not isinstance(x, tuple) or len(x) != 2:
         raise UsageError(
             message(
-                must='x must be a dict of "rows" and "sizes"',
-                found=f"keys {sorted(x)}" if isinstance(x, dict) else type(x).__name__,
+                must="x must be a pair (rows, sizes)",
+                found=f"{len(x)} entries" if isinstance(x, tuple) else type(x).__name__,
                 where=where,
-                do='pass {"rows": x sorted by group, "sizes": how many rows each group has}',
+                do="pass the rows, sorted by group, and the number of rows of each group",
             )
         )
-    require_floating(x["rows"], where, "rows")
-    if jnp.ndim(x["rows"]) != 2:
+    rows, sizes = x
+    require_floating(rows, where, "rows")
+    if jnp.ndim(rows) != 2:
         raise UsageError(
             message(
                 must="rows must have two axes",
-                found=f"rows of shape {jnp.shape(x['rows'])}",
+                found=f"rows of shape {jnp.shape(rows)}",
                 where=where,
                 do="merge the axes of the batch first, e.g. rows.reshape(-1, n_in)",
             )
         )
-    require_shape(x["sizes"], (groups,), where, "sizes", "pass the number of rows of each group")
-    if not jnp.issubdtype(x["sizes"].dtype, jnp.integer):
+    require_shape(sizes, (groups,), where, "sizes", "pass the number of rows of each group")
+    if not jnp.issubdtype(sizes.dtype, jnp.integer):
         raise UsageError(
             message(
                 must="sizes must be whole numbers",
-                found=f"sizes of dtype {x['sizes'].dtype}",
+                found=f"sizes of dtype {sizes.dtype}",
                 where=where,
                 do="convert them first, e.g. sizes.astype(jnp.int32)",
             )
