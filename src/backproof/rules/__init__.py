@@ -58,8 +58,7 @@ FAMILIES = {
         geglu,
         rope(),
         rope("pairs", base=100, offset=3),
-        self_attention(2),
-        self_attention(2, kv_heads=1, causal=False, rope=False),
+        self_attention(2, kv_heads=1),
     ),
 }
 CATALOGUE = tuple(rule for family in FAMILIES.values() for rule in family)

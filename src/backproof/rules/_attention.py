@@ -13,6 +13,8 @@ scores are large. Everything is computed in float32 at least.
 `attention_in_blocks` needs less memory.
 Source: Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762 (without cap, sink and window; the
 formulas here are derived in `docs/catalogue/attention.py`, the paper itself was not at hand).
+Slips that people make: D left out, as if P had no denominator, or a factor 1/√d too many in δk; the report
+leads to the line.
 """
 
 from functools import cache

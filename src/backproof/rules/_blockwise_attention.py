@@ -11,6 +11,8 @@ A last block that is not full is filled up with keys that do not count. A block 
 all the same.
 Source: Dao et al. 2022, "FlashAttention: Fast and memory-efficient exact attention with IO-awareness",
 arXiv:2205.14135 (the paper was not at hand).
+Slips that people make: a mean for the sum in D, or δq that does not start from 0; the report leads to the
+line. Of a slip within the loop over blocks it names the call of `lax.scan`.
 """
 
 from functools import cache
