@@ -103,8 +103,9 @@ def attention_with(
         top = shift(jnp.max(s, axis=-1, keepdims=True, initial=-jnp.inf), params, options)
         e = jnp.exp(s - top)
         total = e.sum(axis=-1, keepdims=True) + of_sinks(params, top, options)
-        o = jnp.einsum("...hgst,...htw->...hgsw", e / no_zero(total), v)
-        return result(o, top, total, x, options), Kept(x, top, no_zero(total))
+        divisor = no_zero(total)
+        o = jnp.einsum("...hgst,...htw->...hgsw", e / divisor, v)
+        return result(o, top, total, x, options), Kept(x, top, divisor)
 
     def backward(params: PyTree, kept: Kept, delta_y: PyTree) -> tuple[PyTree, PyTree]:
         x, top, total = kept

@@ -117,8 +117,9 @@ def attention_in_blocks(
             return (old * o + jnp.einsum("...hgst,...htw->...hgsw", e, v), new, total), None
 
         (o, top, total), _ = lax.scan(step, start(params, q, v, options), in_blocks(k, v, here, size))
-        top, o = finite(top), o / no_zero(total)
-        return result(o, top, total, x, options), Kept(x, o, top, no_zero(total))
+        top, divisor = finite(top), no_zero(total)
+        o = o / divisor
+        return result(o, top, total, x, options), Kept(x, o, top, divisor)
 
     def backward(params: PyTree, kept: Kept, delta_y: PyTree) -> tuple[PyTree, PyTree]:
         x, o, top, total = kept
