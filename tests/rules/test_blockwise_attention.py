@@ -7,6 +7,7 @@ import pytest
 from laws_of_attention import CASES, a_point, by_autodiff, by_hand, query_by_query
 
 from agreement import assert_agrees
+from backproof.arguments import array
 from backproof.errors import UsageError
 from backproof.rules import attention, attention_in_blocks, attention_with
 from slips_in_files import assert_named
@@ -150,5 +151,6 @@ def test_what_makes_no_sense_is_refused():
     ],
 )
 def test_the_line_of_a_slip_is_named(right, wrong, tmp_path):
-    made = lambda module: module.attention_in_blocks(4)
+    one_size = array("2 2 3"), array("2 5 3"), array("2 5 2")
+    made = lambda module: module.attention_in_blocks(4)._replace(domain=one_size)
     assert_named(attention_in_blocks(4), right, wrong, tmp_path, made, examples=40)

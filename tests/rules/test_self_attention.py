@@ -7,6 +7,7 @@ import pytest
 from laws_of_rules import by_autodiff_with, by_hand_with
 
 from agreement import assert_agrees
+from backproof.arguments import array
 from backproof.errors import UsageError
 from backproof.rules import self_attention
 from slips_in_files import assert_named
@@ -202,5 +203,5 @@ def test_weights_that_do_not_fit_are_refused():
 )
 def test_the_line_of_a_slip_is_named(right, wrong, tmp_path):
     choice = {"causal": False, "rope": False}
-    made = lambda module: module.self_attention(2, **choice)
+    made = lambda module: module.self_attention(2, **choice)._replace(domain=array("3 4"))
     assert_named(self_attention(2, **choice), right, wrong, tmp_path, made, examples=40)

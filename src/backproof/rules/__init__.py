@@ -98,8 +98,7 @@ FAMILIES = {
         geglu,
         rope(),
         rope("pairs", base=100, offset=3),
-        self_attention(2),
-        self_attention(2, kv_heads=1, causal=False, rope=False),
+        self_attention(2, kv_heads=1),
     ),
     "Recurrences": (
         rnn(3)._replace(domain=_array("2 s 4")),

@@ -13,6 +13,8 @@ scores are large. Everything is computed in float32 at least.
 `attention_in_blocks` needs less memory.
 Source: Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762 (without cap, sink and window; the
 formulas here are derived in `docs/catalogue/attention.py`, the paper itself was not at hand).
+Slips that people make: D left out, as if P had no denominator, or a factor 1/√d too many in δk; the report
+leads to the line.
 """
 
 from functools import cache
@@ -101,8 +103,9 @@ def attention_with(
         top = shift(jnp.max(s, axis=-1, keepdims=True, initial=-jnp.inf), params, options)
         e = jnp.exp(s - top)
         total = e.sum(axis=-1, keepdims=True) + of_sinks(params, top, options)
-        o = jnp.einsum("...hgst,...htw->...hgsw", e / no_zero(total), v)
-        return result(o, top, total, x, options), Kept(x, top, no_zero(total))
+        divisor = no_zero(total)
+        o = jnp.einsum("...hgst,...htw->...hgsw", e / divisor, v)
+        return result(o, top, total, x, options), Kept(x, top, divisor)
 
     def backward(params: PyTree, kept: Kept, delta_y: PyTree) -> tuple[PyTree, PyTree]:
         x, top, total = kept

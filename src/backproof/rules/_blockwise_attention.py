@@ -11,6 +11,8 @@ A last block that is not full is filled up with keys that do not count. A block 
 all the same.
 Source: Dao et al. 2022, "FlashAttention: Fast and memory-efficient exact attention with IO-awareness",
 arXiv:2205.14135 (the paper was not at hand).
+Slips that people make: a mean for the sum in D, or δq that does not start from 0; the report leads to the
+line. Of a slip within the loop over blocks it names the call of `lax.scan`.
 """
 
 from functools import cache
@@ -115,8 +117,9 @@ def attention_in_blocks(
             return (old * o + jnp.einsum("...hgst,...htw->...hgsw", e, v), new, total), None
 
         (o, top, total), _ = lax.scan(step, start(params, q, v, options), in_blocks(k, v, here, size))
-        top, o = finite(top), o / no_zero(total)
-        return result(o, top, total, x, options), Kept(x, o, top, no_zero(total))
+        top, divisor = finite(top), no_zero(total)
+        o = o / divisor
+        return result(o, top, total, x, options), Kept(x, o, top, divisor)
 
     def backward(params: PyTree, kept: Kept, delta_y: PyTree) -> tuple[PyTree, PyTree]:
         x, o, top, total = kept

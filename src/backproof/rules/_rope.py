@@ -10,6 +10,8 @@ Sine and cosine are computed in float64, when the program is traced: in float32 
 0.004.
 Source: Su et al. 2021, "RoFormer: Enhanced transformer with rotary position embedding", arXiv:2104.09864 (the
 paper was not at hand).
+Slips that people make: a sign of sin that turns the gradient on instead of back; the report leads to the
+line.
 """
 
 from functools import cache

@@ -7,6 +7,9 @@ Each of the three is divided into heads of d = n/heads features, and q and k are
 gradients of weights summed over positions and the batch. x reaches y on three paths, and none may be left
 out. Kept are x, o, and what attention keeps: the turned q and k, v, and two numbers a query.
 Source: Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762 (the paper was not at hand).
+Slips that people make: δv where δk belongs, or x for o in the gradient of W_o; the report leads to the line,
+without a mask and positions. With them the program is too long to be looked through, and only the cause is
+named.
 """
 
 from functools import cache

@@ -6,6 +6,8 @@ The halves stand side by side, so that `chain(affine(2 * m), swiglu, affine(n))`
 transformer: a pair of inputs could not follow one affine map. The first half is the gate. Kept is x alone;
 a(gate) is made again from it. Both passes compute in float32 at least.
 Source: Shazeer 2020, "GLU variants improve transformer", arXiv:2002.05202 (the paper was not at hand).
+Slips that people make: `up` left out of the gradient of the gate, or a of that of `up`; the report leads to
+the line.
 """
 
 import jax

@@ -26,10 +26,9 @@ _BLOCKS_BACK = (
 _TURN = r"y_m = R_m x_m, \quad R_m \text{ turns pair } i \text{ by } m\, b^{-2 i / d}, \quad b ="
 _TURN_BACK = r"\bar x_m = R_m^{\top} \bar y_m = R_{-m} \bar y_m"
 _MANY = (
-    r"y = o\, W_o^{\top}, \quad o = \operatorname{attention}(q, k, v), \quad q = x W_q^{\top}, \quad"
+    r"y = o\, W_o^{\top}, \quad o = \operatorname{attention}(R q, R k, v), \quad q = x W_q^{\top}, \quad"
     r" k = x W_k^{\top}, \quad v = x W_v^{\top}"
 )
-_MANY_TURNED = _MANY.replace("(q, k, v)", "(R q, R k, v)")
 _MANY_BACK = (
     r"\bar x = \bar q\, W_q + \bar k\, W_k + \bar v\, W_v, \quad \bar W_q = \bar q^{\top} x, \quad"
     r" \bar W_k = \bar k^{\top} x, \quad \bar W_v = \bar v^{\top} x, \quad \bar W_o = \bar y^{\top} o,"
@@ -72,6 +71,5 @@ FORMULAS = {
         _TURN.replace("R_m", "R_{m + 3}") + " 100",
         _TURN_BACK.replace("R_m", "R_{m + 3}").replace("R_{-m}", "R_{-m - 3}"),
     ),
-    "self_attention(2)": (_MANY_TURNED, _MANY_BACK),
-    "self_attention(2, kv_heads=1, causal=False, rope=False)": (_MANY, _MANY_BACK),
+    "self_attention(2, kv_heads=1)": (_MANY, _MANY_BACK),
 }
