@@ -6,11 +6,13 @@ import runpy
 import shutil
 import sys
 
+import numpy as np
 import pytest
 
 from backproof.catalogue import SHIPPED
 from backproof.coverage.found import find
 from backproof.coverage.plan import plans
+from backproof.numerics.tolerance import AGREES_WITHIN
 
 EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
 
@@ -33,6 +35,7 @@ def test_every_example_is_run_here():
         "pallas_rms_norm",
         "pytorch_function",
         "train_digits",
+        "transformer",
         "verify_a_custom_vjp",
     }
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
@@ -82,6 +85,14 @@ def test_the_digits_are_learnt_by_a_convolutional_network(capsys):
     assert seed.startswith("seed 0: ")
     assert median.startswith("median ")
     assert accuracies[0] > 0.9
+
+
+@pytest.mark.as_user
+def test_a_transformer_is_trained_as_by_jax_grad_to_within_rounding(capsys):
+    by_hand, by_jax, nudged = load("transformer")["main"](steps=10, epochs=1)
+    assert np.abs(by_hand - by_jax).max() <= AGREES_WITHIN * np.abs(nudged - by_jax).max()
+    assert by_hand[-1] < by_hand[0]
+    assert "epoch 1   loss " in capsys.readouterr().out
 
 
 @pytest.mark.as_user

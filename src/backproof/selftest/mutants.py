@@ -246,7 +246,8 @@ SLIPS = (
     Slip("no gate", _named("dropped-factor"), _gates_dropped, DEEP),
     Slip("b not summed", _named("missing-sum"), _not_summed, (NETWORKS[0], SQUARE[0])),
     Slip("moved by one", _named("shifted"), _last(_shifted), EVERY),
-    Slip("last column lost", _named("last-row"), _last(_last_row_lost), EVERY),
+    # at one length of an axis, "only some entries" and "the last" cannot be told apart
+    Slip("last column lost", _named("last-row", "surplus"), _last(_last_row_lost), EVERY),
     Slip("wrong at zero", _named("at-zeros"), _three_at_zero, ELEMENTWISE),
     Slip("left half lost", _named("negative-inputs"), _none_on_the_left, WHOLE_LINE),
     Slip("second term lost", _named("dropped-term", "dropped-factor"), _second_term_lost, SUMS),
