@@ -1,6 +1,7 @@
 """The shipped rules, one file each, and the catalogue of them."""
 
 from backproof.arguments import array as _array
+from backproof.arguments import integers as _integers
 from backproof.arguments import partition as _partition
 from backproof.rules._affine import affine
 from backproof.rules._attention import attention, attention_with
@@ -63,7 +64,9 @@ ACTIVATIONS = (
     sin,
 )
 # Each with an axis of any length, or at one small shape, so that a verdict takes a few seconds.
-# One of each variant, by family.
+# Two samples with two queries for each head of keys and values, four heads of queries in all.
+_QKV = (_array("2 4 4 3"), _array("2 2 5 3"), _array("2 2 5 2"))
+# One of each variant, by family. Where more sizes of an axis would show nothing more, it has one size.
 FAMILIES = {
     "Layers and activations": (
         affine(3),
@@ -89,16 +92,18 @@ FAMILIES = {
         ragged_matmul(3, 2)._replace(domain=(_array("5 2"), _partition("3", of=5))),
     ),
     "Attention, gates and positions": (
-        attention,
-        attention_with(causal=True, window=2, padding="lengths", group=2),
-        attention_with(window=2, soft_cap=2, sink=True, padding="mask", lse=True),
-        attention_in_blocks(2),
-        attention_in_blocks(2, causal=True, soft_cap=2, sink=True, padding="mask", group=2, lse=True),
+        attention._replace(domain=(_array("2 s 3"), _array("2 3 3"), _array("2 3 2"))),
+        attention_with(
+            causal=True, window=2, soft_cap=2, sink=True, padding="lengths", group=2, lse=True
+        )._replace(domain=(*_QKV, _integers("2", 0, 5))),
+        attention_in_blocks(
+            2, causal=True, soft_cap=2, sink=True, padding="mask", group=2, lse=True
+        )._replace(domain=(*_QKV, _array("2 5", "bool"))),
         swiglu,
         geglu,
         rope(),
         rope("pairs", base=100, offset=3),
-        self_attention(2, kv_heads=1),
+        self_attention(2, kv_heads=1)._replace(domain=_array("2 3 4")),
     ),
     "Recurrences": (
         rnn(3)._replace(domain=_array("2 s 4")),

@@ -2,10 +2,6 @@
 
 _WEIGHTS = r"o = P v, \quad P = \operatorname{softmax}(s)"
 _PLAIN = r"s = \frac{1}{\sqrt d}\, q k^{\top}"
-_SEEN = (
-    r"s_{i j} = \begin{cases} \frac{1}{\sqrt d}\, q_i^{\top} k_j & \text{if } i \text{ sees } j \\"
-    r" -\infty & \text{else} \end{cases}"
-)
 _CAPPED = r"s = c \tanh \frac{q k^{\top}}{c \sqrt d}"
 _BY_P = r"\bar P = \bar o\, v^{\top}, \quad D = \operatorname{rowsum}(P \odot \bar P)"
 _BY_QKV = (
@@ -45,21 +41,14 @@ def _gated(a: str, slope: str) -> tuple[str, str]:
 
 FORMULAS = {
     "attention": (rf"{_WEIGHTS}, \quad {_PLAIN}", _BACK),
-    "attention_with(causal=True, window=2, padding='lengths', group=2)": (
-        rf"{_WEIGHTS}, \quad {_SEEN}",
-        _BACK,
-    ),
-    "attention_with(window=2, soft_cap=2, sink=True, padding='mask', lse=True)": (
+    "attention_with(causal=True, window=2, soft_cap=2, sink=True, padding='lengths', group=2, lse=True)": (
         r"o = P v, \quad P_{i j} = e^{s_{i j} - l_i}, \quad l_i = \ln \Bigl(e^z + \sum_j e^{s_{i j}}\Bigr),"
-        rf" \quad {_CAPPED}, \quad c = 2,"
-        r" \quad s_{i j} = -\infty \text{ where } i \text{ does not see } j",
-        rf" \quad {_CAPPED}, \quad c = 2, \quad s_{{i j}} = -\infty \text{{ where }}"
-        r" i \text{ does not see } j",
+        rf" \quad {_CAPPED}, \quad c = 2, \quad"
+        r" s_{i j} = -\infty \text{ where } i \text{ does not see } j",
         rf"\bar s = (1 - s^2 / c^2) \odot P \odot (\bar P - D + \bar l), \quad {_BY_P},"
         rf" \quad {_BY_QKV}, \quad"
         r" \bar z = - \sum_i e^{z - l_i} (D_i - \bar l_i)",
     ),
-    "attention_in_blocks(2)": (_BLOCKS, _BLOCKS_BACK),
     "attention_in_blocks(2, causal=True, soft_cap=2, sink=True, padding='mask', group=2, lse=True)": (
         _BLOCKS,
         _BLOCKS_BACK,
