@@ -20,11 +20,12 @@ from sphinx.util.typing import ExtensionMetadata
 
 from backproof import losses, rules
 from backproof.catalogue import NETWORKS, PRECISIONS, SHIPPED
+from backproof.cli.options import Options
+from backproof.cli.shipped import default_cache, default_jobs, reports
 from backproof.derivations import verify_each
 from backproof.derivations.files import find
 from backproof.derivations.markdown import table
 from backproof.rule import Loss, Rule
-from backproof.verification import verify
 from repository import DOCS, GENERATED, ROOT, write_if_new
 
 LOG = getLogger(__name__)
@@ -92,9 +93,10 @@ def _kept_or(kept: dict[str, Any] | None, files: list[Path], reach: Callable[[],
 
 
 def _verdicts() -> list[dict[str, Any]]:
+    found = reports(range(len(SHIPPED)), Options(), default_jobs(), default_cache())
     said = "verifying the catalogue ... "
-    members = status_iterator(SHIPPED, said, length=len(SHIPPED), stringify_func=lambda one: one.name)
-    return [_verdict(verify(member, dtypes=PRECISIONS)) for member in members]
+    shown = status_iterator(found, said, length=len(SHIPPED), stringify_func=lambda one: one.name)
+    return [_verdict(one) for one in shown]
 
 
 def _derivations() -> dict[str, Any]:

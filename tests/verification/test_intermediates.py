@@ -106,6 +106,7 @@ def test_the_26_gradients_of_the_exercise_are_accepted():
     assert [one.name for one in report.values[:2]] == ["logprobs", "probs"]
 
 
+@pytest.mark.long
 def test_the_first_wrong_one_is_named_with_its_cause_and_line():
     report = bp.verify_intermediates(loss, ARGS, by_hand)
     assert (report.first_wrong, report.cause) == ("bndiff2", "factor")
@@ -127,6 +128,7 @@ def numbers(dtype):
     return [*floats, rng.integers(0, 5, (7, 3)), rng.integers(0, 5, 7)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_values_are_judged_in_the_precision_in_which_they_were_computed(dtype):
     args = numbers(dtype)

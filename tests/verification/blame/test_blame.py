@@ -126,6 +126,7 @@ def test_the_line_of_a_slip_and_its_mend_are_named(name):
     assert report.blame.mend == json.loads(report.to_json())["blame"]["mend"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_no_false_line_and_no_false_mend_is_named_for_slips_at_random(seed, tmp_path):
     named = mended = wrong = 0

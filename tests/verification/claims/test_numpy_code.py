@@ -311,6 +311,7 @@ DECIDING = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", DECIDING)
 def test_numpy_code_that_decides_by_values_is_judged_along_each_path(name):
     of, back, args = DECIDING[name]

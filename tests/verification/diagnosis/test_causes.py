@@ -462,6 +462,7 @@ HELD_OUT = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", sorted(HELD_OUT))
 @pytest.mark.parametrize("seed", [0, 2])
 def test_what_holds_by_coincidence_is_no_cause(what, seed):
