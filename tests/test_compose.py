@@ -12,6 +12,7 @@ from agreement import assert_agrees
 from backproof.rule import descend
 
 LAYER = bp.chain(bp.rules.affine(3), bp.rules.tanh)
+BATCH_STATE = {"mean": bp.array("2"), "variance": bp.array("2", low=0)}
 SHAPE = jax.ShapeDtypeStruct((2, 3), "float32")
 
 
@@ -301,6 +302,23 @@ def test_carrying_a_state_past_a_rule_changes_neither_and_hands_its_cotangent_ba
     assert_agrees(past, alone, params, x, delta)
     with pytest.raises(bp.UsageError, match="carrying: rule must be a Rule"):
         bp.carrying(jnp.tanh)
+
+
+@pytest.mark.as_user
+def test_a_loss_follows_a_network_whose_key_or_state_is_dropped():
+    net = bp.values_of(bp.chain(bp.carrying(bp.rules.affine(2)), bp.rules.dropout(0.5)))
+    assert bp.verify(net, examples=20).ok
+    by_batch = bp.chain(bp.carrying(bp.rules.affine(2), BATCH_STATE), bp.rules.batch_norm)
+    by_batch = by_batch._replace(domain=(bp.array("b>=2 3"), BATCH_STATE))
+    assert bp.verify(bp.values_of(by_batch), examples=20, dtypes=()).ok
+    x = ROWS, jax.random.key(3)
+    params, _ = net.init(KEY, jax.eval_shape(lambda: x))
+    loss, target = bp.losses.half_squared_error, jnp.ones((2, 2))
+    _, grads = bp.value_and_grad(net, loss)(params, x, target)
+    plain = jax.grad(lambda p: loss.forward(net.forward(p, x)[0], target)[0])
+    assert grads[0]["W"].tolist() == plain(params)[0]["W"].tolist()
+    with pytest.raises(bp.UsageError, match="values_of: rule must be a Rule"):
+        bp.values_of(3)
 
 
 def test_carrying_a_key_past_a_rule_agrees_and_updates_inside_the_sweep():

@@ -52,3 +52,24 @@ def test_the_target_is_a_constant():
 def test_what_is_no_rule_is_refused():
     with pytest.raises(bp.UsageError, match="as_custom_vjp: the argument must be a Rule"):
         bp.as_custom_vjp(jnp.sin)
+
+
+KEYED = bp.chain(bp.carrying(rules.affine(2)), rules.dropout(0.5))
+
+
+def test_keys_go_through_loops_and_have_no_gradient():
+    rule, key = bp.repeat(KEYED, 3), jax.random.key(1)
+    x = DELTA, key
+    params, _ = rule.init(jax.random.key(0), jax.eval_shape(lambda: x))
+    got = jax.grad(lambda p: bp.as_custom_vjp(rule)(p, x)[0].sum())(params)
+    y, kept = rule.forward(params, x)
+    wanted, _ = rule.backward(params, kept, (jnp.ones_like(y[0]), None))
+    assert jax.tree.map(jnp.ravel, got)[0]["W"].tolist() == jax.tree.map(jnp.ravel, wanted)[0]["W"].tolist()
+
+
+def test_a_list_may_stand_for_a_tuple():
+    a = [DELTA, DELTA + 1]
+    got = jax.grad(lambda x: bp.as_custom_vjp(rules.linear_recurrence)((), x).sum())(a)
+    wanted = jax.grad(lambda x: bp.as_custom_vjp(rules.linear_recurrence)((), x).sum())(tuple(a))
+    assert isinstance(got, list)
+    assert [leaf.tolist() for leaf in got] == [leaf.tolist() for leaf in wanted]

@@ -223,7 +223,7 @@ def through_group_norm(g, b, x, delta):
 
 
 def shipped_group_norm(g, b, x, delta):
-    rule, params = rules.group_norm(2), {"gain": g, "shift": b}
+    rule, params = rules.group_norm(2, 1), {"gain": g, "shift": b}
     grads, delta_x = rule.backward(params, rule.forward(params, x)[1], delta)
     return grads["gain"], grads["shift"], delta_x
 

@@ -25,6 +25,7 @@ _HOME = {
     "parse": "arguments",
     "chain": "compose",
     "carrying": "compose",
+    "values_of": "compose",
     "remat": "compose",
     "residual": "compose",
     "mixed_precision": "precision",
@@ -129,6 +130,7 @@ __all__ = [
     "tap",
     "training",
     "value_and_grad",
+    "values_of",
     "verification",
     "verify",
     "verify_intermediates",
@@ -158,6 +160,7 @@ if TYPE_CHECKING:
     from backproof.compose import chain as chain
     from backproof.compose import remat as remat
     from backproof.compose import residual as residual
+    from backproof.compose import values_of as values_of
     from backproof.depth import remat_repeat as remat_repeat
     from backproof.depth import repeat as repeat
     from backproof.derivations import Refutes as Refutes

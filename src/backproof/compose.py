@@ -1,4 +1,4 @@
-"""Rules made from other rules: several in turn, one beside a path that does nothing, one that recomputes."""
+"""Rules made from other rules: in turn, added to the input, recomputed, or past a key or a state."""
 
 import operator
 from collections.abc import Sequence
@@ -10,6 +10,9 @@ from jax import lax
 from backproof.arguments import array
 from backproof.errors import UsageError, message
 from backproof.rule import PyTree, Rule, Update, descend, require_floating, require_rule
+
+# A raw key of JAX.
+KEY = array("2", "uint32", 0, 2**32 - 1)
 
 
 def chain(*rules: Rule) -> Rule:
@@ -112,11 +115,15 @@ def residual(rule: Rule) -> Rule:
     return Rule(name, init, forward, backward, rule.domain, rule.at_kinks, (rule,), descend_beside)
 
 
-def carrying(rule: Rule) -> Rule:
+def carrying(rule: Rule, carried: PyTree = KEY) -> Rule:
     """Return `rule` on the first of two inputs, past which the second goes unchanged.
 
     y = (f(values), carried) for x = (values, carried), and likewise backward. In a chain it takes a key of
     `dropout`, or the state of a `batch_norm`, past the rules that know nothing of it.
+
+    Args:
+        rule: the rule.
+        carried: the specification of the second input, by which `verify` draws it; a key unless said.
 
     Raises:
         UsageError: `rule` is not a rule.
@@ -141,9 +148,42 @@ def carrying(rule: Rule) -> Rule:
         params, delta_x = descend(rule, params, residuals, delta[0], update)
         return params, (delta_x, _without_whole_numbers(delta[1]))
 
-    domain = (rule.domain, array("2", "uint32", 0, 2**32 - 1))
     name = f"carrying({rule.name})"
+    domain = (rule.domain, carried)
     return Rule(name, init, forward, backward, domain, rule.at_kinks, (rule,), descend_layer)
+
+
+def values_of(rule: Rule) -> Rule:
+    """Return `rule` without the second part of its output: y = values for (values, carried).
+
+    It ends a chain with `dropout` or `batch_norm`, so that a loss can follow. Nothing depends on what was
+    carried, so its cotangent is 0, or None where it is not floating. `fit` hands every leaf of x out in
+    batches, so a key or a state needs a training step of your own (`value_and_grad`).
+
+    Raises:
+        UsageError: `rule` is not a rule.
+    """
+    require_rule(rule, "values_of")
+
+    def init(key: jax.Array, x: PyTree) -> tuple[PyTree, PyTree]:
+        params, (y, _) = rule.init(key, x)
+        return params, y
+
+    def forward(params: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
+        (y, carried), residuals = rule.forward(params, x)
+        return y, (residuals, carried)
+
+    def both(carried: PyTree, delta: PyTree) -> tuple[PyTree, PyTree]:
+        return delta, jax.tree.map(jnp.zeros_like, _without_whole_numbers(carried))
+
+    def backward(params: PyTree, kept: PyTree, delta: PyTree) -> tuple[PyTree, PyTree]:
+        return rule.backward(params, kept[0], both(kept[1], delta))
+
+    def descend_inside(params: PyTree, kept: PyTree, delta: PyTree, update: Update) -> tuple[PyTree, PyTree]:
+        return descend(rule, params, kept[0], both(kept[1], delta), update)
+
+    name = f"values_of({rule.name})"
+    return Rule(name, init, forward, backward, rule.domain, rule.at_kinks, (rule,), descend_inside)
 
 
 def _without_whole_numbers(delta: PyTree) -> PyTree:

@@ -44,9 +44,15 @@ def as_custom_vjp(rule: Rule | Loss) -> Any:
         def value(prediction: PyTree, target: PyTree) -> jax.Array:
             return rule.forward(prediction, target)[0]
 
-        return _with(
-            value, rule.forward, lambda kept, delta: (_times(delta, rule.backward(kept)), None), rule
-        )
+        def value_and_kept(prediction: PyTree, target: PyTree) -> tuple[jax.Array, PyTree]:
+            J, residuals = rule.forward(prediction, target)
+            return J, (residuals, _without_numbers(prediction))
+
+        def by_prediction(kept: PyTree, delta: jax.Array) -> tuple[PyTree, None]:
+            residuals, form = kept
+            return _in_form(form, _times(delta, rule.backward(residuals))), None
+
+        return _with(value, value_and_kept, by_prediction, rule)
     require_rule(rule, "as_custom_vjp", "the argument")
 
     def output(params: PyTree, x: PyTree) -> PyTree:
@@ -54,11 +60,12 @@ def as_custom_vjp(rule: Rule | Loss) -> Any:
 
     def forward(params: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
         y, residuals = rule.forward(params, x)
-        return y, (params, residuals)
+        return y, (params, residuals, _without_numbers(x))
 
     def backward(kept: PyTree, delta_y: PyTree) -> tuple[PyTree, PyTree]:
-        params, residuals = kept
-        return rule.backward(params, residuals, delta_y)
+        params, residuals, form = kept
+        grads, delta_x = rule.backward(params, residuals, _none_for_float0(delta_y))
+        return grads, _in_form(form, delta_x)
 
     return _with(output, forward, backward, rule)
 
@@ -68,6 +75,22 @@ def _with(primal: Callable[..., Any], forward: Any, backward: Any, rule: Rule | 
     f = jax.custom_vjp(primal)
     f.defvjp(forward, backward)
     return f
+
+
+def _none_for_float0(delta: PyTree) -> PyTree:
+    """Return the cotangents with None for what is not floating, as rules take them; JAX has float0 there."""
+    return jax.tree.map(lambda leaf: None if leaf.dtype == jax.dtypes.float0 else leaf, delta)
+
+
+def _without_numbers(x: PyTree) -> PyTree:
+    """Return the containers of x, with None for each array."""
+    return jax.tree.map(lambda _: None, x)
+
+
+def _in_form(form: PyTree, delta: PyTree) -> PyTree:
+    """Return the leaves of `delta` in the containers of x: JAX asks for a list where x is one."""
+    leaves = jax.tree.leaves(delta, is_leaf=lambda leaf: leaf is None)
+    return jax.tree.structure(form, is_leaf=lambda leaf: leaf is None).unflatten(leaves)
 
 
 def _times(delta: jax.Array, gradient: PyTree) -> PyTree:

@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -18,6 +19,7 @@ from agreement import assert_agrees
 from backproof.arguments import array
 from backproof.errors import UsageError
 from backproof.losses import half_squared_error, hinge, mean, softmax_cross_entropy
+from backproof.rule import Loss
 
 NOT_EMPTY = ((3,), (2, 3), (4, 2, 3), (1, 3))
 SOME = np.array([[-800.0, -1, 0], [2, 40, 800]]), np.array([[-800.0, 1, 0], [-2, 0.5, 0.25]])
@@ -96,3 +98,15 @@ def test_the_mean_is_named_and_keeps_the_kinks_and_the_domain_of_its_loss():
     assert mean(hinge) is mean(hinge)
     assert mean(hinge).name == "mean(hinge)"
     assert (mean(hinge).at_kinks, mean(hinge).domain) == (hinge.at_kinks, hinge.domain)
+
+
+def test_the_prediction_may_be_a_dict():
+    def forward(prediction, target):
+        return prediction["m"].sum(), prediction
+
+    loss = Loss(
+        "sum of m", forward, lambda kept: {"m": jnp.ones_like(kept["m"])}, ({"m": array("*batch n")}, ())
+    )
+    value, kept = mean(loss).forward({"m": jnp.ones((4, 3))}, ())
+    assert value == 3
+    assert mean(loss).backward(kept)["m"].tolist() == [[0.25] * 3] * 4

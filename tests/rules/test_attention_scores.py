@@ -44,3 +44,8 @@ def test_heads_of_a_group_are_neighbours():
     sinks = logits_of_sinks(jnp.arange(6, dtype="bfloat16"), jnp.ones((7, 2, 3, 5, 1)))
     assert sinks.dtype == jnp.float32
     assert sinks[6, :, :, 4, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_lengths_of_few_bits_count_many_keys():
+    assert present(jnp.asarray([100], "uint8"), 300).sum() == 100
+    assert present(jnp.asarray([100], "int8"), 300).sum() == 100

@@ -206,3 +206,27 @@ def test_the_line_of_a_slip_is_named(right, wrong, tmp_path):
         return module.conv1d(2, 2)._replace(domain=array("2 n>=1 2"))
 
     assert_named(conv1d(2, 2), right, wrong, tmp_path, made)
+
+
+@pytest.mark.as_user
+@pytest.mark.parametrize(("of_params", "of_x"), [("bfloat16", "float32"), ("float32", "bfloat16")])
+def test_parameters_may_have_another_dtype_than_images(of_params, of_x):
+    rule, x = conv1d(2, 3), jnp.ones((2, 5, 2), of_x)
+    params, _ = rule.init(jax.random.key(0), jax.ShapeDtypeStruct(x.shape, of_params))
+    z, kept = rule.forward(params, x)
+    grads, delta_x = rule.backward(params, kept, jnp.ones_like(z))
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(grads)} == {of_params}
+    assert delta_x.dtype == of_x
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 5, 2), (2, 5, 0, 2), (0, 5, 5, 2)])
+def test_where_no_window_fits_the_gradients_are_zero(shape):
+    rule, x = conv2d(4, 3, padding="VALID"), jnp.ones(shape)
+    params, _ = rule.init(jax.random.key(0), jax.ShapeDtypeStruct(shape, "float32"))
+    z, kept = rule.forward(params, x)
+    grads, delta_x = rule.backward(params, kept, jnp.ones_like(z))
+    assert 0 in z.shape
+    assert delta_x.shape == shape
+    assert grads["W"].shape == (3, 3, 2, 4)
+    assert not grads["W"].any()
+    assert not delta_x.any()

@@ -268,7 +268,10 @@ def test_the_line_of_a_slip_is_named(right, wrong, tmp_path):
     ("right", "wrong"),
     [
         ("(as_output + added_at(ids, delta_rows, E))", "(as_output)"),
-        ('params["E"].T.astype(delta.dtype))  # δℓ E', 'params["E"].T.astype(delta.dtype) * 2)  # δℓ E'),
+        (
+            "delta)  # δℓ E\n        grads, delta_rows",
+            "2 * delta)  # δℓ E\n        grads, delta_rows",
+        ),
     ],
 )
 def test_the_line_of_a_slip_in_the_tied_embedding_is_named(right, wrong, tmp_path):

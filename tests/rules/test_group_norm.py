@@ -73,7 +73,7 @@ def test_one_group_of_one_position_is_a_layer_norm():
 
 def test_the_order_of_positions_does_not_matter_and_that_of_channels_across_groups_does():
     params, x, delta = drawn()
-    hand = by_hand_with(group_norm(2))
+    hand = by_hand_with(group_norm(2, 1))
     turned = lambda params, x, delta: jax.tree.map(
         lambda leaf: leaf[:, ::-1] if leaf.ndim == 3 else leaf, hand(params, x[:, ::-1], delta[:, ::-1])
     )
@@ -98,7 +98,7 @@ MUTANTS = {
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_slip_is_caught(name):
-    rule = group_norm(2)
+    rule = group_norm(2, 1)
 
     def backward(params, kept, delta):
         x, m, scale = kept
@@ -116,20 +116,20 @@ def test_a_slip_is_caught(name):
 
 def test_it_keeps_two_numbers_a_group_beside_its_input():
     params, x = {"gain": jnp.ones(4), "shift": jnp.zeros(4)}, jnp.ones((5, 3, 4), jnp.bfloat16)
-    y, (kept, m, scale) = jax.jit(group_norm(2).forward)(params, x)
+    y, (kept, m, scale) = jax.jit(group_norm(2, 1).forward)(params, x)
     assert (kept.shape, m.size, scale.size, y.dtype) == (x.shape, 10, 10, jnp.bfloat16)
 
 
 def test_numbers_whose_squares_overflow_float16_have_a_gradient():
     params = {"gain": jnp.ones(2, jnp.float16), "shift": jnp.zeros(2, jnp.float16)}
-    y, kept = group_norm(1).forward(params, jnp.array([[1000.0, -1000.0]], jnp.float16))
+    y, kept = group_norm(1, 1).forward(params, jnp.array([[1000.0, -1000.0]], jnp.float16))
     assert y.tolist() == [[1, -1]]
-    assert group_norm(1).backward(params, kept, jnp.ones((1, 2), jnp.float16))[1].tolist() == [[0, 0]]
+    assert group_norm(1, 1).backward(params, kept, jnp.ones((1, 2), jnp.float16))[1].tolist() == [[0, 0]]
 
 
 def test_the_same_choice_is_the_same_rule_and_the_name_says_it():
-    assert group_norm(2) is group_norm(2)
-    assert [group_norm(2).name, group_norm(2, 0).name, group_norm(2, 1, 0.1).name] == [
+    assert group_norm(2, 1) is group_norm(2, 1)
+    assert [group_norm(2, 1).name, group_norm(2, 0).name, group_norm(2, 1, 0.1).name] == [
         "group_norm(2)",
         "group_norm(2, positions=0)",
         "group_norm(2, epsilon=0.1)",
@@ -139,21 +139,21 @@ def test_the_same_choice_is_the_same_rule_and_the_name_says_it():
 def test_what_does_not_fit_is_refused():
     params, x = {"gain": jnp.ones(4), "shift": jnp.zeros(4)}, jnp.ones((2, 3, 4))
     with pytest.raises(UsageError, match="groups must be a whole number of at least 1"):
-        group_norm(0)
+        group_norm(0, 1)
     with pytest.raises(UsageError, match="positions must be a whole number of at least 0"):
         group_norm(2, -1)
     with pytest.raises(UsageError, match="epsilon must be a finite number"):
-        group_norm(2, epsilon=float("inf"))
+        group_norm(2, 1, float("inf"))
     with pytest.raises(
         UsageError, match=r"the channels must be divisible into 3 groups, but found 4 channels"
     ):
-        group_norm(3).forward(params, x)
+        group_norm(3, 1).forward(params, x)
     with pytest.raises(UsageError, match=r"the input must have 3 axes of positions before the channels"):
         group_norm(2, 3).init(jax.random.key(0), jax.ShapeDtypeStruct(x.shape, x.dtype))
     with pytest.raises(UsageError, match=r"gain must have shape \(4,\)"):
-        group_norm(2).forward({**params, "gain": jnp.ones(2)}, x)
+        group_norm(2, 1).forward({**params, "gain": jnp.ones(2)}, x)
     with pytest.raises(UsageError, match="the input must be floating"):
-        group_norm(2).forward(params, x.astype(int))
+        group_norm(2, 1).forward(params, x.astype(int))
 
 
 @pytest.mark.as_user
@@ -165,4 +165,4 @@ def test_what_does_not_fit_is_refused():
     ],
 )
 def test_the_line_of_a_slip_is_named(right, wrong, tmp_path):
-    assert_named(group_norm(2), right, wrong, tmp_path, made=lambda module: module.group_norm(2))
+    assert_named(group_norm(2, 1), right, wrong, tmp_path, made=lambda module: module.group_norm(2, 1))

@@ -197,8 +197,8 @@ def test_weights_that_do_not_fit_are_refused():
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ('grad(params["W_k"], kept.x, delta_k)', 'grad(params["W_k"], kept.x, delta_v)'),
-        ('grad(params["W_o"], kept.o, delta_y)', 'grad(params["W_o"], kept.x, delta_y)'),
+        ("affine_grads(kept.x, delta_k,", "affine_grads(kept.x, delta_v,"),
+        ("affine_grads(kept.o, delta_y,", "affine_grads(kept.x, delta_y,"),
     ],
 )
 def test_the_line_of_a_slip_is_named(right, wrong, tmp_path):

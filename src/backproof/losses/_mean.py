@@ -17,7 +17,6 @@ from backproof.rule import Loss, PyTree, require_loss, sample_count
 from backproof.rules._rms_norm import at_least_float32
 
 
-@cache
 def mean(loss: Loss) -> Loss:
     """Return `loss` divided by the number of samples, value and gradient alike.
 
@@ -29,6 +28,14 @@ def mean(loss: Loss) -> Loss:
             domain of its prediction no `*` axis.
     """
     require_loss(loss, "mean")
+    try:
+        return _mean(loss)
+    except TypeError:  # a domain with a dict has no hash
+        return _mean.__wrapped__(loss)
+
+
+@cache
+def _mean(loss: Loss) -> Loss:
     specification = jax.tree.leaves(loss.domain[0])[0]
     if loss.counted is None and specification.batch_name is None:
         raise UsageError(

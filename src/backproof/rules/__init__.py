@@ -77,7 +77,7 @@ FAMILIES = {
         elu_with(0.5),
         softmax,
     ),
-    "Norms": (layer_norm, rms_norm, batch_norm, batch_norm_frozen, group_norm(2), weight_norm(3)),
+    "Norms": (layer_norm, rms_norm, batch_norm, batch_norm_frozen, group_norm(2, 1), weight_norm(3)),
     "Dropout": (dropout(0.25),),
     "Heads": (linear_head(3),),
     "Linear maps": (

@@ -6,7 +6,8 @@ D is the path through the denominator. Gradients of query heads that share a hea
 δv. A cap c · tanh(s/c) multiplies δs by 1 − tanh². If the logarithm l of the denominator is an output too, D
 − δl replaces D, since ∂l/∂s = P. A sink z adds exp(z) to the denominator and nothing to o: with p_z its
 share, its gradient is −Σ p_z (D − δl).
-Masked scores count as −∞. A query that sees no key gets o = 0 and l = −∞, and all of its gradients are 0.
+Masked scores count as −∞. A query that sees no key gets o = 0; without a sink its l is −∞ and all of its
+gradients are 0, with one its l is the sink.
 Kept are x and two numbers for each query, the largest score and the denominator, from which P, of s · t
 numbers, is made again. They stay apart, because their logarithm, once rounded, spoils digits of P where
 scores are large. Everything is computed in float32 at least.

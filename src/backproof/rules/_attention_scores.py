@@ -52,8 +52,8 @@ def present(padding: Padding | None, t: int) -> Present:
     """Return which keys are no padding, from a mask or from lengths; None if all are present."""
     if padding is None or padding.dtype == jnp.bool_:
         return padding
-    keys = lax.broadcasted_iota(padding.dtype, (*padding.shape, t), padding.ndim)
-    return keys < padding[..., None]
+    keys = lax.broadcasted_iota(jnp.int32, (*padding.shape, t), padding.ndim)
+    return keys < padding.astype(jnp.int32)[..., None]  # a uint8 cannot number 300 keys
 
 
 def counting(s: Scores, here: Present, options: Options, ahead: int, first: int | Array = 0) -> Scores:

@@ -30,11 +30,11 @@ from jaxtyping import Array, Float
 from backproof.arguments import Specification, array
 from backproof.errors import UsageError, message
 from backproof.rule import Rule, parameter_dtype, require_floating, require_shape, require_whole_number
+from backproof.rules._affine import INIT
 from backproof.rules._windows import Windows, as_batch, require_images, windows
 
 Params = dict[str, Array]
 Padding = Literal["SAME", "VALID"] | Sequence[Sequence[int]]
-INIT = "initialise the parameters for this input with rule.init(key, x)"
 
 
 def conv1d(
@@ -134,6 +134,8 @@ def transposed(delta: Array, W: Array, seen: Windows, groups: int, sizes: Sequen
     """Return δx for images of these sizes: δ̂ convolved with W turned, its channels exchanged."""
     rank = len(sizes)
     *sides, inner, features = W.shape
+    if 0 in delta.shape:
+        return jnp.zeros((len(delta), *sizes, groups * inner), delta.dtype)
     turned = jnp.flip(W, axis=tuple(range(rank))).reshape(*sides, inner, groups, features // groups)
     exchanged = jnp.moveaxis(turned, rank, -1).swapaxes(rank, rank + 1)
     spread = _spread(delta, seen)
@@ -160,6 +162,8 @@ def kernel_gradient(images: Array, delta: Array, W: Array, seen: Windows, groups
     the CPU compiler of jax 0.10 runs only this order fast, the other one a hundred times slower.
     """
     batch, *sizes, channels = images.shape
+    if 0 in delta.shape:  # no window, or no image: a convolution may have no empty axis
+        return jnp.zeros_like(W)
     rank, inner = len(sizes), channels // groups
     padding = [
         (low, s - 1 + D - n - low)
@@ -175,9 +179,9 @@ def kernel_gradient(images: Array, delta: Array, W: Array, seen: Windows, groups
         rhs_dilation=seen.strides,
         dimension_numbers=_last(rank),
         feature_group_count=groups,
-        preferred_element_type=W.dtype,
+        preferred_element_type=max(W.dtype, images.dtype, key=lambda dtype: dtype.itemsize),
     )
-    return jnp.moveaxis(grad_W, 0, -2)
+    return jnp.moveaxis(grad_W, 0, -2).astype(W.dtype)
 
 
 def _spread(delta: Array, seen: Windows) -> tuple[int, ...]:

@@ -1,8 +1,9 @@
 r"""Dropout, y = m ⊙ x / (1 − p): an entry is 0 with probability p, and else scaled so that its mean is x.
 
 x = (values, key), and y = (values, another key): the mask m is drawn from the key, and the key of y goes on
-to the next dropout. `carrying(rule)` takes it past any rule between them, so that this is a network:
-    chain(carrying(affine(8)), dropout(0.5), carrying(relu), carrying(affine(3)), dropout(0.1)).
+to the next dropout. `carrying(rule)` takes it past any rule between them, and `values_of` drops it, so that
+this is a network of (values, key):
+    values_of(chain(carrying(affine(8)), dropout(0.5), carrying(relu), carrying(affine(3)), dropout(0.1))).
 Backward, from δy = ∂L/∂y:   δx = m ⊙ δy / (1 − p). A key has no cotangent.
 Kept is the key alone: the mask is drawn again, where keeping it would take a number an entry.
 An entry is dropped if 32 random bits, read as a whole number, are below 2³² p. This is the same in every

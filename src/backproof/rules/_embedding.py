@@ -37,6 +37,7 @@ from backproof.rule import (
     require_shape,
     require_whole_number,
 )
+from backproof.rules._affine import affine_delta
 from backproof.rules._rms_norm import at_least_float32
 
 Params = dict[str, Array]
@@ -114,9 +115,6 @@ def tied_embedding(vocabulary: int, width: int, body: Rule) -> Rule:
         h, kept = body.forward(params["body"], rows_of(E, ids))
         return h @ E.T.astype(h.dtype), (ids, h, kept)
 
-    def above_body(params: PyTree, residuals: PyTree, delta: Array) -> Array:
-        return jnp.inner(delta, params["E"].T.astype(delta.dtype))  # δℓ E; `affine_delta` says why written so
-
     def both_paths(params: PyTree, residuals: PyTree, delta: Array, delta_rows: Array) -> Array:
         (ids, h, _), E = residuals, params["E"]
         batch = tuple(range(ids.ndim))
@@ -126,14 +124,14 @@ def tied_embedding(vocabulary: int, width: int, body: Rule) -> Rule:
         return (as_output + added_at(ids, delta_rows, E)).astype(E.dtype)
 
     def backward(params: PyTree, residuals: PyTree, delta: Float[Array, "*batch s v"]) -> tuple[PyTree, None]:
-        delta_h = above_body(params, residuals, delta)
+        delta_h = affine_delta({"W": params["E"]}, delta)  # δℓ E
         grads, delta_rows = body.backward(params["body"], residuals[2], delta_h)
         return {"E": both_paths(params, residuals, delta, delta_rows), "body": grads}, None
 
     def descend_layers(
         params: PyTree, residuals: PyTree, delta: Array, update: Update
     ) -> tuple[PyTree, None]:
-        delta_h = above_body(params, residuals, delta)
+        delta_h = affine_delta({"W": params["E"]}, delta)  # δℓ E
         updated, delta_rows = descend(body, params["body"], residuals[2], delta_h, update)
         grad_E = both_paths(params, residuals, delta, delta_rows)
         return {"E": update(params["E"], grad_E), "body": updated}, None

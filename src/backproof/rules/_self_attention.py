@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
 
 from backproof.arguments import array
@@ -30,7 +29,7 @@ from backproof.rule import (
     require_shape,
     require_whole_number,
 )
-from backproof.rules._affine import INIT
+from backproof.rules._affine import INIT, affine_delta, affine_grads
 from backproof.rules._attention import attention_with
 from backproof.rules._blockwise_attention import attention_in_blocks
 from backproof.rules._identity import identity
@@ -111,18 +110,18 @@ def self_attention(
         return product(params["W_o"], o), Kept(x, kept, o)
 
     def backward(params: Params, kept: Kept, delta_y: Rows) -> tuple[Params, Rows]:
-        delta_o = in_heads(through(params["W_o"], delta_y), heads)
+        delta_o = in_heads(affine_delta({"W": params["W_o"]}, delta_y), heads)
         delta_q, delta_k, delta_v = inner.backward((), kept.attention, delta_o)[1]
         delta_q, delta_k = (turn.backward((), (), delta)[1] for delta in (delta_q, delta_k))
         delta_q, delta_k, delta_v = map(side_by_side, (delta_q, delta_k, delta_v))
         grads = {
-            "W_q": grad(params["W_q"], kept.x, delta_q),
-            "W_k": grad(params["W_k"], kept.x, delta_k),
-            "W_v": grad(params["W_v"], kept.x, delta_v),
-            "W_o": grad(params["W_o"], kept.o, delta_y),
+            "W_q": affine_grads(kept.x, delta_q, params["W_q"].dtype)["W"],
+            "W_k": affine_grads(kept.x, delta_k, params["W_k"].dtype)["W"],
+            "W_v": affine_grads(kept.x, delta_v, params["W_v"].dtype)["W"],
+            "W_o": affine_grads(kept.o, delta_y, params["W_o"].dtype)["W"],
         }
-        delta_x = through(params["W_q"], delta_q) + through(params["W_k"], delta_k)
-        return grads, delta_x + through(params["W_v"], delta_v)
+        delta_x = affine_delta({"W": params["W_q"]}, delta_q) + affine_delta({"W": params["W_k"]}, delta_k)
+        return grads, delta_x + affine_delta({"W": params["W_v"]}, delta_v)
 
     return Rule(name, init, forward, backward, array(f"*batch s {2 * heads}"))
 
@@ -130,17 +129,6 @@ def self_attention(
 def product(W: Float[Array, "m n"], x: Rows) -> Float[Array, "*batch s m"]:
     """Return W x for each row."""
     return x @ W.T.astype(x.dtype)
-
-
-def through(W: Float[Array, "m n"], delta: Float[Array, "*batch s m"]) -> Rows:
-    """Return Wᵀ δ for each row."""
-    return jnp.inner(delta, W.T.astype(delta.dtype))
-
-
-def grad(W: Float[Array, "m n"], x: Rows, delta: Float[Array, "*batch s m"]) -> Float[Array, "m n"]:
-    """Return ∂L/∂W = Σ δ xᵀ over all rows, in the dtype of W."""
-    rows = tuple(range(x.ndim - 1))
-    return lax.dot_general(delta, x, ((rows, rows), ((), ())), preferred_element_type=W.dtype)
 
 
 def in_heads(x: Float[Array, "*batch s m"], heads: int) -> Float[Array, "*batch heads s d"]:

@@ -18,11 +18,10 @@ from jaxtyping import Array, Float
 from backproof.arguments import array
 from backproof.errors import UsageError, message
 from backproof.rule import Rule, parameter_dtype, require_floating, require_shape, require_whole_number
-from backproof.rules._affine import affine_delta, affine_grads, require_floating_rows
+from backproof.rules._affine import INIT, affine_delta, affine_grads, require_floating_rows
 from backproof.rules._rms_norm import at_least_float32
 
 Params = dict[str, Array]
-INIT = "initialise the parameters for this input with rule.init(key, x)"
 
 
 def weight_norm(n_out: int) -> Rule:
