@@ -191,3 +191,12 @@ def test_each_link_of_the_readme_leads_somewhere(warnings):
     for name in ("README.md", "CONTRIBUTING.md"):
         repository.relinked((ROOT / name).read_text(encoding="utf-8"), DOCS / "index.md", ROOT / name, name)
     assert warnings == []
+
+
+def test_no_star_stands_alone_in_what_the_reference_shows():
+    """A star begins emphasis there: an axis `*batch` is written in backticks."""
+    of_packages = [getattr(package, name) for package in (rules, losses) for name in package.__all__]
+    shown = {one.__name__: one.__doc__ or "" for one in of_packages if callable(one)}
+    assert "attention_with" in shown
+    alone = [name for name, text in shown.items() if re.search(r"(?<!\\)\*\w", re.sub(r"`[^`]*`", "", text))]
+    assert alone == []

@@ -73,8 +73,8 @@ def attention_with(
 ) -> Rule:
     """Return o = softmax(q kᵀ/√d) v with a choice of masks, scores, heads and outputs.
 
-    x is (q, k, v), or (q, k, v, padding), with q of shape (*batch, h, s, d), k (*batch, h_kv, t, d), v
-    (*batch, h_kv, t, w) and o (*batch, h, s, w), where h = group · h_kv.
+    x is (q, k, v), or (q, k, v, padding), with q of shape `(*batch, h, s, d)`, k `(*batch, h_kv, t, d)`, v
+    `(*batch, h_kv, t, w)` and o `(*batch, h, s, w)`, where h = group · h_kv.
 
     Args:
         causal: whether query i sees no key after i + t − s, so that the last query sees the last key.
@@ -82,10 +82,10 @@ def attention_with(
             all.
         soft_cap: c in c · tanh(score/c); None leaves the scores as they are.
         sink: whether each head has a parameter, `{"sink": (h,)}`, that is one more logit in the denominator.
-        padding: "mask" if a boolean array (*batch, t) is True at the keys that count, "lengths" if an integer
-            array (*batch) says how many of the first ones count; None if all do.
+        padding: "mask" if a boolean array `(*batch, t)` is True at the keys that count, "lengths" if
+            an integer array `(*batch)` says how many of the first ones count; None if all do.
         group: how many query heads share one head of k and v.
-        lse: whether y is (o, the logarithm of the denominator, of shape (*batch, h, s)).
+        lse: whether y is (o, the logarithm of the denominator, of shape `(*batch, h, s)`).
 
     Raises:
         UsageError: an option is none of these.

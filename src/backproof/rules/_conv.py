@@ -40,7 +40,7 @@ Padding = Literal["SAME", "VALID"] | Sequence[Sequence[int]]
 def conv1d(
     features: int, kernel: int, stride: int = 1, padding: Padding = "SAME", dilation: int = 1, groups: int = 1
 ) -> Rule:
-    """Return the convolution of sequences (*batch, n, c) to (*batch, m, features); see `conv2d`."""
+    """Return the convolution of sequences `(*batch, n, c)` to `(*batch, m, features)`; see `conv2d`."""
     return _conv(1, features, kernel, stride, padding, dilation, groups)
 
 
@@ -52,7 +52,7 @@ def conv2d(
     dilation: int | tuple[int, int] = 1,
     groups: int = 1,
 ) -> Rule:
-    """Return the convolution of images (*batch, h, w, c) to (*batch, h', w', features), channels last.
+    """Return the convolution of images `(*batch, h, w, c)` to `(*batch, h', w', features)`, channels last.
 
     Its parameters are `{"W": (kh, kw, c / groups, features), "b": (features,)}`; W starts from He's normal
     distribution (variance 2 / (kh kw c / groups)), b from zero. There may be any number of batch axes.

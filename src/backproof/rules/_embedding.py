@@ -79,7 +79,7 @@ def embedding(vocabulary: int, width: int) -> Rule:
 
 
 def tied_embedding(vocabulary: int, width: int, body: Rule) -> Rule:
-    """Return the rule ℓ = body(E[ids]) Eᵀ from ids (*batch, s) to logits (*batch, s, vocabulary).
+    """Return the rule ℓ = body(E[ids]) Eᵀ from ids `(*batch, s)` to logits `(*batch, s, vocabulary)`.
 
     Its parameters are `{"E": (vocabulary, width), "body": …}`; E starts as in `embedding`, and its gradient
     is the sum over both paths. `descend` updates the body inside its sweep, and E last.
@@ -87,8 +87,8 @@ def tied_embedding(vocabulary: int, width: int, body: Rule) -> Rule:
     Args:
         vocabulary: the number of ids.
         width: the length of a row of E.
-        body: a rule from (*batch, s, width) to the same shape, e.g. the layers of a transformer. The axes of
-            its domain, but the last one, are those of the ids.
+        body: a rule from `(*batch, s, width)` to the same shape, e.g. the layers of a transformer. The axes
+            of its domain, but the last one, are those of the ids.
 
     Raises:
         UsageError: `vocabulary` or `width` is not a positive whole number, `body` is no rule, or it changes

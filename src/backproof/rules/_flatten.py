@@ -18,7 +18,7 @@ from backproof.rule import PyTree, Rule, require_floating, require_shape, requir
 
 
 def flatten(axes: int) -> Rule:
-    """Return the rule that merges the last `axes` axes into one: (*batch, h, w, c) to (*batch, h w c) for 3.
+    """Return the rule that makes the last `axes` axes one: `(*batch, h, w, c)` to `(*batch, h w c)` for 3.
 
     Raises:
         UsageError: `axes` is not a positive whole number, or x has fewer axes (raised by the rule).

@@ -36,7 +36,7 @@ Kept = tuple[Float[Array, "*batch n"], PerGroup, PerGroup]
 
 @cache
 def group_norm(groups: int, positions: int, epsilon: float = EPSILON) -> Rule:
-    """Return the group norm with the channels last, of x of shape (*batch, *positions, n).
+    """Return the group norm with the channels last, of x of shape `(*batch, *positions, n)`.
 
     Its parameters are `{"gain": (n,), "shift": (n,)}`; the gain starts from ones, the shift from zeros.
 

@@ -46,8 +46,9 @@ def max_pool(
 ) -> Rule:
     """Return the rule that takes the largest entry of each window, channel by channel.
 
-    Images (*batch, h, w, c) become (*batch, h', w', c); with a window of one side, `(k,)`, sequences
-    (*batch, n, c) become (*batch, m, c). Of equal maxima the first, row by row, has slope 1, the others 0.
+    Images `(*batch, h, w, c)` become `(*batch, h', w', c)`; with a window of one side, `(k,)`, sequences
+    `(*batch, n, c)` become `(*batch, m, c)`. Of equal maxima the first, row by row, has slope 1, the
+    others 0.
 
     Args:
         window: the sides of a window; a number stands for two equal sides.

@@ -35,7 +35,7 @@ LAYOUTS = ("halves", "pairs")
 def rope(layout: str = "halves", base: float = 10000, offset: int = 0) -> Rule:
     """Return the rule that turns each pair of features by its position times base^(−2i/d).
 
-    x has shape (*batch, s, d) with an even d, and y the same.
+    x has shape `(*batch, s, d)` with an even d, and y the same.
 
     Args:
         layout: "halves" if pair i is (x_i, x_{i+d/2}), "pairs" if it is (x_{2i}, x_{2i+1}).

@@ -52,7 +52,7 @@ class Kept(NamedTuple):
 def self_attention(
     heads: int, kv_heads: int | None = None, causal: bool = True, rope: bool = True, block: int | None = None
 ) -> Rule:
-    """Return self-attention of the rows of x, of shape (*batch, s, n); y has the same shape.
+    """Return self-attention of the rows of x, of shape `(*batch, s, n)`; y has the same shape.
 
     With d = n/heads, its parameters are `{"W_q": (n, n), "W_k": (kv_heads · d, n), "W_v": (kv_heads · d, n),
     "W_o": (n, n)}`, without biases; they start from normal numbers of variance 1/n.
