@@ -8,6 +8,7 @@ from backproof import rules
 from backproof.selftest.mutants import CROSS_SECTION, EVERY, SQUARE, cross_section, mutants
 from backproof.selftest.mutants import SLIPS as PLANTED
 from backproof.verification import Verdict, verify
+from backproof.verification.blame.edits import SLIPS as TURNED_BACK
 from backproof.verification.diagnosis.layers import CAUSES
 from backproof.verification.diagnosis.masks import MASKS
 from backproof.verification.diagnosis.program_slips import SLIPS
@@ -49,6 +50,7 @@ def test_labels_of_mutants_are_names_of_causes():
             *MASKS,
             *causes,
             *CAUSES.values(),
+            *TURNED_BACK,
             "missing-sum",
             "cotangent-nonlinear",
         }
