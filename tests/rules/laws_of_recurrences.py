@@ -7,6 +7,7 @@ import jax
 import mpmath
 import numpy as np
 import pytest
+from laws_of_rules import by_hand_with
 
 from agreement import assert_agrees, assert_value
 
@@ -35,16 +36,6 @@ def recurrent_point(gates, n, width, batch, steps, seed):
     return params, rng.standard_normal((*batch, steps, n)), rng.standard_normal((*batch, steps, width))
 
 
-def by_hand_of(rule):
-    """Return f(params, x, δ) -> (y, (gradients of the parameters, δx)) of a rule."""
-
-    def value_and_gradients(params, x, delta):
-        y, kept = rule.forward(params, x)
-        return y, rule.backward(params, kept, delta)
-
-    return value_and_gradients
-
-
 def assert_is_exactly(rule, f, params, x, delta):
     """Assert that value and all gradients of `rule` are those of f, computed in mpmath.
 
@@ -68,7 +59,7 @@ def assert_is_exactly(rule, f, params, x, delta):
             for k, one in enumerate(exact)
         ]
     wanted = [g.astype(float).reshape(leaf.shape) for g, leaf in zip(grads, leaves, strict=True)]
-    assert_value(by_hand_of(rule), (params, x, delta), (y.astype(float), tree.unflatten(wanted)))
+    assert_value(by_hand_with(rule), (params, x, delta), (y.astype(float), tree.unflatten(wanted)))
 
 
 def _exact(array):
@@ -85,7 +76,7 @@ def assert_caught(rule, right, wrong, reference, point):
         reference: f(params, x, δ) -> (y, gradients).
         point: (params, x, δ).
     """
-    assert_agrees(by_hand_of(rule), reference, *point)
+    assert_agrees(by_hand_with(rule), reference, *point)
     module = inspect.getmodule(inspect.unwrap(rule.backward))
     text = pathlib.Path(module.__file__).read_text(encoding="utf-8")
     assert text.count(right) == 1, f"{right!r} stands {text.count(right)} times"
@@ -94,7 +85,7 @@ def assert_caught(rule, right, wrong, reference, point):
     name, _, choice = rule.name.partition("(")
     slipped = names[name](int(choice[:-1])) if choice else names[name]
     with pytest.raises(AssertionError, match="noise units apart"):
-        assert_agrees(by_hand_of(slipped), reference, *point)
+        assert_agrees(by_hand_with(slipped), reference, *point)
 
 
 def assert_in_wide_states(rule, params, x):
@@ -118,7 +109,7 @@ def assert_last_step_does_not_move_the_first_ones(rule, params, x, delta):
     delta = np.where(np.arange(delta.shape[-2])[:, None] == 0, delta, 0)
 
     def later(params, x, delta):
-        _, delta_x = by_hand_of(rule)(params, x, delta)[1]
+        _, delta_x = by_hand_with(rule)(params, x, delta)[1]
         return jax.tree.map(lambda leaf: leaf[..., 1:, :], delta_x)
 
     assert_agrees(later, lambda *args: jax.tree.map(lambda leaf: 0 * leaf, later(*args)), params, x, delta)

@@ -13,9 +13,8 @@ from laws_of_recurrences import (
     assert_in_wide_states,
     assert_is_exactly,
     assert_last_step_does_not_move_the_first_ones,
-    by_hand_of,
 )
-from laws_of_rules import by_autodiff_with
+from laws_of_rules import by_autodiff_with, by_hand_with
 
 from agreement import assert_agrees, assert_value
 from backproof.arguments import array
@@ -47,7 +46,7 @@ def point(batch, steps, seed):
 
 @given(st.sampled_from(SHAPES), st.integers(0, 2**32 - 1))
 def test_it_is_a_loop_over_time(shape, seed):
-    assert_agrees(by_hand_of(linear_recurrence), BY_AUTODIFF, *point(*shape, seed))
+    assert_agrees(by_hand_with(linear_recurrence), BY_AUTODIFF, *point(*shape, seed))
 
 
 def test_it_is_its_recursion_in_exact_numbers():
@@ -69,7 +68,7 @@ def test_a_constant_factor_is_a_filter_of_scipy_and_its_gradient_that_filter_bac
     lam = scipy.signal.lfilter([1], [1, -a], delta[::-1], axis=0)[::-1]
     before = np.concatenate([np.zeros((1, 1)), h[:-1]])
     expected = h, ((), (lam * before, lam))
-    assert_value(by_hand_of(linear_recurrence), ((), (np.full((steps, 1), a), b), delta), expected)
+    assert_value(by_hand_with(linear_recurrence), ((), (np.full((steps, 1), a), b), delta), expected)
 
 
 def test_the_state_is_a_matrix_of_products_times_the_terms():
@@ -78,7 +77,7 @@ def test_the_state_is_a_matrix_of_products_times_the_terms():
     lam = M.T @ delta[:, :1]
     h = M @ b[:, :1]
     expected = h, ((), (lam * np.concatenate([[[0]], h[:-1]]), lam))
-    assert_value(by_hand_of(linear_recurrence), ((), (a[:, :1], b[:, :1]), delta[:, :1]), expected)
+    assert_value(by_hand_with(linear_recurrence), ((), (a[:, :1], b[:, :1]), delta[:, :1]), expected)
 
 
 def test_a_step_sees_no_later_one():

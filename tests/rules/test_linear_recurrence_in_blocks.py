@@ -10,9 +10,8 @@ from laws_of_recurrences import (
     assert_caught,
     assert_in_wide_states,
     assert_last_step_does_not_move_the_first_ones,
-    by_hand_of,
 )
-from laws_of_rules import by_autodiff_with
+from laws_of_rules import by_autodiff_with, by_hand_with
 
 from agreement import assert_agrees
 from backproof.arguments import array
@@ -44,13 +43,13 @@ def point(batch, steps, seed):
 
 @given(st.sampled_from(SHAPES), st.sampled_from(SIZES), st.integers(0, 2**32 - 1))
 def test_blocks_of_any_size_give_what_single_steps_do(shape, size, seed):
-    blocks = by_hand_of(linear_recurrence_in_blocks(size))
-    assert_agrees(blocks, by_hand_of(linear_recurrence), *point(*shape, seed))
+    blocks = by_hand_with(linear_recurrence_in_blocks(size))
+    assert_agrees(blocks, by_hand_with(linear_recurrence), *point(*shape, seed))
 
 
 @given(st.sampled_from(SHAPES), st.integers(0, 2**32 - 1))
 def test_it_is_the_associative_scan_of_jax_by_autodiff(shape, seed):
-    assert_agrees(by_hand_of(linear_recurrence_in_blocks(3)), BY_AUTODIFF, *point(*shape, seed))
+    assert_agrees(by_hand_with(linear_recurrence_in_blocks(3)), BY_AUTODIFF, *point(*shape, seed))
 
 
 def test_a_step_sees_no_later_one():

@@ -12,10 +12,9 @@ from laws_of_recurrences import (
     assert_in_wide_states,
     assert_is_exactly,
     assert_last_step_does_not_move_the_first_ones,
-    by_hand_of,
     exp,
 )
-from laws_of_rules import by_autodiff_with
+from laws_of_rules import by_autodiff_with, by_hand_with
 
 from agreement import assert_agrees
 from backproof.arguments import array
@@ -53,7 +52,7 @@ def point(batch, steps, seed):
 
 @given(st.sampled_from(SHAPES), st.integers(0, 2**32 - 1))
 def test_it_is_a_loop_over_time_and_gradients_are_summed_over_time_and_batch(shape, seed):
-    assert_agrees(by_hand_of(selective_scan(STATES)), BY_AUTODIFF, *point(*shape, seed))
+    assert_agrees(by_hand_with(selective_scan(STATES)), BY_AUTODIFF, *point(*shape, seed))
 
 
 def test_it_is_its_recursion_in_exact_numbers():
@@ -79,7 +78,7 @@ def test_it_is_attention_with_decay():
         read = jnp.einsum("tk,tn,tkdn,kn,kd->td", seen, C, decay, B, step * u)
         return read + jnp.einsum("d,td->td", params["D"], u)
 
-    assert_agrees(by_hand_of(selective_scan(STATES)), by_autodiff_with(summed), *point((), 5, 0))
+    assert_agrees(by_hand_with(selective_scan(STATES)), by_autodiff_with(summed), *point((), 5, 0))
 
 
 def test_a_step_sees_no_later_one():
@@ -95,7 +94,7 @@ def test_a_rate_that_overflows_forgets_at_once_and_has_a_gradient(dtype):
     params, x, delta = jax.tree.map(lambda v: jnp.asarray(np.float32(v), dtype), point((2,), 4, 0))
     params["A_log"] = jnp.full_like(params["A_log"], 3e4)
     x = x[0], x[1].at[..., 0, :].set(0), *x[2:]  # 0 ⋅ ∞ would be no number
-    y, (grads, delta_x) = jax.jit(by_hand_of(selective_scan(STATES)))(params, x, delta)
+    y, (grads, delta_x) = jax.jit(by_hand_with(selective_scan(STATES)))(params, x, delta)
     assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((y, grads, delta_x)))
     assert not grads["A_log"].any()
 
